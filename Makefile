@@ -1,0 +1,124 @@
+# Tessera. `make demo` and `make check` do everything on a fresh Debian 12, missing packages included.
+# Every .c file in a folder of src/ belongs to the library, every one in apps/ to the binary, every
+# test_*.c or test_*.sh under tests/ is a test, every bench/bench_*.c a benchmark: nothing is listed by hand.
+
+MODE ?= release
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+B := build/$(MODE)-$(notdir $(CC))
+ARCH := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
+VERSION := 0.1.0
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+MODE_release := -O2 -g1 -DNDEBUG
+MODE_debug := -O1 -g -DTESS_DEBUG
+MODE_asan := -O1 -g -DTESS_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE_tsan := -O1 -g -DTESS_DEBUG -fsanitize=thread
+LIBS := jansson libpcre2-8 libutf8proc libcrypto
+# -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
+CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
+             -DTESS_VERSION='"$(VERSION)"' -Iinclude -Isrc $(PKG_CFLAGS) $(CFLAGS)
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+LDLIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm -lpthread -ldl
+
+# Instruction-set flags go by file suffix; everything else runs on any CPU of the architecture.
+ISA_avx2 := -mavx2 -mfma -mf16c
+ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
+FOREIGN_x86_64 := %_neon.c
+FOREIGN_aarch64 := %_avx2.c %_avx512.c
+
+LIB_SRC := $(filter-out $(FOREIGN_$(ARCH)),$(wildcard src/*/*.c))
+APP_SRC := $(wildcard apps/*.c)
+SUPPORT_SRC := $(wildcard tests/support/*.c)
+TEST_SRC := $(wildcard tests/*/test_*.c)
+TEST_SH := $(wildcard tests/*/test_*.sh)
+BENCH_SRC := $(wildcard bench/bench_*.c)
+TOOL_SRC := $(wildcard tools/*.c)
+OBJ = $(patsubst %.c,$(B)/%.o,$(1))
+TEST_BIN := $(patsubst %.c,$(B)/%,$(TEST_SRC))
+BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
+TOOL_BIN := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
+
+.PHONY: all lib tests benches demo check bench clean install deps check-deps bench-deps layers format \
+        format-check tidy reference check-reference
+
+all: $(B)/tessera
+ifeq ($(MODE)-$(notdir $(CC)),release-gcc)
+all: build/tessera
+build/tessera: $(B)/tessera
+	@ln -sf release-gcc/tessera $@
+endif
+lib: $(B)/libtessera.a
+tests: $(TEST_BIN) $(TOOL_BIN)
+benches: $(BENCH_BIN)
+
+$(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
+	@rm -f $@
+	@ar rcs $@ $^
+$(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
+$(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ -lcmocka $(LDLIBS)
+$(BENCH_BIN) $(TOOL_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
+
+.SECONDARY:
+isa_of = $(foreach s,avx2 avx512,$(if $(filter %_$(s),$(1)),$(ISA_$(s))))
+# gcc 12 at -O2 keeps arrays of vector accumulators in memory; -O3 keeps them in registers.
+opt_of = $(if $(findstring /kernels/,$(1)),$(if $(filter release,$(MODE)),-O3))
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(dir $@)
+	@echo "  CC    $<"
+	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(call isa_of,$*) -MMD -MP -c -o $@ $<
+
+# Rebuilds everything when the compiler or a flag changes.
+$(B)/flags: FORCE
+	@mkdir -p $(B)
+	@echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512)' | cmp -s - $@ || \
+	 echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512)' > $@
+FORCE:
+
+-include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+include $(wildcard tools/*.mk)
+
+deps:
+	@tools/ensure_packages build
+check-deps:
+	@tools/ensure_packages build check
+bench-deps: deps
+
+layers:
+	@tools/check_layers
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tools/demo
+
+check: check-deps
+	@tools/check
+
+bench: bench-deps
+	@$(MAKE) --no-print-directory all benches tests
+	@for b in $(BENCH_BIN); do echo; echo "== $${b##*/}"; $$b || exit 1; done
+
+format:
+	clang-format-14 -i $$(git ls-files '*.c' '*.h')
+format-check:
+	@clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h')
+tidy:
+	@tools/tidy
+
+PREFIX ?= /usr/local
+install: all
+	install -D -m 755 $(B)/tessera $(DESTDIR)$(PREFIX)/bin/tessera
+	install -D -m 644 $(B)/libtessera.a $(DESTDIR)$(PREFIX)/lib/libtessera.a
+	install -d $(DESTDIR)$(PREFIX)/include/tessera $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 include/tessera.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 include/tessera/*.h $(DESTDIR)$(PREFIX)/include/tessera/
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' tools/tessera.pc.in \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tessera.pc
+
+clean:
+	rm -rf build

@@ -1,0 +1,10 @@
+/* Tessera: Qwen3-Omni whole, in small memory, and proof that it is the same model.
+ *
+ * This header gathers the public interface; each part explains itself.
+ */
+#ifndef TESSERA_H
+#define TESSERA_H
+
+#include "tessera/error.h"
+
+#endif

@@ -1,0 +1,106 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *tess_status_name(tess_status status)
+{
+    switch (status) {
+    case TESS_OK:
+        return "ok";
+    case TESS_EUSAGE:
+        return "usage";
+    case TESS_EINPUT:
+        return "bad_input";
+    case TESS_EUNSUPPORTED:
+        return "unsupported";
+    case TESS_ENONFINITE:
+        return "non_finite";
+    case TESS_EIO:
+        return "io";
+    case TESS_ENOMEM:
+        return "memory";
+    case TESS_EBUDGET:
+        return "budget";
+    case TESS_EINTERRUPTED:
+        return "interrupted";
+    }
+    return "unknown";
+}
+
+/* Copies what fits; a cut text ends in "…" so that nobody mistakes it for the whole. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t length = strlen(from);
+    if (length < size) {
+        memcpy(to, from, length + 1);
+        return;
+    }
+    static const char cut[] = "…";
+    memcpy(to, from, size - sizeof cut);
+    memcpy(to + size - sizeof cut, cut, sizeof cut);
+}
+
+static void clear(tess_error *err, tess_status status)
+{
+    memset(err, 0, sizeof *err);
+    err->status = status;
+    err->offset = -1;
+}
+
+tess_status tess_fail(tess_error *err, tess_status status, const char *format, ...)
+{
+    if (!err) return status;
+    clear(err, status);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return status;
+}
+
+tess_status tess_refuse(tess_error *err, const char *file, const char *field, int64_t offset,
+                        const char *expected, const char *found_format, ...)
+{
+    if (!err) return TESS_EINPUT;
+    clear(err, TESS_EINPUT);
+    err->offset = offset;
+    copy_text(err->file, sizeof err->file, file);
+    copy_text(err->field, sizeof err->field, field);
+    copy_text(err->expected, sizeof err->expected, expected);
+    va_list args;
+    va_start(args, found_format);
+    vsnprintf(err->found, sizeof err->found, found_format, args);
+    va_end(args);
+    char place[40] = "";
+    if (offset >= 0) snprintf(place, sizeof place, " at byte %lld", (long long)offset);
+    snprintf(err->message, sizeof err->message, "%s%s%s%s%sfound %s, expected %s", err->file, place,
+             *err->file || *place ? ": " : "", err->field, *err->field ? ": " : "", err->found,
+             err->expected);
+    return TESS_EINPUT;
+}
+
+tess_status tess_fail_system(tess_error *err, int code, const char *file, int64_t offset, const char *what)
+{
+    tess_status status = code == ENOMEM ? TESS_ENOMEM : TESS_EIO;
+    if (!err) return status;
+    clear(err, status);
+    err->os_errno = code;
+    err->offset = offset;
+    copy_text(err->file, sizeof err->file, file);
+    char reason[96];
+    const char *text = strerror_r(code, reason, sizeof reason);
+    char place[40] = "";
+    if (offset >= 0) snprintf(place, sizeof place, " at byte %lld", (long long)offset);
+    snprintf(err->message, sizeof err->message, "%s: cannot %s%s: %s", err->file, what, place, text);
+    return status;
+}
+
+_Noreturn void tess_bug(const char *file, int line, const char *what)
+{
+    fprintf(stderr, "tessera: internal error at %s:%d: %s. Please report this.\n", file, line, what);
+    abort();
+}

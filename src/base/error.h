@@ -1,0 +1,32 @@
+/* Filling in error records, and the one way to abort. */
+#ifndef TESS_BASE_ERROR_H
+#define TESS_BASE_ERROR_H
+
+#include "tessera/error.h"
+
+/* Fills `err` (may be NULL) with a sentence and returns `status`. */
+tess_status tess_fail(tess_error *err, tess_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A file or request holds the wrong thing: TESS_EINPUT.
+ * file, field: "" where they do not apply; offset: -1 likewise; expected: what would have been right.
+ * The format says what was found. */
+tess_status tess_refuse(tess_error *err, const char *file, const char *field, int64_t offset,
+                        const char *expected, const char *found_format, ...)
+    __attribute__((format(printf, 6, 7)));
+
+/* The system call described by `what` ("read", "open") failed with errno `code`: TESS_EIO, or TESS_ENOMEM. */
+tess_status tess_fail_system(tess_error *err, int code, const char *file, int64_t offset, const char *what);
+
+/* A broken invariant of ours: prints file and line and aborts. The only abort of the library. */
+_Noreturn void tess_bug(const char *file, int line, const char *what);
+#define TESS_BUG(what) tess_bug(__FILE__, __LINE__, what)
+
+/* Contract checks on the caller: on in debug and sanitizer builds. */
+#ifdef TESS_DEBUG
+#define TESS_ASSERT(condition) ((condition) ? (void)0 : tess_bug(__FILE__, __LINE__, #condition))
+#else
+#define TESS_ASSERT(condition) ((void)sizeof(condition))
+#endif
+
+#endif

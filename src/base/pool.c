@@ -1,0 +1,143 @@
+/* Parts wait on a futex-backed condition variable after a short spin: a decoded token has several hundred
+ * parallel phases, some only microseconds long, and a sleep and wake costs more than such a phase. */
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/fpenv.h"
+
+enum { SPINS = 2000, MAX_THREADS = 256, STACK_BYTES = 256 * 1024 };
+
+typedef struct worker {
+    tess_pool *pool;
+    pthread_t thread;
+    int part;
+} worker;
+
+struct tess_pool {
+    int n_thread;
+    tess_task *task; /* NULL asks the workers to end */
+    void *arg;
+    atomic_uint round;  /* grows by one for every task */
+    atomic_int running; /* parts of the current round that have not returned */
+    pthread_mutex_t lock;
+    pthread_cond_t started, finished;
+    worker workers[];
+};
+
+static inline void pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static unsigned wait_for_round(tess_pool *pool, unsigned seen)
+{
+    for (int i = 0; i < SPINS; i++) {
+        unsigned round = atomic_load_explicit(&pool->round, memory_order_acquire);
+        if (round != seen) return round;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->lock);
+    unsigned round;
+    while ((round = atomic_load_explicit(&pool->round, memory_order_acquire)) == seen)
+        pthread_cond_wait(&pool->started, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+    return round;
+}
+
+static void *work(void *arg)
+{
+    worker *self = arg;
+    tess_pool *pool = self->pool;
+    tess_fpenv saved = tess_fpenv_enter();
+    unsigned seen = 0;
+    for (;;) {
+        seen = wait_for_round(pool, seen);
+        if (!pool->task) break;
+        pool->task(pool->arg, self->part, pool->n_thread);
+        if (atomic_fetch_sub_explicit(&pool->running, 1, memory_order_acq_rel) == 1) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_signal(&pool->finished);
+            pthread_mutex_unlock(&pool->lock);
+        }
+    }
+    tess_fpenv_leave(saved);
+    return NULL;
+}
+
+static void start_round(tess_pool *pool, tess_task *task, void *arg)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->task = task;
+    pool->arg = arg;
+    atomic_store_explicit(&pool->running, pool->n_thread - 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
+    pthread_cond_broadcast(&pool->started);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
+{
+    if (n_thread < 1 || n_thread > MAX_THREADS)
+        return tess_fail(err, TESS_EUSAGE, "--threads: found %d, expected 1 to %d", n_thread, MAX_THREADS);
+    tess_pool *pool = calloc(1, sizeof *pool + (size_t)n_thread * sizeof pool->workers[0]);
+    if (!pool) return tess_fail(err, TESS_ENOMEM, "no memory for a pool of %d threads", n_thread);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->started, NULL);
+    pthread_cond_init(&pool->finished, NULL);
+    pool->n_thread = 1;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    int failed = 0;
+    for (int i = 1; i < n_thread && !failed; i++) {
+        pool->workers[i] = (worker){.pool = pool, .part = i};
+        failed = pthread_create(&pool->workers[i].thread, &attributes, work, &pool->workers[i]);
+        if (!failed) pool->n_thread++;
+    }
+    pthread_attr_destroy(&attributes);
+    if (failed) {
+        tess_pool_free(pool);
+        return tess_fail_system(err, failed, "thread", -1, "start");
+    }
+    *out = pool;
+    return TESS_OK;
+}
+
+void tess_pool_free(tess_pool *pool)
+{
+    if (!pool) return;
+    start_round(pool, NULL, NULL);
+    for (int i = 1; i < pool->n_thread; i++) pthread_join(pool->workers[i].thread, NULL);
+    pthread_cond_destroy(&pool->finished);
+    pthread_cond_destroy(&pool->started);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+int tess_pool_get_threads(const tess_pool *pool)
+{
+    return pool->n_thread;
+}
+
+void tess_pool_run(tess_pool *pool, tess_task *task, void *arg)
+{
+    if (pool->n_thread == 1) {
+        task(arg, 0, 1);
+        return;
+    }
+    start_round(pool, task, arg);
+    task(arg, 0, pool->n_thread);
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&pool->running, memory_order_acquire) == 0) return;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&pool->lock);
+    while (atomic_load_explicit(&pool->running, memory_order_acquire) != 0)
+        pthread_cond_wait(&pool->finished, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+}
