@@ -1,0 +1,211 @@
+#include "base/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Deep enough for every file of the published layout, shallow enough for any stack. */
+enum { MAX_DEPTH = 64 };
+
+/* jansson recurses up to 2,048 levels; a file that nests deeper than MAX_DEPTH is refused before it is
+ * parsed, by counting brackets outside strings. Returns the offset of the bracket that is too deep, or -1. */
+static int64_t find_too_deep(const char *text, size_t size)
+{
+    int depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > MAX_DEPTH) return (int64_t)i;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    return -1;
+}
+
+tess_status tess_json_parse(const char *file, uint64_t offset, const char *text, size_t size, json_t **out,
+                            tess_error *err)
+{
+    int64_t deep = find_too_deep(text, size);
+    if (deep >= 0)
+        return tess_refuse(err, file, "JSON", (int64_t)offset + deep, "at most 64 levels of nesting",
+                           "a 65th level");
+    json_error_t problem;
+    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+    if (!root) {
+        if (json_error_code(&problem) == json_error_out_of_memory)
+            return tess_fail(err, TESS_ENOMEM, "%s: no memory to parse %zu bytes of JSON", file, size);
+        return tess_refuse(err, file, "JSON", (int64_t)offset + problem.position, "valid JSON",
+                           "%s (line %d)", problem.text, problem.line);
+    }
+    if (!json_is_object(root)) {
+        const char *type = tess_json_type_name(root);
+        json_decref(root);
+        return tess_refuse(err, file, "JSON", (int64_t)offset, "an object at the top", "%s", type);
+    }
+    *out = root;
+    return TESS_OK;
+}
+
+static tess_status read_whole(int fd, const char *file, size_t max_bytes, char **out, size_t *size,
+                              tess_error *err)
+{
+    struct stat info;
+    if (fstat(fd, &info)) return tess_fail_system(err, errno, file, -1, "examine");
+    if (!S_ISREG(info.st_mode)) return tess_refuse(err, file, "", -1, "a regular file", "something else");
+    if ((uint64_t)info.st_size > max_bytes)
+        return tess_refuse(err, file, "size", -1, "a JSON file of a plausible size",
+                           "%lld bytes, over the limit of %zu", (long long)info.st_size, max_bytes);
+    char *text = malloc((size_t)info.st_size + 1);
+    if (!text)
+        return tess_fail(err, TESS_ENOMEM, "%s: no memory for %lld bytes", file, (long long)info.st_size);
+    size_t done = 0;
+    while (done < (size_t)info.st_size) {
+        ssize_t n = pread(fd, text + done, (size_t)info.st_size - done, (off_t)done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            int code = errno;
+            free(text);
+            return tess_fail_system(err, code, file, (int64_t)done, "read");
+        }
+        if (n == 0) break;
+        done += (size_t)n;
+    }
+    *out = text;
+    *size = done;
+    return TESS_OK;
+}
+
+tess_status tess_json_load(const char *file, size_t max_bytes, json_t **out, tess_error *err)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOENT) return tess_refuse(err, file, "", -1, "a JSON file", "no such file");
+        return tess_fail_system(err, errno, file, -1, "open");
+    }
+    char *text = NULL;
+    size_t size = 0;
+    tess_status status = read_whole(fd, file, max_bytes, &text, &size, err);
+    close(fd);
+    if (status == TESS_OK) status = tess_json_parse(file, 0, text, size, out, err);
+    free(text);
+    return status;
+}
+
+const char *tess_json_type_name(const json_t *value)
+{
+    if (!value) return "nothing";
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_REAL:
+        return "a number";
+    case JSON_TRUE:
+        return "true";
+    case JSON_FALSE:
+        return "false";
+    case JSON_NULL:
+        return "null";
+    }
+    return "something else";
+}
+
+void tess_json_name(const tess_json_place *place, const char *key, char *out, size_t size)
+{
+    snprintf(out, size, "%s%s%s", place->path, *place->path ? "." : "", key);
+}
+
+static tess_status wrong_type(const json_t *value, const tess_json_place *place, const char *key,
+                              const char *expected, tess_error *err)
+{
+    char name[256];
+    tess_json_name(place, key, name, sizeof name);
+    return tess_refuse(err, place->file, name, -1, expected, "%s", tess_json_type_name(value));
+}
+
+tess_status tess_json_int(const json_t *object, const tess_json_place *place, const char *key, int64_t least,
+                          int64_t most, int64_t *out, tess_error *err)
+{
+    char expected[96];
+    snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)least, (long long)most);
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_integer(value)) return wrong_type(value, place, key, expected, err);
+    int64_t number = json_integer_value(value);
+    if (number < least || number > most) {
+        char name[256];
+        tess_json_name(place, key, name, sizeof name);
+        return tess_refuse(err, place->file, name, -1, expected, "%lld", (long long)number);
+    }
+    *out = number;
+    return TESS_OK;
+}
+
+tess_status tess_json_number(const json_t *object, const tess_json_place *place, const char *key, double *out,
+                             tess_error *err)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_number(value)) return wrong_type(value, place, key, "a number", err);
+    *out = json_number_value(value);
+    return TESS_OK;
+}
+
+tess_status tess_json_bool(const json_t *object, const tess_json_place *place, const char *key, bool *out,
+                           tess_error *err)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_boolean(value)) return wrong_type(value, place, key, "true or false", err);
+    *out = json_is_true(value);
+    return TESS_OK;
+}
+
+tess_status tess_json_text(const json_t *object, const tess_json_place *place, const char *key,
+                           const char **out, tess_error *err)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_string(value)) return wrong_type(value, place, key, "a string", err);
+    *out = json_string_value(value);
+    return TESS_OK;
+}
+
+tess_status tess_json_object(const json_t *object, const tess_json_place *place, const char *key,
+                             const json_t **out, tess_json_place *inner, tess_error *err)
+{
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_object(value)) return wrong_type(value, place, key, "an object", err);
+    char path[sizeof inner->path + 128];
+    tess_json_name(place, key, path, sizeof path);
+    inner->file = place->file;
+    snprintf(inner->path, sizeof inner->path, "%.*s", (int)sizeof inner->path - 1, path);
+    *out = value;
+    return TESS_OK;
+}
+
+tess_status tess_json_array(const json_t *object, const tess_json_place *place, const char *key, size_t most,
+                            const json_t **out, tess_error *err)
+{
+    char expected[64];
+    snprintf(expected, sizeof expected, "an array of at most %zu items", most);
+    const json_t *value = json_object_get(object, key);
+    if (!json_is_array(value) || json_array_size(value) > most)
+        return wrong_type(value, place, key, expected, err);
+    *out = value;
+    return TESS_OK;
+}
