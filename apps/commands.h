@@ -1,0 +1,15 @@
+/* The commands of this binary, in the order of the overview. */
+#ifndef TESS_APPS_COMMANDS_H
+#define TESS_APPS_COMMANDS_H
+
+#include "cli.h"
+
+/* Declared where they are written: apps/cmd_NAME.c.
+ * extern const cli_command cli_NAME; then &cli_NAME below, one line each. */
+
+#define CLI_COMMANDS NULL /* ends the list */
+
+/* Names of commands to come: refused by name, so that nobody takes silence for success. */
+#define CLI_RESERVED "verify", "preprocess", "pack", "unpack", "bench", "experts", "ledger", "fetch", "serve"
+
+#endif
