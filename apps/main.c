@@ -8,7 +8,6 @@
 #include "commands.h"
 
 static const cli_command *const commands[] = {CLI_COMMANDS};
-enum { N_COMMANDS = sizeof commands / sizeof commands[0] - 1 };
 
 /* Names cli.md reserves; they are refused by name until they exist. */
 static const char *const reserved[] = {CLI_RESERVED};
@@ -19,7 +18,7 @@ static void print_overview(FILE *out)
           "Runs Qwen3-Omni whole in small memory, and shows that it computes what the original computes.\n\n"
           "Commands:\n",
           out);
-    for (size_t i = 0; i < N_COMMANDS; i++)
+    for (size_t i = 0; commands[i]; i++)
         fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n'tessera COMMAND --help' explains one command; 'tessera --version' prints the version.\n", out);
 }
@@ -35,7 +34,7 @@ static int run_command(int argc, char **argv)
         puts("tessera " TESS_VERSION);
         return CLI_DONE;
     }
-    for (size_t i = 0; i < N_COMMANDS; i++)
+    for (size_t i = 0; commands[i]; i++)
         if (!strcmp(name, commands[i]->name)) return commands[i]->run(commands[i], argc - 1, argv + 1);
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (!strcmp(name, reserved[i])) {
