@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
+
+    check.py [GROUP...]       groups: shared, small, demo, unicode (default: all)
+
+A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
+CPU's as well: torch chooses kernels by instruction set. Where the CPU differs from the one a golden was made on, the
+comparison is held to the float32 tolerances between correct implementations instead, and says so.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+# Made with two threads on a CPU with AVX-512, which its metadata does not say.
+SHARED_THREADS = 2
+SHARED_CAPABILITY = "AVX512"
+SPEECH = ("tap.talker.", "tap.code2wav.")
+
+
+class Report:
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def line(self, ok, text):
+        self.passed += ok
+        self.failed += not ok
+        print(("ok - " if ok else "not ok - ") + text, flush=True)
+
+
+def relative_l2(value, reference):
+    value, reference = value.astype(np.float64).ravel(), reference.astype(np.float64).ravel()
+    norm = np.linalg.norm(reference)
+    return np.linalg.norm(value - reference) / norm if norm else float(np.any(value != reference))
+
+
+def compare_bits(made, golden):
+    """Returns (number compared, list of tensors that differ, worst relative L2)."""
+    different, worst = [], 0.0
+    for name, reference in sorted(golden.items()):
+        value = made.get(name)
+        if value is None or value.shape != reference.shape or value.dtype != reference.dtype:
+            different.append(f"{name} (absent or of another shape)")
+            worst = float("inf")
+        elif value.tobytes() != reference.tobytes():
+            different.append(name)
+            worst = max(worst, relative_l2(value, reference))
+    return len(golden), different, worst
+
+
+def check_golden(report, models, folder, path, threads=None, capability=None):
+    """Re-runs one golden. `models` caches the loaded checkpoint of the last call."""
+    import original
+    import tracefile
+
+    golden, metadata = tracefile.read(path)
+    golden = {name: array for name, array in golden.items() if not name.startswith(SPEECH)}
+    dtype = metadata["dtype"]
+    threads = threads or int(metadata["threads"])
+    if models.get("key") != (folder, dtype, threads):
+        models["model"] = original.load(folder, dtype, threads)
+        models["identity"] = tracefile.identity(folder)
+        models["key"] = (folder, dtype, threads)
+    inputs = {name: array for name, array in golden.items() if name.startswith("in.")}
+    with_experts = any(".experts." in name for name in golden)
+    made = {**inputs, **original.trace(models["model"], inputs, dtype, int(metadata["generate"]), with_experts)}
+    count, different, worst = compare_bits(made, golden)
+    label = f"{path.parent.name}/{path.stem}"
+    for key, value in models["identity"].items():
+        if metadata.get(key, value) != value:
+            report.line(False, f"{label}: {key} is not the checkpoint's")
+            return
+    here = original.versions(dtype)["cpu_capability"]
+    there = metadata.get("cpu_capability", capability)
+    if not different:
+        report.line(True, f"{label}: {count} tensors bit-equal to the original's")
+    elif here != there:
+        # bf16 rounding makes later layers chaotic, so across CPUs only float32 can be held to a number.
+        ok = dtype != "float32" or worst <= 1e-5
+        report.line(ok, f"{label}: made on {there}, this CPU is {here}: worst relative L2 {worst:.1e}")
+    else:
+        report.line(False, f"{label}: {len(different)} of {count} differ, worst {worst:.1e}: {', '.join(different[:4])}")
+
+
+def check_shared(report):
+    if not (SHARED / "golden").is_dir():
+        report.line(os.environ.get("TESS_REQUIRE_SHARED") != "1", "shared goldens # SKIP ../shared absent")
+        return
+    models = {}
+    for folder, cases in (("a-f32", "text audio image video av omni speak"), ("a-bf16", "text omni")):
+        for case in cases.split():
+            path = SHARED / "golden" / folder / f"{case}.safetensors"
+            check_golden(report, models, SHARED / "golden" / "a", path, SHARED_THREADS, SHARED_CAPABILITY)
+
+
+GROUPS = {"shared": check_shared}
+
+
+def main():
+    report = Report()
+    for group in sys.argv[1:] or GROUPS:
+        GROUPS[group](report)
+    print(f"{report.passed} passed, {report.failed} failed")
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

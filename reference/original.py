@@ -1,0 +1,218 @@
+"""Runs the original implementation (transformers, eager attention, eager experts) and listens at its modules.
+
+Names. The original's text model is `thinker.model.language_model` in memory and `thinker.model` on disk; its towers
+`thinker.model.audio_tower` and `thinker.model.visual` are `thinker.audio_tower` and `thinker.visual` on disk. Taps are
+spelled as on disk. One table, `TAPS`, says which modules are recorded and how; a module that runs several times keeps
+its first run, which for the decoders is the prefill.
+"""
+
+import os
+import re
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+import platform
+
+import numpy as np
+import torch
+import transformers
+from torch.overrides import TorchFunctionMode
+from transformers import Qwen3OmniMoeForConditionalGeneration
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def load(folder, dtype, threads=1):
+    """Loads a checkpoint in the published layout; bf16 weights are widened exactly for float32.
+
+    torch splits sums by thread, so float32 results repeat bit for bit only with the same number of threads.
+    """
+    torch.set_num_threads(threads)
+    model = Qwen3OmniMoeForConditionalGeneration.from_pretrained(
+        folder, dtype=DTYPES[dtype], attn_implementation="eager", experts_implementation="eager"
+    )
+    return model.eval()
+
+
+def versions(dtype):
+    return {
+        "made_by": "the original implementation",
+        "transformers": transformers.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "attn": "eager",
+        "experts": "eager",
+        "threads": str(torch.get_num_threads()),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "dtype": dtype,
+    }
+
+
+def published_name(module_name):
+    name = module_name.replace("thinker.model.language_model", "thinker.model")
+    return re.sub(r"^thinker\.model\.(audio_tower|visual)", r"thinker.\1", name)
+
+
+def plain(tensor):
+    """As a trace holds it: int64 or float32, the leading batch axis of one dropped."""
+    tensor = tensor.detach()
+    tensor = tensor.to(torch.int64) if not tensor.is_floating_point() else tensor.to(torch.float32)
+    return tensor.cpu().numpy()
+
+
+def without_batch(array):
+    return array[0] if array.ndim > 2 and array.shape[0] == 1 else array
+
+
+def first(output):
+    return output[0] if isinstance(output, (tuple, list)) else output
+
+
+def record_output(output):
+    return {"": without_batch(plain(first(output)))}
+
+
+def record_router(output):
+    logits, weights, indices = output
+    return {".logits": plain(logits), ".weights": plain(weights), ".indices": plain(indices)}
+
+
+TAPS = [
+    (r"thinker\.model\.layers\.\d+", record_output),
+    (r"thinker\.model\.layers\.\d+\.(self_attn|mlp)", record_output),
+    (r"thinker\.model\.layers\.\d+\.mlp\.gate", record_router),
+    (r"thinker\.model\.norm", record_output),
+    (r"thinker\.lm_head", record_output),
+    (r"thinker\.audio_tower\.(conv_out|layers\.\d+|ln_post)", record_output),
+    (r"thinker\.visual\.(patch_embed|blocks\.\d+|merger|merger_list\.\d+)", record_output),
+]
+
+
+class ExpertWatch(TorchFunctionMode):
+    """Sees each expert's output before it is weighted: the linear whose weight lies inside `down_proj`."""
+
+    def __init__(self, down_proj):
+        super().__init__()
+        self.down_proj = down_proj
+        self.outputs = {}
+
+    def __torch_function__(self, function, types, arguments=(), keywords=None):
+        result = function(*arguments, **(keywords or {}))
+        if function is torch.nn.functional.linear:
+            weight, stack = arguments[1], self.down_proj
+            if weight.untyped_storage().data_ptr() == stack.untyped_storage().data_ptr():
+                expert = (weight.storage_offset() - stack.storage_offset()) // stack[0].numel()
+                self.outputs[expert] = plain(result)
+        return result
+
+
+class Listener:
+    """Hooks the modules of `TAPS` while a `with` block lasts; `taps` then holds the tensors by tap name."""
+
+    def __init__(self, model, with_experts=False):
+        self.model = model
+        self.with_experts = with_experts
+        self.taps = {}
+        self.handles = []
+
+    def keep(self, name, array):
+        self.taps.setdefault("tap." + name, array)
+
+    def __enter__(self):
+        for module_name, module in self.model.named_modules():
+            name = published_name(module_name)
+            for pattern, record in TAPS:
+                is_router = name.endswith(".gate")
+                if re.fullmatch(pattern, name) and not (is_router and isinstance(module, torch.nn.Linear)):
+                    self.listen(module, name, record)
+            if self.with_experts and re.fullmatch(r"thinker\.model\.layers\.\d+\.mlp\.experts", name):
+                self.listen_experts(module, name)
+        text = self.model.thinker.model.language_model
+        self.handles.append(text.register_forward_pre_hook(self.record_text_inputs, with_kwargs=True))
+        tower = self.model.thinker.model.audio_tower
+        self.handles.append(tower.register_forward_hook(self.record_audio))
+        return self
+
+    def __exit__(self, *_):
+        for handle in self.handles:
+            handle.remove()
+
+    def listen(self, module, name, record):
+        def hook(_module, _inputs, output):
+            for suffix, array in record(output).items():
+                self.keep(name + suffix, array)
+
+        self.handles.append(module.register_forward_hook(hook))
+
+    def listen_experts(self, module, name):
+        watch = ExpertWatch(module.down_proj)
+
+        def before(_module, _inputs):
+            watch.outputs = {}
+            watch.__enter__()
+
+        def after(_module, _inputs, _output):
+            watch.__exit__(None, None, None)
+            if not any(tap.startswith(f"tap.{name}.") for tap in self.taps):
+                for expert, array in watch.outputs.items():
+                    self.keep(f"{name}.{expert}", array)
+
+        self.handles.append(module.register_forward_pre_hook(before))
+        self.handles.append(module.register_forward_hook(after))
+
+    def record_text_inputs(self, _module, _inputs, keywords):
+        self.keep("thinker.inputs_embeds", without_batch(plain(keywords["inputs_embeds"])))
+        positions = plain(keywords["position_ids"])  # [4 or 3, 1, n]; a first row of four is for the mask only
+        self.keep("thinker.position_ids", positions[-3:, 0].astype(np.float32))
+
+    def record_audio(self, _module, _inputs, output):
+        self.keep("thinker.audio_tower", plain(output.last_hidden_state))
+
+
+def arguments(inputs):
+    """The arguments of the original's forward from the `in.*` tensors of a trace."""
+    given = {name.removeprefix("in."): torch.from_numpy(np.array(array)) for name, array in inputs.items()}
+    ids = given.pop("input_ids")[None]
+    result = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if "position_ids" in given:
+        result["position_ids"] = given.pop("position_ids")[:, None]
+    if "input_features" in given:
+        lengths = given.pop("audio_feature_lengths").tolist()
+        clips = given.pop("input_features").split(lengths, dim=1)
+        mask = torch.zeros(len(lengths), max(lengths), dtype=torch.long)
+        features = torch.zeros(len(lengths), clips[0].shape[0], max(lengths))
+        for i, clip in enumerate(clips):
+            features[i, :, : lengths[i]] = clip
+            mask[i, : lengths[i]] = 1
+        result.update(input_features=features, feature_attention_mask=mask)
+    if "use_audio_in_video" in given:
+        result["use_audio_in_video"] = bool(given.pop("use_audio_in_video").item())
+    return {**result, **given}
+
+
+def cast_floats(values, dtype):
+    """Media features in the model's dtype; positions and seconds stay float32."""
+    media = ("input_features", "pixel_values", "pixel_values_videos")
+    return {name: value.to(DTYPES[dtype]) if name in media else value for name, value in values.items()}
+
+
+@torch.no_grad()
+def trace(model, inputs, dtype, generate=0, with_experts=False):
+    """Runs the thinker on the `in.*` tensors and returns the `tap.*` tensors.
+
+    Greedy generation stops after `im_end_token_id` of the config, which is kept in `tap.thinker.generated`.
+    """
+    values = cast_floats(arguments(inputs), dtype)
+    model.thinker.model.rope_deltas = None
+    with Listener(model, with_experts) as listener:
+        if generate == 0:
+            model.thinker(**values, use_cache=False)
+            return listener.taps
+        out = model.thinker.generate(
+            **values, max_new_tokens=generate, do_sample=False, eos_token_id=model.config.im_end_token_id
+        )
+    prompt = values["input_ids"].shape[1]
+    listener.taps["tap.thinker.generated"] = plain(out[0, prompt:])
+    return listener.taps
