@@ -34,7 +34,7 @@ typedef struct tess_error {
     char field[160];                /* tensor, JSON field or option concerned, "" if none */
     char found[192];
     char expected[192];
-    char message[768]; /* one complete sentence for a person, naming all of the above */
+    char message[1024]; /* one complete sentence for a person, naming all of the above */
 } tess_error;
 
 /* The word for a status as it appears in JSON: "bad_input", "io", …; a static string. */
