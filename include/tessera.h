@@ -5,6 +5,8 @@
 #ifndef TESSERA_H
 #define TESSERA_H
 
+#include "tessera/engine.h"
 #include "tessera/error.h"
+#include "tessera/trace.h"
 
 #endif

@@ -1,0 +1,195 @@
+/* Running a model: options, memory plan, engine (loaded model), session (one timeline), generation, taps.
+ *
+ *     tess_engine_options options = {.model_dir = "demo/checkpoint", .memory_bytes = 64 << 20};
+ *     tess_engine_open(&options, &engine, &err);
+ *     tess_session_new(engine, &session, &err);
+ *     tess_session_feed(session, &(tess_feed){.ids = ids, .n_tok = n}, &err);
+ *     tess_session_generate(session, &generation, &result, &err);
+ *
+ * Threads: an engine and its session belong to one thread at a time; they start threads of their own.
+ * Bits: results do not depend on budget, threads, instruction set or chunking.
+ */
+#ifndef TESSERA_ENGINE_H
+#define TESSERA_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tessera/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tess_engine tess_engine;
+typedef struct tess_session tess_session;
+
+/* The arithmetic: float32 activations, or the original's roundings to bfloat16. */
+typedef enum tess_precision { TESS_PRECISION_F32, TESS_PRECISION_BF16 } tess_precision;
+
+/* Direct I/O: used where the file system allows it, required, or not used. */
+typedef enum tess_direct_mode {
+    TESS_DIRECT_MODE_AUTO,
+    TESS_DIRECT_MODE_ON,
+    TESS_DIRECT_MODE_OFF
+} tess_direct_mode;
+
+/* Called while work goes on; `done` counts up to `total` in `unit` ("bytes", "tokens"). Returning false asks
+ * to stop: the running call then returns TESS_EINTERRUPTED. */
+typedef bool tess_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total);
+
+/* Zero values mean the stated default. The strings need to live only for the call. */
+typedef struct tess_engine_options {
+    const char *model_dir; /* published layout */
+    uint64_t memory_bytes; /* bound on the process's peak resident set; 0: 70 % of what is available */
+    int n_context;         /* positions to provide for; 0: 4096, or max_position_embeddings if that is less */
+    int n_thread;          /* 0: CPUs in the affinity mask */
+    const char *isa;       /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
+    tess_precision precision;
+    int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
+    tess_direct_mode direct;
+    tess_progress *progress; /* may be NULL */
+    void *progress_context;
+} tess_engine_options;
+
+enum { TESS_PLAN_REGIONS = 16 };
+
+/* What a budget buys, before a weight is read. */
+typedef struct tess_plan {
+    uint64_t budget_bytes, smallest_budget_bytes;
+    int n_region;
+    struct {
+        const char *name; /* static string */
+        uint64_t n_byte;
+    } region[TESS_PLAN_REGIONS]; /* their sum is at most budget_bytes */
+    int n_context, n_chunk, n_thread;
+    int n_expert_slot, n_expert_total; /* experts that stay resident, of all routed experts */
+    bool layers_resident, head_resident, embedding_resident;
+    uint64_t bytes_per_token_cold; /* read for one decoded token when no expert is resident */
+    uint64_t bytes_per_token_warm; /* expected when the bank is full and routing is uniform */
+} tess_plan;
+
+/* Makes the plan. TESS_EBUDGET with err->smallest_budget_bytes if the budget cannot work; *out is then filled
+ * as well, with the regions of the smallest plan. Peak resident memory so far counts as region "process". */
+tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err);
+
+/* The read rate of the model's files in bytes per second, from up to `n_byte` of expert weights. */
+tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byte, double *bytes_per_second,
+                              tess_error *err);
+
+/* Plans, reserves all memory, reads what the plan keeps resident. */
+tess_status tess_engine_open(const tess_engine_options *options, tess_engine **out, tess_error *err);
+void tess_engine_close(tess_engine *engine); /* NULL is fine; sessions must be freed before */
+const tess_plan *tess_engine_get_plan(const tess_engine *engine);
+uint64_t tess_engine_get_bytes_read(const tess_engine *engine);
+const char *tess_engine_get_isa(const tess_engine *engine); /* of the kernels in use */
+int tess_engine_get_vocab_size(const tess_engine *engine);
+int tess_engine_get_end_token(const tess_engine *engine); /* im_end_token_id of config.json */
+
+/* Instruction sets of this CPU that the build has kernels for, separated by blanks; a static string. */
+const char *tess_cpu_describe(void);
+/* The process's peak resident set so far (VmHWM), 0 where the system does not say. */
+uint64_t tess_peak_rss_bytes(void);
+
+/* ---- taps: named intermediate tensors ---- */
+
+typedef struct tess_tap {
+    const char *name; /* "tap.thinker.model.layers.3.mlp"; lives for the call */
+    bool is_integer;  /* int64_t elements, else float */
+    int n_dim;
+    int64_t dim[3]; /* of the whole prompt: rows are positions, except in position_ids [3, n_tok] */
+} tess_tap;
+
+/* A piece of a tap: rows [row, row + n_row) of its first axis, dense. */
+typedef struct tess_tap_rows {
+    tess_tap tap;
+    int64_t row, n_row;
+    size_t row_width;        /* elements per row */
+    const float *values;     /* if !is_integer */
+    const int64_t *integers; /* if is_integer */
+} tess_tap_rows;
+
+/* Who listens. `wants` is asked before a tap is made. `hear` gets the rows of every wanted tap, in model
+ * order within a chunk; an error it returns ends the run. `replace` (may be NULL) is called after `hear` for
+ * float taps and may overwrite the values, which then go on through the model: this is how a module is fed
+ * another run's input. */
+typedef struct tess_tap_listener {
+    void *context;
+    bool (*wants)(void *context, const tess_tap *tap);
+    tess_status (*hear)(void *context, const tess_tap_rows *rows, tess_error *err);
+    tess_status (*replace)(void *context, const tess_tap_rows *rows, float *values, tess_error *err);
+} tess_tap_listener;
+
+/* Calls visit for every tap a text prompt of n_tok tokens reaches, in model order. Reads config.json only.
+ * last_logits: lm_head is [1, vocabulary]. */
+tess_status tess_model_list_taps(const char *model_dir, int n_tok, bool last_logits,
+                                 void (*visit)(void *context, const tess_tap *tap), void *context,
+                                 tess_error *err);
+
+/* ---- sessions ---- */
+
+/* The plan provides for one session at a time: a second is refused with TESS_EUSAGE. */
+tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error *err);
+void tess_session_free(tess_session *session);
+/* Forgets everything after the first n_tok positions. n_tok 0 … length. */
+void tess_session_truncate(tess_session *session, int n_tok);
+int tess_session_get_length(const tess_session *session); /* positions held */
+const int32_t *tess_session_get_ids(const tess_session *session);
+
+typedef struct tess_feed {
+    const int32_t *ids; /* [n_tok], each 0 … vocabulary - 1 */
+    int n_tok;
+    const float *positions;            /* [3, n_tok] temporal, height, width; NULL: continue by one */
+    const tess_tap_listener *listener; /* may be NULL */
+    bool last_logits; /* a listener hears lm_head of the last position only, as [1, vocabulary] */
+} tess_feed;
+
+/* Runs the tokens through the model in chunks; afterwards the logits of the last one are at hand.
+ * Errors: TESS_EUSAGE (an id out of range, more positions than the plan's context), TESS_EIO, TESS_ENONFINITE
+ * (field: the tap), TESS_EINTERRUPTED. After an error the session is as long as before the call. */
+tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess_error *err);
+
+/* [vocabulary] of the last position, valid until the next feed; NULL before the first. */
+const float *tess_session_get_logits(const tess_session *session);
+
+typedef struct tess_likely {
+    int32_t id;
+    int rank; /* 1: likeliest */
+    float probability;
+} tess_likely;
+
+/* The n likeliest next tokens (softmax of the logits; ties to the lower id). Writes min(n, vocabulary). */
+void tess_session_get_top(tess_session *session, int n, tess_likely *out);
+/* Rank and probability of one token. */
+void tess_session_get_rank(tess_session *session, int32_t id, tess_likely *out);
+
+typedef struct tess_sampling {
+    double temperature;        /* 0: greedy */
+    int top_k;                 /* 0: off */
+    double top_p;              /* 1: off */
+    double repetition_penalty; /* 1: off; over prompt and answer, once per distinct id */
+    uint64_t seed;             /* same seed, same text, on every machine */
+} tess_sampling;
+#define TESS_SAMPLING_GREEDY ((tess_sampling){.top_p = 1, .repetition_penalty = 1})
+
+typedef enum tess_finish { TESS_FINISH_STOP, TESS_FINISH_LENGTH, TESS_FINISH_INTERRUPTED } tess_finish;
+
+typedef struct tess_generation {
+    tess_sampling sampling;
+    int max_new;
+    const int32_t *stop; /* ids that end the answer; they are kept in it */
+    int n_stop;
+    /* Called with every token as it comes; false ends the answer (TESS_FINISH_INTERRUPTED). May be NULL. */
+    bool (*on_token)(void *context, int32_t id);
+    void *context;
+} tess_generation;
+
+/* Generates from the logits at hand into ids [max_new]; *n_new tells how many. The last token is not fed. */
+tess_status tess_session_generate(tess_session *session, const tess_generation *generation, int32_t *ids,
+                                  int *n_new, tess_finish *finish, tess_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
