@@ -1,0 +1,114 @@
+/* Elementary functions, scalar. The vector variants do the same operations in the same order, so every
+ * instruction set gives the same bits. Of libm only fma is used: glibc chooses its exp by processor.
+ *
+ * exp: |error| < 1.1 ulp where the result is normal; +0 where e^x is below the smallest normal; the argument
+ *      is clamped at TESS_EXP_MAX, so the result is always finite.
+ * log: x must be positive and finite; |error| < 1 ulp.
+ */
+#ifndef TESS_KERNELS_ELEMENTARY_H
+#define TESS_KERNELS_ELEMENTARY_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define TESS_EXP_MIN -87.33654f /* the smallest float whose exponential is a normal number */
+#define TESS_EXP_MAX 88.72283f  /* the largest float whose exponential is finite */
+#define TESS_LOG2E 1.44269504f
+#define TESS_ROUND_MAGIC 12582912.0f /* 1.5 * 2^23: adding it rounds to an integer, held in the low bits */
+/* ln 2 in two parts; the first has so few bits that n times it is exact. */
+#define TESS_LN2_HI 0.693359375f
+#define TESS_LN2_LO -2.12194440e-4f
+/* (e^r - 1 - r) / r^2 for |r| <= ln2/2, highest power first (Cephes' coefficients) */
+#define TESS_EXP_P0 1.9875691500e-4f
+#define TESS_EXP_P1 1.3981999507e-3f
+#define TESS_EXP_P2 8.3334519073e-3f
+#define TESS_EXP_P3 4.1665795894e-2f
+#define TESS_EXP_P4 1.6666665459e-1f
+#define TESS_EXP_P5 5.0000001201e-1f
+
+static inline float tess_float_of_bits(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint32_t tess_bits_of_float(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* The nearest bf16, ties to even, as a float; by integers, so that subnormals survive on every machine. */
+static inline float tess_round_bf16(float x)
+{
+    const uint32_t bits = tess_bits_of_float(x);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return tess_float_of_bits((bits & 0xffff0000u) | 0x00400000u);
+    return tess_float_of_bits((bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u);
+}
+
+static inline float tess_exp(float x)
+{
+    const float clamped = x > TESS_EXP_MAX ? TESS_EXP_MAX : (x < TESS_EXP_MIN ? TESS_EXP_MIN : x);
+    /* n = round(x / ln 2) as a float and, from the low bits of the same sum, as an integer */
+    const float shifted = fmaf(clamped, TESS_LOG2E, TESS_ROUND_MAGIC);
+    const float n = shifted - TESS_ROUND_MAGIC;
+    const uint32_t n_int = tess_bits_of_float(shifted) - tess_bits_of_float(TESS_ROUND_MAGIC);
+    float r = fmaf(n, -TESS_LN2_HI, clamped);
+    r = fmaf(n, -TESS_LN2_LO, r);
+    float p = TESS_EXP_P0;
+    p = fmaf(p, r, TESS_EXP_P1);
+    p = fmaf(p, r, TESS_EXP_P2);
+    p = fmaf(p, r, TESS_EXP_P3);
+    p = fmaf(p, r, TESS_EXP_P4);
+    p = fmaf(p, r, TESS_EXP_P5);
+    p = fmaf(p, r * r, r) + 1.0f;
+    /* 2^n as 2^(n - n/2) * 2^(n/2): n = 128 has no exponent of its own */
+    const uint32_t half = (n_int + 256u) / 2 - 128u;
+    p = p * tess_float_of_bits((half + 127u) << 23);
+    p = p * tess_float_of_bits((n_int - half + 127u) << 23);
+    return x < TESS_EXP_MIN ? 0.0f : p;
+}
+
+static inline float tess_sigmoid(float x)
+{
+    return 1.0f / (1.0f + tess_exp(-x));
+}
+
+static inline float tess_silu(float x)
+{
+    return x / (1.0f + tess_exp(-x));
+}
+
+static inline float tess_log(float x)
+{
+    uint32_t bits = tess_bits_of_float(x);
+    float e = 0.0f;
+    if (bits < 0x00800000u) { /* subnormal: scale by 2^23 */
+        bits = tess_bits_of_float(x * 8388608.0f);
+        e = -23.0f;
+    }
+    /* x = 2^e * m, sqrt(1/2) <= m < sqrt(2) */
+    bits -= 0x3f3504f3u;
+    e += (float)((int32_t)bits >> 23);
+    const float m = tess_float_of_bits((bits & 0x007fffffu) + 0x3f3504f3u);
+    const float f = m - 1.0f;
+    const float z = f * f;
+    float p = 7.0376836292e-2f;
+    p = fmaf(p, f, -1.1514610310e-1f);
+    p = fmaf(p, f, 1.1676998740e-1f);
+    p = fmaf(p, f, -1.2420140846e-1f);
+    p = fmaf(p, f, 1.4249322787e-1f);
+    p = fmaf(p, f, -1.6668057665e-1f);
+    p = fmaf(p, f, 2.0000714765e-1f);
+    p = fmaf(p, f, -2.4999993993e-1f);
+    p = fmaf(p, f, 3.3333331174e-1f);
+    float y = f * z * p;
+    y = fmaf(e, TESS_LN2_LO, y);
+    y = fmaf(-0.5f, z, y);
+    return fmaf(e, TESS_LN2_HI, f + y);
+}
+
+#endif
