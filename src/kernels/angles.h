@@ -17,10 +17,10 @@ void tess_rotary_table(float *cosines, float *sines, const float *inv_freq, size
 /* Sine and cosine, relative error < 4e-16, |angle| <= 1e6. */
 void tess_sincos(double angle, double *sine, double *cosine);
 
-/* exp for |x| <= 700 and log for normal positive x, relative error < 4e-16 (log: of the larger of 1 and it).
- */
- * result). */
+/* exp for |x| <= 700, relative error < 4e-16. */
 double tess_exp_double(double x);
- double tess_log_double(double x);
+
+/* log for normal positive x, error < 4e-16 of the larger of 1 and the result. */
+double tess_log_double(double x);
 
 #endif
