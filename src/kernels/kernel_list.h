@@ -27,8 +27,14 @@
     X(find_non_finite, f32, isa)
 
 #if defined(__x86_64__)
-#define TESS_ISA_LIST(X) X(reference, 0u)
-#define TESS_KERNEL_LIST(X) TESS_EVERY_KERNEL(X, reference)
+#define TESS_ISA_LIST(X)                                                                                     \
+    X(reference, 0u)                                                                                         \
+    X(avx2, TESS_CPU_AVX2FMA)                                                                                \
+    X(avx512, TESS_CPU_AVX2FMA | TESS_CPU_AVX512)
+#define TESS_KERNEL_LIST(X)                                                                                  \
+    TESS_EVERY_KERNEL(X, reference)                                                                          \
+    TESS_EVERY_KERNEL(X, avx2)                                                                               \
+    TESS_EVERY_KERNEL(X, avx512)
 #elif defined(__aarch64__)
 #define TESS_ISA_LIST(X) X(reference, 0u)
 #define TESS_KERNEL_LIST(X) TESS_EVERY_KERNEL(X, reference)

@@ -1,0 +1,4 @@
+/* Attention for AVX2 and FMA. */
+#include "kernels/vec_avx2.h"
+
+#include "kernels/attend_body.h"

@@ -1,0 +1,4 @@
+/* Attention for AVX-512. */
+#include "kernels/vec_avx512.h"
+
+#include "kernels/attend_body.h"
