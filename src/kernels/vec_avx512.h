@@ -18,7 +18,7 @@ typedef __m512 vec;
 
 VEC_INLINE __mmask16 vec_mask(size_t n)
 {
-    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1u);
+    return (__mmask16)(n >= 16 ? 0xffffu : (1u << n) - 1u);
 }
 
 VEC_INLINE vec vec_set(float x)

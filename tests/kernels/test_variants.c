@@ -1,0 +1,530 @@
+/* Every kernel of the list, on every instruction set this processor has, against the plain reference: the
+ * same bits, for all tail lengths, ordinary and extreme values, operands flush against unmapped pages at
+ * either end. Prints TAP by itself, so that it also builds for other processors without a test library.
+ *
+ * An instruction set that is missing is listed as not tested; named in TESS_REQUIRE_ISA, it fails.
+ * With the argument "quick" fewer lengths are tried (emulators are slow). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kernels/elementary.h"
+#include "kernels/kernel_list.h"
+
+enum {
+    SLOTS = 6,
+    SLOT_BYTES = 1 << 20,
+    PAGE = 1 << 16, /* at least a page on every processor we run on */
+    CANARY = 0xa5,
+    CANARY_BYTES = 256,
+    MAX_LENGTH = 2049
+};
+
+/* -- operands between unmapped pages -- */
+
+static unsigned char *slots[SLOTS];
+
+static void map_slots(void)
+{
+    for (int s = 0; s < SLOTS; s++) {
+        unsigned char *p = mmap(NULL, SLOT_BYTES + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p == MAP_FAILED || mprotect(p + PAGE, SLOT_BYTES, PROT_READ | PROT_WRITE) != 0) {
+            perror("mmap");
+            exit(2);
+        }
+        slots[s] = p + PAGE;
+    }
+}
+
+/* One operand: its bytes as the reference uses them, and a copy between guards for the variant. */
+typedef struct operand {
+    void *plain;
+    size_t bytes;
+    void *guarded;
+} operand;
+
+static void place(operand *o, int n, bool at_end)
+{
+    for (int s = 0; s < n; s++) {
+        if (o[s].bytes + CANARY_BYTES > SLOT_BYTES) abort();
+        unsigned char *p = at_end ? slots[s] + SLOT_BYTES - o[s].bytes : slots[s];
+        memset(at_end ? p - CANARY_BYTES : p + o[s].bytes, CANARY, CANARY_BYTES);
+        if (o[s].bytes > 0) memcpy(p, o[s].plain, o[s].bytes);
+        o[s].guarded = p;
+    }
+}
+
+static bool canaries_alive(const operand *o, int n, bool at_end)
+{
+    for (int s = 0; s < n; s++) {
+        const unsigned char *p = o[s].guarded;
+        p = at_end ? p - CANARY_BYTES : p + o[s].bytes;
+        for (int i = 0; i < CANARY_BYTES; i++)
+            if (p[i] != CANARY) return false;
+    }
+    return true;
+}
+
+/* -- values -- */
+
+static uint64_t state = 0x9e3779b97f4a7c15u;
+
+static uint32_t draw(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 16);
+}
+
+enum { ORDINARY, WIDE, TINY, HUGE_VALUES, CANCELLING, BF16_VALUES, STYLES };
+
+static float draw_float(int style, size_t i)
+{
+    const float unit = (float)(draw() & 0xffffff) / 8388608.0f - 1.0f;
+    switch (style) {
+    case WIDE:
+        return ldexpf(unit, (int)(draw() % 41) - 20);
+    case TINY:
+        switch (draw() % 6) {
+        case 0:
+            return 0.0f;
+        case 1:
+            return -0.0f;
+        case 2:
+            return tess_float_of_bits(draw() & 0x807fffffu); /* subnormal */
+        case 3:
+            return ldexpf(unit, -100);
+        case 4:
+            return ldexpf(unit, -60);
+        default:
+            return unit;
+        }
+    case HUGE_VALUES:
+        return (draw() & 3) ? unit * 1e17f : unit;
+    case CANCELLING:
+        return (i & 1 ? -1.0f : 1.0f) * (1000.0f + ldexpf(unit, -10));
+    case BF16_VALUES:
+        return tess_round_bf16(unit * 4.0f);
+    default:
+        return unit * 3.0f;
+    }
+}
+
+static void fill(float *x, size_t n, int style)
+{
+    for (size_t i = 0; i < n; i++) x[i] = draw_float(style, i);
+}
+
+static void fill_bf16(uint16_t *x, size_t n, int style)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = (uint16_t)(tess_bits_of_float(tess_round_bf16(draw_float(style, i))) >> 16);
+}
+
+/* -- comparison -- */
+
+typedef struct tally {
+    size_t n_case, n_value, n_bad;
+    double max_abs;
+} tally;
+
+static tally count;
+
+static void compare(const char *what, const float *got, const float *want, size_t n)
+{
+    count.n_case++;
+    count.n_value += n;
+    if (n == 0 || memcmp(got, want, n * sizeof *got) == 0) return;
+    size_t first = n;
+    double error = 0, norm = 0, dot = 0, got_norm = 0, max_abs = 0;
+    size_t non_finite = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (tess_bits_of_float(got[i]) != tess_bits_of_float(want[i]) && first == n) first = i;
+        const double g = got[i], w = want[i];
+        if (!isfinite(g) || !isfinite(w)) {
+            non_finite++;
+            continue;
+        }
+        error += (g - w) * (g - w), norm += w * w, dot += g * w, got_norm += g * g;
+        if (fabs(g - w) > max_abs) max_abs = fabs(g - w);
+    }
+    if (max_abs > count.max_abs) count.max_abs = max_abs;
+    if (count.n_bad++ < 5)
+        printf("# %s: max abs %.3g, relative L2 %.3g, cosine %.9f, %zu not finite, first at %zu of %zu: %a, "
+               "reference %a\n",
+               what, max_abs, sqrt(error / norm), dot / sqrt(norm * got_norm), non_finite, first, n,
+               (double)got[first], (double)want[first]);
+}
+
+static void expect(const char *what, bool good)
+{
+    count.n_case++;
+    if (good) return;
+    if (count.n_bad++ < 5) printf("# %s\n", what);
+}
+
+static char label[160];
+#define LABEL(...) (snprintf(label, sizeof label, __VA_ARGS__), label)
+
+/* -- one case per operation -- */
+
+static tess_kernels ref;
+static float buffer[SLOTS][SLOT_BYTES / sizeof(float)];
+static float result[SLOT_BYTES / sizeof(float)];
+
+#define FLOATS(slot, n)                                                                                      \
+    {                                                                                                        \
+        buffer[slot], (n) * sizeof(float), NULL                                                              \
+    }
+#define HALVES(slot, n)                                                                                      \
+    {                                                                                                        \
+        buffer[slot], (n) * sizeof(uint16_t), NULL                                                           \
+    }
+
+/* Runs `call` on guarded copies of o, flush to the end and to the start, and compares n floats of o[0]. */
+#define RUN_GUARDED(what, o, n_operand, want, n, call)                                                       \
+    for (int at_end = 0; at_end < 2; at_end++) {                                                             \
+        place(o, n_operand, at_end);                                                                         \
+        call;                                                                                                \
+        compare(what, (o)[0].guarded, want, n);                                                              \
+        expect("a write beyond an operand", canaries_alive(o, n_operand, at_end));                           \
+    }
+
+static void case_dot(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    if (rounding != TESS_ROUND_NONE) return;
+    fill(buffer[0], n, style);
+    fill(buffer[1], n, style);
+    operand o[] = {FLOATS(0, n), FLOATS(1, n)};
+    const float want = ref.dot(buffer[0], buffer[1], n);
+    for (int at_end = 0; at_end < 2; at_end++) {
+        place(o, 2, at_end);
+        const float got = k->dot(o[0].guarded, o[1].guarded, n);
+        compare(LABEL("n %zu style %d", n, style), &got, &want, 1);
+    }
+}
+
+static void case_softmax(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    if (rounding != TESS_ROUND_NONE) return;
+    fill(buffer[0], n, style);
+    operand o[] = {FLOATS(0, n)};
+    memcpy(result, buffer[0], o[0].bytes);
+    ref.softmax(result, n);
+    RUN_GUARDED(LABEL("n %zu style %d", n, style), o, 1, result, n, k->softmax(o[0].guarded, n));
+}
+
+static void case_rms_norm(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    if (n == 0) return;
+    fill(buffer[0], n, style);
+    fill(buffer[1], n, style);
+    fill_bf16((uint16_t *)buffer[2], n, ORDINARY);
+    operand o[] = {FLOATS(0, n), FLOATS(1, n), HALVES(2, n)};
+    ref.rms_norm(result, buffer[1], (const uint16_t *)buffer[2], n, 1e-6f, rounding);
+    RUN_GUARDED(LABEL("n %zu style %d rounding %d", n, style, rounding), o, 3, result, n,
+                k->rms_norm(o[0].guarded, o[1].guarded, o[2].guarded, n, 1e-6f, rounding));
+    memcpy(buffer[0], buffer[1], o[0].bytes);
+    RUN_GUARDED(LABEL("n %zu style %d rounding %d in place", n, style, rounding), o, 3, result, n,
+                k->rms_norm(o[0].guarded, o[0].guarded, o[2].guarded, n, 1e-6f, rounding));
+}
+
+static void case_swiglu(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    fill(buffer[1], n, style);
+    for (size_t i = 0; i < n && style == ORDINARY; i++) buffer[1][i] *= 40.0f; /* beyond exp's clamps */
+    fill(buffer[2], n, style);
+    operand o[] = {FLOATS(0, n), FLOATS(1, n), FLOATS(2, n)};
+    ref.swiglu(result, buffer[1], buffer[2], n, rounding);
+    RUN_GUARDED(LABEL("n %zu style %d rounding %d", n, style, rounding), o, 3, result, n,
+                k->swiglu(o[0].guarded, o[1].guarded, o[2].guarded, n, rounding));
+    memcpy(buffer[0], buffer[1], o[0].bytes);
+    RUN_GUARDED(LABEL("n %zu style %d rounding %d in place", n, style, rounding), o, 3, result, n,
+                k->swiglu(o[0].guarded, o[0].guarded, o[2].guarded, n, rounding));
+}
+
+static void case_rope(const tess_kernels *k, size_t half, int style, tess_rounding rounding)
+{
+    fill(buffer[0], 2 * half, style);
+    fill(buffer[1], half, style == HUGE_VALUES ? ORDINARY : style);
+    fill(buffer[2], half, style == HUGE_VALUES ? ORDINARY : style);
+    operand o[] = {FLOATS(0, 2 * half), FLOATS(1, half), FLOATS(2, half)};
+    memcpy(result, buffer[0], o[0].bytes);
+    ref.rope(result, buffer[1], buffer[2], 2 * half, rounding);
+    RUN_GUARDED(LABEL("d_head %zu style %d rounding %d", 2 * half, style, rounding), o, 3, result, 2 * half,
+                k->rope(o[0].guarded, o[1].guarded, o[2].guarded, 2 * half, rounding));
+}
+
+static void case_add(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    fill(buffer[0], n, style);
+    fill(buffer[1], n, style);
+    operand o[] = {FLOATS(0, n), FLOATS(1, n)};
+    memcpy(result, buffer[0], o[0].bytes);
+    ref.add(result, buffer[1], n, rounding);
+    RUN_GUARDED(LABEL("n %zu style %d rounding %d", n, style, rounding), o, 2, result, n,
+                k->add(o[0].guarded, o[1].guarded, n, rounding));
+}
+
+static void case_add_scaled(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    const float weight = draw_float(ORDINARY, 0);
+    fill(buffer[0], n, style);
+    fill(buffer[1], n, style);
+    operand o[] = {FLOATS(0, n), FLOATS(1, n)};
+    memcpy(result, buffer[0], o[0].bytes);
+    ref.add_scaled(result, buffer[1], weight, n, rounding);
+    RUN_GUARDED(LABEL("n %zu style %d rounding %d", n, style, rounding), o, 2, result, n,
+                k->add_scaled(o[0].guarded, o[1].guarded, weight, n, rounding));
+}
+
+/* Any pattern at all, infinities and NaN too. */
+static void fill_patterns(float *x, size_t n)
+{
+    static const uint32_t special[] = {0x7f800000u, 0xff800000u, 0x7f800001u, 0xffffffffu, 0x7fc00000u,
+                                       0x7f7fffffu, 0x7f7f8000u, 0x7f7f7fffu, 0x00008000u, 0x00018000u,
+                                       0x80007fffu, 0x3f808000u, 0x3f818000u, 0x3f808001u, 0x00000001u};
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t bits = draw() % 4 ? draw() : special[draw() % (sizeof special / sizeof special[0])];
+        memcpy(x + i, &bits, sizeof bits);
+    }
+}
+
+static void case_widen(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    if (rounding != TESS_ROUND_NONE) return;
+    fill_patterns(buffer[1], (n + 1) / 2);
+    operand o[] = {FLOATS(0, n), HALVES(1, n)};
+    ref.widen(result, (const uint16_t *)buffer[1], n);
+    RUN_GUARDED(LABEL("n %zu style %d", n, style), o, 2, result, n, k->widen(o[0].guarded, o[1].guarded, n));
+}
+
+static void case_round_bf16(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    if (rounding != TESS_ROUND_NONE) return;
+    fill_patterns(buffer[0], n);
+    operand o[] = {FLOATS(0, n)};
+    memcpy(result, buffer[0], o[0].bytes);
+    ref.round_bf16(result, n);
+    RUN_GUARDED(LABEL("n %zu style %d", n, style), o, 1, result, n, k->round_bf16(o[0].guarded, n));
+}
+
+static void case_find_non_finite(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    static const uint32_t bad[] = {0x7f800000u, 0xff800000u, 0x7f800001u, 0xffc00000u};
+    if (rounding != TESS_ROUND_NONE) return;
+    fill(buffer[0], n, style);
+    operand o[] = {FLOATS(0, n)};
+    for (size_t i = 0; i <= n; i += n > 40 ? 7 : 1) { /* from position i on, i = n: none */
+        for (size_t j = i; j < n; j += 3) buffer[0][j] = tess_float_of_bits(bad[(i + j) % 4]);
+        for (int at_end = 0; at_end < 2; at_end++) {
+            place(o, 1, at_end);
+            expect(LABEL("n %zu first %zu", n, i),
+                   k->find_non_finite(o[0].guarded, n) == i && ref.find_non_finite(buffer[0], n) == i);
+        }
+        fill(buffer[0], n, style);
+    }
+}
+
+static void case_pack(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    if (rounding != TESS_ROUND_NONE) return;
+    fill(buffer[1], n, style);
+    operand o[] = {FLOATS(0, tess_packed_floats(n)), FLOATS(1, n)};
+    for (int at_end = 0; at_end < 2; at_end++) {
+        memset(buffer[0], CANARY, o[0].bytes);
+        place(o, 2, at_end);
+        k->pack(o[0].guarded, o[1].guarded, n);
+        expect("a write beyond an operand", canaries_alive(o, 2, at_end));
+        /* the layout is private, but it holds every element once and zeros elsewhere: equal sums of bits */
+        uint64_t got = 0, want = 0;
+        const float *packed = o[0].guarded;
+        for (size_t i = 0; i < tess_packed_floats(n); i++) got += tess_bits_of_float(packed[i]);
+        for (size_t i = 0; i < n; i++) want += tess_bits_of_float(buffer[1][i]);
+        expect(LABEL("n %zu style %d", n, style), got == want);
+    }
+}
+
+/* Slot 0: y [n_tok, y_stride], 1: w, 2: packed by the variant, 3: packed by the reference, 4: x. */
+static void matmul_case(const tess_kernels *k, size_t n_col, size_t n_row, size_t n_tok, int style,
+                        tess_rounding rounding)
+{
+    const size_t row = tess_packed_floats(n_col), y_stride = n_row + 3;
+    const size_t n_y = (n_tok - 1) * y_stride + n_row;
+    uint16_t *w = (uint16_t *)buffer[1];
+    fill_bf16(w, n_row * n_col, style);
+    fill(buffer[4], n_tok * n_col, style);
+    for (size_t t = 0; t < n_tok; t++) {
+        k->pack(buffer[2] + t * row, buffer[4] + t * n_col, n_col);
+        ref.pack(buffer[3] + t * row, buffer[4] + t * n_col, n_col);
+    }
+    memset(buffer[0], CANARY, n_y * sizeof(float));
+    memset(result, CANARY, n_y * sizeof(float));
+    ref.matmul(result, y_stride, w, n_col, 0, n_row, buffer[3], n_tok, rounding);
+    operand o[] = {FLOATS(0, n_y), HALVES(1, n_row * n_col), FLOATS(2, n_tok * row)};
+    LABEL("n_col %zu n_row %zu n_tok %zu style %d rounding %d", n_col, n_row, n_tok, style, rounding);
+    RUN_GUARDED(
+        label, o, 3, result, n_y,
+        k->matmul(o[0].guarded, y_stride, o[1].guarded, n_col, 0, n_row, o[2].guarded, n_tok, rounding));
+    /* the same in two parts of the rows and one token at a time */
+    const size_t cut = draw() % (n_row + 1);
+    LABEL("n_col %zu n_row %zu n_tok %zu style %d rounding %d rows cut at %zu", n_col, n_row, n_tok, style,
+          rounding, cut);
+    RUN_GUARDED(label, o, 3, result, n_y, {
+        k->matmul(o[0].guarded, y_stride, o[1].guarded, n_col, cut, n_row, o[2].guarded, n_tok, rounding);
+        for (size_t t = 0; t < n_tok; t++)
+            k->matmul((float *)o[0].guarded + t * y_stride, y_stride, o[1].guarded, n_col, 0, cut,
+                      (float *)o[2].guarded + t * row, 1, rounding);
+    });
+}
+
+static void case_matmul(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    if (n <= 130) {
+        matmul_case(k, n, 1 + draw() % 14, 1 + draw() % 9, style, rounding);
+        matmul_case(k, n, 1 + draw() % 14, 1, style, rounding);
+    } else {
+        matmul_case(k, n, 13, 7, style, rounding);
+    }
+}
+
+static void case_matmul_tokens(const tess_kernels *k)
+{
+    for (size_t n_tok = 1; n_tok <= 70; n_tok++) matmul_case(k, 67, 9, n_tok, ORDINARY, TESS_ROUND_NONE);
+    matmul_case(k, MAX_LENGTH, 8, 70, ORDINARY, TESS_ROUND_NONE); /* more than one block of tokens */
+    matmul_case(k, 33, 9, 300, ORDINARY, TESS_ROUND_BF16);
+}
+
+/* Slot 0: out, 1: q, 2: keys, 3: values, 4: scores. */
+static void attend_case(const tess_kernels *k, size_t n_query, size_t n_key, size_t d_head, int style,
+                        tess_rounding rounding)
+{
+    const size_t stride = d_head + draw() % 3 * 5, n_kv = (n_key - 1) * stride + d_head;
+    const float scale = 1.0f / sqrtf((float)d_head);
+    fill(buffer[1], n_query * d_head, style);
+    fill(buffer[2], n_kv, style);
+    fill(buffer[3], n_kv, style);
+    ref.attend(result, buffer[1], n_query, buffer[2], buffer[3], stride, n_key, d_head, scale, buffer[4],
+               rounding);
+    static float weights[SLOT_BYTES / sizeof(float)];
+    memcpy(weights, buffer[4], n_query * n_key * sizeof(float));
+    operand o[] = {FLOATS(0, n_query * d_head), FLOATS(1, n_query * d_head), FLOATS(2, n_kv), FLOATS(3, n_kv),
+                   FLOATS(4, n_query * n_key)};
+    LABEL("n_query %zu n_key %zu d_head %zu stride %zu style %d rounding %d", n_query, n_key, d_head, stride,
+          style, rounding);
+    RUN_GUARDED(label, o, 5, result, n_query * d_head, {
+        k->attend(o[0].guarded, o[1].guarded, n_query, o[2].guarded, o[3].guarded, stride, n_key, d_head,
+                  scale, o[4].guarded, rounding);
+        compare(label, o[4].guarded, weights, n_query * n_key);
+    });
+}
+
+static void case_attend(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    if (n == 0 || n > 1000) return;
+    attend_case(k, 1 + draw() % 9, n, 8 * (1 + draw() % 16), style, rounding);
+    if (n <= 130) attend_case(k, 1 + draw() % 9, 1 + draw() % 70, n, style, rounding);
+}
+
+/* -- the whole list -- */
+
+typedef void case_fn(const tess_kernels *k, size_t n, int style, tess_rounding rounding);
+
+static size_t run_lengths(case_fn *one, const tess_kernels *k, bool quick)
+{
+    static const size_t large[] = {255, 256, 257, 511, 768, 1000, 2048, MAX_LENGTH};
+    memset(&count, 0, sizeof count);
+    for (int style = 0; style < STYLES; style++)
+        for (int rounding = 0; rounding < 2; rounding++) {
+            for (size_t n = 0; n <= 130; n += quick ? 1 + draw() % 12 : 1)
+                one(k, n, style, (tess_rounding)rounding);
+            for (size_t i = 0; i < sizeof large / sizeof large[0]; i += quick ? 5 : 1)
+                one(k, large[i], style, (tess_rounding)rounding);
+        }
+    return count.n_bad;
+}
+
+static int n_test, n_failed;
+
+static void report(bool good, const char *isa, const char *op, const char *text)
+{
+    printf("%s %d - %s %s: %s\n", good ? "ok" : "not ok", ++n_test, isa, op, text);
+    n_failed += !good;
+}
+
+static void test_kernel(const char *isa, const char *op, case_fn *one, const tess_kernels *k, bool quick)
+{
+    run_lengths(one, k, quick);
+    if (one == case_matmul) case_matmul_tokens(k);
+    char text[160];
+    snprintf(text, sizeof text, "%zu cases, %zu values, %zu differ from the reference, max abs difference %g",
+             count.n_case, count.n_value, count.n_bad, count.max_abs);
+    report(count.n_bad == 0 && count.n_case > 0, isa, op, text);
+    fflush(stdout);
+}
+
+static bool required(const char *isa)
+{
+    const char *list = getenv("TESS_REQUIRE_ISA");
+    const size_t n = strlen(isa);
+    for (const char *p = list; p && (p = strstr(p, isa)) != NULL; p += n)
+        if ((p == list || p[-1] == ' ') && (p[n] == 0 || p[n] == ' ')) return true;
+    return false;
+}
+
+static void test_isa(const char *isa, unsigned need, bool quick)
+{
+    tess_kernels k;
+    unsigned named;
+    if (!tess_isa_available(need)) {
+        if (required(isa))
+            report(false, isa, "kernels", "required, but this processor lacks it: not tested");
+        else
+            printf("ok %d - %s kernels # SKIP not tested: this processor lacks it\n", ++n_test, isa);
+        return;
+    }
+    tess_kernels_init(&k, need);
+    bool entries = strcmp(k.name, isa) == 0 && tess_isa_from_name(isa, &named) && named == need;
+#define HAS_ENTRY(op, types, variant)                                                                        \
+    if (strcmp(#variant, isa) == 0) entries = entries && k.op == tess_##op##_##types##_##variant;
+    TESS_KERNEL_LIST(HAS_ENTRY)
+    report(entries, isa, "table", "the name, its mask and the list's entries agree");
+#define TEST_ENTRY(op, types, variant)                                                                       \
+    if (strcmp(#variant, isa) == 0) test_kernel(isa, #op, case_##op, &k, quick);
+    TESS_KERNEL_LIST(TEST_ENTRY)
+}
+
+/* A required name outside this build's list is a failure too. */
+static void test_required_names(void)
+{
+    static const char *const known[] = {"avx2", "avx512", "neon"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        bool listed = false;
+#define IS_LISTED(isa, need) listed = listed || strcmp(#isa, known[i]) == 0;
+        TESS_ISA_LIST(IS_LISTED)
+        if (!listed && required(known[i]))
+            report(false, known[i], "kernels", "required, but not in this build");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const bool quick = argc > 1 && strcmp(argv[1], "quick") == 0;
+    map_slots();
+    tess_kernels_init(&ref, 0);
+    tess_kernels all;
+    tess_kernels_init(&all, ~0u);
+    unsigned mask = 0;
+    const bool named = tess_isa_from_name("auto", &mask) && mask == tess_cpu_mask();
+    report(named && !tess_isa_from_name("sse9", &mask) && strcmp(ref.name, "reference") == 0, "dispatch",
+           "names", all.name);
+#define TEST_ISA(isa, need) test_isa(#isa, need, quick);
+    TESS_ISA_LIST(TEST_ISA)
+    test_required_names();
+    printf("1..%d\n", n_test);
+    return n_failed > 0;
+}
