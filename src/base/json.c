@@ -11,9 +11,7 @@
 /* Deep enough for every file of the published layout, shallow enough for any stack. */
 enum { MAX_DEPTH = 64 };
 
-/* jansson recurses up to 2,048 levels; a file that nests deeper than MAX_DEPTH is refused before it is
- * parsed, by counting brackets outside strings. Returns the offset of the bracket that is too deep, or -1. */
-static int64_t find_too_deep(const char *text, size_t size)
+int64_t tess_json_find_too_deep(const char *text, size_t size)
 {
     int depth = 0;
     bool in_string = false;
@@ -30,7 +28,10 @@ static int64_t find_too_deep(const char *text, size_t size)
             if (++depth > MAX_DEPTH) return (int64_t)i;
         } else if (c == '}' || c == ']') {
             depth--;
+        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            continue;
         }
+        if (!in_string && depth <= 0) break;
     }
     return -1;
 }
@@ -38,7 +39,7 @@ static int64_t find_too_deep(const char *text, size_t size)
 tess_status tess_json_parse(const char *file, uint64_t offset, const char *text, size_t size, json_t **out,
                             tess_error *err)
 {
-    int64_t deep = find_too_deep(text, size);
+    int64_t deep = tess_json_find_too_deep(text, size);
     if (deep >= 0)
         return tess_refuse(err, file, "JSON", (int64_t)offset + deep, "at most 64 levels of nesting",
                            "a 65th level");

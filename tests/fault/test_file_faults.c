@@ -105,7 +105,10 @@ static void test_short_and_interrupted(void **state)
                     tess_file_open(path, direct ? TESS_DIRECT_AUTO : TESS_DIRECT_OFF, &file, NULL), TESS_OK);
                 plan.most = most[m];
                 plan.interrupt_every = every == 1 ? 0 : every;
+                bool was_direct = tess_file_is_direct(file);
                 read_all(file);
+                /* A direct read from the middle of a block would be refused, and end direct reading. */
+                assert_int_equal(tess_file_is_direct(file), was_direct);
                 tess_file_close(file);
             }
 }

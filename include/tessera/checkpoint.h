@@ -1,0 +1,92 @@
+/* What is in a checkpoint, and what is wrong with it: tensors, shards, index, before any weight is computed
+ * with.
+ */
+#ifndef TESSERA_CHECKPOINT_H
+#define TESSERA_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tessera/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Element types of safetensors files. */
+typedef enum tess_dtype {
+    TESS_DTYPE_NONE, /* the header's entry for this tensor is unusable; only where problems are collected */
+    TESS_DTYPE_BOOL,
+    TESS_DTYPE_U8,
+    TESS_DTYPE_I8,
+    TESS_DTYPE_F8_E4M3,
+    TESS_DTYPE_F8_E5M2,
+    TESS_DTYPE_U16,
+    TESS_DTYPE_I16,
+    TESS_DTYPE_F16,
+    TESS_DTYPE_BF16,
+    TESS_DTYPE_U32,
+    TESS_DTYPE_I32,
+    TESS_DTYPE_F32,
+    TESS_DTYPE_U64,
+    TESS_DTYPE_I64,
+    TESS_DTYPE_F64,
+} tess_dtype;
+enum { TESS_N_DTYPE = TESS_DTYPE_F64 + 1, TESS_MAX_DIM = 8 };
+
+/* "BF16"; "?" for TESS_DTYPE_NONE. A static string. */
+const char *tess_dtype_name(tess_dtype dtype);
+/* The type of this name, TESS_DTYPE_NONE if there is none. */
+tess_dtype tess_dtype_find(const char *name);
+/* Bytes of one element; 0 for TESS_DTYPE_NONE. */
+unsigned tess_dtype_bytes(tess_dtype dtype);
+
+/* One tensor of a file: what its header says, after checking. Row-major, little-endian. */
+typedef struct tess_tensor {
+    const char *name;
+    uint64_t offset; /* of its first byte, from the start of the file */
+    uint64_t n_byte;
+    uint64_t dim[TESS_MAX_DIM];
+    int n_dim; /* 0: a scalar */
+    int shard; /* number of its file, 0 … n_shard-1 */
+    tess_dtype dtype;
+} tess_tensor;
+
+/* Elements of a tensor; 0 for TESS_DTYPE_NONE. */
+uint64_t tess_tensor_count(const tess_tensor *tensor);
+/* "[2048, 768]"; cut off if `size` is too small. */
+void tess_tensor_format_shape(int n_dim, const uint64_t *dim, char *out, size_t size);
+
+/* What can be wrong. A name is a static string: tess_problem_kind_name(). */
+typedef enum tess_problem_kind {
+    TESS_PROBLEM_SHARD,     /* a shard is absent or cannot be read */
+    TESS_PROBLEM_HEADER,    /* a shard's header is unusable, or an entry in it */
+    TESS_PROBLEM_OFFSETS,   /* offsets overlap, leave a gap, are misaligned or disagree with the shape */
+    TESS_PROBLEM_TRUNCATED, /* a tensor's data goes beyond the end of its file */
+    TESS_PROBLEM_DUPLICATE, /* one name twice */
+    TESS_PROBLEM_INDEX,     /* the index is unusable, or says something untrue */
+    TESS_PROBLEM_PATH,      /* the index names a file outside the folder */
+    TESS_PROBLEM_MISPLACED, /* a tensor is in another shard than the index says */
+    TESS_PROBLEM_UNLISTED,  /* a tensor is in a shard and not in the index */
+    TESS_PROBLEM_MISSING,   /* a tensor is in no shard */
+    TESS_PROBLEM_EXTRA,     /* a tensor that the configuration does not imply */
+    TESS_PROBLEM_SHAPE,     /* another shape than the configuration implies */
+    TESS_PROBLEM_DTYPE,     /* another element type */
+    TESS_PROBLEM_NONFINITE, /* a weight is a NaN or an infinity */
+} tess_problem_kind;
+const char *tess_problem_kind_name(tess_problem_kind kind);
+
+/* One problem. Texts are "" where they do not apply, `offset` is -1 then; all live for the call only. */
+typedef struct tess_problem {
+    tess_problem_kind kind;
+    int64_t offset;
+    const char *file, *tensor, *found, *expected;
+    const char *message; /* one sentence that holds all of the above */
+} tess_problem;
+typedef void tess_problem_report(void *arg, const tess_problem *problem);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
