@@ -1,0 +1,231 @@
+/* The added tokens of a folder: which file says them, and what is refused. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "text/vocab.h"
+
+enum { PUBLISHED_VOCABULARY = 151643 };
+
+/* The published added tokens: ids count up from PUBLISHED_VOCABULARY. Those that stand here without a star
+ * are special; the others are only kept whole. */
+static const char *const published[] = {
+    "<|endoftext|>",      "<|im_start|>",     "<|im_end|>",       "<|object_ref_start|>",
+    "<|object_ref_end|>", "<|box_start|>",    "<|box_end|>",      "<|quad_start|>",
+    "<|quad_end|>",       "<|vision_start|>", "<|vision_end|>",   "<|vision_pad|>",
+    "<|image_pad|>",      "<|video_pad|>",    "*<tool_call>",     "*</tool_call>",
+    "*<|fim_prefix|>",    "*<|fim_middle|>",  "*<|fim_suffix|>",  "*<|fim_pad|>",
+    "*<|repo_name|>",     "*<|file_sep|>",    "*<tool_response>", "*</tool_response>",
+    "*<think>",           "*</think>",        "<|audio_start|>",  "<|audio_end|>",
+    "<tts_pad>",          "<tts_text_bos>",   "<tts_text_eod>",   "<tts_text_bos_single>",
+    "<|audio_pad|>",
+};
+enum { N_PUBLISHED = sizeof published / sizeof published[0] };
+
+typedef struct loader {
+    tess_vocab *vocab;
+    const tess_token_index *index; /* of vocab.json */
+} loader;
+
+/* Refuses an id or a text that vocab.json gives to another. */
+static tess_status check_vocabulary(const loader *l, const char *file, const char *field, uint32_t id,
+                                    const char *bytes, size_t n, tess_error *err)
+{
+    uint32_t slot = *tess_token_index_find(l->index, bytes, n);
+    if (slot == id + 1) return TESS_OK;
+    if (slot)
+        return tess_refuse(err, file, field, -1, "the id of this token in vocab.json",
+                           "id %u, which is not %u", (unsigned)id, (unsigned)slot - 1);
+    if (id < l->vocab->n_ids && l->vocab->token[id].n)
+        return tess_refuse(err, file, field, -1, "an id that no other token has", "id %u", (unsigned)id);
+    return TESS_OK;
+}
+
+/* Enters a copy of `token`, whose id is not among the added ones. */
+static tess_status add(const loader *l, const char *file, const char *field, const tess_added_token *token,
+                       tess_error *err)
+{
+    tess_vocab *vocab = l->vocab;
+    if (!token->n) return tess_refuse(err, file, field, -1, "a token of at least one byte", "an empty one");
+    if (vocab->n_added == TESS_MAX_ADDED_TOKENS)
+        return tess_refuse(err, file, field, -1, "at most 4,096 added tokens", "one more");
+    for (size_t i = 0; i < vocab->n_added; i++)
+        if (vocab->added[i].n == token->n && !memcmp(vocab->added[i].content, token->content, token->n))
+            return tess_refuse(err, file, field, -1, "different added tokens", "that of id %u again",
+                               (unsigned)vocab->added[i].id);
+    char *bytes = malloc(token->n);
+    char *content = malloc(token->n + 1);
+    tess_added_token *added = realloc(vocab->added, (vocab->n_added + 1) * sizeof *added);
+    if (added) vocab->added = added;
+    if (!bytes || !content || !added) {
+        free(bytes);
+        free(content);
+        return tess_fail(err, TESS_ENOMEM, "%s: no memory for an added token", file);
+    }
+    memcpy(content, token->content, token->n + 1);
+    vocab->added[vocab->n_added] = *token;
+    vocab->added[vocab->n_added++].content = content;
+    /* QUIRK: the original decodes an added token like any other, as written in the byte alphabet; that
+     * matters only to tokens with characters beyond ASCII. */
+    bool literal;
+    size_t n = tess_bytes_from_printable(token->content, token->n, bytes, &literal);
+    tess_status status = check_vocabulary(l, file, field, token->id, bytes, n, err);
+    bool present = token->id < vocab->n_ids && vocab->token[token->id].n;
+    if (status == TESS_OK && !present) status = tess_vocab_set(vocab, token->id, bytes, n, err);
+    free(bytes);
+    return status;
+}
+
+/* An optional true or false. */
+static tess_status get_flag(const json_t *object, const tess_json_place *place, const char *key, bool *value,
+                            tess_error *err)
+{
+    return json_object_get(object, key) ? tess_json_bool(object, place, key, value, err) : TESS_OK;
+}
+
+static tess_status read_flags(const json_t *object, const tess_json_place *place, tess_added_token *token,
+                              tess_error *err)
+{
+    static const char *const unsupported[] = {"lstrip", "rstrip", "single_word"};
+    for (size_t i = 0; i < 3; i++) {
+        bool value = false;
+        tess_status status = get_flag(object, place, unsupported[i], &value, err);
+        if (status != TESS_OK) return status;
+        if (value)
+            return tess_fail(err, TESS_EUNSUPPORTED,
+                             "%s: %s: added tokens with \"%s\": true are not supported", place->file,
+                             place->path, unsupported[i]);
+    }
+    tess_status status = get_flag(object, place, "special", &token->special, err);
+    token->normalized = !token->special;
+    if (status == TESS_OK) status = get_flag(object, place, "normalized", &token->normalized, err);
+    return status;
+}
+
+/* A decimal number without sign or leading zeros. */
+static tess_status read_id(const char *file, const char *text, uint32_t *id, tess_error *err)
+{
+    uint32_t value = 0;
+    size_t i = 0;
+    for (; text[i] >= '0' && text[i] <= '9' && value <= TESS_MAX_TOKEN_ID; i++)
+        value = value * 10 + (uint32_t)(text[i] - '0');
+    if (!i || text[i] || value > TESS_MAX_TOKEN_ID || (text[0] == '0' && i > 1))
+        return tess_refuse(err, file, "added_tokens_decoder", -1, "ids from 0 to 2097151", "\"%.40s\"", text);
+    *id = value;
+    return TESS_OK;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const tess_added_token *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* tokenizer_config.json; *found: it has added tokens to say. */
+static tess_status load_config(const loader *l, const char *file, const json_t *root, bool *found,
+                               tess_error *err)
+{
+    tess_json_place place = {.file = file}, inner, at;
+    const json_t *decoder, *object;
+    *found = json_object_get(root, "added_tokens_decoder") != NULL;
+    if (!*found) return TESS_OK;
+    tess_status status = tess_json_object(root, &place, "added_tokens_decoder", &decoder, &inner, err);
+    const char *key;
+    json_t *value;
+    if (status != TESS_OK) return status;
+    json_object_foreach((json_t *)decoder, key, value)
+    {
+        tess_added_token token = {0};
+        const char *content;
+        status = read_id(file, key, &token.id, err);
+        if (status == TESS_OK) status = tess_json_object(decoder, &inner, key, &object, &at, err);
+        if (status == TESS_OK) status = tess_json_text(object, &at, "content", &content, err);
+        if (status == TESS_OK) status = read_flags(object, &at, &token, err);
+        if (status != TESS_OK) return status;
+        token.content = (char *)content;
+        token.n = (uint32_t)strlen(content);
+        status = add(l, file, at.path, &token, err);
+        if (status != TESS_OK) return status;
+    }
+    return TESS_OK;
+}
+
+static bool is_kept_whole_only(const char *content)
+{
+    for (size_t i = 0; i < N_PUBLISHED; i++)
+        if (published[i][0] == '*' && !strcmp(published[i] + 1, content)) return true;
+    return false;
+}
+
+/* added_tokens.json: token → id. It does not say which tokens are special: all are but those that are not
+ * among the published ones. */
+static tess_status load_list(const loader *l, const char *file, const json_t *root, tess_error *err)
+{
+    tess_json_place place = {.file = file};
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)root, key, value)
+    {
+        int64_t id;
+        tess_status status = tess_json_int(root, &place, key, 0, TESS_MAX_TOKEN_ID, &id, err);
+        if (status != TESS_OK) return status;
+        for (size_t i = 0; i < l->vocab->n_added; i++)
+            if (l->vocab->added[i].id == id)
+                return tess_refuse(err, file, key, -1, "each id once", "id %lld again", (long long)id);
+        tess_added_token token = {(char *)key, (uint32_t)strlen(key), (uint32_t)id, !is_kept_whole_only(key),
+                                  false};
+        status = add(l, file, key, &token, err);
+        if (status != TESS_OK) return status;
+    }
+    return TESS_OK;
+}
+
+static tess_status load_published(const loader *l, tess_error *err)
+{
+    tess_status status = TESS_OK;
+    for (uint32_t i = 0; i < N_PUBLISHED && status == TESS_OK; i++) {
+        bool special = published[i][0] != '*';
+        const char *content = published[i] + (special ? 0 : 1);
+        tess_added_token token = {(char *)content, (uint32_t)strlen(content), PUBLISHED_VOCABULARY + i,
+                                  special, false};
+        status = add(l, "the published added tokens", content, &token, err);
+    }
+    return status;
+}
+
+/* *root NULL if there is no such file. */
+static tess_status load_optional(const char *folder, const char *name, char *path, json_t **root,
+                                 tess_error *err)
+{
+    *root = NULL;
+    tess_status status = tess_vocab_path(folder, name, path, PATH_MAX, err);
+    if (status != TESS_OK || (access(path, F_OK) && errno == ENOENT)) return status;
+    return tess_json_load(path, TESS_MAX_VOCAB_FILE_BYTES, root, err);
+}
+
+tess_status tess_vocab_load_added(const char *folder, tess_vocab *vocab, const tess_token_index *index,
+                                  tess_error *err)
+{
+    uint32_t n_file_tokens = vocab->n_tokens;
+    loader l = {vocab, index};
+    char path[PATH_MAX];
+    json_t *root;
+    bool found = false;
+    tess_status status = load_optional(folder, "tokenizer_config.json", path, &root, err);
+    if (root) status = load_config(&l, path, root, &found, err);
+    json_decref(root);
+    if (status == TESS_OK && !found) {
+        status = load_optional(folder, "added_tokens.json", path, &root, err);
+        found = root != NULL;
+        if (root) status = load_list(&l, path, root, err);
+        json_decref(root);
+    }
+    if (status == TESS_OK && !found && n_file_tokens == PUBLISHED_VOCABULARY)
+        status = load_published(&l, err);
+    if (vocab->n_added) qsort(vocab->added, vocab->n_added, sizeof *vocab->added, compare_ids);
+    return status;
+}

@@ -1,0 +1,191 @@
+#include "text/vocab.h"
+
+#include <limits.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "text/utf8.h"
+
+/* The byte of a printable character, or -1: GPT-2's alphabet. Bytes that print (by its choice) stand for
+ * themselves, the other 68 are numbered from U+0100. */
+static int byte_of(uint32_t code)
+{
+    if ((code >= 0x21 && code <= 0x7e) || (code >= 0xa1 && code <= 0xac) || (code >= 0xae && code <= 0xff))
+        return (int)code;
+    if (code < 0x100 || code > 0x143) return -1;
+    uint32_t index = code - 0x100;
+    if (index <= 0x20) return (int)index;
+    if (index <= 0x42) return (int)(index - 0x21 + 0x7f);
+    return 0xad;
+}
+
+size_t tess_bytes_from_printable(const char *text, size_t n, char *bytes, bool *literal)
+{
+    size_t count = 0;
+    *literal = false;
+    for (size_t i = 0; i < n;) {
+        uint32_t code;
+        i += tess_utf8_read((const uint8_t *)text + i, &code);
+        int byte = byte_of(code);
+        if (byte < 0) {
+            *literal = true;
+            memcpy(bytes, text, n);
+            return n;
+        }
+        bytes[count++] = (char)byte;
+    }
+    return count;
+}
+
+tess_status tess_vocab_path(const char *folder, const char *name, char *path, size_t size, tess_error *err)
+{
+    int n = snprintf(path, size, "%s/%s", folder, name);
+    if (n < 0 || (size_t)n >= size)
+        return tess_fail(err, TESS_EUSAGE, "the folder's name is too long: %.60s…", folder);
+    return TESS_OK;
+}
+
+tess_status tess_vocab_set(tess_vocab *vocab, uint32_t id, const char *bytes, size_t n, tess_error *err)
+{
+    if (id >= vocab->n_ids) {
+        tess_token *token = realloc(vocab->token, (id + (size_t)1) * sizeof *token);
+        if (!token) return tess_fail(err, TESS_ENOMEM, "no memory for %u tokens", (unsigned)id + 1);
+        memset(token + vocab->n_ids, 0, (id + (size_t)1 - vocab->n_ids) * sizeof *token);
+        vocab->token = token;
+        vocab->n_ids = id + 1;
+    }
+    char *pool = realloc(vocab->pool, vocab->pool_bytes + n);
+    if (!pool) return tess_fail(err, TESS_ENOMEM, "no memory for %zu bytes of tokens", vocab->pool_bytes + n);
+    memcpy(pool + vocab->pool_bytes, bytes, n);
+    vocab->pool = pool;
+    vocab->token[id] = (tess_token){(uint32_t)vocab->pool_bytes, (uint32_t)n};
+    vocab->pool_bytes += n;
+    vocab->n_tokens++;
+    if (n > vocab->longest) vocab->longest = (uint32_t)n;
+    return TESS_OK;
+}
+
+uint32_t *tess_token_index_find(const tess_token_index *x, const char *bytes, size_t n)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < n; i++) hash = (hash ^ (uint8_t)bytes[i]) * 0x100000001b3u;
+    for (size_t i = (size_t)(hash ^ hash >> 32) & x->mask;; i = (i + 1) & x->mask) {
+        uint32_t *slot = &x->slot[i];
+        if (!*slot) return slot;
+        const tess_token *token = &x->vocab->token[*slot - 1];
+        if (token->n == n && !memcmp(x->vocab->pool + token->start, bytes, n)) return slot;
+    }
+}
+
+/* Room for every token at once, so that the tables are not copied for each. */
+static tess_status reserve(tess_vocab *vocab, const json_t *root, const char *file, tess_error *err)
+{
+    uint32_t n_ids = 0;
+    size_t pool_bytes = 1;
+    const char *key;
+    json_t *value;
+    tess_json_place place = {.file = file};
+    json_object_foreach((json_t *)root, key, value)
+    {
+        int64_t id;
+        tess_status status = tess_json_int(root, &place, key, 0, TESS_MAX_TOKEN_ID, &id, err);
+        if (status != TESS_OK) return status;
+        if (!*key) return tess_refuse(err, file, "", -1, "tokens of at least one byte", "an empty token");
+        if (n_ids <= id) n_ids = (uint32_t)id + 1;
+        pool_bytes += strlen(key);
+    }
+    vocab->token = calloc(n_ids ? n_ids : 1, sizeof *vocab->token);
+    vocab->pool = malloc(pool_bytes);
+    if (!vocab->token || !vocab->pool)
+        return tess_fail(err, TESS_ENOMEM, "%s: no memory for %u tokens", file, (unsigned)n_ids);
+    vocab->n_ids = n_ids;
+    return TESS_OK;
+}
+
+static tess_status fill(tess_vocab *vocab, tess_token_index *x, const json_t *root, const char *file,
+                        tess_error *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)root, key, value)
+    {
+        uint32_t id = (uint32_t)json_integer_value(value);
+        char *bytes = vocab->pool + vocab->pool_bytes;
+        bool literal;
+        size_t n = tess_bytes_from_printable(key, strlen(key), bytes, &literal);
+        if (vocab->token[id].n)
+            return tess_refuse(err, file, key, -1, "each id once", "id %u a second time", (unsigned)id);
+        uint32_t *slot = tess_token_index_find(x, bytes, n);
+        if (*slot)
+            return tess_refuse(err, file, key, -1, "tokens that stand for different bytes",
+                               "the bytes of id %u", (unsigned)*slot - 1);
+        vocab->token[id] = (tess_token){(uint32_t)vocab->pool_bytes, (uint32_t)n};
+        *slot = id + 1;
+        vocab->pool_bytes += n;
+        vocab->n_tokens++;
+        if (n > vocab->longest) vocab->longest = (uint32_t)n;
+    }
+    return TESS_OK;
+}
+
+static tess_status find_bytes(tess_vocab *vocab, const tess_token_index *x, const char *file, tess_error *err)
+{
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char c = (char)byte;
+        uint32_t slot = *tess_token_index_find(x, &c, 1);
+        if (!slot)
+            return tess_refuse(err, file, "", -1, "a token for each of the 256 bytes", "none for byte 0x%02x",
+                               byte);
+        vocab->bpe.byte_id[byte] = slot - 1;
+    }
+    return TESS_OK;
+}
+
+static tess_status load_tokens(tess_vocab *vocab, tess_token_index *x, const char *folder, tess_error *err)
+{
+    char file[PATH_MAX];
+    tess_status status = tess_vocab_path(folder, "vocab.json", file, sizeof file, err);
+    if (status != TESS_OK) return status;
+    json_t *root;
+    status = tess_json_load(file, TESS_MAX_VOCAB_FILE_BYTES, &root, err);
+    if (status != TESS_OK) return status;
+    size_t slots = 16;
+    while (slots < 2 * json_object_size(root)) slots *= 2;
+    x->mask = slots - 1;
+    x->slot = calloc(slots, sizeof *x->slot);
+    if (!x->slot) status = tess_fail(err, TESS_ENOMEM, "%s: no memory for an index", file);
+    if (status == TESS_OK) status = reserve(vocab, root, file, err);
+    if (status == TESS_OK) status = fill(vocab, x, root, file, err);
+    json_decref(root);
+    /* Parsed, the published file takes 20 MB in small pieces; they go back to the system before anything
+     * is built beside them. */
+    malloc_trim(0);
+    if (status == TESS_OK) status = find_bytes(vocab, x, file, err);
+    return status;
+}
+
+tess_status tess_vocab_load(const char *folder, tess_vocab *vocab, tess_error *err)
+{
+    *vocab = (tess_vocab){0};
+    tess_token_index x = {.vocab = vocab};
+    tess_status status = load_tokens(vocab, &x, folder, err);
+    if (status == TESS_OK) status = tess_vocab_load_merges(folder, vocab, &x, err);
+    if (status == TESS_OK) status = tess_vocab_load_added(folder, vocab, &x, err);
+    free(x.slot);
+    malloc_trim(0);
+    if (status != TESS_OK) tess_vocab_release(vocab);
+    return status;
+}
+
+void tess_vocab_release(tess_vocab *vocab)
+{
+    for (size_t i = 0; i < vocab->n_added; i++) free(vocab->added[i].content);
+    free(vocab->added);
+    free(vocab->token);
+    free(vocab->pool);
+    tess_bpe_release(&vocab->bpe);
+    *vocab = (tess_vocab){0};
+}
