@@ -7,7 +7,9 @@
 /* Declared where they are written: apps/cmd_NAME.c.
  * extern const cli_command cli_NAME; then &cli_NAME below, one line each. */
 
-#define CLI_COMMANDS NULL /* ends the list */
+extern const cli_command cli_tokenize, cli_detokenize;
+
+#define CLI_COMMANDS &cli_tokenize, &cli_detokenize, NULL /* ends the list */
 
 /* Names of commands to come: refused by name, so that nobody takes silence for success. */
 #define CLI_RESERVED "verify", "preprocess", "pack", "unpack", "bench", "experts", "ledger", "fetch", "serve"

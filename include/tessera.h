@@ -7,6 +7,7 @@
 
 #include "tessera/engine.h"
 #include "tessera/error.h"
+#include "tessera/tokenizer.h"
 #include "tessera/trace.h"
 
 #endif
