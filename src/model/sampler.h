@@ -1,0 +1,31 @@
+/* Choosing the next token from logits. The steps and their order are the original's (spec section 6):
+ * repetition penalty, temperature, top-k, top-p, softmax, draw. Arithmetic and generator are our own, so a
+ * seed gives the same text on every machine. */
+#ifndef TESS_MODEL_SAMPLER_H
+#define TESS_MODEL_SAMPLER_H
+
+#include "base/arena.h"
+#include "kernels/kernels.h"
+#include "tessera/engine.h"
+
+typedef struct tess_sampler {
+    const tess_kernels *kernels;
+    int n_vocab;
+    float *scores;   /* [n_vocab] */
+    int32_t *order;  /* [n_vocab] ids, arranged as a heap while choosing */
+    uint64_t random; /* state of the generator */
+} tess_sampler;
+
+/* Lays the scratch out in the arena. */
+void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n_vocab, tess_arena *arena);
+void tess_sampler_seed(tess_sampler *sampler, uint64_t seed);
+
+/* The next token. history [n]: prompt and answer so far, for the repetition penalty. */
+int32_t tess_sampler_choose(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
+                            const int32_t *history, int n_history);
+
+/* The n likeliest tokens, and one token's rank and probability; softmax of the plain logits. */
+void tess_sampler_get_top(tess_sampler *sampler, const float *logits, int n, tess_likely *out);
+void tess_sampler_get_rank(tess_sampler *sampler, const float *logits, int32_t id, tess_likely *out);
+
+#endif

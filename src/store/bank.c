@@ -1,0 +1,158 @@
+#include "store/bank.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+#include "io/file.h"
+
+/* Parts of one segment that adjoin in a shard: one read. */
+typedef struct run {
+    uint64_t offset, n_byte;
+    int shard;
+} run;
+
+static bool lies_before(const tess_part *a, const tess_part *b)
+{
+    return a->shard != b->shard ? a->shard < b->shard : a->offset < b->offset;
+}
+
+/* Groups the parts of a segment into runs. run_of[i] is the run of part i, -1 for a part without bytes. */
+static int find_runs(const tess_part *part, int n_part, run *runs, int *run_of)
+{
+    int order[TESS_BANK_PARTS], n = 0, n_run = 0;
+    for (int i = 0; i < n_part; i++) {
+        run_of[i] = -1;
+        if (!part[i].n_byte) continue;
+        int k = n++;
+        for (; k > 0 && lies_before(&part[i], &part[order[k - 1]]); k--) order[k] = order[k - 1];
+        order[k] = i;
+    }
+    for (int k = 0; k < n; k++) {
+        const tess_part *p = &part[order[k]];
+        run *last = n_run ? &runs[n_run - 1] : NULL;
+        if (last && last->shard == p->shard && last->offset + last->n_byte == p->offset)
+            last->n_byte += p->n_byte;
+        else
+            runs[n_run++] = (run){p->offset, p->n_byte, p->shard};
+        run_of[order[k]] = n_run - 1;
+    }
+    return n_run;
+}
+
+uint64_t tess_bank_slot_bytes(const tess_part *part, int n_segment, int n_part)
+{
+    uint64_t most = 0;
+    for (int s = 0; s < n_segment; s++) {
+        run runs[TESS_BANK_PARTS];
+        int run_of[TESS_BANK_PARTS];
+        int n_run = find_runs(part + (size_t)s * (size_t)n_part, n_part, runs, run_of);
+        uint64_t n_byte = 0;
+        for (int r = 0; r < n_run; r++) n_byte += tess_window_bytes(runs[r].n_byte);
+        if (n_byte > most) most = n_byte;
+    }
+    return most;
+}
+
+void tess_bank_init(tess_bank *bank, tess_store *store, const tess_bank_layout *layout, tess_arena *arena)
+{
+    TESS_ASSERT(layout->n_part <= TESS_BANK_PARTS && layout->n_lease <= layout->n_slot);
+    int n_group = (layout->n_segment + layout->group_size - 1) / layout->group_size;
+    *bank = (tess_bank){.store = store, .layout = *layout};
+    bank->slot_bytes = tess_bank_slot_bytes(layout->part, layout->n_segment, layout->n_part);
+    bank->quota = (layout->n_slot - layout->n_lease) / n_group;
+    bank->slot = TESS_TAKE(arena, tess_bank_slot, layout->n_slot);
+    bank->slot_of = TESS_TAKE(arena, int32_t, layout->n_segment);
+    bank->n_held = TESS_TAKE(arena, int32_t, n_group);
+    unsigned char *memory = tess_arena_take(arena, (uint64_t)layout->n_slot, bank->slot_bytes, TESS_IO_ALIGN);
+    if (!arena->base) return;
+    for (int i = 0; i < layout->n_slot; i++)
+        bank->slot[i] = (tess_bank_slot){.memory = memory + (uint64_t)i * bank->slot_bytes, .segment = -1};
+    for (int i = 0; i < layout->n_segment; i++) bank->slot_of[i] = -1;
+}
+
+bool tess_bank_is_resident(const tess_bank *bank, int segment)
+{
+    return bank->slot_of[segment] >= 0;
+}
+
+static int group_of(const tess_bank *bank, int segment)
+{
+    return segment / bank->layout.group_size;
+}
+
+/* An empty slot, or the least recently used one of a group above its quota (the asking group may trade in its
+ * own at quota), or the least recently used of all. */
+static tess_bank_slot *choose_slot(tess_bank *bank, int segment)
+{
+    tess_bank_slot *over = NULL, *any = NULL;
+    for (int i = 0; i < bank->layout.n_slot; i++) {
+        tess_bank_slot *slot = &bank->slot[i];
+        if (slot->segment < 0) return slot;
+        if (slot->n_lease) continue;
+        int group = group_of(bank, slot->segment);
+        int spare = bank->n_held[group] - bank->quota + (group == group_of(bank, segment));
+        if (!any || slot->last_use < any->last_use) any = slot;
+        if (spare > 0 && (!over || slot->last_use < over->last_use)) over = slot;
+    }
+    if (!any) TESS_BUG("more leases than the plan reserved");
+    return over ? over : any;
+}
+
+static tess_status fill(tess_bank *bank, tess_bank_slot *slot, int segment, tess_error *err)
+{
+    const tess_part *part = bank->layout.part + (size_t)segment * (size_t)bank->layout.n_part;
+    run runs[TESS_BANK_PARTS];
+    int run_of[TESS_BANK_PARTS];
+    const unsigned char *data[TESS_BANK_PARTS];
+    int n_run = find_runs(part, bank->layout.n_part, runs, run_of);
+    unsigned char *window = slot->memory;
+    for (int r = 0; r < n_run; r++) {
+        const void *start;
+        tess_status status = tess_file_read_window(tess_store_get_file(bank->store, runs[r].shard),
+                                                   runs[r].offset, runs[r].n_byte, window, &start, err);
+        if (status != TESS_OK) return status;
+        data[r] = start;
+        window += tess_window_bytes(runs[r].n_byte);
+    }
+    for (int i = 0; i < bank->layout.n_part; i++)
+        slot->part[i] = run_of[i] < 0 ? NULL : data[run_of[i]] + (part[i].offset - runs[run_of[i]].offset);
+    return TESS_OK;
+}
+
+static void evict(tess_bank *bank, tess_bank_slot *slot)
+{
+    if (slot->segment < 0) return;
+    bank->slot_of[slot->segment] = -1;
+    bank->n_held[group_of(bank, slot->segment)]--;
+    slot->segment = -1;
+}
+
+tess_status tess_bank_lease(tess_bank *bank, int segment, const void *const **part, tess_error *err)
+{
+    TESS_ASSERT(segment >= 0 && segment < bank->layout.n_segment);
+    tess_bank_slot *slot;
+    if (tess_bank_is_resident(bank, segment)) {
+        slot = &bank->slot[bank->slot_of[segment]];
+        bank->n_hit++;
+    } else {
+        slot = choose_slot(bank, segment);
+        evict(bank, slot);
+        tess_status status = fill(bank, slot, segment, err);
+        if (status != TESS_OK) return status;
+        slot->segment = segment;
+        bank->slot_of[segment] = (int32_t)(slot - bank->slot);
+        bank->n_held[group_of(bank, segment)]++;
+        bank->n_miss++;
+    }
+    slot->last_use = ++bank->clock;
+    slot->n_lease++;
+    *part = slot->part;
+    return TESS_OK;
+}
+
+void tess_bank_release(tess_bank *bank, int segment)
+{
+    int slot = bank->slot_of[segment];
+    TESS_ASSERT(slot >= 0 && bank->slot[slot].n_lease > 0);
+    bank->slot[slot].n_lease--;
+}
