@@ -8,8 +8,10 @@ CPU's as well: torch chooses kernels by instruction set. Where the CPU differs f
 comparison is held to the float32 tolerances between correct implementations instead, and says so.
 """
 
+import filecmp
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +99,24 @@ def check_shared(report):
             check_golden(report, models, SHARED / "golden" / "a", path, SHARED_THREADS, SHARED_CAPABILITY)
 
 
-GROUPS = {"shared": check_shared}
+def check_small(report):
+    """The random checkpoints are what their script writes, and the goldens what the original makes of them."""
+    import tiny
+
+    golden = ROOT / "tests" / "golden"
+    for name, spec in tiny.CHECKPOINTS.items():
+        with tempfile.TemporaryDirectory() as made:
+            tiny.write_checkpoint(Path(made), spec)
+            files = sorted(path.name for path in Path(made).iterdir())
+            same, other, errors = filecmp.cmpfiles(made, golden / name, files, shallow=False)
+        report.line(len(same) == len(files), f"{name}: {len(same)} of {len(files)} files as the script writes them")
+        models = {}
+        for suffix in ("f32", "bf16"):
+            for case in spec["cases"]:
+                check_golden(report, models, golden / name, golden / f"{name}-{suffix}" / f"{case}.safetensors")
+
+
+GROUPS = {"shared": check_shared, "small": check_small}
 
 
 def main():

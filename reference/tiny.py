@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Writes the two tiny random checkpoints of tests/golden and the goldens the original makes of them.
+
+    tiny.py [--only b|c] [--out FOLDER]
+
+  b  a thinker-only checkpoint (as Thinking and Captioner): no size a multiple of 16, five query heads on one key
+     head, 72 experts so that ids above 63 are chosen, dense layers by `mlp_only_layers` and `decoder_sparse_step`,
+     routing weights not renormalised
+  c  a complete checkpoint with speech in the `rope_parameters` spelling, heads wider than the hidden size, twelve
+     experts of which three, another rotary base and epsilon, and activations so small that the epsilon shows
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import golden
+import layout
+import original
+import randomweights
+import tracefile
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def special_ids(vocab, root_names):
+    """Ids at the end of a vocabulary: media tokens first, then the turn and role tokens."""
+    names = [*layout.SPECIAL_NAMES, *root_names]
+    return {name: vocab - len(names) + i for i, name in enumerate(names)}
+
+
+ROOT_IDS = (
+    "im_start_token_id im_end_token_id tts_pad_token_id tts_bos_token_id tts_eos_token_id system_token_id "
+    "user_token_id assistant_token_id"
+).split()
+
+
+def config_b():
+    vocab = 331
+    ids = special_ids(vocab, ROOT_IDS)
+    text = layout.text_config(
+        "published", 1000000.0, [4, 5, 3], vocab_size=vocab, hidden_size=40, intermediate_size=52, num_hidden_layers=6,
+        num_attention_heads=5, num_key_value_heads=1, head_dim=24, moe_intermediate_size=20, num_experts=72,
+        num_experts_per_tok=5, norm_topk_prob=False, decoder_sparse_step=2, mlp_only_layers=[3],
+    )
+    audio = layout.audio_config(
+        d_model=20, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=36, downsample_hidden_size=5,
+        output_dim=40,
+    )
+    vision = layout.vision_config(
+        depth=2, hidden_size=24, num_heads=2, intermediate_size=28, out_hidden_size=40, num_position_embeddings=121,
+        deepstack_visual_indexes=[1],
+    )
+    return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision))
+
+
+def config_c():
+    vocab = 300
+    ids = special_ids(vocab, ROOT_IDS)
+    ids["im_end_token_id"] = 234  # what the case "stop" comes to in its eleventh step
+    text = layout.text_config(
+        "parameters", 50000.0, [3, 3, 2], vocab_size=vocab, hidden_size=24, intermediate_size=18, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=16, moe_intermediate_size=18, num_experts=12,
+        num_experts_per_tok=3, rms_norm_eps=1e-05,
+    )
+    audio = layout.audio_config(
+        d_model=16, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=24, downsample_hidden_size=4,
+        output_dim=24,
+    )
+    vision = layout.vision_config(
+        depth=3, hidden_size=16, num_heads=2, intermediate_size=20, out_hidden_size=24, num_position_embeddings=100,
+        deepstack_visual_indexes=[0, 2],
+    )
+    codes = 96
+    codec = dict(
+        codec_pad_id=100, codec_bos_id=101, codec_eos_token_id=102, codec_nothink_id=107, codec_think_bos_id=108,
+        codec_think_eos_id=109, speaker_id={"chelsie": 111, "ethan": 112, "aiden": 113},
+    )
+    speech_text = layout.text_config(
+        "parameters", 20000.0, [2, 1, 1], vocab_size=codes + 1024, hidden_size=20, intermediate_size=28,
+        num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, head_dim=8, moe_intermediate_size=12,
+        shared_expert_intermediate_size=20, num_experts_per_tok=3, num_local_experts=7,
+    )
+    predictor = layout.predictor_config(
+        "parameters", 1000000.0, vocab_size=codes, hidden_size=20, intermediate_size=28, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+    )
+    wav = layout.code2wav_config(
+        "parameters", codebook_size=codes, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, intermediate_size=28, decoder_dim=32,
+    )
+    talker = layout.talker_config(ids, codec, 24, 2, speech_text, predictor)
+    return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision), talker, wav)
+
+
+def random_ids(seed, count, vocab):
+    return np.random.Generator(np.random.PCG64(seed)).integers(0, vocab, count, dtype=np.int64)
+
+
+def unequal_positions(count):
+    """Three streams that part ways as after an image and a video, with quarters and large values among them."""
+    step = np.arange(count, dtype=np.float32)
+    streams = np.stack([step, step, step])
+    streams[0, 5:12] = 5 + np.float32(6.5) * np.arange(7, dtype=np.float32)
+    streams[1, 5:12] = 5 + np.arange(7) // 3
+    streams[2, 5:12] = 5 + np.arange(7) % 3
+    streams[:, 12:20] = np.float32(1000.25) + np.arange(8, dtype=np.float32)
+    streams[:, 20:] = 41233 + np.arange(count - 20, dtype=np.float32)
+    streams[1, 20:] -= np.float32(17.75)
+    return streams
+
+
+def case(ids, generate, positions=None, with_experts=False):
+    inputs = {"in.input_ids": ids}
+    if positions is not None:
+        inputs["in.position_ids"] = positions
+    return {"inputs": inputs, "generate": generate, "with_experts": with_experts}
+
+
+CHECKPOINTS = {
+    "b": {
+        "config": config_b,
+        "seed": 20,
+        "scales": {"embed": 1.0, "branch": 1.0},
+        "shard_starts": [
+            "thinker.model.layers.1.mlp.experts.41.gate_proj.weight",
+            "thinker.model.layers.5.mlp.experts.66.up_proj.weight",
+        ],
+        "cases": {
+            "text": case(random_ids(1, 41, 316), 12, with_experts=True),
+            "one": case(random_ids(2, 1, 316), 9),
+            "positions": case(random_ids(3, 29, 316), 7, unequal_positions(29)),
+        },
+    },
+    "c": {
+        "config": config_c,
+        "seed": 30,
+        "scales": {"embed": 0.03, "branch": 0.04},
+        "shard_starts": [
+            "thinker.model.layers.1.mlp.experts.5.gate_proj.weight",
+            "talker.model.layers.0.mlp.experts.3.up_proj.weight",
+        ],
+        "cases": {
+            "text": case(random_ids(4, 39, 285), 12, with_experts=True),
+            "positions": case(random_ids(5, 31, 285), 8, unequal_positions(31)),
+            "stop": case(random_ids(6, 11, 285), 40),
+        },
+    },
+}
+
+
+def write_checkpoint(folder, spec):
+    layout.write_config(folder, spec["config"]())
+    tensors = randomweights.draw_all(folder, spec["seed"], **spec["scales"])
+    layout.write_shards(folder, tensors, spec["shard_starts"])
+
+
+def write_goldens(folder, name, spec):
+    identity = tracefile.identity(folder / name)
+    for dtype, suffix in (("float32", "f32"), ("bfloat16", "bf16")):
+        out = folder / f"{name}-{suffix}"
+        out.mkdir(parents=True, exist_ok=True)
+        model = original.load(folder / name, dtype)
+        for title, one in spec["cases"].items():
+            golden.make(model, folder / name, one["inputs"], dtype, title, one["generate"], out / f"{title}.safetensors",
+                        with_experts=one["with_experts"], identity=identity)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=sorted(CHECKPOINTS))
+    parser.add_argument("--out", type=Path, default=ROOT / "tests" / "golden")
+    options = parser.parse_args()
+    for name, spec in CHECKPOINTS.items():
+        if options.only in (None, name):
+            write_checkpoint(options.out / name, spec)
+            write_goldens(options.out, name, spec)
+
+
+if __name__ == "__main__":
+    main()
