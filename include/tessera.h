@@ -5,6 +5,7 @@
 #ifndef TESSERA_H
 #define TESSERA_H
 
+#include "tessera/chat.h"
 #include "tessera/engine.h"
 #include "tessera/error.h"
 #include "tessera/tokenizer.h"

@@ -8,6 +8,7 @@
 #include "text/bpe.h"
 #include "text/normalize.h"
 #include "text/pretokenize.h"
+#include "text/template_file.h"
 #include "text/utf8.h"
 
 enum { MOST_TEXT_BYTES = 1 << 30 };
@@ -59,6 +60,7 @@ tess_status tess_tokenizer_open(const char *folder, tess_tokenizer **out, tess_e
     tess_status status = tess_vocab_load(folder, &t->vocab, err);
     if (status == TESS_OK) status = open_matcher(&t->original, &t->vocab, false, err);
     if (status == TESS_OK) status = open_matcher(&t->normalized, &t->vocab, true, err);
+    if (status == TESS_OK) status = tess_template_check(folder, &t->warning, err);
     if (status != TESS_OK) {
         tess_tokenizer_close(t);
         return status;
@@ -73,6 +75,7 @@ void tess_tokenizer_close(tess_tokenizer *t)
     close_matcher(&t->original);
     close_matcher(&t->normalized);
     tess_vocab_release(&t->vocab);
+    tess_text_release(&t->warning);
     free(t);
 }
 
@@ -218,4 +221,9 @@ size_t tess_tokenizer_get_n_tokens(const tess_tokenizer *t)
 int32_t tess_tokenizer_get_n_ids(const tess_tokenizer *t)
 {
     return (int32_t)t->vocab.n_ids;
+}
+
+const char *tess_tokenizer_get_warning(const tess_tokenizer *t)
+{
+    return t->warning.data;
 }

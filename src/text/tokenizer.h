@@ -23,6 +23,7 @@ struct tess_tokenizer {
     tess_vocab vocab;
     tess_matcher original;   /* looked for in the text as it is */
     tess_matcher normalized; /* looked for in its NFC */
+    tess_text warning;       /* about the chat template file; empty if there is nothing to say */
 };
 
 #endif

@@ -1,0 +1,195 @@
+/* The published chat template, without its branch for tools, as code.
+ *
+ * Reasoning of the assistant is dropped from turns before the last question and kept after it, so that a
+ * model in the middle of using tools still sees what it thought. The last question is the last user message
+ * given as a text (not as a list of items) that is not the answer of a tool.
+ */
+#include "tessera/chat.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static const char think_end[] = "</think>", think_start[] = "<think>";
+
+typedef struct span {
+    const char *data;
+    size_t n;
+} span;
+
+static span span_of(const char *text)
+{
+    return (span){text, strlen(text)};
+}
+
+static span content_of(const tess_message *message)
+{
+    return (span){message->n_content ? message->content : "", message->n_content};
+}
+
+/* The first place of `what` in `s`, or s.n. */
+static size_t find(span s, const char *what)
+{
+    const char *at = memmem(s.data, s.n, what, strlen(what));
+    return at ? (size_t)(at - s.data) : s.n;
+}
+
+/* What stands after the last `what`, or all. */
+static span after_last(span s, const char *what)
+{
+    for (size_t at; (at = find(s, what)) < s.n;) {
+        s.data += at + strlen(what);
+        s.n -= at + strlen(what);
+    }
+    return s;
+}
+
+static span strip_left(span s)
+{
+    while (s.n && *s.data == '\n') s.data++, s.n--;
+    return s;
+}
+
+static span strip_right(span s)
+{
+    while (s.n && s.data[s.n - 1] == '\n') s.n--;
+    return s;
+}
+
+static tess_status put(tess_text *text, span s, tess_error *err)
+{
+    return tess_text_append(text, s.data, s.n, err);
+}
+
+/* Appends several pieces. */
+static tess_status put_all(tess_text *text, const span *pieces, size_t n, tess_error *err)
+{
+    tess_status status = TESS_OK;
+    for (size_t i = 0; i < n && status == TESS_OK; i++) status = put(text, pieces[i], err);
+    return status;
+}
+#define PUT(text, err, ...)                                                                                  \
+    put_all(text, (const span[]){__VA_ARGS__}, sizeof((const span[]){__VA_ARGS__}) / sizeof(span), err)
+
+static bool has_role(const tess_message *message, const char *role)
+{
+    return !strcmp(message->role, role);
+}
+
+static bool is_tool_answer(span s)
+{
+    static const char start[] = "<tool_response>", end[] = "</tool_response>";
+    enum { N_START = sizeof start - 1, N_END = sizeof end - 1 };
+    return s.n >= N_END && !memcmp(s.data, start, N_START) && !memcmp(s.data + s.n - N_END, end, N_END);
+}
+
+/* The index of the last question, or of the last message if there is none. */
+static size_t find_question(const tess_message *messages, size_t n)
+{
+    for (size_t i = n; i-- > 0;)
+        if (has_role(&messages[i], "user") && !messages[i].from_list &&
+            !is_tool_answer(content_of(&messages[i])))
+            return i;
+    return n - 1;
+}
+
+static tess_status render_assistant(const tess_message *message, bool after_question, bool last,
+                                    tess_text *text, tess_error *err)
+{
+    span content = content_of(message), reasoning = {"", 0};
+    if (message->reasoning) {
+        reasoning = span_of(message->reasoning);
+    } else if (find(content, think_end) < content.n) {
+        reasoning = strip_right((span){content.data, find(content, think_end)});
+        reasoning = strip_left(after_last(reasoning, think_start));
+        content = strip_left(after_last(content, think_end));
+    }
+    if (after_question && (last || reasoning.n))
+        return PUT(text, err, span_of("<|im_start|>assistant\n<think>\n"), strip_left(strip_right(reasoning)),
+                   span_of("\n</think>\n\n"), strip_left(content), span_of("<|im_end|>\n"));
+    return PUT(text, err, span_of("<|im_start|>assistant\n"), content, span_of("<|im_end|>\n"));
+}
+
+/* Answers of tools that follow each other share one user turn. */
+static tess_status render_tool(const tess_message *messages, size_t n, size_t i, tess_text *text,
+                               tess_error *err)
+{
+    bool first = i == 0 || !has_role(&messages[i - 1], "tool");
+    bool last = i + 1 == n || !has_role(&messages[i + 1], "tool");
+    return PUT(text, err, span_of(first ? "<|im_start|>user" : ""), span_of("\n<tool_response>\n"),
+               content_of(&messages[i]), span_of("\n</tool_response>"), span_of(last ? "<|im_end|>\n" : ""));
+}
+
+static tess_status check(const tess_message *messages, size_t n, unsigned flags, tess_error *err)
+{
+    static const char *const roles[] = {"system", "user", "assistant", "tool"};
+    if (!n) return tess_refuse(err, "", "messages", -1, "at least one message", "none");
+    if (flags & TESS_CHAT_TOOLS)
+        return tess_fail(err, TESS_EUNSUPPORTED,
+                         "tools: this chat template does not offer tools to the model");
+    for (size_t i = 0; i < n; i++) {
+        bool known = false;
+        for (size_t r = 0; r < sizeof roles / sizeof roles[0]; r++) known |= has_role(&messages[i], roles[r]);
+        char field[48];
+        snprintf(field, sizeof field, "messages[%zu].role", i);
+        if (!known)
+            return tess_refuse(err, "", field, -1, "system, user, assistant or tool", "\"%.60s\"",
+                               messages[i].role);
+        if (messages[i].has_tool_calls)
+            return tess_fail(err, TESS_EUNSUPPORTED, "messages[%zu]: tool calls are not supported", i);
+    }
+    return TESS_OK;
+}
+
+static tess_status render(const tess_message *messages, size_t n, unsigned flags, tess_text *text,
+                          tess_error *err)
+{
+    size_t question = find_question(messages, n);
+    tess_status status = TESS_OK;
+    for (size_t i = 0; i < n && status == TESS_OK; i++) {
+        if (has_role(&messages[i], "assistant"))
+            status = render_assistant(&messages[i], i > question, i + 1 == n, text, err);
+        else if (has_role(&messages[i], "tool"))
+            status = render_tool(messages, n, i, text, err);
+        else
+            status = PUT(text, err, span_of("<|im_start|>"), span_of(messages[i].role), span_of("\n"),
+                         content_of(&messages[i]), span_of("<|im_end|>\n"));
+    }
+    if (status == TESS_OK && (flags & TESS_CHAT_GENERATE))
+        status = put(text, span_of("<|im_start|>assistant\n"), err);
+    if (status == TESS_OK && (flags & TESS_CHAT_GENERATE) && (flags & TESS_CHAT_NO_THINKING))
+        status = put(text, span_of("<think>\n\n</think>\n\n"), err);
+    return status;
+}
+
+tess_status tess_chat_render(const tess_message *messages, size_t n_messages, unsigned flags, tess_text *text,
+                             tess_error *err)
+{
+    size_t before = text->count;
+    tess_status status = check(messages, n_messages, flags, err);
+    if (status != TESS_OK) return status;
+    status = render(messages, n_messages, flags, text, err);
+    if (status != TESS_OK && text->data) {
+        text->count = before;
+        text->data[before] = 0;
+    }
+    return status;
+}
+
+tess_status tess_chat_encode(const tess_tokenizer *tokenizer, const tess_message *messages, size_t n_messages,
+                             unsigned flags, tess_ids *ids, tess_error *err)
+{
+    static const char *const needed[] = {"<|im_start|>", "<|im_end|>"};
+    for (size_t i = 0; i < 2; i++) {
+        int32_t id = tess_tokenizer_get_id(tokenizer, needed[i], strlen(needed[i]));
+        if (id < 0 || !tess_tokenizer_is_added(tokenizer, id))
+            return tess_refuse(err, "", "chat template", -1, "a tokenizer with <|im_start|> and <|im_end|>",
+                               "none with %s", needed[i]);
+    }
+    tess_text text = {0};
+    tess_status status = tess_chat_render(messages, n_messages, flags, &text, err);
+    if (status == TESS_OK) status = tess_tokenizer_encode(tokenizer, text.data, text.count, 0, ids, err);
+    tess_text_release(&text);
+    return status;
+}
