@@ -8,6 +8,7 @@
 #ifndef TESS_MODEL_CONFIG_H
 #define TESS_MODEL_CONFIG_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,7 +26,7 @@ typedef struct tess_decoder_config {
     bool norm_topk_prob;
     bool is_moe[TESS_MAX_LAYERS]; /* by mlp_only_layers, num_experts and decoder_sparse_step */
     double rms_norm_eps, rope_theta;
-    int mrope_section[3]; /* temporal, height, width; their sum is d_head / 2 */
+    int mrope_section[3]; /* temporal, height, width; the original asks of them only that there are three */
     int max_positions;
 } tess_decoder_config;
 
@@ -86,5 +87,7 @@ typedef struct tess_config {
 
 /* Reads DIR/config.json. */
 tess_status tess_config_load(const char *dir, tess_config *out, tess_error *err);
+/* Reads a parsed configuration; `file` is for messages. */
+tess_status tess_config_parse(const char *file, const json_t *root, tess_config *out, tess_error *err);
 
 #endif

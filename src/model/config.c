@@ -1,0 +1,587 @@
+/* Tables say which keys there are, where they go and what is allowed; checks across keys follow them.
+ *
+ * Required is what the published configuration has for the components that have weights. Limits keep every
+ * later product of sizes below 2^63: widths 2^18, vocabularies 2^24, 1,024 layers, 8,192 experts.
+ */
+#include "model/config.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+enum {
+    MAX_WIDTH = 1 << 18,
+    MAX_VOCAB = 1 << 24,
+    MAX_HEADS = 1 << 12,
+    MAX_D_HEAD = 1 << 12,
+    MAX_EXPERTS = 1 << 13,
+    MAX_POSITIONS = 1 << 24, /* positions are exact in float32 up to here */
+    MAX_CONFIG_BYTES = 4 << 20,
+};
+
+/* An integer and the struct member it goes to. */
+typedef struct int_key {
+    const char *name;
+    size_t member; /* offset of an int */
+    int least, most;
+} int_key;
+
+/* A key whose value is given: any other is not implemented. */
+typedef struct fixed_key {
+    const char *name, *value; /* value as JSON */
+    bool is_required;         /* else absent means this value */
+} fixed_key;
+
+/* One object of the file while it is read. */
+typedef struct section {
+    const json_t *object;
+    tess_json_place place;
+} section;
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static tess_status refuse(const section *s, const char *key, const char *expected, const char *found,
+                          tess_error *err)
+{
+    char name[256];
+    tess_json_name(&s->place, key, name, sizeof name);
+    return tess_refuse(err, s->place.file, name, -1, expected, "%s", found);
+}
+
+static tess_status refuse_int(const section *s, const char *key, const char *expected, int64_t found,
+                              tess_error *err)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)found);
+    return refuse(s, key, expected, text, err);
+}
+
+static tess_status enter(const section *outer, const char *key, section *inner, tess_error *err)
+{
+    return tess_json_object(outer->object, &outer->place, key, &inner->object, &inner->place, err);
+}
+
+static tess_status read_ints(const section *s, const int_key *keys, size_t n, void *out, tess_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        int64_t value;
+        tess_status status =
+            tess_json_int(s->object, &s->place, keys[i].name, keys[i].least, keys[i].most, &value, err);
+        if (status != TESS_OK) return status;
+        *(int *)(void *)((char *)out + keys[i].member) = (int)value;
+    }
+    return TESS_OK;
+}
+
+/* A value as it would stand in the file, for messages. */
+static void spell(const json_t *value, char *out, size_t size)
+{
+    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    snprintf(out, size, "%.100s", text ? text : tess_json_type_name(value));
+    free(text);
+}
+
+static tess_status check_fixed(const section *s, const fixed_key *keys, size_t n, tess_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const json_t *found = json_object_get(s->object, keys[i].name);
+        if (!found && !keys[i].is_required) continue;
+        json_t *expected = json_loads(keys[i].value, JSON_DECODE_ANY, NULL);
+        if (!expected) return tess_fail(err, TESS_ENOMEM, "%s: no memory to check it", s->place.file);
+        bool is_equal = json_is_number(found) && json_is_number(expected)
+                            ? json_number_value(found) == json_number_value(expected)
+                            : found && json_equal(found, expected);
+        json_decref(expected);
+        if (is_equal) continue;
+        char text[128];
+        spell(found, text, sizeof text);
+        return refuse(s, keys[i].name, keys[i].value, text, err);
+    }
+    return TESS_OK;
+}
+
+/* A finite number in [least, most]. */
+static tess_status read_real(const section *s, const char *key, double least, double most, double *out,
+                             tess_error *err)
+{
+    double value;
+    tess_status status = tess_json_number(s->object, &s->place, key, &value, err);
+    if (status != TESS_OK) return status;
+    if (value >= least && value <= most) {
+        *out = value;
+        return TESS_OK;
+    }
+    char expected[80], found[40];
+    snprintf(expected, sizeof expected, "a number from %g to %g", least, most);
+    snprintf(found, sizeof found, "%g", value);
+    return refuse(s, key, expected, found, err);
+}
+
+/* An array of min_items … max_items integers in [least, most]. */
+static tess_status read_int_array(const section *s, const char *key, int min_items, int max_items, int least,
+                                  int most, int *out, int *n_out, tess_error *err)
+{
+    const json_t *array;
+    tess_status status = tess_json_array(s->object, &s->place, key, (size_t)max_items, &array, err);
+    if (status != TESS_OK) return status;
+    int n = (int)json_array_size(array);
+    char expected[112], found[128];
+    snprintf(expected, sizeof expected, "%d to %d integers from %d to %d", min_items, max_items, least, most);
+    spell(array, found, sizeof found);
+    if (n < min_items) return refuse(s, key, expected, found, err);
+    for (int i = 0; i < n; i++) {
+        const json_t *item = json_array_get(array, (size_t)i);
+        int64_t value = json_integer_value(item);
+        if (!json_is_integer(item) || value < least || value > most)
+            return refuse(s, key, expected, found, err);
+        out[i] = (int)value;
+    }
+    if (n_out) *n_out = n;
+    return TESS_OK;
+}
+
+static tess_status read_rms_eps(const section *s, double *out, tess_error *err)
+{
+    return read_real(s, "rms_norm_eps", 1e-30, 1, out, err);
+}
+
+/* Rotary parameters in one of two spellings: rope_theta beside rope_scaling, or both within rope_parameters.
+ * For a plain rotation (`section` NULL) rope_scaling is absent or null. */
+static tess_status read_rope(const section *s, double *theta, int *mrope_section, tess_error *err)
+{
+    static const fixed_key streams[] = {{"mrope_interleaved", "true", true}, {"interleaved", "true", true}};
+    static const fixed_key plain[] = {{"partial_rotary_factor", "1.0", false}};
+    const char *object_key =
+        json_is_object(json_object_get(s->object, "rope_parameters")) ? "rope_parameters" : "rope_scaling";
+    const json_t *object = json_object_get(s->object, object_key);
+    section inner = *s;
+    tess_status status = TESS_OK;
+    if (mrope_section || (object && !json_is_null(object))) status = enter(s, object_key, &inner, err);
+    if (status != TESS_OK) return status;
+    bool has_object = inner.object != s->object;
+    bool theta_inside = has_object && json_object_get(inner.object, "rope_theta");
+    status = read_real(theta_inside ? &inner : s, "rope_theta", 1, 1e15, theta, err);
+    if (status == TESS_OK && theta_inside && json_object_get(s->object, "rope_theta")) {
+        double other;
+        status = read_real(s, "rope_theta", 1, 1e15, &other, err);
+        if (status == TESS_OK && other != *theta)
+            status = refuse(s, "rope_theta", "the value inside rope_parameters", "another one", err);
+    }
+    if (status != TESS_OK || !has_object) return status;
+    const char *type_key = json_object_get(inner.object, "rope_type") ? "rope_type" : "type";
+    const fixed_key type = {json_object_get(inner.object, type_key) ? type_key : "rope_type", "\"default\"",
+                            true};
+    status = check_fixed(&inner, &type, 1, err);
+    if (status == TESS_OK) status = check_fixed(&inner, plain, COUNT(plain), err);
+    if (status == TESS_OK && mrope_section) {
+        status = check_fixed(&inner, streams, COUNT(streams), err);
+        if (status == TESS_OK)
+            status = read_int_array(&inner, "mrope_section", 3, 3, 0, MAX_D_HEAD, mrope_section, NULL, err);
+    }
+    return status;
+}
+
+/* --- decoders ------------------------------------------------------------------------------------------- */
+
+#define AT(type, member) offsetof(type, member)
+
+static tess_status check_heads(const section *s, int n_head, int n_kv_head, int d_head, tess_error *err)
+{
+    if (n_head % n_kv_head)
+        return refuse_int(s, "num_key_value_heads", "a divisor of num_attention_heads", n_kv_head, err);
+    if (d_head % 2) return refuse_int(s, "head_dim", "an even number", d_head, err);
+    return TESS_OK;
+}
+
+/* num_experts, which newer files call num_local_experts in the talker. */
+static tess_status read_experts(const section *s, tess_decoder_config *out, tess_error *err)
+{
+    bool renamed =
+        !json_object_get(s->object, "num_experts") && json_object_get(s->object, "num_local_experts");
+    const int_key keys[] = {
+        {renamed ? "num_local_experts" : "num_experts", AT(tess_decoder_config, n_expert), 0, MAX_EXPERTS},
+        {"num_experts_per_tok", AT(tess_decoder_config, n_expert_used), 0, MAX_EXPERTS},
+    };
+    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
+    if (status != TESS_OK || out->n_expert == 0) return status;
+    if (out->n_expert_used < 1 || out->n_expert_used > out->n_expert)
+        return refuse_int(s, "num_experts_per_tok", "1 … num_experts", out->n_expert_used, err);
+    return TESS_OK;
+}
+
+/* Layer L has experts if it is not listed as dense and (L + 1) is a multiple of the sparse step. */
+static tess_status read_dense_layers(const section *s, tess_decoder_config *out, tess_error *err)
+{
+    int dense[TESS_MAX_LAYERS], n_dense;
+    int64_t step;
+    tess_status status =
+        read_int_array(s, "mlp_only_layers", 0, TESS_MAX_LAYERS, 0, TESS_MAX_LAYERS, dense, &n_dense, err);
+    if (status == TESS_OK)
+        status = tess_json_int(s->object, &s->place, "decoder_sparse_step", 1, 1 << 20, &step, err);
+    if (status != TESS_OK) return status;
+    for (int i = 0; i < out->n_layer; i++) out->is_moe[i] = out->n_expert > 0 && (i + 1) % step == 0;
+    for (int i = 0; i < n_dense; i++)
+        if (dense[i] < out->n_layer) out->is_moe[dense[i]] = false;
+    return TESS_OK;
+}
+
+static tess_status read_decoder(const section *s, bool is_talker, tess_decoder_config *out, tess_error *err)
+{
+    static const int_key keys[] = {
+        {"vocab_size", AT(tess_decoder_config, n_vocab), 1, MAX_VOCAB},
+        {"hidden_size", AT(tess_decoder_config, d_model), 1, MAX_WIDTH},
+        {"intermediate_size", AT(tess_decoder_config, d_ff), 1, MAX_WIDTH},
+        {"num_hidden_layers", AT(tess_decoder_config, n_layer), 1, TESS_MAX_LAYERS},
+        {"num_attention_heads", AT(tess_decoder_config, n_head), 1, MAX_HEADS},
+        {"num_key_value_heads", AT(tess_decoder_config, n_kv_head), 1, MAX_HEADS},
+        {"head_dim", AT(tess_decoder_config, d_head), 2, MAX_D_HEAD},
+        {"moe_intermediate_size", AT(tess_decoder_config, d_expert), 1, MAX_WIDTH},
+        {"max_position_embeddings", AT(tess_decoder_config, max_positions), 1, MAX_POSITIONS},
+    };
+    static const int_key shared = {"shared_expert_intermediate_size",
+                                   AT(tess_decoder_config, d_shared_expert), 1, MAX_WIDTH};
+    static const fixed_key common[] = {
+        {"hidden_act", "\"silu\"", true},       {"attention_bias", "false", true},
+        {"use_qk_norm", "true", false},         {"sliding_window", "null", false},
+        {"use_sliding_window", "false", false},
+    };
+    const fixed_key own[] = {
+        {"tie_word_embeddings", "false", !is_talker},
+        {"shared_expert_intermediate_size", "0", false}, /* the thinker has no shared expert */
+    };
+    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = check_fixed(s, common, COUNT(common), err);
+    if (status == TESS_OK) status = check_fixed(s, own, is_talker ? 1 : 2, err);
+    if (status == TESS_OK && is_talker) status = read_ints(s, &shared, 1, out, err);
+    if (status == TESS_OK) status = check_heads(s, out->n_head, out->n_kv_head, out->d_head, err);
+    if (status == TESS_OK) status = read_experts(s, out, err);
+    if (status == TESS_OK) status = read_dense_layers(s, out, err);
+    if (status == TESS_OK)
+        status = tess_json_bool(s->object, &s->place, "norm_topk_prob", &out->norm_topk_prob, err);
+    if (status == TESS_OK) status = read_rms_eps(s, &out->rms_norm_eps, err);
+    return status == TESS_OK ? read_rope(s, &out->rope_theta, out->mrope_section, err) : status;
+}
+
+/* --- towers --------------------------------------------------------------------------------------------- */
+
+static tess_status read_audio(const section *s, tess_audio_config *out, tess_error *err)
+{
+    static const int_key keys[] = {
+        {"num_mel_bins", AT(tess_audio_config, n_mel), 1, 1 << 12},
+        {"d_model", AT(tess_audio_config, d_model), 4, MAX_WIDTH},
+        {"encoder_layers", AT(tess_audio_config, n_layer), 1, TESS_MAX_LAYERS},
+        {"encoder_attention_heads", AT(tess_audio_config, n_head), 1, MAX_HEADS},
+        {"encoder_ffn_dim", AT(tess_audio_config, d_ff), 1, MAX_WIDTH},
+        {"downsample_hidden_size", AT(tess_audio_config, d_downsample), 1, 1 << 14},
+        {"n_window", AT(tess_audio_config, n_window), 1, 1 << 16},
+        {"n_window_infer", AT(tess_audio_config, n_window_infer), 1, 1 << 24},
+        {"output_dim", AT(tess_audio_config, d_output), 1, MAX_WIDTH},
+        {"conv_chunksize", AT(tess_audio_config, conv_chunk), 1, 1 << 24},
+    };
+    static const fixed_key fixed[] = {{"activation_function", "\"gelu\"", true},
+                                      {"scale_embedding", "false", true}};
+    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = check_fixed(s, fixed, COUNT(fixed), err);
+    if (status != TESS_OK) return status;
+    char layers[16];
+    snprintf(layers, sizeof layers, "%d", out->n_layer);
+    const fixed_key repeated = {"num_hidden_layers", layers, false};
+    if (out->d_model % out->n_head)
+        return refuse_int(s, "encoder_attention_heads", "a divisor of d_model", out->n_head, err);
+    if (out->d_model % 2) return refuse_int(s, "d_model", "an even number", out->d_model, err);
+    if (out->n_window_infer < 2 * out->n_window)
+        return refuse_int(s, "n_window_infer", "at least 2 × n_window", out->n_window_infer, err);
+    return check_fixed(s, &repeated, 1, err);
+}
+
+static tess_status check_vision(const section *s, const tess_vision_config *v, tess_error *err)
+{
+    int side = (int)lround(sqrt(v->n_position));
+    if (v->d_model % v->n_head) return refuse_int(s, "num_heads", "a divisor of hidden_size", v->n_head, err);
+    if (v->d_model / v->n_head % 4)
+        return refuse_int(s, "hidden_size", "a multiple of 4 × num_heads", v->d_model, err);
+    if (side * side != v->n_position)
+        return refuse_int(s, "num_position_embeddings", "a square number", v->n_position, err);
+    for (int i = 0; i < v->n_deepstack; i++)
+        if (v->deepstack_layer[i] >= v->n_layer || (i && v->deepstack_layer[i] <= v->deepstack_layer[i - 1]))
+            return refuse_int(s, "deepstack_visual_indexes", "rising numbers below depth",
+                              v->deepstack_layer[i], err);
+    return TESS_OK;
+}
+
+static tess_status read_vision(const section *s, tess_vision_config *out, tess_error *err)
+{
+    static const int_key keys[] = {
+        {"depth", AT(tess_vision_config, n_layer), 1, TESS_MAX_LAYERS},
+        {"hidden_size", AT(tess_vision_config, d_model), 1, MAX_WIDTH},
+        {"num_heads", AT(tess_vision_config, n_head), 1, MAX_HEADS},
+        {"intermediate_size", AT(tess_vision_config, d_ff), 1, MAX_WIDTH},
+        {"patch_size", AT(tess_vision_config, patch_size), 1, 1 << 10},
+        {"temporal_patch_size", AT(tess_vision_config, temporal_patch_size), 1, 1 << 6},
+        {"spatial_merge_size", AT(tess_vision_config, spatial_merge_size), 1, 1 << 4},
+        {"out_hidden_size", AT(tess_vision_config, d_output), 1, MAX_WIDTH},
+        {"in_channels", AT(tess_vision_config, n_channel), 1, 1 << 4},
+        {"num_position_embeddings", AT(tess_vision_config, n_position), 1, 1 << 24},
+    };
+    static const fixed_key fixed[] = {{"hidden_act", "\"gelu_pytorch_tanh\"", true},
+                                      {"apply_vit_abs_pos_embed", "true", false}};
+    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = check_fixed(s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK)
+        status = read_int_array(s, "deepstack_visual_indexes", 0, TESS_MAX_DEEPSTACK, 0, TESS_MAX_LAYERS - 1,
+                                out->deepstack_layer, &out->n_deepstack, err);
+    if (status == TESS_OK && json_is_object(json_object_get(s->object, "rope_parameters"))) {
+        static const fixed_key rope[] = {{"rope_theta", "10000.0", true}, {"rope_type", "\"axial\"", true}};
+        section inner;
+        status = enter(s, "rope_parameters", &inner, err);
+        if (status == TESS_OK) status = check_fixed(&inner, rope, COUNT(rope), err);
+    }
+    return status == TESS_OK ? check_vision(s, out, err) : status;
+}
+
+static tess_status read_thinker(const section *root, tess_thinker_config *out, tess_error *err)
+{
+    static const fixed_key fixed[] = {{"model_type", "\"qwen3_omni_moe_thinker\"", true},
+                                      {"tie_word_embeddings", "false", false}};
+    section s, inner;
+    double unused;
+    tess_status status = enter(root, "thinker_config", &s, err);
+    if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = enter(&s, "text_config", &inner, err);
+    if (status == TESS_OK) status = read_decoder(&inner, false, &out->text, err);
+    if (status != TESS_OK) return status;
+    const int most = out->text.n_vocab - 1; /* these are looked up in the embedding */
+    const int_key keys[] = {
+        {"audio_token_id", AT(tess_thinker_config, audio_token), 0, most},
+        {"image_token_id", AT(tess_thinker_config, image_token), 0, most},
+        {"video_token_id", AT(tess_thinker_config, video_token), 0, most},
+        {"audio_start_token_id", AT(tess_thinker_config, audio_start), 0, most},
+        {"audio_end_token_id", AT(tess_thinker_config, audio_end), 0, most},
+        {"vision_start_token_id", AT(tess_thinker_config, vision_start), 0, most},
+        {"vision_end_token_id", AT(tess_thinker_config, vision_end), 0, most},
+        {"user_token_id", AT(tess_thinker_config, user_token), 0, most},
+        {"position_id_per_seconds", AT(tess_thinker_config, position_id_per_seconds), 1, 1 << 20},
+    };
+    status = read_ints(&s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = read_real(&s, "seconds_per_chunk", 0, 1e6, &unused, err);
+    if (status == TESS_OK) status = enter(&s, "audio_config", &inner, err);
+    if (status == TESS_OK) status = read_audio(&inner, &out->audio, err);
+    if (status == TESS_OK && out->audio.d_output != out->text.d_model)
+        status = refuse_int(&inner, "output_dim", "the text model's hidden_size", out->audio.d_output, err);
+    if (status == TESS_OK) status = enter(&s, "vision_config", &inner, err);
+    if (status == TESS_OK) status = read_vision(&inner, &out->vision, err);
+    if (status == TESS_OK && out->vision.d_output != out->text.d_model)
+        status =
+            refuse_int(&inner, "out_hidden_size", "the text model's hidden_size", out->vision.d_output, err);
+    return status;
+}
+
+/* --- speech --------------------------------------------------------------------------------------------- */
+
+static tess_status read_code_predictor(const section *talker, const tess_talker_config *outer,
+                                       tess_code_predictor_config *out, tess_error *err)
+{
+    const int_key keys[] = {
+        {"vocab_size", AT(tess_code_predictor_config, n_vocab), 1, MAX_VOCAB},
+        {"hidden_size", AT(tess_code_predictor_config, d_model), outer->text.d_model, outer->text.d_model},
+        {"intermediate_size", AT(tess_code_predictor_config, d_ff), 1, MAX_WIDTH},
+        {"num_hidden_layers", AT(tess_code_predictor_config, n_layer), 1, TESS_MAX_LAYERS},
+        {"num_attention_heads", AT(tess_code_predictor_config, n_head), 1, MAX_HEADS},
+        {"num_key_value_heads", AT(tess_code_predictor_config, n_kv_head), 1, MAX_HEADS},
+        {"head_dim", AT(tess_code_predictor_config, d_head), 2, MAX_D_HEAD},
+        {"num_code_groups", AT(tess_code_predictor_config, n_code_group), outer->n_code_group,
+         outer->n_code_group},
+        {"max_position_embeddings", AT(tess_code_predictor_config, max_positions), outer->n_code_group,
+         MAX_POSITIONS},
+    };
+    static const fixed_key fixed[] = {
+        {"hidden_act", "\"silu\"", true},       {"attention_bias", "false", true},
+        {"use_qk_norm", "true", false},         {"sliding_window", "null", false},
+        {"use_sliding_window", "false", false}, {"tie_word_embeddings", "false", false},
+    };
+    section s;
+    tess_status status = enter(talker, "code_predictor_config", &s, err);
+    if (status == TESS_OK) status = read_ints(&s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = check_heads(&s, out->n_head, out->n_kv_head, out->d_head, err);
+    if (status == TESS_OK) status = read_rms_eps(&s, &out->rms_norm_eps, err);
+    return status == TESS_OK ? read_rope(&s, &out->rope_theta, NULL, err) : status;
+}
+
+static tess_status read_speakers(const section *talker, tess_talker_config *out, tess_error *err)
+{
+    section s;
+    tess_status status = enter(talker, "speaker_id", &s, err);
+    if (status != TESS_OK) return status;
+    size_t n = json_object_size(s.object);
+    if (n < 1 || n > TESS_MAX_SPEAKERS)
+        return refuse_int(talker, "speaker_id", "1 to 64 speakers", (int64_t)n, err);
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)s.object, name, value)
+    {
+        tess_speaker *speaker = &out->speaker[out->n_speaker];
+        int64_t token;
+        if (strlen(name) >= sizeof speaker->name)
+            return refuse(talker, "speaker_id", "names shorter than 32 bytes", name, err);
+        status = tess_json_int(s.object, &s.place, name, 0, out->text.n_vocab - 1, &token, err);
+        if (status != TESS_OK) return status;
+        snprintf(speaker->name, sizeof speaker->name, "%s", name);
+        speaker->token = (int)token;
+        out->n_speaker++;
+    }
+    return TESS_OK;
+}
+
+static tess_status read_talker_keys(const section *s, const tess_thinker_config *thinker,
+                                    tess_talker_config *out, tess_error *err)
+{
+    const int code = out->text.n_vocab - 1, width = thinker->text.d_model,
+              merge = thinker->vision.spatial_merge_size;
+    const int_key keys[] = {
+        {"accept_hidden_layer", AT(tess_talker_config, accept_hidden_layer), 0, thinker->text.n_layer},
+        {"num_code_groups", AT(tess_talker_config, n_code_group), 2, 1 << 10},
+        {"thinker_hidden_size", AT(tess_talker_config, d_thinker), width, width},
+        {"position_id_per_seconds", AT(tess_talker_config, position_id_per_seconds), 1, 1 << 20},
+        {"spatial_merge_size", AT(tess_talker_config, spatial_merge_size), merge, merge},
+        {"codec_pad_id", AT(tess_talker_config, codec_pad), 0, code},
+        {"codec_bos_id", AT(tess_talker_config, codec_bos), 0, code},
+        {"codec_eos_token_id", AT(tess_talker_config, codec_eos), 0, code},
+        {"codec_nothink_id", AT(tess_talker_config, codec_nothink), 0, code},
+        {"codec_think_bos_id", AT(tess_talker_config, codec_think_bos), 0, code},
+        {"codec_think_eos_id", AT(tess_talker_config, codec_think_eos), 0, code},
+        {"audio_token_id", AT(tess_talker_config, audio_token), 0, MAX_VOCAB},
+        {"image_token_id", AT(tess_talker_config, image_token), 0, MAX_VOCAB},
+        {"video_token_id", AT(tess_talker_config, video_token), 0, MAX_VOCAB},
+        {"audio_start_token_id", AT(tess_talker_config, audio_start), 0, MAX_VOCAB},
+        {"audio_end_token_id", AT(tess_talker_config, audio_end), 0, MAX_VOCAB},
+        {"vision_start_token_id", AT(tess_talker_config, vision_start), 0, MAX_VOCAB},
+        {"vision_end_token_id", AT(tess_talker_config, vision_end), 0, MAX_VOCAB},
+    };
+    double unused;
+    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
+    return status == TESS_OK ? read_real(s, "seconds_per_chunk", 0, 1e6, &unused, err) : status;
+}
+
+static tess_status read_talker(const section *root, const tess_thinker_config *thinker,
+                               tess_talker_config *out, tess_error *err)
+{
+    section s, text;
+    tess_status status = enter(root, "talker_config", &s, err);
+    if (status == TESS_OK) status = enter(&s, "text_config", &text, err);
+    if (status == TESS_OK) status = read_decoder(&text, true, &out->text, err);
+    if (status == TESS_OK) status = read_talker_keys(&s, thinker, out, err);
+    if (status == TESS_OK) status = read_speakers(&s, out, err);
+    return status == TESS_OK ? read_code_predictor(&s, out, &out->code_predictor, err) : status;
+}
+
+static tess_status check_code2wav(const section *s, const tess_code2wav_config *c, tess_error *err)
+{
+    if (c->d_model % c->n_head)
+        return refuse_int(s, "num_attention_heads", "a divisor of hidden_size", c->n_head, err);
+    char width[16];
+    snprintf(width, sizeof width, "%d", c->d_model / c->n_head);
+    const fixed_key head = {"head_dim", width, false};
+    tess_status status = check_heads(s, c->n_head, c->n_kv_head, c->d_model / c->n_head, err);
+    if (status == TESS_OK) status = check_fixed(s, &head, 1, err);
+    if (status == TESS_OK && c->d_decoder >> c->n_upsample_rate == 0)
+        status =
+            refuse_int(s, "decoder_dim", "at least 2 to the number of upsample_rates", c->d_decoder, err);
+    return status;
+}
+
+static tess_status read_code2wav(const section *root, int n_code_group, tess_code2wav_config *out,
+                                 tess_error *err)
+{
+    const int_key keys[] = {
+        {"codebook_size", AT(tess_code2wav_config, codebook_size), 1, MAX_VOCAB},
+        {"num_quantizers", AT(tess_code2wav_config, n_quantizer), n_code_group, n_code_group},
+        {"hidden_size", AT(tess_code2wav_config, d_model), 1,
+         MAX_WIDTH / 4}, /* one layer is 4 times as wide */
+        {"num_hidden_layers", AT(tess_code2wav_config, n_layer), 1, TESS_MAX_LAYERS},
+        {"num_attention_heads", AT(tess_code2wav_config, n_head), 1, MAX_HEADS},
+        {"num_key_value_heads", AT(tess_code2wav_config, n_kv_head), 1, MAX_HEADS},
+        {"intermediate_size", AT(tess_code2wav_config, d_ff), 1, MAX_WIDTH},
+        {"sliding_window", AT(tess_code2wav_config, sliding_window), 1, MAX_POSITIONS},
+        {"max_position_embeddings", AT(tess_code2wav_config, max_positions), 1, MAX_POSITIONS},
+        {"decoder_dim", AT(tess_code2wav_config, d_decoder), 1, MAX_WIDTH},
+    };
+    static const fixed_key fixed[] = {{"hidden_act", "\"silu\"", true}, {"attention_bias", "false", true}};
+    section s;
+    tess_status status = enter(root, "code2wav_config", &s, err);
+    if (status == TESS_OK) status = read_ints(&s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK)
+        status = read_int_array(&s, "upsample_rates", 1, TESS_MAX_UPSAMPLE, 1, 1 << 8, out->upsample_rate,
+                                &out->n_upsample_rate, err);
+    if (status == TESS_OK)
+        status = read_int_array(&s, "upsampling_ratios", 0, TESS_MAX_UPSAMPLE, 1, 1 << 8,
+                                out->upsampling_ratio, &out->n_upsampling_ratio, err);
+    if (status == TESS_OK) status = read_rms_eps(&s, &out->rms_norm_eps, err);
+    if (status == TESS_OK) status = read_rope(&s, &out->rope_theta, NULL, err);
+    return status == TESS_OK ? check_code2wav(&s, out, err) : status;
+}
+
+/* ---------------------------------------------------------------------------------------------------------
+ */
+
+static tess_status read_root(const section *s, tess_config *out, tess_error *err)
+{
+    /* The name of the dtype's key has changed over the years. */
+    bool old_name = !json_object_get(s->object, "dtype") && json_object_get(s->object, "torch_dtype");
+    const fixed_key fixed[] = {
+        {"architectures", "[\"Qwen3OmniMoeForConditionalGeneration\"]", true},
+        {"model_type", "\"qwen3_omni_moe\"", true},
+        {old_name ? "torch_dtype" : "dtype", "\"bfloat16\"", true},
+    };
+    tess_status status = check_fixed(s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK)
+        status = tess_json_bool(s->object, &s->place, "enable_audio_output", &out->has_talker, err);
+    if (status == TESS_OK) status = read_thinker(s, &out->thinker, err);
+    if (status != TESS_OK) return status;
+    const int most = out->thinker.text.n_vocab - 1;
+    const int_key keys[] = {
+        {"im_start_token_id", AT(tess_config, im_start), 0, most},
+        {"im_end_token_id", AT(tess_config, im_end), 0, most},
+        {"system_token_id", AT(tess_config, system_token), 0, most},
+        {"user_token_id", AT(tess_config, user_token), 0, most},
+        {"assistant_token_id", AT(tess_config, assistant_token), 0, most},
+        /* Only with speech: */
+        {"tts_pad_token_id", AT(tess_config, tts_pad), 0, most},
+        {"tts_bos_token_id", AT(tess_config, tts_bos), 0, most},
+        {"tts_eos_token_id", AT(tess_config, tts_eos), 0, most},
+    };
+    status = read_ints(s, keys, out->has_talker ? 8 : 5, out, err);
+    if (status != TESS_OK || !out->has_talker) return status;
+    status = read_talker(s, &out->thinker, &out->talker, err);
+    return status == TESS_OK ? read_code2wav(s, out->talker.n_code_group, &out->code2wav, err) : status;
+}
+
+tess_status tess_config_parse(const char *file, const json_t *root, tess_config *out, tess_error *err)
+{
+    section s = {.object = root, .place = {.file = file}};
+    tess_config *config = calloc(1, sizeof *config);
+    if (!config) return tess_fail(err, TESS_ENOMEM, "%s: no memory for the configuration", file);
+    tess_status status = read_root(&s, config, err);
+    if (status == TESS_OK) *out = *config;
+    free(config);
+    return status;
+}
+
+tess_status tess_config_load(const char *dir, tess_config *out, tess_error *err)
+{
+    size_t n = strlen(dir) + sizeof "/config.json";
+    char *path = malloc(n);
+    if (!path) return tess_fail(err, TESS_ENOMEM, "%s: no memory to read its configuration", dir);
+    snprintf(path, n, "%s/config.json", dir);
+    json_t *root = NULL;
+    tess_status status = tess_json_load(path, MAX_CONFIG_BYTES, &root, err);
+    if (status == TESS_OK) status = tess_config_parse(path, root, out, err);
+    json_decref(root);
+    free(path);
+    return status;
+}
