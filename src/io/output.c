@@ -1,0 +1,152 @@
+/* Invariant: while a tess_output lives, exactly one temporary file of ours exists and is open. */
+#include "io/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Linux moves at most 0x7ffff000 bytes in one call. */
+static const size_t MOST_AT_ONCE = (size_t)1 << 30;
+
+/* Names tried before giving up: each is new with near certainty. */
+enum { MAX_NAMES = 64 };
+
+struct tess_output {
+    int fd;
+    char *temporary; /* behind path in the same block */
+    char path[];
+};
+
+/* "PATH.XXXXXX.part", from the clock and the process. */
+static void make_name(tess_output *output, size_t size, unsigned attempt)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    unsigned long mix = (unsigned long)now.tv_nsec * 2654435761u + (unsigned long)getpid() * 40503u + attempt;
+    snprintf(output->temporary, size, "%s.%06lx.part", output->path, mix & 0xffffff);
+}
+
+static tess_status create_temporary(tess_output *output, size_t size, tess_error *err)
+{
+    for (unsigned attempt = 0; attempt < MAX_NAMES; attempt++) {
+        make_name(output, size, attempt);
+        output->fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (output->fd >= 0) return TESS_OK;
+        if (errno != EEXIST && errno != EINTR) break;
+    }
+    return tess_fail_system(err, errno, output->path, -1, "create");
+}
+
+/* Reserves room. A file system that cannot is no reason to fail; one that is full is. */
+static tess_status reserve(tess_output *output, uint64_t n_byte, tess_error *err)
+{
+    if (!n_byte) return TESS_OK;
+    int code;
+    do code = fallocate(output->fd, 0, 0, (off_t)n_byte) ? errno : 0;
+    while (code == EINTR);
+    if (code == 0 || code == EOPNOTSUPP || code == ENOSYS) return TESS_OK;
+    char what[80];
+    snprintf(what, sizeof what, "reserve %llu bytes", (unsigned long long)n_byte);
+    return tess_fail_system(err, code, output->path, -1, what);
+}
+
+tess_status tess_output_create(const char *path, uint64_t n_byte, tess_output **out, tess_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return tess_fail(err, TESS_EUSAGE, "%s: is there and is no regular file; it cannot be replaced",
+                         path);
+    size_t path_size = strlen(path) + 1, temporary_size = path_size + 16;
+    tess_output *output = malloc(sizeof *output + path_size + temporary_size);
+    if (!output) return tess_fail(err, TESS_ENOMEM, "%s: no memory to create it", path);
+    memcpy(output->path, path, path_size);
+    output->temporary = output->path + path_size;
+    tess_status status = create_temporary(output, temporary_size, err);
+    if (status != TESS_OK) {
+        free(output);
+        return status;
+    }
+    status = reserve(output, n_byte, err);
+    if (status != TESS_OK) {
+        tess_output_abandon(output);
+        return status;
+    }
+    *out = output;
+    return TESS_OK;
+}
+
+tess_status tess_output_write(tess_output *output, uint64_t offset, const void *bytes, size_t n_byte,
+                              tess_error *err)
+{
+    const char *from = bytes;
+    while (n_byte) {
+        size_t most = n_byte < MOST_AT_ONCE ? n_byte : MOST_AT_ONCE;
+        ssize_t n = pwrite(output->fd, from, most, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return tess_fail_system(err, n ? errno : EIO, output->path, (int64_t)offset, "write");
+        from += n;
+        offset += (uint64_t)n;
+        n_byte -= (size_t)n;
+    }
+    return TESS_OK;
+}
+
+/* The new name outlives a power cut only when the folder is on the disk too. File systems that cannot flush a
+ * folder have nothing to flush. */
+static void flush_folder(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+    if (length >= sizeof folder) return;
+    memcpy(folder, slash ? path : ".", slash ? length : 1);
+    folder[slash ? length : 1] = 0;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return;
+    (void)fsync(fd);
+    close(fd);
+}
+
+tess_status tess_output_commit(tess_output *output, uint64_t n_byte, tess_error *err)
+{
+    const char *failed = NULL;
+    int code = 0;
+    if (ftruncate(output->fd, (off_t)n_byte)) {
+        failed = "set its size";
+        code = errno;
+    } else if (fsync(output->fd)) {
+        failed = "flush it to the disk";
+        code = errno;
+    }
+    /* Some file systems report a lost write at close only. */
+    if (close(output->fd) && !failed && errno != EINTR) {
+        failed = "close it";
+        code = errno;
+    }
+    output->fd = -1;
+    if (!failed && rename(output->temporary, output->path)) {
+        failed = "give the finished file its name";
+        code = errno;
+    }
+    if (failed) {
+        tess_status status = tess_fail_system(err, code, output->path, -1, failed);
+        tess_output_abandon(output);
+        return status;
+    }
+    flush_folder(output->path);
+    free(output);
+    return TESS_OK;
+}
+
+void tess_output_abandon(tess_output *output)
+{
+    if (!output) return;
+    if (output->fd >= 0) close(output->fd);
+    unlink(output->temporary);
+    free(output);
+}
