@@ -6,6 +6,7 @@
 #define TESSERA_H
 
 #include "tessera/chat.h"
+#include "tessera/compare.h"
 #include "tessera/engine.h"
 #include "tessera/error.h"
 #include "tessera/tokenizer.h"

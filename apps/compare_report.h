@@ -1,0 +1,16 @@
+/* What a comparison found, as text and as JSON. For compare, and for verify when it comes. */
+#ifndef TESS_APPS_COMPARE_REPORT_H
+#define TESS_APPS_COMPARE_REPORT_H
+
+#include "cli.h"
+
+/* The table of taps, what differs, the verdict in one line. */
+void cli_print_comparison(const tess_compare_result *result);
+
+/* {"verdict", "taps_compared", …} with every tap's metrics; the caller owns it. */
+json_t *cli_comparison_json(const tess_compare_result *result);
+
+/* 0, or 1 if the verdict is "different". */
+int cli_comparison_exit(const tess_compare_result *result);
+
+#endif

@@ -1,0 +1,120 @@
+/* Comparing a trace with a reference, tap by tap: is it the same, and if not, where does it begin to differ?
+ *
+ *     tess_compare_options options = {0};
+ *     tess_compare_result *result;
+ *     tess_compare_files("golden.safetensors", "ours.safetensors", &options, &result, &err);
+ *     if (result->verdict == TESS_VERDICT_DIFFERENT) puts(result->tap[result->first].name);
+ *     tess_compare_result_free(result);
+ *
+ * Errors are divided by the reference's norm. The bars are those of docs/NUMERICS.md, chosen by the
+ * reference's dtype. A float32 reference is judged tap by tap. For a bfloat16 reference the distances of both
+ * sides to a float32 truth are compared, because rounding lets routers flip and errors grow chaotically.
+ */
+#ifndef TESSERA_COMPARE_H
+#define TESSERA_COMPARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tessera/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tess_compare_options {
+    const char *truth; /* a float32 trace of the same inputs, needed to judge a bfloat16 reference; or NULL */
+    bool ignore_identity; /* compare although configuration or weights are declared to be others */
+    bool metrics_only;    /* measure and judge nothing */
+} tess_compare_options;
+
+typedef enum tess_verdict {
+    TESS_VERDICT_NONE,      /* metrics only */
+    TESS_VERDICT_EQUAL,     /* every tap of the reference is there, bit for bit */
+    TESS_VERDICT_AGREE,     /* every one is within its bar */
+    TESS_VERDICT_DIFFERENT, /* at least one is not */
+} tess_verdict;
+const char *tess_verdict_name(tess_verdict verdict); /* "equal", "agree", "different", "none" */
+
+/* By what a tap was judged. */
+typedef enum tess_measure {
+    TESS_MEASURE_NONE,    /* not judged */
+    TESS_MEASURE_REL_L2,  /* ‖a-b‖ / ‖b‖ */
+    TESS_MEASURE_MAX_ABS, /* largest |a-b|; router weights, matched by expert id */
+    TESS_MEASURE_RATIO,   /* our distance to the truth ÷ the reference's */
+    TESS_MEASURE_EXACT,   /* bit equality; chosen experts: the same set in every row, ties aside */
+} tess_measure;
+const char *tess_measure_name(tess_measure measure); /* "rel_l2", … */
+
+typedef enum tess_outcome {
+    TESS_OUTCOME_EQUAL,      /* bit for bit */
+    TESS_OUTCOME_AGREES,     /* within the bar */
+    TESS_OUTCOME_NOT_JUDGED, /* measured; there is no bar for it here */
+    TESS_OUTCOME_DIFFERENT,  /* beyond the bar; see tess_tap_report.why */
+    TESS_OUTCOME_MISSING,    /* not in the trace */
+    TESS_OUTCOME_SHAPE,      /* of another shape or element type */
+    TESS_OUTCOME_NONFINITE,  /* a NaN or infinity on either side */
+} tess_outcome;
+const char *tess_outcome_name(tess_outcome outcome); /* "equal", "agrees", "not judged", … */
+
+typedef struct tess_tap_report {
+    const char *name;      /* with its "tap." or "in." */
+    const char *component; /* "mlp.gate", … */
+    int layer, expert;     /* -1 where they do not apply; expert: the only one that explains the failure */
+    const int *experts;    /* all that explain it, n_experts of them */
+    int n_experts;
+    int64_t position; /* of the prompt, the first that fails; -1 */
+    int64_t row;      /* of the first axis, the first that fails; -1 */
+    int n_dim;
+    int64_t dim[8]; /* the reference's shape */
+    bool is_integer;
+
+    bool is_measured; /* values of both sides were compared */
+    tess_outcome outcome;
+    tess_measure measure;
+    double error, tolerance; /* by that measure; error infinite for missing, misshapen and non-finite taps */
+    char why[192];           /* one phrase for a person, "" if there is nothing to say */
+
+    int64_t n_element, n_different, first_different; /* elements; first_different -1 if there is none */
+    int64_t n_nonfinite, n_nonfinite_reference;
+    double max_abs, rel_l2, cosine;                  /* NaN for integers and where nothing was compared */
+    int64_t n_tie;                                   /* rows in which the router's choice is a tie */
+    double truth_distance, reference_truth_distance; /* relative L2 to the truth, ours and the reference's */
+} tess_tap_report;
+
+typedef enum tess_sameness { TESS_SAME_UNKNOWN, TESS_SAME_YES, TESS_SAME_NO } tess_sameness;
+
+typedef struct tess_compare_result {
+    char *reference, *trace, *truth; /* paths; truth NULL if none was given */
+    tess_precision reference_precision, trace_precision;
+    bool reference_precision_known, trace_precision_known;
+    tess_sameness config, weights; /* declared by both sides */
+    tess_verdict verdict;
+    int n_tap, n_compared, n_failed, n_equal;
+    tess_tap_report *tap; /* [n_tap] the reference's, in model order */
+    int worst;            /* index of the largest error ÷ tolerance among measured float taps; -1 */
+    int first;            /* index of the first that failed; -1 */
+    int64_t n_tie;
+    int n_extra;
+    const char *const *extra; /* taps only the trace has */
+    /* Of a bfloat16 reference with a truth: geometric mean of the n_ratio ratios, and its bounds. */
+    int n_ratio;
+    double ratio_mean, ratio_low, ratio_high;
+} tess_compare_result;
+
+/* Compares two traces. Memory stays small whatever their size.
+ * Errors: TESS_EINPUT  a file is unreadable or no trace; other configuration or weights; other dtypes; a
+ * truth that is none for this reference; no tap in common; TESS_EUSAGE  the reference is bfloat16, not
+ * bit-equal, and there is no truth to judge by; TESS_EIO, TESS_ENOMEM. */
+tess_status tess_compare_files(const char *reference, const char *trace, const tess_compare_options *options,
+                               tess_compare_result **out, tess_error *err);
+void tess_compare_result_free(tess_compare_result *result); /* NULL is fine */
+
+/* Writes the result as one self-contained HTML page, under a temporary name and renamed. */
+tess_status tess_compare_write_html(const tess_compare_result *result, const char *path, tess_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

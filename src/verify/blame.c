@@ -1,0 +1,122 @@
+/* A set explains the failing tokens if it covers them and touches no other token. Only experts all of whose
+ * tokens failed can belong to one; among those a smallest cover is searched by branching on the first token
+ * that is not covered yet, with at most n_chosen branches and TESS_BLAME_MAX_SET levels. */
+#include "verify/blame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_EXPERT = 65536 };
+
+typedef struct search {
+    const int64_t *indices;
+    int64_t n_tok;
+    int n_chosen;
+    const unsigned char *failed;
+    const unsigned char *candidate; /* [n_expert] */
+    unsigned char *named;           /* [n_expert] member of a set that explains */
+    unsigned char *covered;         /* [n_tok] how many members of the present set cover it */
+    int set[TESS_BLAME_MAX_SET];
+} search;
+
+static void cover(search *s, int expert, int by)
+{
+    for (int64_t t = 0; t < s->n_tok; t++)
+        for (int c = 0; c < s->n_chosen; c++)
+            if (s->indices[t * s->n_chosen + c] == expert) {
+                s->covered[t] = (unsigned char)(s->covered[t] + by);
+                break;
+            }
+}
+
+/* Completes the present set of `depth` experts to `size`; returns whether any completion explains. */
+static bool complete(search *s, int depth, int size)
+{
+    int64_t t = 0;
+    while (t < s->n_tok && (!s->failed[t] || s->covered[t])) t++;
+    if (t == s->n_tok) {
+        for (int i = 0; i < depth; i++) s->named[s->set[i]] = 1;
+        return true;
+    }
+    if (depth == size) return false;
+    bool found = false;
+    for (int c = 0; c < s->n_chosen; c++) {
+        int64_t expert = s->indices[t * s->n_chosen + c];
+        if (!s->candidate[expert]) continue;
+        s->set[depth] = (int)expert;
+        cover(s, (int)expert, 1);
+        found |= complete(s, depth + 1, size);
+        cover(s, (int)expert, -1);
+    }
+    return found;
+}
+
+/* Sets candidate[e] for experts whose tokens all failed; returns the number of failing tokens. */
+static int64_t find_candidates(const search *s, int n_expert, int64_t *n_of, unsigned char *candidate)
+{
+    int64_t n_failed = 0;
+    memset(candidate, 1, (size_t)n_expert);
+    for (int64_t t = 0; t < s->n_tok; t++) {
+        n_failed += s->failed[t] != 0;
+        for (int c = 0; c < s->n_chosen; c++) {
+            int64_t expert = s->indices[t * s->n_chosen + c];
+            bool again = false;
+            for (int b = 0; b < c; b++) again |= s->indices[t * s->n_chosen + b] == expert;
+            if (!again) n_of[expert]++;
+            if (!s->failed[t]) candidate[expert] = 0;
+        }
+    }
+    for (int e = 0; e < n_expert; e++)
+        if (!n_of[e]) candidate[e] = 0;
+    return n_failed;
+}
+
+/* One more than the largest id, or 0 if an id is none. */
+static int count_experts(const int64_t *indices, int64_t n)
+{
+    int64_t most = -1;
+    for (int64_t i = 0; i < n; i++) {
+        if (indices[i] < 0 || indices[i] >= MAX_EXPERT) return 0;
+        if (indices[i] > most) most = indices[i];
+    }
+    return (int)most + 1;
+}
+
+static void explain(search *s, int n_expert, int64_t *n_of, unsigned char *candidate, bool *is_set)
+{
+    int64_t n_failed = find_candidates(s, n_expert, n_of, candidate);
+    bool found = false;
+    for (int e = 0; e < n_expert && n_failed; e++)
+        if (candidate[e] && n_of[e] == n_failed) s->named[e] = found = true;
+    /* When every token failed, sets that cover them all exist by chance and say nothing. */
+    *is_set = !found;
+    for (int size = 2; size <= TESS_BLAME_MAX_SET && !found && n_failed && n_failed < s->n_tok; size++)
+        found = complete(s, 0, size);
+}
+
+tess_status tess_blame_experts(const int64_t *indices, int64_t n_tok, int n_chosen,
+                               const unsigned char *failed, int *out, int room, int *n_out, bool *is_set,
+                               tess_error *err)
+{
+    *n_out = 0;
+    *is_set = false;
+    int n_expert = count_experts(indices, n_tok * n_chosen);
+    if (!n_expert) return TESS_OK;
+    search s = {indices, n_tok, n_chosen, failed, NULL, NULL, NULL, {0}};
+    int64_t *n_of = calloc((size_t)n_expert, sizeof *n_of);
+    unsigned char *flags = calloc(2 * (size_t)n_expert + (size_t)n_tok, 1);
+    if (!n_of || !flags) {
+        free(n_of);
+        free(flags);
+        return tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
+    }
+    s.candidate = flags;
+    s.named = flags + n_expert;
+    s.covered = flags + 2 * (size_t)n_expert;
+    explain(&s, n_expert, n_of, flags, is_set);
+    for (int e = 0; e < n_expert && *n_out < room; e++)
+        if (s.named[e]) out[(*n_out)++] = e;
+    free(n_of);
+    free(flags);
+    return TESS_OK;
+}
