@@ -14,6 +14,7 @@ enum { MAX_OPTIONS = 64 };
 
 static void print_option(const cli_option *option)
 {
+    if (option->kind == CLI_LATER) return;
     char left[64];
     snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
              option->argument ? option->argument : "");
@@ -87,6 +88,8 @@ static const char *store(const cli_option *option, const char *text)
 {
     uint64_t number;
     switch (option->kind) {
+    case CLI_LATER:
+        break;
     case CLI_FLAG:
         *(bool *)option->target = true;
         return NULL;
@@ -148,6 +151,9 @@ static int parse_words(const cli_command *self, const cli_option *all, const str
         if (got == '?')
             return cli_usage(self, &early, "%s: no such option, or one that takes no value", word);
         if (got == ':') return cli_usage(self, &early, "%s: a value is missing", word);
+        if (all[index].kind == CLI_LATER)
+            return cli_usage(self, &early, "--%s is not part of this version (%s)", all[index].name,
+                             TESS_VERSION);
         const char *expected = store(&all[index], optarg);
         if (expected)
             return cli_usage(self, &early, "--%s: found \"%s\", expected %s", all[index].name, optarg,

@@ -39,6 +39,7 @@ typedef enum cli_kind {
     CLI_SIZE,   /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, plain bytes */
     CLI_NUMBER, /* double, finite */
     CLI_LIST,   /* cli_list *, repeatable */
+    CLI_LATER,  /* a name that is reserved: not shown in the help, refused by name; target is not used */
 } cli_kind;
 
 typedef struct cli_list {

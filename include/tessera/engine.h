@@ -43,7 +43,8 @@ typedef bool tess_progress(void *context, const char *what, const char *unit, ui
 typedef struct tess_engine_options {
     const char *model_dir; /* published layout */
     uint64_t memory_bytes; /* bound on the process's peak resident set; 0: 70 % of what is available */
-    int n_context;         /* positions to provide for; 0: 4096, or max_position_embeddings if that is less */
+    int n_context;         /* positions to provide for; 0: 4096 or n_needed, at most max_position_embeddings */
+    int n_needed;          /* positions the request at hand needs, prompt and answer; 0: not known */
     int n_thread;          /* 0: CPUs in the affinity mask */
     const char *isa;       /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
     tess_precision precision;
@@ -185,7 +186,8 @@ typedef struct tess_generation {
     void *context;
 } tess_generation;
 
-/* Generates from the logits at hand into ids [max_new]; *n_new tells how many. The last token is not fed. */
+/* Generates from the logits at hand into ids [max_new]; *n_new tells how many. The last token is not fed. An
+ * answer that fills the planned context ends there (TESS_FINISH_LENGTH). */
 tess_status tess_session_generate(tess_session *session, const tess_generation *generation, int32_t *ids,
                                   int *n_new, tess_finish *finish, tess_error *err);
 

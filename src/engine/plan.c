@@ -230,8 +230,11 @@ static tess_status refuse_budget(const planner *p, uint64_t smallest, tess_error
 static tess_status choose_context(const tess_engine_options *options, const tess_decoder_config *c, int *out,
                                   tess_error *err)
 {
-    int n = options->n_context ? options->n_context : DEFAULT_CONTEXT;
-    if (!options->n_context && n > c->max_positions) n = c->max_positions;
+    int n = options->n_context;
+    if (n == 0) {
+        n = options->n_needed > DEFAULT_CONTEXT ? options->n_needed : DEFAULT_CONTEXT;
+        if (n > c->max_positions) n = c->max_positions;
+    }
     if (n < 1 || n > c->max_positions)
         return tess_fail(err, TESS_EUSAGE, "--context: found %d, expected 1 to %d (max_position_embeddings)",
                          n, c->max_positions);

@@ -207,7 +207,7 @@ tess_status tess_session_generate(tess_session *session, const tess_generation *
             *finish = TESS_FINISH_STOP;
         else if (!go_on)
             *finish = TESS_FINISH_INTERRUPTED;
-        else if (*n_new < generation->max_new) {
+        else if (*n_new < generation->max_new && session->length < session->engine->plan.n_context) {
             status = tess_session_feed(session, &(tess_feed){.ids = &id, .n_tok = 1}, err);
             if (status != TESS_OK) return status;
             continue;

@@ -30,20 +30,19 @@ static void project_router(void *arg, int part, int n_part)
                        (size_t)task->n, t->rounding);
 }
 
-/* The k likeliest experts by descending probability, ties to the lower id; then their weights. */
-static void choose_experts(const tess_decoder_config *config, float *probs, int64_t *indices, float *weights)
+/* The k likeliest experts by descending probability, and their weights. */
+static void choose_experts(const tess_decoder_config *config, const float *probs, tess_candidate *candidates,
+                           int64_t *indices, float *weights)
 {
+    for (int e = 0; e < config->n_expert; e++) candidates[e] = (tess_candidate){.value = probs[e], .id = e};
+    tess_select_top(candidates, config->n_expert, config->n_expert_used);
+    float sum = 0.0f;
     for (int j = 0; j < config->n_expert_used; j++) {
-        int best = 0;
-        for (int e = 1; e < config->n_expert; e++)
-            if (probs[e] > probs[best]) best = e;
-        indices[j] = best;
-        weights[j] = probs[best];
-        probs[best] = -1.0f;
+        indices[j] = candidates[j].id;
+        weights[j] = candidates[j].value;
+        sum += weights[j];
     }
     if (!config->norm_topk_prob) return;
-    float sum = 0.0f;
-    for (int j = 0; j < config->n_expert_used; j++) sum += weights[j];
     for (int j = 0; j < config->n_expert_used; j++) weights[j] /= sum;
 }
 
@@ -58,7 +57,8 @@ static void route(void *arg, int part, int n_part)
         float *probs = t->work.router_probs + i * n_expert, *weights = t->work.router_weights + i * n_used;
         memcpy(probs, t->work.router_logits + i * n_expert, n_expert * sizeof(float));
         t->kernels->softmax(probs, n_expert);
-        choose_experts(t->config, probs, t->work.router_indices + i * n_used, weights);
+        choose_experts(t->config, probs, t->work.candidates + i * n_expert,
+                       t->work.router_indices + i * n_used, weights);
         if (t->rounding == TESS_ROUND_BF16) t->kernels->round_bf16(weights, n_used);
     }
 }

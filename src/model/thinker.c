@@ -24,6 +24,7 @@ static void take_mlp_buffers(tess_workspace *w, const tess_decoder_config *c, co
         d_ff = max_int(c->d_expert, dense ? c->d_ff : 0);
     w->router_logits = TESS_TAKE(arena, float, (uint64_t)sizes->n_chunk *(uint64_t)c->n_expert);
     w->router_probs = TESS_TAKE(arena, float, (uint64_t)sizes->n_chunk *(uint64_t)c->n_expert);
+    w->candidates = TESS_TAKE(arena, tess_candidate, (uint64_t)sizes->n_chunk * (uint64_t)c->n_expert);
     w->router_weights = TESS_TAKE(arena, float, n_assigned);
     w->router_indices = TESS_TAKE(arena, int64_t, n_assigned);
     w->expert_begin = TESS_TAKE(arena, int32_t, c->n_expert + 1);

@@ -15,6 +15,7 @@
 #include "model/kv_cache.h"
 #include "model/rope.h"
 #include "model/taps.h"
+#include "model/topk.h"
 #include "model/weights.h"
 
 /* Scratch of one chunk. Rows are tokens; `packed` rows are what matmul reads. */
@@ -29,6 +30,7 @@ typedef struct tess_workspace {
     float *cosines, *sines;              /* [n_chunk, d_head / 2] */
     float *scores;                       /* [n_thread, heads per kv head, n_context] */
     float *router_logits, *router_probs; /* [n_chunk, n_expert] */
+    tess_candidate *candidates;          /* [n_chunk, n_expert] */
     float *router_weights;               /* [n_chunk, n_expert_used] */
     int64_t *router_indices;             /* [n_chunk, n_expert_used] */
     int32_t *expert_begin;               /* [n_expert + 1] first assignment of each expert */
