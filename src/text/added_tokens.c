@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "text/normalize.h"
 #include "text/vocab.h"
 
 enum { PUBLISHED_VOCABULARY = 151643 };
@@ -33,23 +34,22 @@ typedef struct loader {
 
 /* Refuses an id or a text that vocab.json gives to another. */
 static tess_status check_vocabulary(const loader *l, const char *file, const char *field, uint32_t id,
-                                    const char *bytes, size_t n, tess_error *err)
+                                    const char *bytes, size_t n, bool literal, tess_error *err)
 {
+    const tess_token *token = l->vocab->token;
     uint32_t slot = *tess_token_index_find(l->index, bytes, n);
-    if (slot == id + 1) return TESS_OK;
-    if (slot)
+    bool same_text = slot && token[slot - 1].literal == literal;
+    if (same_text && slot - 1 != id)
         return tess_refuse(err, file, field, -1, "the id of this token in vocab.json",
                            "id %u, which is not %u", (unsigned)id, (unsigned)slot - 1);
-    if (id < l->vocab->n_ids && l->vocab->token[id].n)
+    if (!same_text && id < l->vocab->n_ids && token[id].n)
         return tess_refuse(err, file, field, -1, "an id that no other token has", "id %u", (unsigned)id);
     return TESS_OK;
 }
 
-/* Enters a copy of `token`, whose id is not among the added ones. */
-static tess_status add(const loader *l, const char *file, const char *field, const tess_added_token *token,
-                       tess_error *err)
+static tess_status check_new(const tess_vocab *vocab, const char *file, const char *field,
+                             const tess_added_token *token, tess_error *err)
 {
-    tess_vocab *vocab = l->vocab;
     if (!token->n) return tess_refuse(err, file, field, -1, "a token of at least one byte", "an empty one");
     if (vocab->n_added == TESS_MAX_ADDED_TOKENS)
         return tess_refuse(err, file, field, -1, "at most 4,096 added tokens", "one more");
@@ -57,27 +57,54 @@ static tess_status add(const loader *l, const char *file, const char *field, con
         if (vocab->added[i].n == token->n && !memcmp(vocab->added[i].content, token->content, token->n))
             return tess_refuse(err, file, field, -1, "different added tokens", "that of id %u again",
                                (unsigned)vocab->added[i].id);
-    char *bytes = malloc(token->n);
+    return TESS_OK;
+}
+
+/* Gives the token's id its bytes unless vocab.json did.
+ * QUIRK: the original decodes an added token like any other, as written in the byte alphabet, and one that is
+ * looked for in normalised text after normalising it. Both matter only to characters beyond ASCII. */
+static tess_status set_bytes(const loader *l, const char *file, const char *field,
+                             const tess_added_token *token, tess_error *err)
+{
+    tess_text text = {0};
+    bool literal;
+    tess_status status = tess_text_append(&text, token->content, token->n, err);
+    if (status == TESS_OK) {
+        size_t n = tess_bytes_from_printable(token->content, token->n, text.data, &literal);
+        status = check_vocabulary(l, file, field, token->id, text.data, n, literal, err);
+    }
+    bool present = token->id < l->vocab->n_ids && l->vocab->token[token->id].n;
+    if (status == TESS_OK && !present) {
+        text.count = 0;
+        status = token->normalized ? tess_nfc_append((const uint8_t *)token->content, token->n, &text, err)
+                                   : tess_text_append(&text, token->content, token->n, err);
+    }
+    if (status == TESS_OK && !present) {
+        size_t n = tess_bytes_from_printable(text.data, text.count, text.data, &literal);
+        status = tess_vocab_set(l->vocab, token->id, text.data, n, literal, err);
+    }
+    tess_text_release(&text);
+    return status;
+}
+
+/* Enters a copy of `token`, whose id is not among the added ones. */
+static tess_status add(const loader *l, const char *file, const char *field, const tess_added_token *token,
+                       tess_error *err)
+{
+    tess_vocab *vocab = l->vocab;
+    tess_status status = check_new(vocab, file, field, token, err);
+    if (status != TESS_OK) return status;
     char *content = malloc(token->n + 1);
     tess_added_token *added = realloc(vocab->added, (vocab->n_added + 1) * sizeof *added);
     if (added) vocab->added = added;
-    if (!bytes || !content || !added) {
-        free(bytes);
+    if (!content || !added) {
         free(content);
         return tess_fail(err, TESS_ENOMEM, "%s: no memory for an added token", file);
     }
     memcpy(content, token->content, token->n + 1);
     vocab->added[vocab->n_added] = *token;
     vocab->added[vocab->n_added++].content = content;
-    /* QUIRK: the original decodes an added token like any other, as written in the byte alphabet; that
-     * matters only to tokens with characters beyond ASCII. */
-    bool literal;
-    size_t n = tess_bytes_from_printable(token->content, token->n, bytes, &literal);
-    tess_status status = check_vocabulary(l, file, field, token->id, bytes, n, err);
-    bool present = token->id < vocab->n_ids && vocab->token[token->id].n;
-    if (status == TESS_OK && !present) status = tess_vocab_set(vocab, token->id, bytes, n, err);
-    free(bytes);
-    return status;
+    return set_bytes(l, file, field, token, err);
 }
 
 /* An optional true or false. */

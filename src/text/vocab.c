@@ -24,18 +24,20 @@ static int byte_of(uint32_t code)
 
 size_t tess_bytes_from_printable(const char *text, size_t n, char *bytes, bool *literal)
 {
-    size_t count = 0;
+    uint32_t code;
     *literal = false;
-    for (size_t i = 0; i < n;) {
-        uint32_t code;
+    for (size_t i = 0; i < n && !*literal;) {
         i += tess_utf8_read((const uint8_t *)text + i, &code);
-        int byte = byte_of(code);
-        if (byte < 0) {
-            *literal = true;
-            memcpy(bytes, text, n);
-            return n;
-        }
-        bytes[count++] = (char)byte;
+        *literal = byte_of(code) < 0;
+    }
+    if (*literal) {
+        memmove(bytes, text, n);
+        return n;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < n;) {
+        i += tess_utf8_read((const uint8_t *)text + i, &code);
+        bytes[count++] = (char)byte_of(code);
     }
     return count;
 }
@@ -48,7 +50,15 @@ tess_status tess_vocab_path(const char *folder, const char *name, char *path, si
     return TESS_OK;
 }
 
-tess_status tess_vocab_set(tess_vocab *vocab, uint32_t id, const char *bytes, size_t n, tess_error *err)
+/* The token whose n bytes stand at the end of the pool. */
+static tess_token make_token(const tess_vocab *vocab, size_t n, bool literal)
+{
+    return (tess_token){
+        .start = (uint32_t)vocab->pool_bytes, .n = (uint32_t)n & INT32_MAX, .literal = literal};
+}
+
+tess_status tess_vocab_set(tess_vocab *vocab, uint32_t id, const char *bytes, size_t n, bool literal,
+                           tess_error *err)
 {
     if (id >= vocab->n_ids) {
         tess_token *token = realloc(vocab->token, (id + (size_t)1) * sizeof *token);
@@ -61,7 +71,7 @@ tess_status tess_vocab_set(tess_vocab *vocab, uint32_t id, const char *bytes, si
     if (!pool) return tess_fail(err, TESS_ENOMEM, "no memory for %zu bytes of tokens", vocab->pool_bytes + n);
     memcpy(pool + vocab->pool_bytes, bytes, n);
     vocab->pool = pool;
-    vocab->token[id] = (tess_token){(uint32_t)vocab->pool_bytes, (uint32_t)n};
+    vocab->token[id] = make_token(vocab, n, literal);
     vocab->pool_bytes += n;
     vocab->n_tokens++;
     if (n > vocab->longest) vocab->longest = (uint32_t)n;
@@ -122,7 +132,7 @@ static tess_status fill(tess_vocab *vocab, tess_token_index *x, const json_t *ro
         if (*slot)
             return tess_refuse(err, file, key, -1, "tokens that stand for different bytes",
                                "the bytes of id %u", (unsigned)*slot - 1);
-        vocab->token[id] = (tess_token){(uint32_t)vocab->pool_bytes, (uint32_t)n};
+        vocab->token[id] = make_token(vocab, n, literal);
         *slot = id + 1;
         vocab->pool_bytes += n;
         vocab->n_tokens++;

@@ -18,9 +18,11 @@ enum {
     TESS_MAX_VOCAB_FILE_BYTES = 64 << 20,
 };
 
-/* Where in the pool the bytes of an id stand; n = 0: no token has this id. */
+/* Where in the pool the bytes of an id stand; n = 0: no token has this id. `literal`: its text has characters
+ * outside the byte alphabet, so its bytes are the text itself. */
 typedef struct tess_token {
-    uint32_t start, n;
+    uint32_t start;
+    uint32_t n : 31, literal : 1;
 } tess_token;
 
 /* A token that is cut out of the text before anything else happens to it. */
@@ -68,10 +70,12 @@ tess_status tess_vocab_load_added(const char *folder, tess_vocab *vocab, const t
                                   tess_error *err);
 
 /* Sets the token of an id; the id is free and `bytes` are not empty. */
-tess_status tess_vocab_set(tess_vocab *vocab, uint32_t id, const char *bytes, size_t n, tess_error *err);
+tess_status tess_vocab_set(tess_vocab *vocab, uint32_t id, const char *bytes, size_t n, bool literal,
+                           tess_error *err);
 
-/* Turns printable characters into the bytes they stand for: writes at most n bytes and returns their count.
- * Text with a character outside the byte alphabet stands for itself: copied, *literal set. */
+/* Turns printable characters into the bytes they stand for: writes at most n bytes (`bytes` may be `text`)
+ * and returns their count. Text with a character outside the byte alphabet stands for itself: copied,
+ * *literal set. */
 size_t tess_bytes_from_printable(const char *text, size_t n, char *bytes, bool *literal);
 
 /* "folder/name". */
