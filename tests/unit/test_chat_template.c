@@ -1,0 +1,188 @@
+/* The chat template equals the published one's text, and what it does not do is refused. */
+#include "tessera/chat.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define GOLDEN "tests/golden/text/"
+enum { MOST_MESSAGES = 16 };
+
+/* A message of the golden; content given as a list is joined into `joined`. */
+static tess_message read_message(const json_t *item, char joined[256])
+{
+    const json_t *content = json_object_get(item, "content");
+    tess_message m = {.role = json_string_value(json_object_get(item, "role")),
+                      .reasoning = json_string_value(json_object_get(item, "reasoning_content")),
+                      .content = json_string_value(content),
+                      .n_content = json_string_length(content)};
+    if (!json_is_array(content)) return m;
+    size_t i;
+    const json_t *part;
+    joined[0] = 0;
+    json_array_foreach(content, i, part) strcat(joined, json_string_value(json_object_get(part, "text")));
+    m.content = joined;
+    m.n_content = strlen(joined);
+    m.from_list = true;
+    return m;
+}
+
+static void check_case(const tess_tokenizer *t, const json_t *item)
+{
+    const json_t *list = json_object_get(item, "messages"), *message;
+    tess_message messages[MOST_MESSAGES];
+    static char joined[MOST_MESSAGES][256];
+    size_t i;
+    assert_true(json_array_size(list) <= MOST_MESSAGES);
+    json_array_foreach(list, i, message) messages[i] = read_message(message, joined[i]);
+    unsigned flags = 0;
+    if (json_is_true(json_object_get(item, "add_generation_prompt"))) flags |= TESS_CHAT_GENERATE;
+    if (json_is_false(json_object_get(item, "enable_thinking"))) flags |= TESS_CHAT_NO_THINKING;
+    tess_text text = {0};
+    tess_ids ids = {0};
+    tess_error err;
+    assert_int_equal(tess_chat_render(messages, i, flags, &text, &err), TESS_OK);
+    assert_string_equal(text.data, json_string_value(json_object_get(item, "text")));
+    assert_int_equal(tess_chat_encode(t, messages, i, flags, &ids, &err), TESS_OK);
+    const json_t *expected = json_object_get(item, "ids");
+    assert_int_equal(ids.count, json_array_size(expected));
+    for (size_t k = 0; k < ids.count; k++)
+        assert_int_equal(ids.data[k], json_integer_value(json_array_get(expected, k)));
+    tess_text_release(&text);
+    tess_ids_release(&ids);
+}
+
+static void renders_as_the_original(void **state)
+{
+    (void)state;
+    tess_tokenizer *t;
+    tess_error err;
+    assert_int_equal(tess_tokenizer_open(GOLDEN, &t, &err), TESS_OK);
+    json_t *root = json_load_file(GOLDEN "chat.json", 0, NULL);
+    assert_non_null(root);
+    size_t i;
+    const json_t *item;
+    json_array_foreach(json_object_get(root, "cases"), i, item) check_case(t, item);
+    assert_true(i > 200);
+    json_decref(root);
+    tess_tokenizer_close(t);
+}
+
+static void refuses_what_it_does_not_do(void **state)
+{
+    (void)state;
+    tess_text text = {0};
+    tess_error err;
+    assert_int_equal(tess_text_append(&text, "kept", 4, &err), TESS_OK);
+    tess_message messages[] = {{.role = "user", .content = "Hi", .n_content = 2}, {.role = "narrator"}};
+    assert_int_equal(tess_chat_render(messages, 2, 0, &text, &err), TESS_EINPUT);
+    assert_string_equal(err.field, "messages[1].role");
+    assert_string_equal(err.found, "\"narrator\"");
+    messages[1] = (tess_message){.role = "assistant", .has_tool_calls = true};
+    assert_int_equal(tess_chat_render(messages, 2, 0, &text, &err), TESS_EUNSUPPORTED);
+    assert_int_equal(tess_chat_render(messages, 1, TESS_CHAT_TOOLS, &text, &err), TESS_EUNSUPPORTED);
+    assert_int_equal(tess_chat_render(messages, 0, 0, &text, &err), TESS_EINPUT);
+    assert_string_equal(text.data, "kept");
+    tess_text_release(&text);
+}
+
+static char folder[] = "/tmp/tess-chat-XXXXXX";
+
+static void write_file(const char *name, const char *content)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(content, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void copy_file(const char *name)
+{
+    char from[256], *content = malloc(1 << 20);
+    assert_non_null(content);
+    snprintf(from, sizeof from, GOLDEN "%s", name);
+    FILE *f = fopen(from, "r");
+    assert_non_null(f);
+    content[fread(content, 1, (1 << 20) - 1, f)] = 0;
+    fclose(f);
+    write_file(name, content);
+    free(content);
+}
+
+static void needs_the_turn_tokens(void **state)
+{
+    (void)state;
+    tess_tokenizer *t;
+    tess_ids ids = {0};
+    tess_error err;
+    write_file("tokenizer_config.json",
+               "{\"added_tokens_decoder\": {\"808\": {\"content\": \"<|im_start|>\"}}}");
+    assert_int_equal(tess_tokenizer_open(folder, &t, &err), TESS_OK);
+    tess_message hi = {.role = "user", .content = "Hi", .n_content = 2};
+    assert_int_equal(tess_chat_encode(t, &hi, 1, TESS_CHAT_GENERATE, &ids, &err), TESS_EINPUT);
+    assert_string_equal(err.field, "chat template");
+    assert_string_equal(err.found, "none with <|im_end|>");
+    tess_tokenizer_close(t);
+}
+
+static void warns_of_an_unknown_template(void **state)
+{
+    (void)state;
+    tess_tokenizer *t;
+    tess_error err;
+    assert_int_equal(tess_tokenizer_open(folder, &t, &err), TESS_OK);
+    assert_null(tess_tokenizer_get_warning(t));
+    tess_tokenizer_close(t);
+    write_file("chat_template.json", "abc");
+    assert_int_equal(tess_tokenizer_open(folder, &t, &err), TESS_OK);
+    const char *warning = tess_tokenizer_get_warning(t);
+    assert_non_null(warning);
+    assert_non_null(strstr(warning, "/chat_template.json"));
+    assert_non_null(strstr(warning, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+    tess_tokenizer_close(t);
+    write_file("chat_template.jinja", "{{ boom }}");
+    assert_int_equal(tess_tokenizer_open(folder, &t, &err), TESS_OK);
+    assert_non_null(strstr(tess_tokenizer_get_warning(t), "/chat_template.jinja"));
+    tess_tokenizer_close(t);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    copy_file("vocab.json");
+    copy_file("merges.txt");
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"vocab.json", "merges.txt", "tokenizer_config.json",
+                                        "chat_template.json", "chat_template.jinja"};
+    for (int i = 0; i < 5; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(renders_as_the_original),
+        cmocka_unit_test(refuses_what_it_does_not_do),
+        cmocka_unit_test(needs_the_turn_tokens),
+        cmocka_unit_test(warns_of_an_unknown_template),
+    };
+    return cmocka_run_group_tests_name("chat_template", tests, make_folder, remove_folder);
+}
