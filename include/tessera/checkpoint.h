@@ -58,6 +58,23 @@ uint64_t tess_tensor_count(const tess_tensor *tensor);
 /* "[2048, 768]"; cut off if `size` is too small. */
 void tess_tensor_format_shape(int n_dim, const uint64_t *dim, char *out, size_t size);
 
+/* The parts a checkpoint consists of, by the names of its tensors. */
+typedef enum tess_component {
+    TESS_COMPONENT_TEXT,           /* thinker.model., thinker.lm_head. */
+    TESS_COMPONENT_AUDIO,          /* thinker.audio_tower. */
+    TESS_COMPONENT_VISION,         /* thinker.visual. */
+    TESS_COMPONENT_TALKER,         /* talker. */
+    TESS_COMPONENT_CODE_PREDICTOR, /* talker.code_predictor. */
+    TESS_COMPONENT_CODE2WAV,       /* code2wav. */
+    TESS_COMPONENT_OTHER,          /* anything else: no tensor of this model */
+} tess_component;
+enum { TESS_N_COMPONENT = TESS_COMPONENT_OTHER + 1 };
+
+/* "thinker text", "audio tower", "vision tower", "talker", "code predictor", "code2wav", "other". Static. */
+const char *tess_component_name(tess_component component);
+/* The component a tensor of this name belongs to. */
+tess_component tess_component_of(const char *tensor_name);
+
 /* What can be wrong. A name is a static string: tess_problem_kind_name(). */
 typedef enum tess_problem_kind {
     TESS_PROBLEM_SHARD,     /* a shard is absent or cannot be read */

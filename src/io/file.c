@@ -193,6 +193,8 @@ tess_status tess_file_read_window(tess_file *file, uint64_t offset, size_t n_byt
     if (done < skip) done = skip;
     status = read_buffered(file, offset - skip + done, (char *)window + done, skip + n_byte - done, err);
     if (status != TESS_OK) return status;
-    *data = (const char *)window + skip;
+    /* Files exist whose header length is odd; 16-bit weights in them could not be read in place. */
+    if (skip % 2) memmove((char *)window + skip - 1, (char *)window + skip, n_byte);
+    *data = (const char *)window + skip - skip % 2;
     return TESS_OK;
 }

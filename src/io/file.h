@@ -52,8 +52,9 @@ static inline size_t tess_window_bytes(size_t n_byte)
 }
 
 /* Reads [offset, offset + n_byte) into `window`, aligned to TESS_IO_ALIGN and tess_window_bytes(n_byte) long,
- * and points *data at the byte of `offset` inside it: (char *)window + offset % TESS_IO_ALIGN. Nothing is
- * copied; what else the window holds is unspecified. Errors as tess_file_read. */
+ * and points *data at the byte of `offset` inside it. Nothing is copied, but that bytes of an odd offset are
+ * moved by one: *data is always even, at (char *)window + offset % TESS_IO_ALIGN rounded down. What else the
+ * window holds is unspecified. Errors as tess_file_read. */
 tess_status tess_file_read_window(tess_file *file, uint64_t offset, size_t n_byte, void *window,
                                   const void **data, tess_error *err);
 

@@ -412,6 +412,11 @@ static tess_status read_code_predictor(const section *talker, const tess_talker_
     return status == TESS_OK ? read_rope(&s, &out->rope_theta, NULL, err) : status;
 }
 
+static int compare_speakers(const void *a, const void *b)
+{
+    return strcmp(((const tess_speaker *)a)->name, ((const tess_speaker *)b)->name);
+}
+
 static tess_status read_speakers(const section *talker, tess_talker_config *out, tess_error *err)
 {
     section s;
@@ -434,6 +439,7 @@ static tess_status read_speakers(const section *talker, tess_talker_config *out,
         speaker->token = (int)token;
         out->n_speaker++;
     }
+    qsort(out->speaker, (size_t)out->n_speaker, sizeof *out->speaker, compare_speakers);
     return TESS_OK;
 }
 

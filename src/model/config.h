@@ -66,7 +66,7 @@ typedef struct tess_talker_config {
     int codec_pad, codec_bos, codec_eos, codec_nothink, codec_think_bos, codec_think_eos;
     int audio_token, image_token, video_token, audio_start, audio_end, vision_start, vision_end;
     int n_speaker;
-    tess_speaker speaker[TESS_MAX_SPEAKERS];
+    tess_speaker speaker[TESS_MAX_SPEAKERS]; /* by name */
 } tess_talker_config;
 
 typedef struct tess_code2wav_config {

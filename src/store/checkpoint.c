@@ -363,7 +363,7 @@ const tess_tensor *tess_store_get_by_name(const tess_store *store, size_t i)
     return store->by_name[i];
 }
 
-const tess_tensor *tess_store_find(const tess_store *store, const char *name)
+size_t tess_store_find_place(const tess_store *store, const char *name)
 {
     size_t low = 0, high = store->n_tensor;
     while (low < high) {
@@ -373,7 +373,13 @@ const tess_tensor *tess_store_find(const tess_store *store, const char *name)
         else
             high = middle;
     }
-    return low < store->n_tensor && !strcmp(store->by_name[low]->name, name) ? store->by_name[low] : NULL;
+    return low;
+}
+
+const tess_tensor *tess_store_find(const tess_store *store, const char *name)
+{
+    size_t i = tess_store_find_place(store, name);
+    return i < store->n_tensor && !strcmp(store->by_name[i]->name, name) ? store->by_name[i] : NULL;
 }
 
 int tess_store_get_shard_count(const tess_store *store)

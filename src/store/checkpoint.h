@@ -24,6 +24,8 @@ size_t tess_store_get_count(const tess_store *store);
 const tess_tensor *tess_store_get(const tess_store *store, size_t i);
 /* All tensors by name, in the order of strcmp(). */
 const tess_tensor *tess_store_get_by_name(const tess_store *store, size_t i);
+/* The place in that order of the first tensor whose name is not below `name`; the count if there is none. */
+size_t tess_store_find_place(const tess_store *store, const char *name);
 /* NULL if there is none of this name. Costs a binary search. */
 const tess_tensor *tess_store_find(const tess_store *store, const char *name);
 

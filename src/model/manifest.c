@@ -1,0 +1,350 @@
+/* One function per box of the network, in the order of the network. A box that knows its tensors' shapes from
+ * the configuration is all there is: no shape is read from the checkpoint that is to be judged by it.
+ */
+#include "model/manifest.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/completeness.h"
+
+/* Collects names part by part: a prefix, and what is appended to it for one tensor. */
+typedef struct lister {
+    tess_manifest_visitor *visitor;
+    void *arg;
+    tess_status status; /* of the last visit; once it is not TESS_OK, nothing more is visited */
+    tess_component component;
+    char prefix[160];
+} lister;
+
+/* Ends a list of sizes: no axis of a tensor has this size. */
+#define END ((uint64_t)0)
+
+static void set_prefix(lister *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void set_prefix(lister *l, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(l->prefix, sizeof l->prefix, format, args);
+    va_end(args);
+}
+
+/* Lists the tensor <prefix><name> of the given sizes. */
+static void list(lister *l, const char *name, const uint64_t *dim)
+{
+    if (l->status != TESS_OK) return;
+    char full[sizeof l->prefix + 64];
+    snprintf(full, sizeof full, "%s%s", l->prefix, name);
+    tess_manifest_entry entry = {.name = full, .component = l->component};
+    for (; dim[entry.n_dim] != END; entry.n_dim++) entry.dim[entry.n_dim] = dim[entry.n_dim];
+    l->status = l->visitor(l->arg, &entry);
+}
+#define LIST(l, name, ...) list(l, name, (const uint64_t[]){__VA_ARGS__, END})
+
+/* <name>.weight of these sizes and <name>.bias of `n_bias`. */
+static void list_with_bias(lister *l, const char *name, uint64_t n_bias, const uint64_t *dim)
+{
+    char part[64];
+    snprintf(part, sizeof part, "%s.weight", name);
+    list(l, part, dim);
+    snprintf(part, sizeof part, "%s.bias", name);
+    LIST(l, part, n_bias);
+}
+#define LIST_WITH_BIAS(l, name, n_bias, ...)                                                                 \
+    list_with_bias(l, name, n_bias, (const uint64_t[]){__VA_ARGS__, END})
+
+#define U(number) ((uint64_t)(number))
+
+/* --- decoders ------------------------------------------------------------------------------------------- */
+
+/* Attention of a decoder layer: no biases; norms of a head's query and key where `has_norms`. */
+static void list_attention(lister *l, uint64_t d_model, uint64_t n_query, uint64_t n_key, uint64_t d_head,
+                           bool has_norms)
+{
+    LIST(l, "input_layernorm.weight", d_model);
+    LIST(l, "self_attn.q_proj.weight", n_query, d_model);
+    LIST(l, "self_attn.k_proj.weight", n_key, d_model);
+    LIST(l, "self_attn.v_proj.weight", n_key, d_model);
+    LIST(l, "self_attn.o_proj.weight", d_model, n_query);
+    if (has_norms) {
+        LIST(l, "self_attn.q_norm.weight", d_head);
+        LIST(l, "self_attn.k_norm.weight", d_head);
+    }
+    LIST(l, "post_attention_layernorm.weight", d_model);
+}
+
+/* A gated MLP; its matrices are named <name>gate_proj.weight and so on. */
+static void list_mlp(lister *l, const char *name, uint64_t d_model, uint64_t d_ff)
+{
+    char part[64];
+    snprintf(part, sizeof part, "%sgate_proj.weight", name);
+    LIST(l, part, d_ff, d_model);
+    snprintf(part, sizeof part, "%sup_proj.weight", name);
+    LIST(l, part, d_ff, d_model);
+    snprintf(part, sizeof part, "%sdown_proj.weight", name);
+    LIST(l, part, d_model, d_ff);
+}
+
+static void list_moe(lister *l, const tess_decoder_config *c)
+{
+    char name[64];
+    LIST(l, "mlp.gate.weight", U(c->n_expert), U(c->d_model));
+    for (int e = 0; e < c->n_expert && l->status == TESS_OK; e++) {
+        snprintf(name, sizeof name, "mlp.experts.%d.", e);
+        list_mlp(l, name, U(c->d_model), U(c->d_expert));
+    }
+    if (!c->d_shared_expert) return;
+    list_mlp(l, "mlp.shared_expert.", U(c->d_model), U(c->d_shared_expert));
+    LIST(l, "mlp.shared_expert_gate.weight", U(1), U(c->d_model));
+}
+
+static void list_decoder_layers(lister *l, const char *model, const tess_decoder_config *c)
+{
+    for (int i = 0; i < c->n_layer && l->status == TESS_OK; i++) {
+        set_prefix(l, "%s.layers.%d.", model, i);
+        list_attention(l, U(c->d_model), U(c->n_head) * U(c->d_head), U(c->n_kv_head) * U(c->d_head),
+                       U(c->d_head), true);
+        if (c->is_moe[i])
+            list_moe(l, c);
+        else
+            list_mlp(l, "mlp.", U(c->d_model), U(c->d_ff));
+    }
+}
+
+static void list_text(lister *l, const tess_decoder_config *c)
+{
+    l->component = TESS_COMPONENT_TEXT;
+    set_prefix(l, "thinker.");
+    LIST(l, "model.embed_tokens.weight", U(c->n_vocab), U(c->d_model));
+    list_decoder_layers(l, "thinker.model", c);
+    set_prefix(l, "thinker.");
+    LIST(l, "model.norm.weight", U(c->d_model));
+    LIST(l, "lm_head.weight", U(c->n_vocab), U(c->d_model));
+}
+
+/* --- towers --------------------------------------------------------------------------------------------- */
+
+static void list_audio(lister *l, const tess_audio_config *c)
+{
+    uint64_t d = U(c->d_model), down = U(c->d_downsample), ff = U(c->d_ff);
+    /* Three convolutions of stride 2 halve the mel bins, rounding up. */
+    uint64_t n_mel = ((U(c->n_mel) + 1) / 2 + 1) / 2;
+    n_mel = (n_mel + 1) / 2;
+    l->component = TESS_COMPONENT_AUDIO;
+    set_prefix(l, "thinker.audio_tower.");
+    LIST_WITH_BIAS(l, "conv2d1", down, down, U(1), U(3), U(3));
+    LIST_WITH_BIAS(l, "conv2d2", down, down, down, U(3), U(3));
+    LIST_WITH_BIAS(l, "conv2d3", down, down, down, U(3), U(3));
+    LIST(l, "conv_out.weight", d, down * n_mel);
+    for (int i = 0; i < c->n_layer && l->status == TESS_OK; i++) {
+        set_prefix(l, "thinker.audio_tower.layers.%d.", i);
+        LIST_WITH_BIAS(l, "self_attn_layer_norm", d, d);
+        LIST_WITH_BIAS(l, "self_attn.q_proj", d, d, d);
+        LIST_WITH_BIAS(l, "self_attn.k_proj", d, d, d);
+        LIST_WITH_BIAS(l, "self_attn.v_proj", d, d, d);
+        LIST_WITH_BIAS(l, "self_attn.out_proj", d, d, d);
+        LIST_WITH_BIAS(l, "final_layer_norm", d, d);
+        LIST_WITH_BIAS(l, "fc1", ff, ff, d);
+        LIST_WITH_BIAS(l, "fc2", d, d, ff);
+    }
+    set_prefix(l, "thinker.audio_tower.");
+    LIST_WITH_BIAS(l, "ln_post", d, d);
+    LIST_WITH_BIAS(l, "proj1", d, d, d);
+    LIST_WITH_BIAS(l, "proj2", U(c->d_output), U(c->d_output), d);
+}
+
+/* The main merger normalises patches, the DeepStack mergers the patches they have put together. */
+static void list_merger(lister *l, const tess_vision_config *c, bool is_main)
+{
+    uint64_t d = U(c->d_model), merged = d * U(c->spatial_merge_size) * U(c->spatial_merge_size);
+    uint64_t d_norm = is_main ? d : merged;
+    LIST_WITH_BIAS(l, "ln_q", d_norm, d_norm);
+    LIST_WITH_BIAS(l, "mlp.0", merged, merged, merged);
+    LIST_WITH_BIAS(l, "mlp.2", U(c->d_output), U(c->d_output), merged);
+}
+
+static void list_vision(lister *l, const tess_vision_config *c)
+{
+    uint64_t d = U(c->d_model), ff = U(c->d_ff), patch = U(c->patch_size);
+    l->component = TESS_COMPONENT_VISION;
+    set_prefix(l, "thinker.visual.");
+    LIST_WITH_BIAS(l, "patch_embed.proj", d, d, U(c->n_channel), U(c->temporal_patch_size), patch, patch);
+    LIST(l, "pos_embed.weight", U(c->n_position), d);
+    for (int i = 0; i < c->n_layer && l->status == TESS_OK; i++) {
+        set_prefix(l, "thinker.visual.blocks.%d.", i);
+        LIST_WITH_BIAS(l, "norm1", d, d);
+        LIST_WITH_BIAS(l, "attn.qkv", 3 * d, 3 * d, d);
+        LIST_WITH_BIAS(l, "attn.proj", d, d, d);
+        LIST_WITH_BIAS(l, "norm2", d, d);
+        LIST_WITH_BIAS(l, "mlp.linear_fc1", ff, ff, d);
+        LIST_WITH_BIAS(l, "mlp.linear_fc2", d, d, ff);
+    }
+    set_prefix(l, "thinker.visual.merger.");
+    list_merger(l, c, true);
+    for (int i = 0; i < c->n_deepstack; i++) {
+        set_prefix(l, "thinker.visual.merger_list.%d.", i);
+        list_merger(l, c, false);
+    }
+}
+
+/* --- speech --------------------------------------------------------------------------------------------- */
+
+static void list_talker(lister *l, const tess_talker_config *c)
+{
+    uint64_t d = U(c->text.d_model), ff = U(c->text.d_ff);
+    l->component = TESS_COMPONENT_TALKER;
+    set_prefix(l, "talker.");
+    LIST(l, "model.codec_embedding.weight", U(c->text.n_vocab), d);
+    list_decoder_layers(l, "talker.model", &c->text);
+    set_prefix(l, "talker.");
+    LIST(l, "model.norm.weight", d);
+    LIST(l, "codec_head.weight", U(c->text.n_vocab), d);
+    LIST_WITH_BIAS(l, "text_projection.linear_fc1", ff, ff, U(c->d_thinker));
+    LIST_WITH_BIAS(l, "text_projection.linear_fc2", d, d, ff);
+    LIST_WITH_BIAS(l, "hidden_projection.linear_fc1", ff, ff, U(c->d_thinker));
+    LIST_WITH_BIAS(l, "hidden_projection.linear_fc2", d, d, ff);
+}
+
+/* The first code comes from the talker's own head: one embedding and head fewer than code groups. */
+static void list_code_predictor(lister *l, const tess_code_predictor_config *c)
+{
+    uint64_t d = U(c->d_model);
+    char name[64];
+    l->component = TESS_COMPONENT_CODE_PREDICTOR;
+    set_prefix(l, "talker.code_predictor.");
+    for (int g = 0; g < c->n_code_group - 1; g++) {
+        snprintf(name, sizeof name, "model.codec_embedding.%d.weight", g);
+        LIST(l, name, U(c->n_vocab), d);
+    }
+    for (int i = 0; i < c->n_layer; i++) {
+        set_prefix(l, "talker.code_predictor.model.layers.%d.", i);
+        list_attention(l, d, U(c->n_head) * U(c->d_head), U(c->n_kv_head) * U(c->d_head), U(c->d_head), true);
+        list_mlp(l, "mlp.", d, U(c->d_ff));
+    }
+    set_prefix(l, "talker.code_predictor.");
+    LIST(l, "model.norm.weight", d);
+    for (int g = 0; g < c->n_code_group - 1; g++) {
+        snprintf(name, sizeof name, "lm_head.%d.weight", g);
+        LIST(l, name, U(c->n_vocab), d);
+    }
+}
+
+static void list_snake(lister *l, const char *name, uint64_t n_channel)
+{
+    char part[64];
+    snprintf(part, sizeof part, "%salpha", name);
+    LIST(l, part, n_channel);
+    snprintf(part, sizeof part, "%sbeta", name);
+    LIST(l, part, n_channel);
+}
+
+static void list_pre_transformer(lister *l, const tess_code2wav_config *c)
+{
+    uint64_t d = U(c->d_model), d_head = d / U(c->n_head);
+    for (int i = 0; i < c->n_layer && l->status == TESS_OK; i++) {
+        set_prefix(l, "code2wav.pre_transformer.layers.%d.", i);
+        list_attention(l, d, d, U(c->n_kv_head) * d_head, d_head, false);
+        LIST(l, "self_attn_layer_scale.scale", d);
+        list_mlp(l, "mlp.", d, U(c->d_ff));
+        LIST(l, "mlp_layer_scale.scale", d);
+    }
+    set_prefix(l, "code2wav.pre_transformer.");
+    LIST(l, "norm.weight", d);
+}
+
+/* Transposed convolutions are stored [in, out, kernel]. */
+static void list_upsampling(lister *l, const tess_code2wav_config *c)
+{
+    uint64_t d = U(c->d_model);
+    for (int i = 0; i < c->n_upsampling_ratio; i++) {
+        set_prefix(l, "code2wav.upsample.%d.", i);
+        LIST_WITH_BIAS(l, "0.conv", d, d, d, U(c->upsampling_ratio[i]));
+        LIST_WITH_BIAS(l, "1.dwconv.conv", d, d, U(1), U(7));
+        LIST_WITH_BIAS(l, "1.norm", d, d);
+        LIST_WITH_BIAS(l, "1.pwconv1", 4 * d, 4 * d, d);
+        LIST_WITH_BIAS(l, "1.pwconv2", d, d, 4 * d);
+        LIST(l, "1.gamma", d);
+    }
+}
+
+/* Block i halves the channels and multiplies the length by its rate; then three residual units. */
+static void list_wave_decoder(lister *l, const tess_code2wav_config *c)
+{
+    uint64_t channels = U(c->d_decoder);
+    char name[64];
+    set_prefix(l, "code2wav.decoder.");
+    LIST_WITH_BIAS(l, "0.conv", channels, channels, U(c->d_model), U(7));
+    for (int i = 0; i < c->n_upsample_rate; i++) {
+        uint64_t before = U(c->d_decoder) >> i;
+        channels = U(c->d_decoder) >> (i + 1);
+        set_prefix(l, "code2wav.decoder.%d.block.", i + 1);
+        list_snake(l, "0.", before);
+        LIST_WITH_BIAS(l, "1.conv", channels, before, channels, 2 * U(c->upsample_rate[i]));
+        for (int r = 2; r < 5; r++) {
+            set_prefix(l, "code2wav.decoder.%d.block.%d.", i + 1, r);
+            list_snake(l, "act1.", channels);
+            LIST_WITH_BIAS(l, "conv1.conv", channels, channels, channels, U(7));
+            list_snake(l, "act2.", channels);
+            LIST_WITH_BIAS(l, "conv2.conv", channels, channels, channels, U(1));
+        }
+    }
+    set_prefix(l, "code2wav.decoder.");
+    snprintf(name, sizeof name, "%d.", c->n_upsample_rate + 1);
+    list_snake(l, name, channels);
+    snprintf(name, sizeof name, "%d.conv", c->n_upsample_rate + 2);
+    LIST_WITH_BIAS(l, name, U(1), U(1), channels, U(7));
+}
+
+static void list_code2wav(lister *l, const tess_code2wav_config *c)
+{
+    l->component = TESS_COMPONENT_CODE2WAV;
+    set_prefix(l, "code2wav.");
+    LIST(l, "code_embedding.weight", U(c->n_quantizer) * U(c->codebook_size), U(c->d_model));
+    list_pre_transformer(l, c);
+    list_upsampling(l, c);
+    list_wave_decoder(l, c);
+}
+
+/* ---------------------------------------------------------------------------------------------------------
+ */
+
+tess_status tess_manifest_visit(const tess_config *config, tess_manifest_visitor *visitor, void *arg)
+{
+    lister l = {.visitor = visitor, .arg = arg};
+    list_text(&l, &config->thinker.text);
+    list_audio(&l, &config->thinker.audio);
+    list_vision(&l, &config->thinker.vision);
+    if (config->has_talker) {
+        list_talker(&l, &config->talker);
+        list_code_predictor(&l, &config->talker.code_predictor);
+        list_code2wav(&l, &config->code2wav);
+    }
+    return l.status;
+}
+
+typedef struct checker {
+    tess_completeness *completeness;
+    tess_error *err;
+} checker;
+
+static tess_status expect(void *arg, const tess_manifest_entry *entry)
+{
+    checker *c = arg;
+    return tess_completeness_expect(c->completeness, entry->name, TESS_DTYPE_BF16, entry->n_dim, entry->dim,
+                                    c->err);
+}
+
+tess_status tess_manifest_check(const tess_config *config, const tess_store *store,
+                                const tess_problem_sink *sink, tess_error *err)
+{
+    checker c = {.err = err};
+    tess_status status = tess_completeness_begin(store, sink, &c.completeness, err);
+    if (status != TESS_OK) return status;
+    status = tess_manifest_visit(config, expect, &c);
+    if (status == TESS_OK) status = tess_completeness_end(c.completeness, err);
+    tess_completeness_free(c.completeness);
+    return status;
+}
