@@ -13,7 +13,8 @@
  *     uint16_t, aligned to 2 bytes only; float rows are aligned to 4 bytes only;
  *   - `rounding` says whether results are rounded to bf16 where the original rounds in that mode;
  *   - counts and strides are in elements; a count may be 0; operands overlap only where said;
- *   - nothing is allocated, printed or kept; no function fails; any thread may call any of them;
+ *   - nothing is allocated, printed or kept; no function fails; any thread may call any of them; up to
+ *     96 KiB of stack are used;
  *   - the caller has set round-to-nearest with subnormals on (base/fpenv.h);
  *   - infinities and NaN are promised only in widen, round_bf16 and find_non_finite.
  */
@@ -26,6 +27,10 @@
 
 #define TESS_DOT_LANES 32
 #define TESS_SUM_LANES 16
+
+/* Rows of a matrix product split among threads in multiples of this fill the tiles of every variant.
+ * Packed rows that begin on 64 bytes are read faster; results do not depend on it. */
+#define TESS_ROW_GRAIN 12
 
 typedef enum tess_rounding {
     TESS_ROUND_NONE, /* mode f32: results stay float32 */

@@ -113,7 +113,7 @@ VEC_INLINE float vec_max_lane(vec a)
 }
 
 /* The sums of four vectors, as vec_sum orders each. */
-VEC_INLINE void vec_sum4(float *out, vec a, vec b, vec c, vec d)
+VEC_INLINE __m128 vec_sums4(vec a, vec b, vec c, vec d)
 {
     const vec ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
     const vec cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
@@ -121,7 +121,12 @@ VEC_INLINE void vec_sum4(float *out, vec a, vec b, vec c, vec d)
     s = _mm512_add_ps(s, _mm512_permute_ps(s, 0x4e));
     s = _mm512_add_ps(s, _mm512_permute_ps(s, 0xb1));
     const __m512i every_fourth = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
-    _mm_storeu_ps(out, _mm512_castps512_ps128(_mm512_permutexvar_ps(every_fourth, s)));
+    return _mm512_castps512_ps128(_mm512_permutexvar_ps(every_fourth, s));
+}
+
+VEC_INLINE void vec_sum4(float *out, vec a, vec b, vec c, vec d)
+{
+    _mm_storeu_ps(out, vec_sums4(a, b, c, d));
 }
 
 VEC_INLINE vec vec_round_bf16(vec a)

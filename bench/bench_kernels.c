@@ -1,0 +1,411 @@
+/* Rates of every kernel of the list as shares of what this machine can do: its plain reading of the same
+ * bytes for kernels that wait for memory, its fused multiply-adds for kernels that compute. The yardstick is
+ * measured right before each repetition of the kernel, in the same instruction set, so that a busy machine
+ * slows both; a row gives the median share of REPEATS pairs, and the smallest and largest. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/pool.h"
+#include "kernels/kernel_list.h"
+
+enum { REPEATS = 9 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* -- yardsticks, one per instruction set -- */
+
+static volatile float sink;
+
+typedef void peak_fn(size_t n);                    /* n rounds of FMA_PER_ROUND vector FMAs */
+typedef void read_fn(const void *p, size_t bytes); /* bytes a multiple of 1024 */
+typedef struct yardstick {
+    peak_fn *peak;
+    read_fn *read;
+    size_t lanes;
+} yardstick;
+
+enum { CHAINS = 12 }; /* enough independent accumulators to fill two units of four cycles */
+
+static void read_plain(const void *p, size_t bytes)
+{
+    const uint64_t *q = p;
+    uint64_t a = 0, b = 0, c = 0, d = 0;
+    for (size_t i = 0; i < bytes / 8; i += 4) a += q[i], b += q[i + 1], c += q[i + 2], d += q[i + 3];
+    sink = (float)(a + b + c + d);
+}
+
+static void peak_plain(size_t n)
+{
+    float a[CHAINS];
+    for (int i = 0; i < CHAINS; i++) a[i] = (float)i;
+    for (size_t r = 0; r < n; r++)
+        for (int i = 0; i < CHAINS; i++) a[i] = __builtin_fmaf(a[i], 0.999f, 0.001f);
+    for (int i = 0; i < CHAINS; i++) sink = a[i];
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define AVX2 __attribute__((target("avx2,fma")))
+#define AVX512 __attribute__((target("avx512f")))
+
+AVX2 static void peak_avx2(size_t n)
+{
+    __m256 a0 = _mm256_set1_ps(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0,
+           a9 = a0, a10 = a0, a11 = a0;
+    const __m256 m = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(0.001f);
+#define STEP(a)                                                                                              \
+    a = _mm256_fmadd_ps(a, m, c);                                                                            \
+    __asm__ volatile("" : "+x"(a));
+    for (size_t r = 0; r < n; r++) {
+        STEP(a0)
+        STEP(a1) STEP(a2) STEP(a3) STEP(a4) STEP(a5) STEP(a6) STEP(a7) STEP(a8) STEP(a9) STEP(a10) STEP(a11)
+    }
+#undef STEP
+}
+
+AVX512 static void peak_avx512(size_t n)
+{
+    __m512 a0 = _mm512_set1_ps(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0,
+           a9 = a0, a10 = a0, a11 = a0;
+    const __m512 m = _mm512_set1_ps(0.999f), c = _mm512_set1_ps(0.001f);
+#define STEP(a)                                                                                              \
+    a = _mm512_fmadd_ps(a, m, c);                                                                            \
+    __asm__ volatile("" : "+v"(a));
+    for (size_t r = 0; r < n; r++) {
+        STEP(a0)
+        STEP(a1) STEP(a2) STEP(a3) STEP(a4) STEP(a5) STEP(a6) STEP(a7) STEP(a8) STEP(a9) STEP(a10) STEP(a11)
+    }
+#undef STEP
+}
+
+AVX2 static void read_avx2(const void *p, size_t bytes)
+{
+    const __m256i *q = p;
+    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
+    for (size_t i = 0; i < bytes / 32; i += 4) {
+        a = _mm256_or_si256(a, _mm256_loadu_si256(q + i));
+        b = _mm256_or_si256(b, _mm256_loadu_si256(q + i + 1));
+        c = _mm256_or_si256(c, _mm256_loadu_si256(q + i + 2));
+        d = _mm256_or_si256(d, _mm256_loadu_si256(q + i + 3));
+    }
+    a = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
+    sink = (float)_mm_cvtsi128_si32(_mm256_castsi256_si128(a));
+}
+
+AVX512 static void read_avx512(const void *p, size_t bytes)
+{
+    const __m512i *q = p;
+    __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
+    for (size_t i = 0; i < bytes / 64; i += 4) {
+        a = _mm512_or_si512(a, _mm512_loadu_si512(q + i));
+        b = _mm512_or_si512(b, _mm512_loadu_si512(q + i + 1));
+        c = _mm512_or_si512(c, _mm512_loadu_si512(q + i + 2));
+        d = _mm512_or_si512(d, _mm512_loadu_si512(q + i + 3));
+    }
+    a = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
+    sink = (float)_mm_cvtsi128_si32(_mm512_castsi512_si128(a));
+}
+#endif
+
+static const yardstick yardstick_reference = {peak_plain, read_plain, 1};
+#if defined(__x86_64__)
+static const yardstick yardstick_avx2 = {peak_avx2, read_avx2, 8};
+static const yardstick yardstick_avx512 = {peak_avx512, read_avx512, 16};
+#endif
+
+/* -- one measurement -- */
+
+enum { WEIGHT_BYTES = 256 << 20, SMALL_BYTES = 256 << 10, MAX_TOK = 64, MAX_COL = 4096 };
+
+typedef struct bench {
+    const tess_kernels *k;
+    const yardstick *stick;
+    tess_pool *pool; /* NULL: the calling thread alone */
+    int n_thread;
+    uint16_t *w;
+    float *x, *packed, *y, *keys, *values, *scores;
+    size_t n_row, n_col, n_tok, n_key, n_query, d_head, times; /* of the work at hand */
+    size_t read_bytes;                                         /* of the yardstick: 0 means FMA */
+    size_t peak_rounds;
+} bench;
+
+typedef void work_fn(bench *b, int part, int n_part);
+
+static void stick_work(bench *b, int part, int n_part)
+{
+    if (b->read_bytes == 0) {
+        b->stick->peak(b->peak_rounds);
+        return;
+    }
+    int64_t begin, end;
+    tess_part_range((int64_t)b->read_bytes / 1024, 1, part, n_part, &begin, &end);
+    for (size_t i = 0; i < b->times; i++)
+        b->stick->read((const char *)b->w + begin * 1024, (size_t)(end - begin) * 1024);
+}
+
+typedef struct call {
+    bench *b;
+    work_fn *work;
+} call;
+
+static void run_part(void *arg, int part, int n_part)
+{
+    const call *c = arg;
+    c->work(c->b, part, n_part);
+}
+
+static double seconds(bench *b, work_fn *work)
+{
+    call c = {b, work};
+    const double start = now();
+    if (b->pool)
+        tess_pool_run(b->pool, run_part, &c);
+    else
+        work(b, 0, 1);
+    return now() - start;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* amount: bytes, or floating-point operations if the yardstick is FMA. */
+static void measure(bench *b, const char *op, const char *what, work_fn *work, double amount)
+{
+    double share[REPEATS], rate[REPEATS], stick_rate[REPEATS];
+    b->peak_rounds = 400000 / CHAINS * 4;
+    const double peak_flops =
+        2.0 * (double)b->stick->lanes * CHAINS * (double)b->peak_rounds * (b->pool ? b->n_thread : 1);
+    const double stick_amount = b->read_bytes ? (double)b->read_bytes * (double)b->times : peak_flops;
+    seconds(b, work);
+    for (int i = 0; i < REPEATS; i++) {
+        stick_rate[i] = stick_amount / seconds(b, stick_work);
+        rate[i] = amount / seconds(b, work);
+        share[i] = rate[i] / stick_rate[i];
+    }
+    qsort(share, REPEATS, sizeof *share, compare_doubles);
+    qsort(rate, REPEATS, sizeof *rate, compare_doubles);
+    qsort(stick_rate, REPEATS, sizeof *stick_rate, compare_doubles);
+    const char *unit = b->read_bytes ? "GB/s" : "GF/s";
+    printf("%-15s %-9s %7d  %-34s %8.1f %s %8.1f %s %6.0f %% %5.0f-%.0f\n", op, b->k->name,
+           b->pool ? b->n_thread : 1, what, rate[REPEATS / 2] / 1e9, unit, stick_rate[REPEATS / 2] / 1e9,
+           unit, 100 * share[REPEATS / 2], 100 * share[0], 100 * share[REPEATS - 1]);
+    fflush(stdout);
+}
+
+/* -- the work of each operation -- */
+
+static void matmul_work(bench *b, int part, int n_part)
+{
+    int64_t begin, end;
+    tess_part_range((int64_t)b->n_row, TESS_ROW_GRAIN, part, n_part, &begin, &end);
+    for (size_t i = 0; i < b->times; i++)
+        b->k->matmul(b->y, b->n_row, b->w, b->n_col, (size_t)begin, (size_t)end, b->packed, b->n_tok,
+                     TESS_ROUND_NONE);
+}
+
+static bool slow(const bench *b)
+{
+    return strcmp(b->k->name, "reference") == 0;
+}
+
+static void matrix_vector(bench *b, size_t bytes, size_t n_col, const char *where)
+{
+    char what[80];
+    b->n_col = n_col, b->n_tok = 1;
+    b->n_row = bytes / 2 / n_col;
+    b->read_bytes = b->n_row * n_col * 2 / 1024 * 1024;
+    b->times = slow(b) ? 1 : bytes < WEIGHT_BYTES / 16 ? 64 : 1;
+    snprintf(what, sizeof what, "1 token, %zu x %zu from %s", b->n_row, n_col, where);
+    measure(b, "matmul", what, matmul_work, (double)(b->n_row * n_col * 2 * b->times));
+}
+
+static void matrix_matrix(bench *b, size_t n_row, size_t n_col, size_t n_tok)
+{
+    char what[80];
+    b->n_row = n_row, b->n_col = n_col, b->n_tok = n_tok;
+    b->read_bytes = 0;
+    b->times = slow(b) ? 1 : 1 + 128 / n_tok;
+    snprintf(what, sizeof what, "%zu tokens, %zu x %zu", n_tok, n_row, n_col);
+    measure(b, "matmul", what, matmul_work, 2.0 * (double)(n_row * n_col * n_tok * b->times));
+}
+
+static void bench_matmul(bench *b)
+{
+    tess_pool *pool = b->pool;
+    for (int all = 0; all < 2; all++) {
+        b->pool = all ? pool : NULL;
+        if (all && (b->n_thread == 1 || slow(b))) break;
+        if (slow(b)) {
+            matrix_vector(b, SMALL_BYTES, 2048, "cache");
+            matrix_matrix(b, 768, 2048, 2);
+            continue;
+        }
+        matrix_vector(b, WEIGHT_BYTES, 2048, "memory");
+        matrix_vector(b, WEIGHT_BYTES / 2, 768, "memory");
+        matrix_vector(b, SMALL_BYTES, 2048, "cache");
+        static const size_t tokens[] = {2, 4, 8, 16, 64, 256};
+        for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++) matrix_matrix(b, 1536, 2048, tokens[i]);
+        matrix_matrix(b, 24576, 2048, 2);
+        matrix_matrix(b, 24576, 2048, 4);
+        matrix_matrix(b, 24576, 2048, 8);
+        matrix_matrix(b, 2048, 768, 64);
+        matrix_matrix(b, 2048, 4096, 64);
+    }
+    b->pool = pool;
+}
+
+static void attend_work(bench *b, int part, int n_part)
+{
+    (void)part, (void)n_part;
+    const size_t heads = b->n_query;
+    for (size_t i = 0; i < b->times; i++)
+        for (size_t h = 0; h < 8; h += heads)
+            b->k->attend(b->y + h * b->d_head, b->x + h * b->d_head, heads, b->keys, b->values, b->d_head,
+                         b->n_key, b->d_head, 0.088f, b->scores, TESS_ROUND_NONE);
+}
+
+static void bench_attend(bench *b)
+{
+    tess_pool *pool = b->pool;
+    char what[80];
+    b->pool = NULL;
+    b->d_head = 128, b->read_bytes = 0;
+    static const size_t lengths[] = {64, 1024, 4096};
+    for (size_t i = 0; i < (slow(b) ? 1 : 3); i++)
+        for (size_t heads = 1; heads <= 8; heads *= 8) {
+            b->n_key = lengths[i], b->n_query = heads;
+            b->times = slow(b) ? 1 : 4096 / b->n_key;
+            snprintf(what, sizeof what, "8 heads %s, %zu keys of 128", heads == 8 ? "together" : "singly",
+                     b->n_key);
+            measure(b, "attend", what, attend_work, 4.0 * 8 * 128 * (double)(b->n_key * b->times));
+        }
+    b->pool = pool;
+}
+
+/* Row operations on rows of 2048 (norms), 768 (experts) or 128 (heads) that stay in the cache; their bytes
+ * read and written, as a share of reading memory. */
+#define ROW_WORK(op, statement)                                                                              \
+    static void op##_work(bench *b, int part, int n_part)                                                    \
+    {                                                                                                        \
+        (void)part, (void)n_part;                                                                            \
+        for (size_t i = 0; i < b->times; i++) {                                                              \
+            statement;                                                                                       \
+        }                                                                                                    \
+    }
+
+static void row(bench *b, const char *op, const char *what, work_fn *work, size_t bytes)
+{
+    tess_pool *pool = b->pool;
+    b->pool = NULL;
+    b->times = 1;
+    b->read_bytes = 32 << 20;
+    const size_t times = slow(b) ? 200 : 2000;
+    b->times = times;
+    /* the yardstick reads 32 MiB blocks `times` times; one is enough */
+    b->read_bytes = 32 << 10;
+    measure(b, op, what, work, (double)bytes * (double)times);
+    b->pool = pool;
+}
+
+ROW_WORK(pack, b->k->pack(b->packed, b->x, 2048))
+ROW_WORK(dot, sink = b->k->dot(b->x, b->x + 2048, 2048))
+ROW_WORK(softmax, b->k->softmax(b->scores, 1024))
+ROW_WORK(rms_norm, b->k->rms_norm(b->y, b->x, b->w, 2048, 1e-6f, TESS_ROUND_NONE))
+ROW_WORK(swiglu, b->k->swiglu(b->y, b->x, b->x + 768, 768, TESS_ROUND_NONE))
+ROW_WORK(rope, b->k->rope(b->scores, b->x, b->x + 64, 128, TESS_ROUND_NONE))
+ROW_WORK(add, b->k->add(b->scores, b->x, 2048, TESS_ROUND_NONE))
+ROW_WORK(add_scaled, b->k->add_scaled(b->scores, b->x, 0.125f, 2048, TESS_ROUND_NONE))
+ROW_WORK(widen, b->k->widen(b->y, b->w, 2048))
+ROW_WORK(round_bf16, b->k->round_bf16(b->scores, 2048))
+ROW_WORK(find_non_finite, sink = (float)b->k->find_non_finite(b->x, 2048))
+
+#define BENCH_ROW(op, what, bytes)                                                                           \
+    static void bench_##op(bench *b)                                                                         \
+    {                                                                                                        \
+        row(b, #op, what, op##_work, bytes);                                                                 \
+    }
+BENCH_ROW(pack, "row of 2048", 2048 * 8)
+BENCH_ROW(dot, "rows of 2048", 2048 * 8)
+BENCH_ROW(softmax, "row of 1024", 1024 * 8)
+BENCH_ROW(rms_norm, "row of 2048", 2048 * 10)
+BENCH_ROW(swiglu, "rows of 768", 768 * 12)
+BENCH_ROW(rope, "head of 128", 128 * 12)
+BENCH_ROW(add, "rows of 2048", 2048 * 12)
+BENCH_ROW(add_scaled, "rows of 2048", 2048 * 12)
+BENCH_ROW(widen, "row of 2048", 2048 * 6)
+BENCH_ROW(round_bf16, "row of 2048", 2048 * 8)
+BENCH_ROW(find_non_finite, "row of 2048", 2048 * 4)
+
+/* -- the whole list -- */
+
+static void *reserve(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        perror("mmap");
+        exit(1);
+    }
+    return p;
+}
+
+static void fill(float *x, size_t n)
+{
+    uint32_t s = 12345;
+    for (size_t i = 0; i < n; i++) {
+        s = s * 1664525u + 1013904223u;
+        x[i] = (float)(s >> 8) / 8388608.0f - 1.0f;
+    }
+}
+
+static void run_isa(bench *b, unsigned need, const yardstick *stick)
+{
+    if (!tess_isa_available(need)) return;
+    tess_kernels k;
+    tess_kernels_init(&k, need);
+    b->k = &k;
+    b->stick = stick;
+    for (size_t t = 0; t < 256; t++) k.pack(b->packed + t * MAX_COL, b->x + t * 64, MAX_COL);
+#define RUN_ENTRY(op, types, isa)                                                                            \
+    if (strcmp(#isa, k.name) == 0) bench_##op(b);
+    TESS_KERNEL_LIST(RUN_ENTRY)
+    printf("\n");
+}
+
+int main(void)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    static bench b;
+    b.n_thread = cores > 0 && cores <= 256 ? (int)cores : 1;
+    if (tess_pool_new(b.n_thread, &b.pool, NULL) != 0) return 1;
+    const size_t n_x = 1 << 16;
+    b.w = reserve(WEIGHT_BYTES);
+    b.x = reserve(n_x * sizeof(float));
+    b.packed = reserve(256 * MAX_COL * sizeof(float));
+    b.y = reserve(((size_t)WEIGHT_BYTES / 768 + 256 * MAX_COL) * sizeof(float));
+    b.keys = reserve(4096 * 128 * sizeof(float));
+    b.values = reserve(4096 * 128 * sizeof(float));
+    b.scores = reserve(8 * 4096 * sizeof(float));
+    fill(b.x, n_x);
+    fill(b.keys, 4096 * 128);
+    fill(b.values, 4096 * 128);
+    for (size_t i = 0; i < WEIGHT_BYTES / 2; i++)
+        b.w[i] = (uint16_t)(0x3c00u + (i * 2654435761u >> 23 & 0x83ffu));
+    printf("%-15s %-9s %7s  %-34s %13s %13s %8s %s\n", "kernel", "isa", "threads", "work", "rate",
+           "yardstick", "share", "min-max");
+#define RUN_ISA(isa, need) run_isa(&b, need, &yardstick_##isa);
+    TESS_ISA_LIST(RUN_ISA)
+    tess_pool_free(b.pool);
+    return 0;
+}

@@ -1,0 +1,300 @@
+/* Matrix product with bf16 weights, written once; each instruction set's file says what a register is.
+ *
+ * Thirty-two bf16 are PLANES/2 registers, and each splits into its even and its odd elements by a shift and
+ * a mask, no shuffle. So the 32 canonical lanes are PLANES registers of PLANE_LANES lanes: lane j of plane p
+ * is element 2*j + p%2 of the (p/2)-th register. A packed row holds one plane after another.
+ *
+ * The lanes are independent until the final tree, and an accumulator may rest in memory, so a product with
+ * many tokens is walked plane by plane and block of columns by block of columns: each (row, token) pair costs
+ * one register at a time, and TILE_ROWS x TILE_TOKENS of them fill the register file. A block of weights is
+ * gathered once in a small buffer, in the order of use: rows whose distance is a power of two compete for the
+ * same lines of the L1 cache otherwise.
+ *
+ * The file provides: PLANES, PLANE_LANES, TILE_ROWS, TILE_TOKENS (2 .. 4), COLUMN_BLOCK, TOKEN_BLOCK_FLOATS,
+ *   reg                           PLANE_LANES floats
+ *   reg_zero, reg_load
+ *   reg_fma(a, b, c)              a * b + c
+ *   reg_fma_n(a, b, c, n)         the same in the first n lanes; the others keep c
+ *   bits, bits_load(w)            2*PLANE_LANES bf16
+ *   bits_keep(b)                  tells the compiler to hold b in a register, not to read it again
+ *   reg_plane(b, odd)             its even or odd elements, widened
+ *   reg_add_lanes4(out, acc)      the canonical tree of acc[0 .. PLANES-1][j] for j = 0 .. 3
+ */
+#include <stdbool.h>
+#include <string.h>
+
+#include "kernels/elementary.h"
+#include "kernels/kernel_list.h"
+
+enum {
+    MAX_TOKENS = 64,      /* in one pass over the weights */
+    PREFETCH_BYTES = 8192 /* how far ahead a matrix-vector product asks for weights */
+};
+
+void KERNEL(pack, f32)(float *packed, const float *x, size_t n_col)
+{
+    const size_t plane = tess_packed_floats(n_col) / PLANES;
+    for (size_t g = 0; g < n_col / 32; g++)
+        for (size_t p = 0; p < PLANES; p++)
+            for (size_t j = 0; j < PLANE_LANES; j++)
+                packed[p * plane + g * PLANE_LANES + j] = x[32 * g + p / 2 * 2 * PLANE_LANES + p % 2 + 2 * j];
+    for (size_t k = n_col / 32 * 32; k < plane * PLANES; k++) {
+        const size_t p = k % 32 / (2 * PLANE_LANES) * 2 + k % 2, j = k % (2 * PLANE_LANES) / 2;
+        packed[p * plane + k / 32 * PLANE_LANES + j] = k < n_col ? x[k] : 0.0f;
+    }
+}
+
+VEC_INLINE float rounded_sum(float x, tess_rounding rounding)
+{
+    return rounding == TESS_ROUND_BF16 ? tess_round_bf16(x) : x;
+}
+
+/* How many lanes of plane p exist in a tail of n < 32 elements. */
+VEC_INLINE size_t lanes_in_tail(size_t n, size_t p)
+{
+    const size_t first = p / 2 * 2 * PLANE_LANES + p % 2;
+    const size_t lanes = n > first ? (n - first + 1) / 2 : 0;
+    return lanes < PLANE_LANES ? lanes : PLANE_LANES;
+}
+
+/* The last n < 32 weights of a row, padded so that whole registers can be read. */
+VEC_INLINE void copy_tail(uint16_t *copy, const uint16_t *w, size_t n)
+{
+    for (size_t k = 0; k < 32; k++) copy[k] = k < n ? w[k] : 0;
+}
+
+/* A block of columns, begin <= k < end; only the last of a row may end off a multiple of 32. */
+typedef struct columns {
+    size_t begin, end;
+} columns;
+
+/* The block of `rows` rows of weights, in the order of use: [group of 32 columns][row][32], the last group
+ * padded. Asks for the next rows on the way, in the order of their addresses. */
+VEC_INLINE void gather_rows(uint16_t *near, const uint16_t *w, size_t n_col, columns block, size_t rows)
+{
+    for (size_t k = block.begin; k < block.end; k += 32)
+        for (size_t i = 0; i < rows; i++) {
+            const uint16_t *from = w + i * n_col + k;
+            __builtin_prefetch(w + rows * (n_col + k) + 32 * i);
+            if (block.end - k < 32)
+                copy_tail(near, from, block.end - k);
+            else
+                memcpy(near, from, 32 * sizeof *near);
+            near += 32;
+        }
+}
+
+/* One plane of one group of 32 columns, n < 32 of them if it is the tail. */
+VEC_INLINE void step(reg acc[TILE_ROWS][TILE_TOKENS], const uint16_t *near, const float *x, size_t x_stride,
+                     size_t pair, bool odd, size_t rows, size_t tokens, size_t n)
+{
+    reg u[TILE_TOKENS];
+    for (size_t t = 0; t < tokens; t++) u[t] = reg_load(x + t * x_stride);
+    for (size_t i = 0; i < rows; i++) {
+        const reg v = reg_plane(bits_load(near + 32 * i), odd);
+        for (size_t t = 0; t < tokens; t++)
+            acc[i][t] = n == 32 ? reg_fma(v, u[t], acc[i][t])
+                                : reg_fma_n(v, u[t], acc[i][t], lanes_in_tail(n, 2 * pair + odd));
+    }
+}
+
+/* Walks one plane of a block of columns with `rows` x `tokens` accumulators, which rest in `saved` between
+ * blocks. */
+VEC_INLINE void walk(reg *saved, const uint16_t *near, const float *x, size_t x_stride, columns block,
+                     size_t pair, bool odd, size_t rows, size_t tokens)
+{
+    const size_t whole = (block.end - block.begin) / 32, tail = block.end % 32;
+    reg acc[TILE_ROWS][TILE_TOKENS];
+    for (size_t i = 0; i < rows; i++)
+        for (size_t t = 0; t < tokens; t++) acc[i][t] = block.begin == 0 ? reg_zero() : saved[i * tokens + t];
+    near += pair * 2 * PLANE_LANES;
+    x += (2 * pair + odd) * (x_stride / PLANES) + block.begin / 32 * PLANE_LANES;
+    for (size_t g = 0; g < whole; g++) {
+        step(acc, near, x, x_stride, pair, odd, rows, tokens, 32);
+        x += PLANE_LANES;
+        near += rows * 32;
+    }
+    if (tail > 0) step(acc, near, x, x_stride, pair, odd, rows, tokens, tail);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t t = 0; t < tokens; t++) saved[i * tokens + t] = acc[i][t];
+}
+
+/* walk() with the number of tokens a constant, so that the accumulators are registers. */
+VEC_INLINE void walk_tokens(reg *saved, const uint16_t *near, const float *x, size_t x_stride, columns block,
+                            size_t pair, bool odd, size_t rows, size_t tokens)
+{
+    switch (tokens) {
+    case 1:
+        walk(saved, near, x, x_stride, block, pair, odd, rows, 1);
+        break;
+    case 2:
+        walk(saved, near, x, x_stride, block, pair, odd, rows, 2);
+        break;
+    case TILE_TOKENS:
+        walk(saved, near, x, x_stride, block, pair, odd, rows, TILE_TOKENS);
+        break;
+    default:
+        walk(saved, near, x, x_stride, block, pair, odd, rows, 3);
+        break;
+    }
+}
+
+/* Adds the lanes of a finished tile and stores its elements of y. */
+VEC_INLINE void finish(float *y, size_t y_stride, reg saved[PLANES][TILE_ROWS * TILE_TOKENS], size_t rows,
+                       size_t tokens, tess_rounding rounding)
+{
+    for (size_t i = 0; i < rows; i++) {
+        reg acc[PLANES][4];
+        float sums[4];
+        for (size_t p = 0; p < PLANES; p++)
+            for (size_t t = 0; t < 4; t++) acc[p][t] = saved[p][i * tokens + (t < tokens ? t : 0)];
+        reg_add_lanes4(sums, acc);
+        for (size_t t = 0; t < tokens; t++) y[t * y_stride + i] = rounded_sum(sums[t], rounding);
+    }
+}
+
+/* `rows` rows against up to MAX_TOKENS tokens: a block of weights stays in the L1 cache while every tile of
+ * tokens passes; the tokens stay in the L2. */
+VEC_INLINE void multiply_rows(float *y, size_t y_stride, const uint16_t *w, size_t n_col, const float *x,
+                              size_t n_tok, size_t rows, tess_rounding rounding)
+{
+    const size_t x_stride = tess_packed_floats(n_col);
+    uint16_t near[COLUMN_BLOCK * TILE_ROWS] __attribute__((aligned(64)));
+    reg saved[MAX_TOKENS / TILE_TOKENS + 1][PLANES][TILE_ROWS * TILE_TOKENS];
+    size_t k = 0;
+    do { /* once for n_col = 0 too: the sums start somewhere */
+        const columns block = {k, k + COLUMN_BLOCK < n_col ? k + COLUMN_BLOCK : n_col};
+        gather_rows(near, w, n_col, block, rows);
+        for (size_t t = 0; t < n_tok; t += TILE_TOKENS) {
+            const size_t tokens = n_tok - t < TILE_TOKENS ? n_tok - t : TILE_TOKENS;
+            reg(*tile)[TILE_ROWS * TILE_TOKENS] = saved[t / TILE_TOKENS];
+            for (size_t pair = 0; pair < PLANES / 2; pair++) {
+                walk_tokens(tile[2 * pair], near, x + t * x_stride, x_stride, block, pair, false, rows,
+                            tokens);
+                walk_tokens(tile[2 * pair + 1], near, x + t * x_stride, x_stride, block, pair, true, rows,
+                            tokens);
+            }
+            if (block.end == n_col) finish(y + t * y_stride, y_stride, tile, rows, tokens, rounding);
+        }
+        k += COLUMN_BLOCK;
+    } while (k < n_col);
+}
+
+static void multiply_tile(float *y, size_t y_stride, const uint16_t *w, size_t n_col, const float *x,
+                          size_t n_tok, tess_rounding rounding)
+{
+    multiply_rows(y, y_stride, w, n_col, x, n_tok, TILE_ROWS, rounding);
+}
+
+static void multiply_row(float *y, size_t y_stride, const uint16_t *w, size_t n_col, const float *x,
+                         size_t n_tok, tess_rounding rounding)
+{
+    multiply_rows(y, y_stride, w, n_col, x, n_tok, 1, rounding);
+}
+
+/* One group of 32 columns of a row, n < 32 of them if it is the tail, against a few tokens. Reading weights
+ * twice, for their even and their odd elements, costs a third of the rate from memory. */
+VEC_INLINE void stream_step(reg sum[PLANES][TILE_TOKENS], const uint16_t *w, const float *x, size_t x_stride,
+                            size_t tokens, size_t n)
+{
+    for (size_t pair = 0; pair < PLANES / 2; pair++) {
+        bits b = bits_load(w + pair * 2 * PLANE_LANES);
+        bits_keep(b);
+        for (size_t p = 2 * pair; p < 2 * pair + 2; p++)
+            for (size_t t = 0; t < tokens; t++) {
+                const reg u = reg_load(x + t * x_stride + p * (x_stride / PLANES)), v = reg_plane(b, p % 2);
+                sum[p][t] =
+                    n == 32 ? reg_fma(v, u, sum[p][t]) : reg_fma_n(v, u, sum[p][t], lanes_in_tail(n, p));
+            }
+    }
+}
+
+/* One row against a few tokens, all planes at once; the sums of token t in acc[p][first + t]. */
+VEC_INLINE void stream_row(reg acc[PLANES][4], size_t first, const uint16_t *w, size_t n_col, const float *x,
+                           size_t tokens)
+{
+    const size_t x_stride = tess_packed_floats(n_col);
+    reg sum[PLANES][TILE_TOKENS];
+    for (size_t p = 0; p < PLANES; p++)
+        for (size_t t = 0; t < tokens; t++) sum[p][t] = reg_zero();
+    for (size_t g = 0; g < n_col / 32; g++) {
+        __builtin_prefetch((const char *)w + PREFETCH_BYTES);
+        stream_step(sum, w, x, x_stride, tokens, 32);
+        w += 32;
+        x += PLANE_LANES;
+    }
+    if (n_col % 32 > 0) {
+        uint16_t copy[32];
+        copy_tail(copy, w, n_col % 32);
+        stream_step(sum, copy, x, x_stride, tokens, n_col % 32);
+    }
+    for (size_t p = 0; p < PLANES; p++)
+        for (size_t t = 0; t < tokens; t++) acc[p][first + t] = sum[p][t];
+}
+
+/* One token or a few: the weights pass once, as one stream. Four rows at once reach two thirds of the rate of
+ * one from memory, for the hardware follows few streams and none across a page; the rows of `at_once` share
+ * the shuffles of their final trees only. */
+VEC_INLINE void multiply_streaming(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t n_row,
+                                   const float *x, size_t tokens, tess_rounding rounding)
+{
+    const size_t at_once = 4 / tokens;
+    for (size_t r = 0; r < n_row; r += at_once) {
+        reg acc[PLANES][4];
+        float sums[4];
+        for (size_t p = 0; p < PLANES; p++)
+            for (size_t j = 0; j < 4; j++) acc[p][j] = reg_zero();
+        for (size_t j = 0; j < at_once && r + j < n_row; j++)
+            stream_row(acc, j * tokens, w + (r + j) * n_col, n_col, x, tokens);
+        reg_add_lanes4(sums, acc);
+        for (size_t j = 0; j < at_once && r + j < n_row; j++)
+            for (size_t t = 0; t < tokens; t++)
+                y[t * y_stride + r + j] = rounded_sum(sums[j * tokens + t], rounding);
+    }
+}
+
+static void multiply_few(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t n_row,
+                         const float *x, size_t n_tok, tess_rounding rounding)
+{
+    switch (n_tok) {
+    case 1:
+        multiply_streaming(y, y_stride, w, n_col, n_row, x, 1, rounding);
+        break;
+    case 2:
+        multiply_streaming(y, y_stride, w, n_col, n_row, x, 2, rounding);
+        break;
+    case TILE_TOKENS:
+        multiply_streaming(y, y_stride, w, n_col, n_row, x, TILE_TOKENS, rounding);
+        break;
+    default:
+        multiply_streaming(y, y_stride, w, n_col, n_row, x, 3, rounding);
+        break;
+    }
+}
+
+static void multiply_many(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t n_row,
+                          const float *x, size_t n_tok, tess_rounding rounding)
+{
+    size_t r = 0;
+    for (; r + TILE_ROWS <= n_row; r += TILE_ROWS)
+        multiply_tile(y + r, y_stride, w + r * n_col, n_col, x, n_tok, rounding);
+    for (; r < n_row; r++) multiply_row(y + r, y_stride, w + r * n_col, n_col, x, n_tok, rounding);
+}
+
+void KERNEL(matmul, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t row_begin,
+                          size_t row_end, const float *packed, size_t n_tok, tess_rounding rounding)
+{
+    const size_t x_stride = tess_packed_floats(n_col), n_row = row_end - row_begin;
+    y += row_begin;
+    w += row_begin * n_col;
+    size_t block = TOKEN_BLOCK_FLOATS / (x_stride + 1) / TILE_TOKENS * TILE_TOKENS;
+    if (block < TILE_TOKENS) block = TILE_TOKENS;
+    if (block > MAX_TOKENS) block = MAX_TOKENS / TILE_TOKENS * TILE_TOKENS;
+    for (size_t t = 0; t < n_tok; t += block) {
+        const size_t n = n_tok - t < block ? n_tok - t : block;
+        if (n <= TILE_TOKENS)
+            multiply_few(y + t * y_stride, y_stride, w, n_col, n_row, packed + t * x_stride, n, rounding);
+        else
+            multiply_many(y + t * y_stride, y_stride, w, n_col, n_row, packed + t * x_stride, n, rounding);
+    }
+}
