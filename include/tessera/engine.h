@@ -85,6 +85,7 @@ void tess_engine_close(tess_engine *engine); /* NULL is fine; sessions must be f
 const tess_plan *tess_engine_get_plan(const tess_engine *engine);
 uint64_t tess_engine_get_bytes_read(const tess_engine *engine);
 const char *tess_engine_get_isa(const tess_engine *engine); /* of the kernels in use */
+tess_precision tess_engine_get_precision(const tess_engine *engine);
 int tess_engine_get_vocab_size(const tess_engine *engine);
 int tess_engine_get_end_token(const tess_engine *engine); /* im_end_token_id of config.json */
 

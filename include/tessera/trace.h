@@ -1,5 +1,5 @@
-/* Traces: writing one, reading one, comparing two. The file format is one safetensors file with in.* inputs
- * and tap.* outputs; see docs/VERIFICATION.md. */
+/* Traces: one safetensors file with in.* inputs and tap.* outputs of a run; see docs/VERIFICATION.md. What is
+ * done with two of them is in compare.h. */
 #ifndef TESSERA_TRACE_H
 #define TESSERA_TRACE_H
 
@@ -13,28 +13,37 @@ extern "C" {
 typedef struct tess_trace_inputs {
     int32_t *ids;
     int n_tok;
-    float *positions;         /* [3, n_tok] or NULL */
-    int generate;             /* from the metadata, 0 if it does not say */
-    tess_precision precision; /* from the metadata "dtype" */
+    float *positions;         /* [3, n_tok] temporal, height, width; NULL: counted from 0 */
+    int generate;             /* tokens to produce greedily; 0 if the metadata does not say */
+    int speak;                /* talker steps to produce; likewise. tess_trace_write refuses any */
+    tess_precision precision; /* from the metadata's dtype */
     bool has_precision;
+    char *case_name, *messages, *raw; /* of the metadata, NULL where it does not say */
 } tess_trace_inputs;
 
-/* Reads in.* tensors and metadata. Inputs that this version cannot run (media, codes) are refused by name
- * with TESS_EUNSUPPORTED. */
+/* Reads the in.* tensors and the metadata of a file; tap.* tensors may be there as well.
+ * Errors: TESS_EINPUT        the file is unreadable, or a tensor is missing, misshapen or holds what no input
+ * is; TESS_EUNSUPPORTED  inputs that this version cannot run (media, codes), by name; TESS_EIO, TESS_ENOMEM.
+ */
 tess_status tess_trace_inputs_read(const char *path, tess_trace_inputs *out, tess_error *err);
 void tess_trace_inputs_release(tess_trace_inputs *inputs);
 
+/* Whether one of n_glob globs fits a tap's name, with or without its "tap."; always if there are none. */
+bool tess_tap_matches(const char *name, const char *const *globs, int n_glob);
+
 typedef struct tess_trace_options {
-    const char *const *taps; /* globs over names without "tap."; NULL or n_tap 0: all */
-    int n_tap;
-    bool last_logits;
-    int generate;          /* greedy tokens after the prompt, kept in tap.thinker.generated */
-    const char *model_dir; /* config_sha256 goes into the metadata */
+    const char *model_dir;    /* of the engine */
+    const char *const *globs; /* which taps; n_glob 0: all */
+    int n_glob;
+    bool last_logits; /* lm_head of the last position only, [1, vocabulary] */
 } tess_trace_options;
 
-/* Runs the inputs through the session (which must be empty) and writes the trace to `path` under a temporary
- * name, renamed when complete. Taps go to their place in the file as they come. */
-tess_status tess_trace_write(tess_session *session, const tess_trace_inputs *inputs,
+/* Runs the inputs in a new session of the engine and writes the trace to `path`, under a temporary name that
+ * is renamed when it is whole. Taps go to their place in the file as they come; memory does not grow with
+ * them. Greedy generation stops after im_end_token_id, which is kept in tap.thinker.generated. Errors: those
+ * of tess_session_feed; TESS_EUSAGE a glob fits no tap (err->field); TESS_EIO. After an error there is no new
+ * file. */
+tess_status tess_trace_write(tess_engine *engine, const tess_trace_inputs *inputs,
                              const tess_trace_options *options, const char *path, tess_error *err);
 
 #ifdef __cplusplus

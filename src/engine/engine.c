@@ -129,6 +129,11 @@ const char *tess_engine_get_isa(const tess_engine *engine)
     return engine->model.kernels.name;
 }
 
+tess_precision tess_engine_get_precision(const tess_engine *engine)
+{
+    return engine->model.precision;
+}
+
 int tess_engine_get_vocab_size(const tess_engine *engine)
 {
     return engine->model.config.thinker.text.n_vocab;

@@ -1,0 +1,24 @@
+/* SHA-256 of bytes that come in pieces, and of files. */
+#ifndef TESS_BASE_DIGEST_H
+#define TESS_BASE_DIGEST_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+enum { TESS_SHA256_HEX = 65 }; /* digits and a NUL */
+
+/* Large enough for the library's own record; plain memory, nothing to release. */
+typedef struct tess_sha256 {
+    _Alignas(8) unsigned char state[128];
+} tess_sha256;
+
+void tess_sha256_init(tess_sha256 *sha);
+void tess_sha256_add(tess_sha256 *sha, const void *bytes, size_t n_byte);
+/* Lower-case digits; ends the record's use. */
+void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX]);
+
+/* Of a whole file. TESS_EINPUT if there is none. */
+tess_status tess_sha256_file(const char *path, char hex[TESS_SHA256_HEX], tess_error *err);
+
+#endif
