@@ -9,6 +9,8 @@ static int encode(cli_prompt *prompt, const cli_command *self, const cli_common 
 {
     tess_error err;
     tess_status status;
+    prompt->said = text;
+    prompt->n_said = n_byte;
     if (prompt->raw) {
         status = tess_tokenizer_encode(prompt->tokenizer, text, n_byte, 0, &prompt->ids, &err);
     } else {

@@ -9,7 +9,9 @@ typedef struct cli_prompt {
     bool raw;                  /* no chat template */
     tess_tokenizer *tokenizer;
     tess_ids ids;
-    char *input; /* what came from standard input */
+    char *input;      /* what came from standard input */
+    const char *said; /* what was encoded, n_said bytes: text, or input */
+    size_t n_said;
 } cli_prompt;
 
 /* Media is refused by name until it is built in. */
