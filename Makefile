@@ -41,7 +41,7 @@ BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
 TOOL_BIN := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
 
 .PHONY: all lib tests benches demo check bench clean install deps check-deps bench-deps layers format \
-        format-check tidy reference check-reference
+        format-check tidy list-tests reference check-reference
 
 all: $(B)/tessera
 ifeq ($(MODE)-$(notdir $(CC)),release-gcc)
@@ -122,3 +122,6 @@ install: all
 
 clean:
 	rm -rf build
+
+list-tests:
+	@echo $(patsubst %.c,%,$(TEST_SRC)) $(TEST_SH)

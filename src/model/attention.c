@@ -68,14 +68,14 @@ static void attend(void *arg, int part, int n_part)
     float scale = (float)(1.0 / __builtin_sqrt((double)c->d_head));
     for (int item = part; item < n_item; item += n_part) {
         int token = item / c->n_kv_head, kv_head = item % c->n_kv_head;
-        size_t offset = (size_t)token * n_q + (size_t)(kv_head * n_shared) * d_head;
+        size_t offset = (size_t)token * n_q + (size_t)kv_head * (size_t)n_shared * d_head;
         float *query = t->work.query + offset;
         for (int h = 0; h < n_shared; h++)
             norm_and_rotate(task, query + (size_t)h * d_head, TESS_LAYER_QUERY_NORM, token);
         t->kernels->attend(t->work.mixed + offset, query, (size_t)n_shared,
                            task->past_keys + (size_t)kv_head * d_head,
                            task->past_values + (size_t)kv_head * d_head, t->kv.width,
-                           (size_t)(task->first + token + 1), d_head, scale, scores, t->rounding);
+                           (size_t)task->first + (size_t)token + 1, d_head, scale, scores, t->rounding);
     }
 }
 
@@ -87,7 +87,7 @@ static void project_output(void *arg, int part, int n_part)
     int64_t begin, end;
     tess_part_range(c->d_model, ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(t->work.output, (size_t)c->d_model, task->weights[TESS_LAYER_OUTPUT],
-                       (size_t)(c->n_head * c->d_head), (size_t)begin, (size_t)end, t->work.packed,
+                       (size_t)c->n_head * (size_t)c->d_head, (size_t)begin, (size_t)end, t->work.packed,
                        (size_t)task->n, t->rounding);
 }
 
@@ -108,6 +108,6 @@ void tess_attention_run(tess_thinker *thinker, int layer, const void *const *wei
     tess_pool_run(thinker->pool, project, &task);
     tess_pool_run(thinker->pool, prepare_keys, &task);
     tess_pool_run(thinker->pool, attend, &task);
-    tess_thinker_pack(thinker, thinker->work.mixed, (size_t)(c->n_head * c->d_head), n);
+    tess_thinker_pack(thinker, thinker->work.mixed, (size_t)c->n_head * (size_t)c->d_head, n);
     tess_pool_run(thinker->pool, project_output, &task);
 }
