@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tessera/engine.h"
 #include "tessera/error.h"
 
 #ifdef __cplusplus
@@ -102,6 +103,93 @@ typedef struct tess_problem {
     const char *message; /* one sentence that holds all of the above */
 } tess_problem;
 typedef void tess_problem_report(void *arg, const tess_problem *problem);
+
+/* --- an open checkpoint --------------------------------------------------------------------------------- */
+
+typedef struct tess_checkpoint tess_checkpoint;
+
+/* Opens the checkpoint in folder `dir` for inspection. What is wrong with it is collected, not refused; fails
+ * (TESS_EINPUT) only if there is no such folder, and by the system. */
+tess_status tess_checkpoint_open(const char *dir, tess_direct_mode direct, tess_checkpoint **out,
+                                 tess_error *err);
+void tess_checkpoint_close(tess_checkpoint *checkpoint); /* NULL is fine */
+
+/* TESS_OK if config.json is usable; else why it is not, as a status and in `err`. */
+tess_status tess_checkpoint_get_config_status(const tess_checkpoint *checkpoint, tess_error *err);
+/* SHA-256 of the bytes of config.json as 64 hexadecimal digits; TESS_EINPUT if it cannot be read. */
+tess_status tess_checkpoint_get_config_sha256(const tess_checkpoint *checkpoint, char out[65],
+                                              tess_error *err);
+
+/* Tensors by shard and offset, 0 … count-1; pointers live as long as the checkpoint. */
+size_t tess_checkpoint_get_tensor_count(const tess_checkpoint *checkpoint);
+const tess_tensor *tess_checkpoint_get_tensor(const tess_checkpoint *checkpoint, size_t i);
+
+typedef struct tess_shard_info {
+    const char *name, *path; /* file name, and with the folder; live as long as the checkpoint */
+    bool is_usable;          /* else the rest is 0 */
+    size_t n_tensor;
+    uint64_t n_byte; /* of the file */
+} tess_shard_info;
+int tess_checkpoint_get_shard_count(const tess_checkpoint *checkpoint);
+void tess_checkpoint_get_shard(const tess_checkpoint *checkpoint, int shard, tess_shard_info *out);
+
+typedef struct tess_tensor_totals {
+    size_t n_tensor;
+    uint64_t n_parameter, n_byte;
+} tess_tensor_totals;
+
+typedef struct tess_checkpoint_summary {
+    tess_tensor_totals component[TESS_N_COMPONENT], experts[TESS_N_COMPONENT]; /* experts: the routed ones */
+    tess_tensor_totals all;
+    size_t n_tensor_of[TESS_N_DTYPE];
+    size_t n_expert, n_straddling; /* routed experts, and those whose matrices lie in more than one shard */
+} tess_checkpoint_summary;
+void tess_checkpoint_summarise(const tess_checkpoint *checkpoint, tess_checkpoint_summary *out);
+
+/* Calls `visit` for every routed expert whose matrices lie in more than one shard. `expert` is the common
+ * part of their names ("thinker.model.layers.1.mlp.experts.76") and lives for the call. */
+void tess_checkpoint_visit_straddling(const tess_checkpoint *checkpoint,
+                                      void (*visit)(void *context, const char *expert, int first_shard,
+                                                    int last_shard),
+                                      void *context);
+
+/* --- what is wrong -------------------------------------------------------------------------------------- */
+
+/* Reports what opening found: index, shards, headers. */
+void tess_checkpoint_report_opening(const tess_checkpoint *checkpoint, tess_problem_report *report,
+                                    void *context, size_t *n_problem);
+/* The same and, against everything that config.json implies: missing, extra, misshapen, wrong dtype. Fails if
+ * config.json is unusable (as get_config_status) or memory runs out. */
+tess_status tess_checkpoint_check(const tess_checkpoint *checkpoint, tess_problem_report *report,
+                                  void *context, size_t *n_problem, tess_error *err);
+
+/* --- checksums ------------------------------------------------------------------------------------------ */
+
+typedef struct tess_tensor_checksum {
+    const tess_tensor *tensor;
+    bool is_readable;         /* false: its bytes go beyond the end of the file, and the rest is empty */
+    char sha256[65];          /* of its bytes as they lie in the file, 64 hexadecimal digits */
+    uint64_t n_nonfinite;     /* NaNs and infinities, of float types */
+    uint64_t first_nonfinite; /* element number of the first */
+} tess_tensor_checksum;
+
+/* What to call while checksums are made; members may be NULL. Lives for the call. */
+typedef struct tess_checksum_listener {
+    void (*tensor)(void *context, const tess_tensor_checksum *checksum); /* by shard and offset */
+    void (*shard)(void *context, int shard, const char *sha256);         /* of the whole file */
+    tess_progress *progress;                                             /* in "bytes" */
+    void *context;
+} tess_checksum_listener;
+
+/* Reads every byte once and hashes it by tensor and by file, with three threads. `weights_sha256` gets the
+ * SHA-256 over the lines "NAME DTYPE [D0, D1] SHA256\n" of all tensors, sorted; "" if a tensor or shard is
+ * unusable. Errors: TESS_EIO, TESS_ENOMEM, TESS_EINTERRUPTED. */
+tess_status tess_checkpoint_checksum(const tess_checkpoint *checkpoint,
+                                     const tess_checksum_listener *listener, char weights_sha256[65],
+                                     tess_error *err);
+/* The same for a single tensor. */
+tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *checkpoint, const tess_tensor *tensor,
+                                            tess_tensor_checksum *out, tess_error *err);
 
 #ifdef __cplusplus
 }

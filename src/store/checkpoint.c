@@ -382,6 +382,12 @@ const tess_tensor *tess_store_find(const tess_store *store, const char *name)
     return i < store->n_tensor && !strcmp(store->by_name[i]->name, name) ? store->by_name[i] : NULL;
 }
 
+size_t tess_store_get_place(const tess_store *store, const tess_tensor *tensor)
+{
+    const shard *s = &store->shard[tensor->shard];
+    return s->first + (size_t)(tensor - tess_safetensors_get(s->st, 0));
+}
+
 int tess_store_get_shard_count(const tess_store *store)
 {
     return store->n_shard;
@@ -400,6 +406,11 @@ const char *tess_store_get_shard_path(const tess_store *store, int i)
 tess_file *tess_store_get_file(const tess_store *store, int i)
 {
     return store->shard[i].st ? tess_safetensors_get_file(store->shard[i].st) : NULL;
+}
+
+const tess_safetensors *tess_store_get_shard(const tess_store *store, int i)
+{
+    return store->shard[i].st;
 }
 
 static int compare_texts(const void *a, const void *b)

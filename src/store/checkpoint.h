@@ -29,11 +29,16 @@ size_t tess_store_find_place(const tess_store *store, const char *name);
 /* NULL if there is none of this name. Costs a binary search. */
 const tess_tensor *tess_store_find(const tess_store *store, const char *name);
 
+/* The place of a tensor of this store in the order of tess_store_get(). */
+size_t tess_store_get_place(const tess_store *store, const tess_tensor *tensor);
+
 /* Shards, in the order of their names. */
 int tess_store_get_shard_count(const tess_store *store);
 const char *tess_store_get_shard_name(const tess_store *store, int shard); /* without the folder */
 const char *tess_store_get_shard_path(const tess_store *store, int shard);
-tess_file *tess_store_get_file(const tess_store *store, int shard); /* NULL if unusable (collecting only) */
+/* NULL if unusable (collecting only). */
+tess_file *tess_store_get_file(const tess_store *store, int shard);
+const tess_safetensors *tess_store_get_shard(const tess_store *store, int shard);
 
 /* Whether the index lists a tensor that is in no shard that could be read. Only after collecting; such a
  * tensor has been reported. */

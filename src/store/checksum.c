@@ -1,0 +1,346 @@
+/* Tensors of a sound shard follow one another, so one pass hashes both the file and them. Tensors that
+ * overlap others, in a damaged shard, are left to a second pass, and those that go beyond the end are not
+ * read.
+ */
+#include "store/checksum.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Large enough that starting three threads on it costs nothing, small enough for a small machine. */
+static const size_t CHUNK_BYTES = 4 << 20;
+
+typedef struct hash {
+    EVP_MD_CTX *context;
+} hash;
+
+static bool hash_begin(hash *h)
+{
+    if (!h->context) h->context = EVP_MD_CTX_new();
+    return h->context && EVP_DigestInit_ex(h->context, EVP_sha256(), NULL) == 1;
+}
+
+static bool hash_add(hash *h, const void *bytes, size_t n)
+{
+    return EVP_DigestUpdate(h->context, bytes, n) == 1;
+}
+
+static bool hash_end(hash *h, char hex[65])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    if (EVP_DigestFinal_ex(h->context, digest, &n) != 1 || n != 32) return false;
+    for (unsigned i = 0; i < n; i++) snprintf(hex + 2 * (size_t)i, 3, "%02x", digest[i]);
+    return true;
+}
+
+static void hash_release(hash *h)
+{
+    EVP_MD_CTX_free(h->context);
+}
+
+static tess_status no_hash(tess_error *err)
+{
+    return tess_fail(err, TESS_ENOMEM, "no memory to compute a checksum");
+}
+
+tess_status tess_checksum_bytes(const void *bytes, size_t n_byte, char sha256[65], tess_error *err)
+{
+    hash h = {0};
+    bool done = hash_begin(&h) && hash_add(&h, bytes, n_byte) && hash_end(&h, sha256);
+    hash_release(&h);
+    return done ? TESS_OK : no_hash(err);
+}
+
+/* --- weights that are no numbers ------------------------------------------------------------------------ */
+
+/* A float is a NaN or an infinity if all bits of its exponent are set; E4M3 has no infinity and one NaN. */
+static uint64_t float_mask(tess_dtype dtype)
+{
+    switch (dtype) {
+    case TESS_DTYPE_F8_E4M3:
+        return 0x7f;
+    case TESS_DTYPE_F8_E5M2:
+        return 0x7c;
+    case TESS_DTYPE_F16:
+        return 0x7c00;
+    case TESS_DTYPE_BF16:
+        return 0x7f80;
+    case TESS_DTYPE_F32:
+        return 0x7f800000;
+    case TESS_DTYPE_F64:
+        return 0x7ff0000000000000;
+    default:
+        return 0;
+    }
+}
+
+static bool is_nonfinite(const unsigned char *element, unsigned item, uint64_t mask)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, element, item);
+    return (bits & mask) == mask;
+}
+
+/* The case that matters, in a form that compilers vectorise. */
+static size_t count_bf16(const unsigned char *bytes, size_t n)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, bytes + 2 * i, sizeof bits);
+        found += (bits & 0x7f80) == 0x7f80;
+    }
+    return found;
+}
+
+static void scan_elements(tess_tensor_checksum *c, uint64_t first_element, const unsigned char *bytes,
+                          size_t n)
+{
+    unsigned item = tess_dtype_bytes(c->tensor->dtype);
+    uint64_t mask = float_mask(c->tensor->dtype);
+    if (!mask || (c->tensor->dtype == TESS_DTYPE_BF16 && count_bf16(bytes, n) == 0)) return;
+    for (size_t i = 0; i < n; i++)
+        if (is_nonfinite(bytes + i * item, item, mask) && c->n_nonfinite++ == 0)
+            c->first_nonfinite = first_element + i;
+}
+
+/* One tensor while its bytes pass by. */
+typedef struct summing {
+    hash h;
+    uint64_t done;          /* bytes seen */
+    unsigned char split[8]; /* the begin of an element that the last piece ended in */
+} summing;
+
+static bool add_piece(summing *s, tess_tensor_checksum *c, const unsigned char *bytes, size_t n)
+{
+    unsigned item = tess_dtype_bytes(c->tensor->dtype);
+    uint64_t begin = s->done;
+    s->done += n;
+    if (!hash_add(&s->h, bytes, n)) return false;
+    if (!item) return true;
+    size_t held = (size_t)(begin % item), missing = held ? item - held : 0;
+    if (missing) {
+        size_t take = missing < n ? missing : n;
+        memcpy(s->split + held, bytes, take);
+        if (take < missing) return true;
+        scan_elements(c, begin / item, s->split, 1);
+        bytes += take;
+        n -= take;
+        begin += take;
+    }
+    scan_elements(c, begin / item, bytes, n / item);
+    memcpy(s->split, bytes + n / item * item, n % item);
+    return true;
+}
+
+/* --- one shard ------------------------------------------------------------------------------------------ */
+
+typedef struct pass {
+    tess_file *file;
+    uint64_t size;
+    const tess_tensor *tensor; /* of the shard, by offset */
+    size_t n_tensor;
+    tess_tensor_checksum *out; /* [n_tensor] */
+    bool *is_apart;            /* [n_tensor] left to the second pass */
+    unsigned char *window[2];  /* two chunks in turn */
+    const unsigned char *data[2];
+    uint64_t chunk; /* number of the chunk being hashed */
+    hash file_hash;
+    summing tensor_sum;
+    size_t at; /* the tensor being summed, or to be next */
+    bool is_begun, has_failed;
+    tess_status read_status;
+    tess_error read_error;
+} pass;
+
+static uint64_t chunk_begin(uint64_t chunk)
+{
+    return chunk * CHUNK_BYTES;
+}
+
+static size_t chunk_size(const pass *p, uint64_t chunk)
+{
+    uint64_t begin = chunk_begin(chunk);
+    if (begin >= p->size) return 0;
+    return (size_t)(p->size - begin < CHUNK_BYTES ? p->size - begin : CHUNK_BYTES);
+}
+
+static void read_chunk(pass *p, uint64_t chunk)
+{
+    size_t n = chunk_size(p, chunk);
+    const void *data = NULL;
+    p->read_status = TESS_OK;
+    if (n)
+        p->read_status = tess_file_read_window(p->file, chunk_begin(chunk), n, p->window[chunk % 2], &data,
+                                               &p->read_error);
+    p->data[chunk % 2] = data;
+}
+
+/* Gives every tensor its part of the chunk. */
+static bool sum_tensors(pass *p, const unsigned char *data, uint64_t begin, uint64_t end)
+{
+    for (; p->at < p->n_tensor; p->at++) {
+        const tess_tensor *t = &p->tensor[p->at];
+        if (p->is_apart[p->at]) continue;
+        uint64_t t_end = t->offset + t->n_byte, from, to;
+        if (t->offset > end || (t->offset == end && end < p->size)) return true;
+        if (!p->is_begun && !hash_begin(&p->tensor_sum.h)) return false;
+        if (!p->is_begun) p->tensor_sum.done = 0;
+        p->is_begun = true;
+        from = t->offset > begin ? t->offset : begin;
+        to = t_end < end ? t_end : end;
+        if (to > from &&
+            !add_piece(&p->tensor_sum, &p->out[p->at], data + (from - begin), (size_t)(to - from)))
+            return false;
+        if (t_end > end) return true;
+        p->is_begun = false;
+        if (!hash_end(&p->tensor_sum.h, p->out[p->at].sha256)) return false;
+        p->out[p->at].is_readable = true;
+    }
+    return true;
+}
+
+/* Part 0 reads ahead, part 1 hashes the file, part 2 the tensors; none touches what another writes. */
+static void work(void *arg, int part, int n_part)
+{
+    pass *p = arg;
+    uint64_t begin = chunk_begin(p->chunk);
+    size_t n = chunk_size(p, p->chunk);
+    const unsigned char *data = p->data[p->chunk % 2];
+    for (int i = part; i < TESS_CHECKSUM_THREADS; i += n_part) {
+        if (i == 0)
+            read_chunk(p, p->chunk + 1);
+        else if (i == 1)
+            p->has_failed |= !hash_add(&p->file_hash, data, n);
+        else if (!sum_tensors(p, data, begin, begin + n))
+            p->at = SIZE_MAX;
+    }
+}
+
+/* Tensors that begin before the one ahead of them has ended wait for the second pass; what goes beyond the
+ * end of the file is never read. */
+static void sort_out(pass *p)
+{
+    uint64_t end = 0;
+    for (size_t i = 0; i < p->n_tensor; i++) {
+        const tess_tensor *t = &p->tensor[i];
+        p->out[i] = (tess_tensor_checksum){.tensor = t};
+        p->is_apart[i] = t->dtype == TESS_DTYPE_NONE || t->offset < end || t->offset > p->size ||
+                         t->n_byte > p->size - t->offset;
+        if (!p->is_apart[i]) end = t->offset + t->n_byte;
+    }
+}
+
+static tess_status run_pass(pass *p, tess_pool *pool, const tess_checksum_listener *listener, uint64_t *done,
+                            uint64_t total, char sha256[65], tess_error *err)
+{
+    if (!hash_begin(&p->file_hash)) return no_hash(err);
+    read_chunk(p, 0);
+    for (p->chunk = 0; chunk_size(p, p->chunk) && p->read_status == TESS_OK; p->chunk++) {
+        tess_pool_run(pool, work, p);
+        if (p->has_failed || p->at == SIZE_MAX) return no_hash(err);
+        *done += chunk_size(p, p->chunk);
+        if (listener && listener->progress &&
+            !listener->progress(listener->context, "checksums", "bytes", *done, total))
+            return tess_fail(err, TESS_EINTERRUPTED, "interrupted");
+    }
+    if (p->read_status != TESS_OK) {
+        if (err) *err = p->read_error;
+        return p->read_status;
+    }
+    return hash_end(&p->file_hash, sha256) ? TESS_OK : no_hash(err);
+}
+
+tess_status tess_checksum_shard(const tess_store *store, int shard, tess_pool *pool,
+                                const tess_checksum_listener *listener, uint64_t *done, uint64_t total,
+                                tess_tensor_checksum *tensor, char sha256[65], tess_error *err)
+{
+    const tess_safetensors *st = tess_store_get_shard(store, shard);
+    pass p = {
+        .file = tess_safetensors_get_file(st), .n_tensor = tess_safetensors_get_count(st), .out = tensor};
+    p.size = tess_file_get_size(p.file);
+    p.tensor = p.n_tensor ? tess_safetensors_get(st, 0) : NULL;
+    p.is_apart = calloc(p.n_tensor + 1, sizeof *p.is_apart);
+    for (int i = 0; i < 2; i++) p.window[i] = aligned_alloc(TESS_IO_ALIGN, tess_window_bytes(CHUNK_BYTES));
+    tess_status status = TESS_OK;
+    if (!p.is_apart || !p.window[0] || !p.window[1]) {
+        status = no_hash(err);
+    } else {
+        sort_out(&p);
+        status = run_pass(&p, pool, listener, done, total, sha256, err);
+    }
+    for (size_t i = 0; i < p.n_tensor && status == TESS_OK; i++)
+        if (p.is_apart[i]) status = tess_checksum_tensor(store, &p.tensor[i], &tensor[i], err);
+    hash_release(&p.file_hash);
+    hash_release(&p.tensor_sum.h);
+    free(p.is_apart);
+    free(p.window[0]);
+    free(p.window[1]);
+    return status;
+}
+
+/* --- one tensor ----------------------------------------------------------------------------------------- */
+
+static tess_status sum_tensor(tess_file *file, const tess_tensor *t, summing *s, unsigned char *window,
+                              tess_tensor_checksum *out, tess_error *err)
+{
+    if (!hash_begin(&s->h)) return no_hash(err);
+    while (s->done < t->n_byte) {
+        uint64_t left = t->n_byte - s->done;
+        size_t n = (size_t)(left < CHUNK_BYTES ? left : CHUNK_BYTES);
+        const void *data;
+        tess_status status = tess_file_read_window(file, t->offset + s->done, n, window, &data, err);
+        if (status != TESS_OK) return status;
+        if (!add_piece(s, out, data, n)) return no_hash(err);
+    }
+    return hash_end(&s->h, out->sha256) ? TESS_OK : no_hash(err);
+}
+
+tess_status tess_checksum_tensor(const tess_store *store, const tess_tensor *tensor,
+                                 tess_tensor_checksum *out, tess_error *err)
+{
+    tess_file *file = tess_store_get_file(store, tensor->shard);
+    uint64_t size = tess_file_get_size(file);
+    tess_tensor_checksum checksum = {.tensor = tensor};
+    if (tensor->dtype == TESS_DTYPE_NONE || tensor->offset > size || tensor->n_byte > size - tensor->offset) {
+        *out = checksum;
+        return TESS_OK;
+    }
+    summing s = {0};
+    unsigned char *window = aligned_alloc(TESS_IO_ALIGN, tess_window_bytes(CHUNK_BYTES));
+    tess_status status = window ? sum_tensor(file, tensor, &s, window, &checksum, err) : no_hash(err);
+    hash_release(&s.h);
+    free(window);
+    checksum.is_readable = true;
+    if (status == TESS_OK) *out = checksum;
+    return status;
+}
+
+/* --- all weights ---------------------------------------------------------------------------------------- */
+
+static bool add_line(hash *h, const tess_tensor_checksum *c)
+{
+    char rest[320];
+    size_t used = (size_t)snprintf(rest, sizeof rest, " %s ", tess_dtype_name(c->tensor->dtype));
+    tess_tensor_format_shape(c->tensor->n_dim, c->tensor->dim, rest + used, sizeof rest - used);
+    used = strlen(rest);
+    used += (size_t)snprintf(rest + used, sizeof rest - used, " %s\n", c->sha256);
+    return hash_add(h, c->tensor->name, strlen(c->tensor->name)) && hash_add(h, rest, used);
+}
+
+tess_status tess_checksum_weights(const tess_store *store, const tess_tensor_checksum *checksum,
+                                  char sha256[65], tess_error *err)
+{
+    hash h = {0};
+    bool done = hash_begin(&h);
+    for (size_t i = 0; i < tess_store_get_count(store) && done; i++) {
+        const tess_tensor *t = tess_store_get_by_name(store, i);
+        done = add_line(&h, &checksum[tess_store_get_place(store, t)]);
+    }
+    done = done && hash_end(&h, sha256);
+    hash_release(&h);
+    return done ? TESS_OK : no_hash(err);
+}
