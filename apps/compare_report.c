@@ -174,6 +174,9 @@ void cli_print_comparison(const tess_compare_result *result)
         cli_escape(short_name(result->extra[i]), strlen(short_name(result->extra[i])), name, sizeof name);
         printf("%s%s%s", i ? ", " : "only in the trace: ", name, i + 1 == result->n_extra ? "\n" : "");
     }
+    if (result->n_expert_absent)
+        printf("%d outputs of single experts are in the reference only; they serve to locate a fault\n",
+               result->n_expert_absent);
     print_first(result);
     print_verdict(result);
 }

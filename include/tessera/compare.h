@@ -96,6 +96,8 @@ typedef struct tess_compare_result {
     int worst;            /* index of the largest error ÷ tolerance among measured float taps; -1 */
     int first;            /* index of the first that failed; -1 */
     int64_t n_tie;
+    int n_expert_absent; /* single experts' outputs, which a golden may hold to locate a fault, not in the
+                            trace */
     int n_extra;
     const char *const *extra; /* taps only the trace has */
     /* Of a bfloat16 reference with a truth: geometric mean of the n_ratio ratios, and its bounds. */

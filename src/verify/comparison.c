@@ -68,7 +68,8 @@ static size_t row_width(const tess_tensor *t)
 
 static tess_status find_truth(tess_comparison *c, tess_tap_state *s, tess_error *err)
 {
-    if (!c->has_truth || s->is_integer || s->place.class == TESS_CLASS_INPUT) return TESS_OK;
+    bool is_matched = s->place.class == TESS_CLASS_ROUTER_WEIGHTS || s->place.class == TESS_CLASS_INPUT;
+    if (!c->has_truth || s->is_integer || is_matched) return TESS_OK;
     const tess_tensor *t = tess_safetensors_find(c->truth.st, s->reference->name);
     bool is_same = t && t->dtype == s->reference->dtype && t->n_dim == s->reference->n_dim &&
                    !memcmp(t->dim, s->reference->dim, (size_t)t->n_dim * sizeof t->dim[0]);

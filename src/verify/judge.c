@@ -53,9 +53,9 @@ static void report_absent(const tess_tap_state *s, bool metrics_only, tess_tap_r
         SAY(r, "only %llu of %llu elements", (unsigned long long)s->n_heard,
             (unsigned long long)tess_tensor_count(s->reference));
     }
-    /* Goldens may hold single experts' outputs to locate a fault by; a trace need not. In bfloat16 their rows
-     * differ with the routing. */
-    if (metrics_only || s->place.class == TESS_CLASS_EXPERT) {
+    /* In bfloat16 the rows of a single expert's output differ with the routing. */
+    bool is_free = s->place.class == TESS_CLASS_EXPERT && s->rule.measure == TESS_MEASURE_NONE;
+    if (metrics_only || is_free) {
         r->outcome = TESS_OUTCOME_NOT_JUDGED;
         r->error = NAN;
     }
@@ -211,9 +211,17 @@ static int64_t position_of(const tess_comparison *c, const tess_tap_state *s, co
     return s->place.rows_are_positions ? s->first_row : -1;
 }
 
-/* The experts that explain which rows of an expert layer's output failed, by the reference's own routing. */
+/* The experts that explain which rows of an expert layer's output failed, by the reference's own routing; of
+ * a single expert's output, that one. */
 static tess_status blame(tess_comparison *c, const tess_tap_state *s, tess_tap_report *r, tess_error *err)
 {
+    if (s->place.class == TESS_CLASS_EXPERT) {
+        int *expert = malloc(sizeof *expert);
+        if (!expert) return tess_fail(err, TESS_ENOMEM, "no memory for the result");
+        *expert = s->place.expert;
+        r->experts = expert;
+        r->n_experts = 1;
+    }
     if (!s->row_failed) return TESS_OK;
     char name[256];
     snprintf(name, sizeof name, "%s.gate.indices", s->reference->name);
@@ -401,6 +409,10 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
         tess_tap_report *r = &result->tap[result->n_tap];
         /* Inputs are shown where they differ: then nothing that follows can be expected to agree. */
         if (s->place.class == TESS_CLASS_INPUT && !s->is_present) continue;
+        if (s->place.class == TESS_CLASS_EXPERT && !s->is_present) {
+            result->n_expert_absent++;
+            continue;
+        }
         status = report_tap(c, s, r, err);
         result->n_tap++;
         if (status == TESS_OK && is_input(r) && !has_failed(r)) {

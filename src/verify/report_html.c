@@ -12,7 +12,7 @@
 #include "tessera/compare.h"
 
 /* Places in the drawing, in its own units. */
-enum { WIDTH = 1120, HEIGHT = 400, LEFT = 64, RIGHT = 16, TOP = 36, BOTTOM = 62, STRIP = 22 };
+enum { WIDTH = 1120, HEIGHT = 420, LEFT = 64, RIGHT = 16, TOP = 36, BOTTOM = 62, STRIP = 40 };
 
 static const char style[] =
     ":root{--bg:#fcfcfa;--fg:#1f2328;--dim:#5d6570;--line:#d8dbd5;--bar:#8a6d00;--ok:#1a7f4b;--bad:#c0262d;"
@@ -157,7 +157,7 @@ static void draw_grid(FILE *out, const scale *s)
     }
     fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">equal</text>\n", LEFT - 8,
             HEIGHT - BOTTOM - STRIP / 2 + 4);
-    fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">none</text>\n", LEFT - 8, TOP - 14);
+    fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">no value</text>\n", LEFT - 8, TOP - 14);
 }
 
 /* A tick at the first tap of every layer, as many as have room. */
@@ -190,6 +190,10 @@ static void draw_tap(FILE *out, const scale *s, const tess_tap_report *tap, int 
     if (s->by_truth && tap->reference_truth_distance > 0)
         fprintf(out, "<circle class=\"theirs\" cx=\"%.1f\" cy=\"%.1f\" r=\"4\"/>", x,
                 y_of(s, tap->reference_truth_distance));
+    if (tap->outcome == TESS_OUTCOME_NOT_JUDGED && isnan(error)) {
+        fputc('\n', out);
+        return;
+    }
     double y = HEIGHT - BOTTOM - STRIP / 2.0;
     if (tap->outcome != TESS_OUTCOME_EQUAL || s->by_truth) {
         if (isnan(error) || isinf(error))
@@ -197,7 +201,7 @@ static void draw_tap(FILE *out, const scale *s, const tess_tap_report *tap, int 
         else if (error > 0)
             y = y_of(s, error);
     }
-    if (tap->is_integer && tap->outcome <= TESS_OUTCOME_NOT_JUDGED) y = HEIGHT - BOTTOM - STRIP / 2.0;
+    if (tap->is_integer && tap->outcome <= TESS_OUTCOME_AGREES) y = HEIGHT - BOTTOM - STRIP / 2.0;
     fprintf(out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\"><title>", class_of(tap), x, y);
     put_text(out, short_name(tap->name));
     fprintf(out, ": %s", tess_outcome_name(tap->outcome));
@@ -276,10 +280,11 @@ static void put_place(FILE *out, const tess_tap_report *tap)
 
 static void put_head(FILE *out, const tess_compare_result *result)
 {
-    static const char *const verdicts[] = {"measured, not judged", "equal, bit for bit", "agrees",
+    static const char *const verdicts[] = {"measured, not judged", "equal, bit for bit", "agreement",
                                            "different"};
     static const char *const same[] = {"unknown", "the same", "different"};
-    fprintf(out, "<h1 class=\"%s\">%s</h1>\n", tess_verdict_name(result->verdict), verdicts[result->verdict]);
+    fprintf(out, "<h1 class=\"%s\">Trace and reference: %s</h1>\n", tess_verdict_name(result->verdict),
+            verdicts[result->verdict]);
     fprintf(out, "<p>%d taps compared, %d equal bit for bit, %d failed.</p>\n<dl>\n", result->n_compared,
             result->n_equal, result->n_failed);
     put_pair(out, "reference", result->reference,
