@@ -16,6 +16,7 @@ MODE_debug := -O1 -g -DTESS_DEBUG
 MODE_asan := -O1 -g -DTESS_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 MODE_tsan := -O1 -g -DTESS_DEBUG -fsanitize=thread
 LIBS := jansson libpcre2-8 libutf8proc libcrypto
+APP_LIBS := libedit
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
 CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
              -DTESS_VERSION='"$(VERSION)"' -Iinclude -Isrc $(PKG_CFLAGS) $(CFLAGS)
@@ -58,7 +59,7 @@ $(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
 	@ar rcs $@ $^
 $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS) $$(pkg-config --libs $(APP_LIBS))
 $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ -lcmocka $(LDLIBS)
 $(BENCH_BIN) $(TOOL_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a

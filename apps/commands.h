@@ -4,13 +4,12 @@
 
 #include "cli.h"
 
-/* Declared where they are written: apps/cmd_NAME.c.
- * extern const cli_command cli_NAME; then &cli_NAME below, one line each. */
-
-extern const cli_command cli_inspect, cli_plan, cli_tokenize, cli_detokenize, cli_run, cli_trace, cli_compare;
+/* Declared here, written in apps/cmd_NAME.c. */
+extern const cli_command cli_inspect, cli_plan, cli_tokenize, cli_detokenize, cli_run, cli_chat, cli_trace,
+    cli_compare;
 
 #define CLI_COMMANDS                                                                                         \
-    &cli_inspect, &cli_plan, &cli_tokenize, &cli_detokenize, &cli_run, &cli_trace, &cli_compare,             \
+    &cli_inspect, &cli_plan, &cli_tokenize, &cli_detokenize, &cli_run, &cli_chat, &cli_trace, &cli_compare,  \
         NULL /* ends the list */
 
 /* Names of commands to come: refused by name, so that nobody takes silence for success. */
