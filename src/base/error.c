@@ -76,7 +76,7 @@ tess_status tess_refuse(tess_error *err, const char *file, const char *field, in
     vsnprintf(err->found, sizeof err->found, found_format, args);
     va_end(args);
     char place[40] = "";
-    if (offset >= 0) snprintf(place, sizeof place, " at byte %lld", (long long)offset);
+    if (offset >= 0) snprintf(place, sizeof place, "%sbyte %lld", *file ? " at " : "", (long long)offset);
     snprintf(err->message, sizeof err->message, "%s%s%s%s%sfound %s, expected %s", err->file, place,
              *err->file || *place ? ": " : "", err->field, *err->field ? ": " : "", err->found,
              err->expected);

@@ -46,7 +46,8 @@ tess_status tess_json_parse(const char *file, uint64_t offset, const char *text,
     json_error_t problem;
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
     if (!root) {
-        if (json_error_code(&problem) == json_error_out_of_memory)
+        /* Where jansson gets no memory for a value it says nothing at all. */
+        if (json_error_code(&problem) == json_error_out_of_memory || !problem.text[0])
             return tess_fail(err, TESS_ENOMEM, "%s: no memory to parse %zu bytes of JSON", file, size);
         return tess_refuse(err, file, "JSON", (int64_t)offset + problem.position, "valid JSON",
                            "%s (line %d)", problem.text, problem.line);
