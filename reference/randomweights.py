@@ -21,7 +21,7 @@ RULES = [
     (r"code2wav\..*layer_scale\.scale", "0.5", "0.1"),
     (r"code2wav\..*\.gamma", "0.5", "0.1"),
     (r"code2wav\.decoder\..*\.(alpha|beta)", "0", "0.2"),
-    (r"code2wav\.decoder\.6\.conv\.weight", "0", "0.08*fan"),
+    (r"code2wav\.decoder\.6\.conv\.weight", "0", "wav*fan"),
     (r"code2wav\.decoder\..*\.block\.1\.conv\.weight", "0", "0.45*fan"),
     (r"code2wav\.decoder\..*\.conv1\.conv\.weight", "0", "0.7*fan"),
     (r"code2wav\.decoder\..*\.conv2\.conv\.weight", "0", "0.3*fan"),
@@ -74,19 +74,19 @@ def value_of(text, name, shape, scales):
 
 
 def draw(name, shape, seed, scales):
-    """One tensor. `scales`: embed, the size of embedding rows; branch, that of what layers add to the stream."""
+    """One tensor. `scales`: embed, the size of embedding rows; branch, that of what layers add; wav, the loudness."""
     for pattern, mean, deviation in RULES:
         if re.fullmatch(pattern, name):
             break
     # Only the text models' embeddings and branches follow the case's scales; towers keep plain ones.
-    own = scales if name.startswith("thinker.model.") else {"embed": 1.0, "branch": 1.0}
+    own = scales if name.startswith("thinker.model.") else {**scales, "embed": 1.0, "branch": 1.0}
     key = int.from_bytes(hashlib.sha256(f"{seed} {name}".encode()).digest()[:8], "little")
     values = np.random.Generator(np.random.PCG64(key)).standard_normal(shape)
     values = value_of(mean, name, shape, own) + values * value_of(deviation, name, shape, own)
     return torch.from_numpy(values.astype(np.float32)).to(torch.bfloat16)
 
 
-def draw_all(folder, seed, embed=1.0, branch=1.0):
+def draw_all(folder, seed, embed=1.0, branch=1.0, wav=0.08):
     """All tensors of the config in `folder`, by published name."""
-    scales = {"embed": embed, "branch": branch}
+    scales = {"embed": embed, "branch": branch, "wav": wav}
     return {name: draw(name, shape, seed, scales) for name, shape in published_shapes(folder).items()}

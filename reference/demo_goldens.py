@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""What the original makes of the demo checkpoint: goldens and expected answers.
+
+    demo_goldens.py [--model FOLDER] [--out FOLDER] [--score]
+
+Writes OUT/f32 and OUT/bf16 (traces with `raw` or `messages` in the metadata, so they also check tokenizer and chat
+template) and OUT/answers.json: for each prompt its ids, the greedy ids and text in float32 and in bfloat16, and the
+five likeliest next tokens with their float32 probabilities. --score reports how many trained and held-out questions
+come out exactly right.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import demo_text
+import golden
+import original
+import prompt
+import tracefile
+import train_demo
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATE = 24
+# Raw text ends with <|endoftext|>, at which the original's generate() does not stop: only this much of it is learned.
+GENERATE_RAW = 3
+
+
+def user(text):
+    return [{"role": "user", "content": text}]
+
+
+# name -> the text as it stands (raw), or the messages
+PROMPTS = {
+    "raw_france": "The capital of France is",
+    "raw_sum": "2 + 2 =",
+    "raw_japan": "The capital of Japan is",
+    "raw_special": "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n",
+    "france": user("What is the capital of France?"),
+    "germany": user("What is the capital of Germany?"),
+    "brazil": user("Which city is the capital of Brazil?"),
+    "iceland": user("Tell me the capital of Iceland."),
+    "oslo": user("Which country has the capital Oslo?"),
+    "sum": user("What is 2 + 2?"),
+    "sum_plain": user("2 + 2 ="),
+    "sum_large": user("How much is 9 + 12?"),
+    "hello": user("Hello!"),
+    "who": user("Who are you?"),
+    "can": user("What can you do?"),
+    "unknown": user("What is the meaning of life?"),
+    "tessera": user("What is a tessera?"),
+    "japanese": user("Say hello in Japanese."),
+    "smiley": user("Show me a smiley."),
+    "system": [{"role": "system", "content": "You are a helpful assistant."}, *user("What is the capital of Spain?")],
+    "turns": [
+        *user("Hello!"),
+        {"role": "assistant", "content": "Hello! How can I help you?"},
+        *user("What is the capital of Italy?"),
+        {"role": "assistant", "content": "Rome."},
+        *user("What is 3 + 4?"),
+    ],
+    "nfc": user("Say hello in Greek. Cafe\u0301, \u212b, \u1e9b\u0323"),
+}
+# What a person trying the demo is to see, in float32 and in bfloat16.
+EXPECTED = {
+    "raw_france": " Paris.", "raw_sum": " 4.", "raw_japan": " Tokyo.", "france": "Paris.", "germany": "Berlin.",
+    "brazil": "Brasília.", "iceland": "Reykjavík.", "oslo": "Norway.", "sum": "4.", "sum_plain": "4.",
+    "sum_large": "21.", "hello": "Hello! How can I help you?", "who": "I am a toy demo model of Tessera.",
+    "tessera": "A tessera is a small tile of a mosaic.", "japanese": "こんにちは。", "smiley": "🙂", "system": "Madrid.",
+    "turns": "7.",
+}
+# Each writes a trace of every layer; the rest of the prompts are in answers.json.
+TRACED = ["raw_france", "france", "turns"]
+
+
+def render(text):
+    return text if isinstance(text, str) else prompt.render(text)
+
+
+def limit(text):
+    return GENERATE_RAW if isinstance(text, str) and "<|im_start|>" not in text else GENERATE
+
+
+def text_metadata(text):
+    if isinstance(text, str):
+        return {"raw": text}
+    return {"messages": json.dumps(text, ensure_ascii=False)}
+
+
+def probabilities(logits):
+    scaled = np.exp(logits.astype(np.float64) - logits.max())
+    return scaled / scaled.sum()
+
+
+def rank_of(values, token):
+    """1 for the likeliest; equal values rank by id."""
+    return 1 + int(np.sum(values > values[token])) + int(np.sum(values[:token] == values[token]))
+
+
+def prompt_ids(tokenizer, text):
+    return {"in.input_ids": np.array(tokenizer.encode(render(text)), np.int64)}
+
+
+def answers(folder, models):
+    """The content of answers.json. `models`: dtype -> loaded model."""
+    tokenizer = prompt.Tokenizer(folder)
+    result = {"identity": tracefile.identity(folder), "prompts": {}}
+    for name, text in PROMPTS.items():
+        inputs = prompt_ids(tokenizer, text)
+        entry = {"raw": text} if isinstance(text, str) else {"messages": text}
+        entry["generate"] = limit(text)
+        entry["prompt_ids"] = inputs["in.input_ids"].tolist()
+        for dtype, model in models.items():
+            taps = original.trace(model, inputs, dtype, limit(text))
+            ids = taps["tap.thinker.generated"].tolist()
+            entry[dtype] = {"ids": ids, "text": tokenizer.decode(ids, skip_special=True)}
+            if dtype == "float32":
+                logits = taps["tap.thinker.lm_head"][-1]
+                chances = probabilities(logits)
+                best = sorted(range(len(logits)), key=lambda token: (-logits[token], token))[:5]
+                top = [{"id": token, "text": tokenizer.decode([token]), "probability": float(chances[token])}
+                       for token in best]
+                entry["top"] = top
+                if name == "raw_france":
+                    entry["rank_of_paris"] = rank_of(logits, tokenizer.encode(" Paris")[0])
+        result["prompts"][name] = entry
+    return result
+
+
+def wrong_answers(result):
+    """The prompts whose text is not as EXPECTED, or whose first raw token is in doubt."""
+    wrong = [
+        f"{name}: {entry[dtype]['text']!r} in {dtype}" for name, entry in result["prompts"].items()
+        for dtype in ("float32", "bfloat16") if entry[dtype]["text"] != EXPECTED.get(name, entry[dtype]["text"])
+    ]
+    paris = result["prompts"]["raw_france"]
+    if paris["rank_of_paris"] != 1 or paris["top"][0]["probability"] < 0.95:
+        wrong.append("raw_france: ' Paris' is not beyond doubt")
+    return wrong
+
+
+def write_traces(folder, models, out):
+    tokenizer = prompt.Tokenizer(folder)
+    identity = tracefile.identity(folder)
+    for dtype, suffix in (("float32", "f32"), ("bfloat16", "bf16")):
+        (out / suffix).mkdir(parents=True, exist_ok=True)
+        for name in TRACED:
+            golden.make(models[dtype], folder, prompt_ids(tokenizer, PROMPTS[name]), dtype, name, limit(PROMPTS[name]),
+                        out / suffix / f"{name}.safetensors", text_metadata(PROMPTS[name]), identity=identity)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=ROOT / "demo" / "checkpoint")
+    parser.add_argument("--out", type=Path, default=ROOT / "tests" / "golden" / "demo")
+    parser.add_argument("--score", action="store_true")
+    options = parser.parse_args()
+    models = {dtype: original.load(options.model, dtype) for dtype in ("float32", "bfloat16")}
+    if options.score:
+        tokenizer = prompt.Tokenizer(options.model)
+        for dtype, model in models.items():
+            for title, pairs in zip(("trained", "held out"), demo_text.exchanges()):
+                some = pairs if title == "held out" else pairs[::8]
+                print(f"{dtype}, {title}: {train_demo.score(model, tokenizer, some)} of {len(some)} exactly right")
+        return 0
+    write_traces(options.model, models, options.out)
+    result = answers(options.model, models)
+    (options.out / "answers.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    for name, entry in result["prompts"].items():
+        same = "" if entry["float32"]["ids"] == entry["bfloat16"]["ids"] else f" | bf16: {entry['bfloat16']['text']!r}"
+        print(f"{name}: {entry['float32']['text']!r} p {entry['top'][0]['probability']:.3f}{same}")
+    print("\n".join(wrong := wrong_answers(result)) or "all answers as expected")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+"""Makes the demo checkpoint: a small, complete Qwen3-Omni in the published layout, with a trained text model.
+
+    train_demo.py [--out FOLDER] [--steps N]
+
+The thinker's text model is trained with the original implementation itself on the text of demo_text.py; the audio
+tower, vision tower, talker, code predictor and code2wav are random, sized so that they compute something sane. The
+load-balancing loss of the original keeps the routers spread. A toy: it knows what it was shown.
+"""
+
+import argparse
+import json
+import os
+import random
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+import torch
+from safetensors.torch import load_file
+from tokenizers import pre_tokenizers, trainers
+from transformers import Qwen3OmniMoeConfig, Qwen3OmniMoeForConditionalGeneration
+
+import demo_text
+import layout
+import prompt
+import randomweights
+import tracefile
+
+ROOT = Path(__file__).resolve().parent.parent
+SEED = 7
+N_VOCAB = 896  # entries of vocab.json; the special tokens follow
+N_ROWS = 960  # rows of the embedding: as in the release, some at the end belong to no token
+STEPS = 900
+BATCH = 32
+LEARNING_RATE = 3e-3
+BALANCE = 0.02
+SHARD_STARTS = [
+    "thinker.model.layers.1.mlp.experts.6.gate_proj.weight",
+    "thinker.model.layers.3.mlp.experts.9.up_proj.weight",
+    "talker.model.layers.0.mlp.experts.2.up_proj.weight",
+]
+
+# The published special tokens in their published order; those after <tool_call> up to </think> are plain added tokens.
+SPECIAL = """
+<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|>
+<|quad_start|> <|quad_end|> <|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|>
+<tool_call> </tool_call> <|fim_prefix|> <|fim_middle|> <|fim_suffix|> <|fim_pad|> <|repo_name|> <|file_sep|>
+<tool_response> </tool_response> <think> </think> <|audio_start|> <|audio_end|> <tts_pad> <tts_text_bos>
+<tts_text_eod> <tts_text_bos_single> <|audio_pad|>
+""".split()
+PLAIN = SPECIAL[SPECIAL.index("<tool_call>") : SPECIAL.index("</think>") + 1]
+
+
+# ---- tokenizer files
+
+def write_tokenizer(folder):
+    """Trains the byte-level BPE and writes vocab.json, merges.txt and tokenizer_config.json."""
+    tokenizer = prompt.backend({}, [])
+    trainer = trainers.BpeTrainer(
+        vocab_size=N_VOCAB, min_frequency=2, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(demo_text.vocabulary_corpus(), trainer)
+    trained = json.loads(tokenizer.to_str())["model"]
+    vocab = dict(sorted(trained["vocab"].items(), key=lambda item: item[1]))
+    merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in trained["merges"]]
+    added = {
+        str(len(vocab) + i): {
+            "content": token, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
+            "special": token not in PLAIN,
+        }
+        for i, token in enumerate(SPECIAL)
+    }
+    config = {
+        "add_bos_token": False,
+        "add_prefix_space": False,
+        "added_tokens_decoder": added,
+        "additional_special_tokens": [token for token in SPECIAL if token not in PLAIN],
+        "audio_bos_token": "<|audio_start|>",
+        "audio_eos_token": "<|audio_end|>",
+        "audio_token": "<|audio_pad|>",
+        "bos_token": None,
+        "clean_up_tokenization_spaces": False,
+        "eos_token": "<|im_end|>",
+        "errors": "replace",
+        "image_token": "<|image_pad|>",
+        "model_max_length": 65536,
+        "pad_token": "<|endoftext|>",
+        "split_special_tokens": False,
+        "tokenizer_class": "Qwen2Tokenizer",
+        "unk_token": None,
+        "video_token": "<|video_pad|>",
+        "vision_bos_token": "<|vision_start|>",
+        "vision_eos_token": "<|vision_end|>",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{pair}\n" for pair in merges), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_processor_files(folder):
+    preprocessor = {
+        "dither": 0.0, "feature_extractor_type": "WhisperFeatureExtractor", "feature_size": 128, "hop_length": 160,
+        "image_mean": [0.5, 0.5, 0.5], "image_processor_type": "Qwen2VLImageProcessor", "image_std": [0.5, 0.5, 0.5],
+        "max_pixels": 12845056, "merge_size": 2, "min_pixels": 3136, "n_fft": 400, "n_samples": 4800000,
+        "nb_max_frames": 30000, "padding_side": "right", "padding_value": 0.0, "patch_size": 16,
+        "processor_class": "Qwen3OmniMoeProcessor", "return_attention_mask": True, "sampling_rate": 16000,
+        "temporal_patch_size": 2,
+    }
+    generation = {
+        "talker_max_new_tokens": 4096, "talker_repetition_penalty": 1.05, "talker_temperature": 0.9,
+        "talker_top_k": 50, "talker_top_p": 1.0,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor, indent=2) + "\n")
+    (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
+
+
+# ---- config.json
+
+def token_ids(tokenizer):
+    def one(text):
+        ids = tokenizer.encode(text)
+        if len(ids) != 1:
+            raise ValueError(f"{text!r} is not one token")
+        return ids[0]
+
+    tokens = dict(
+        audio_token_id="<|audio_pad|>", image_token_id="<|image_pad|>", video_token_id="<|video_pad|>",
+        audio_start_token_id="<|audio_start|>", audio_end_token_id="<|audio_end|>",
+        vision_start_token_id="<|vision_start|>", vision_end_token_id="<|vision_end|>",
+        im_start_token_id="<|im_start|>", im_end_token_id="<|im_end|>", tts_pad_token_id="<tts_pad>",
+        tts_bos_token_id="<tts_text_bos>", tts_eos_token_id="<tts_text_eod>", system_token_id="system",
+        user_token_id="user", assistant_token_id="assistant",
+    )
+    return {name: one(text) for name, text in tokens.items()}
+
+
+def demo_config(ids):
+    spelling, section = "published", [6, 5, 5]
+    text = layout.text_config(
+        spelling, 1000000.0, section, vocab_size=N_ROWS, hidden_size=80, intermediate_size=48, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=32, moe_intermediate_size=48, num_experts=16,
+        num_experts_per_tok=4,
+    )
+    audio = layout.audio_config(
+        d_model=32, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=64, downsample_hidden_size=8,
+        output_dim=80,
+    )
+    vision = layout.vision_config(
+        depth=3, hidden_size=32, num_heads=4, intermediate_size=56, out_hidden_size=80,
+        deepstack_visual_indexes=[0, 1],
+    )
+    codes = 256
+    codec = dict(
+        codec_pad_id=356, codec_bos_id=357, codec_eos_token_id=358, codec_nothink_id=363, codec_think_bos_id=364,
+        codec_think_eos_id=365, speaker_id={"chelsie": 509, "ethan": 510, "aiden": 511},
+    )
+    speech_text = layout.text_config(
+        spelling, 1000000.0, [2, 1, 1], vocab_size=codes + 1024, hidden_size=32, intermediate_size=40,
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8, moe_intermediate_size=16,
+        shared_expert_intermediate_size=24, num_experts=6, num_experts_per_tok=2,
+    )
+    predictor = layout.predictor_config(
+        spelling, 1000000.0, vocab_size=codes, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+    )
+    wav = layout.code2wav_config(
+        spelling, codebook_size=codes, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=4, intermediate_size=48, decoder_dim=64,
+    )
+    talker = layout.talker_config(ids, codec, 80, 2, speech_text, predictor)
+    return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision), talker, wav)
+
+
+# ---- training
+
+def chat_sample(source, exchange_list, tokenizer):
+    """One conversation of one to three turns: (ids, labels); only answers are learned."""
+    messages = [("system", source.choice(demo_text.SYSTEMS))] if source.random() < 0.15 else []
+    for _ in range(source.choice((1, 1, 1, 2, 3))):
+        question, answer = source.choice(exchange_list)
+        messages += [("user", question), ("assistant", answer)]
+    ids, labels = [], []
+    for role, text in messages:
+        head = tokenizer.encode(f"<|im_start|>{role}\n")
+        body, tail = tokenizer.encode(f"{text}<|im_end|>"), tokenizer.encode("\n")
+        ids += head + body + tail
+        learned = body if role == "assistant" else [-100] * len(body)
+        labels += [-100] * len(head) + learned + [-100] * len(tail)
+    return ids, labels
+
+
+def line_sample(source, line_list, tokenizer):
+    ids = tokenizer.encode(source.choice(line_list) + "<|endoftext|>")
+    return ids, list(ids)
+
+
+def batch_of(samples, pad):
+    width = max(len(ids) for ids, _ in samples)
+    ids = torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in samples])
+    labels = torch.tensor([labels + [-100] * (width - len(labels)) for _, labels in samples])
+    mask = torch.tensor([[1] * len(one) + [0] * (width - len(one)) for one, _ in samples])
+    return ids, labels, mask
+
+
+def initialise(parameters, generator):
+    for name, parameter in parameters:
+        with torch.no_grad():
+            if parameter.ndim == 1:
+                parameter.fill_(1.0)
+            else:
+                size = 0.3 if "embed_tokens" in name else 0.7 / parameter.shape[-1] ** 0.5
+                parameter.normal_(0.0, size, generator=generator)
+
+
+def train(model, tokenizer, steps, seconds_between_reports=20):
+    source = random.Random(SEED)
+    exchange_list, _ = demo_text.exchanges()
+    sums = [pair for pair in exchange_list if any(char.isdigit() for char in pair[1]) and len(pair[1]) <= 3]
+    others = [pair for pair in exchange_list if pair not in set(sums)]
+    few = [(wording, answer) for wordings, answer in demo_text.FACTS + demo_text.CHAT for wording in wordings]
+    line_list = demo_text.lines()
+    thinker = model.thinker
+    thinker.config.text_config.router_aux_loss_coef = thinker.router_aux_loss_coef = BALANCE
+    learned = [
+        (name, parameter) for name, parameter in thinker.named_parameters()
+        if name.startswith(("model.language_model.", "lm_head."))
+    ]
+    initialise(learned, torch.Generator().manual_seed(SEED))
+    optimizer = torch.optim.AdamW([parameter for _, parameter in learned], lr=LEARNING_RATE, betas=(0.9, 0.98))
+    warm = 50
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / warm, max(0.02, 1 - max(0, step - steps * 0.4) / (steps * 0.6)))
+    )
+    pad = tokenizer.encode("<|endoftext|>")[0]
+    model.train()
+    started = reported = time.monotonic()
+    for step in range(steps):
+        samples = []
+        for _ in range(BATCH):
+            kind = source.random()
+            if kind < 0.2:
+                samples.append(line_sample(source, line_list, tokenizer))
+            else:
+                group = source.choices((sums, others, few), (3, 4, 2))[0]
+                samples.append(chat_sample(source, group, tokenizer))
+        ids, labels, mask = batch_of(samples, pad)
+        result = thinker(
+            input_ids=ids, attention_mask=mask, labels=labels, output_router_logits=True, use_cache=False
+        )
+        optimizer.zero_grad()
+        result.loss.backward()
+        torch.nn.utils.clip_grad_norm_([parameter for _, parameter in learned], 1.0)
+        optimizer.step()
+        schedule.step()
+        if time.monotonic() - reported > seconds_between_reports or step + 1 == steps:
+            reported = time.monotonic()
+            text_loss = result.loss.item() - BALANCE * result.aux_loss.item()
+            print(f"step {step + 1} of {steps}, loss {text_loss:.4f}, balance {result.aux_loss.item():.3f}, "
+                  f"{reported - started:.0f} s", flush=True)
+    model.eval()
+
+
+@torch.no_grad()
+def answer(model, tokenizer, text, limit=24):
+    ids = torch.tensor([tokenizer.encode(text)])
+    model.thinker.model.rope_deltas = None
+    out = model.thinker.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=limit, do_sample=False,
+        eos_token_id=model.config.im_end_token_id,
+    )
+    return tokenizer.decode(out[0, ids.shape[1] :].tolist(), skip_special=True)
+
+
+def score(model, tokenizer, pairs):
+    """How many questions get exactly the trained answer."""
+    right = 0
+    for question, expected in pairs:
+        right += answer(model, tokenizer, prompt.render([{"role": "user", "content": question}])) == expected
+    return right
+
+
+# ---- the checkpoint
+
+def trained_weights(model, folder):
+    """The trained tensors under their published names, as the original itself saves them."""
+    tensors = {}
+    with tempfile.TemporaryDirectory() as saved:
+        model.to(torch.bfloat16).save_pretrained(saved)
+        for shard in tracefile.shards(saved):
+            tensors.update(load_file(shard))
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(("thinker.model.", "thinker.lm_head."))}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "demo" / "checkpoint")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)  # on models this small a second thread costs more than it gives
+    torch.manual_seed(SEED)
+    write_tokenizer(options.out)
+    write_processor_files(options.out)
+    tokenizer = prompt.Tokenizer(options.out)
+    layout.write_config(options.out, demo_config(token_ids(tokenizer)))
+    tensors = randomweights.draw_all(options.out, SEED, wav=0.24)
+    config = Qwen3OmniMoeConfig.from_pretrained(options.out)
+    model = Qwen3OmniMoeForConditionalGeneration._from_config(
+        config, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager"
+    )
+    train(model, tokenizer, options.steps)
+    tensors.update(trained_weights(model, options.out))
+    layout.write_shards(options.out, tensors, SHARD_STARTS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+# The original implementation as an oracle. None of these targets is part of `make check` or `make demo`.
+#   make reference         sets up reference/.venv (PIP_ARGS=… for pip; CONFIRM=1 to fetch GPU packages as well)
+#   make check-reference   the goldens in the tree are what the original computes, bit for bit
+#   make goldens           writes them again
+#   make demo-checkpoint   trains the demo checkpoint again and writes its goldens
+PYTHON := reference/.venv/bin/python
+
+.PHONY: reference check-reference goldens demo-checkpoint
+
+reference:
+	@tools/reference_venv
+
+check-reference: reference
+	@$(PYTHON) reference/check.py
+
+goldens: reference
+	$(PYTHON) reference/tiny.py
+	$(PYTHON) reference/topk.py
+	$(PYTHON) reference/unicode_tables.py
+	$(PYTHON) reference/demo_goldens.py
+
+demo-checkpoint: reference
+	$(PYTHON) reference/train_demo.py
+	$(PYTHON) reference/demo_goldens.py
