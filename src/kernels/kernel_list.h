@@ -36,8 +36,12 @@
     TESS_EVERY_KERNEL(X, avx2)                                                                               \
     TESS_EVERY_KERNEL(X, avx512)
 #elif defined(__aarch64__)
-#define TESS_ISA_LIST(X) X(reference, 0u)
-#define TESS_KERNEL_LIST(X) TESS_EVERY_KERNEL(X, reference)
+#define TESS_ISA_LIST(X)                                                                                     \
+    X(reference, 0u)                                                                                         \
+    X(neon, TESS_CPU_NEON)
+#define TESS_KERNEL_LIST(X)                                                                                  \
+    TESS_EVERY_KERNEL(X, reference)                                                                          \
+    TESS_EVERY_KERNEL(X, neon)
 #else
 #define TESS_ISA_LIST(X) X(reference, 0u)
 #define TESS_KERNEL_LIST(X) TESS_EVERY_KERNEL(X, reference)

@@ -1,0 +1,4 @@
+/* Row operations for AArch64. */
+#include "kernels/vec_neon.h"
+
+#include "kernels/lanes_body.h"
