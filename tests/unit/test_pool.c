@@ -1,0 +1,80 @@
+/* The pool: every part once per round, parts that cover without overlap, and many short rounds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/pool.h"
+
+enum { N = 1000 };
+
+static void count_up(void *arg, int part, int n_part)
+{
+    int *counts = arg;
+    int64_t begin, end;
+    tess_part_range(N, 1, part, n_part, &begin, &end);
+    for (int64_t i = begin; i < end; i++) counts[i]++;
+}
+
+static void test_rounds(void **state)
+{
+    (void)state;
+    tess_error err;
+    for (int n_thread = 1; n_thread <= 5; n_thread++) {
+        tess_pool *pool;
+        int counts[N] = {0};
+        assert_int_equal(tess_pool_new(n_thread, &pool, &err), TESS_OK);
+        assert_int_equal(tess_pool_get_threads(pool), n_thread);
+        for (int round = 0; round < 2000; round++) {
+            tess_pool_run(pool, count_up, counts);
+            if (round % 500 == 0) { /* long enough that the workers sleep */
+                struct timespec pause = {.tv_nsec = 2000000};
+                nanosleep(&pause, NULL);
+            }
+        }
+        for (int i = 0; i < N; i++) assert_int_equal(counts[i], 2000);
+        tess_pool_free(pool);
+    }
+}
+
+static void test_ranges(void **state)
+{
+    (void)state;
+    for (int64_t n = 0; n < 70; n++)
+        for (int grain = 1; grain < 20; grain += 6)
+            for (int n_part = 1; n_part < 9; n_part++) {
+                int64_t at = 0;
+                for (int part = 0; part < n_part; part++) {
+                    int64_t begin, end;
+                    tess_part_range(n, grain, part, n_part, &begin, &end);
+                    assert_int_equal(begin, at);
+                    assert_true(end >= begin && (end == n || end % grain == 0));
+                    at = end;
+                }
+                assert_int_equal(at, n);
+            }
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    tess_error err;
+    tess_pool *pool = NULL;
+    assert_int_equal(tess_pool_new(0, &pool, &err), TESS_EUSAGE);
+    assert_int_equal(tess_pool_new(257, &pool, &err), TESS_EUSAGE);
+    assert_non_null(strstr(err.message, "257"));
+    assert_null(pool);
+    tess_pool_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds), cmocka_unit_test(test_ranges),
+                                       cmocka_unit_test(test_refusals)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,197 @@
+/* Engine and session: refusals by name, going back, limits, interruption, broken weights. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../support/recording.h"
+#include "store/checkpoint.h"
+
+#define MODEL "tests/golden/c"
+
+typedef struct fixture {
+    tess_engine *engine;
+    tess_session *session;
+    tess_error err;
+} fixture;
+
+static void open_session(fixture *f, tess_engine_options options)
+{
+    if (!options.model_dir) options.model_dir = MODEL;
+    if (!options.memory_bytes) options.memory_bytes = 1u << 30;
+    if (!options.n_thread) options.n_thread = 1;
+    if (tess_engine_open(&options, &f->engine, &f->err) != TESS_OK) fail_msg("%s", f->err.message);
+    if (tess_session_new(f->engine, &f->session, &f->err) != TESS_OK) fail_msg("%s", f->err.message);
+}
+
+static void close_session(fixture *f)
+{
+    tess_session_free(f->session);
+    tess_engine_close(f->engine);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    fixture f;
+    open_session(&f, (tess_engine_options){.n_context = 8});
+    tess_session *second;
+    assert_int_equal(tess_session_new(f.engine, &second, &f.err), TESS_EUSAGE);
+    int n_vocab = tess_engine_get_vocab_size(f.engine);
+    const int32_t bad[] = {1, n_vocab}, negative[] = {-1}, nine[9] = {0};
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = bad, .n_tok = 2}, &f.err), TESS_EINPUT);
+    assert_non_null(strstr(f.err.message, "place 1"));
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = negative, .n_tok = 1}, &f.err),
+                     TESS_EINPUT);
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = nine, .n_tok = 9}, &f.err),
+                     TESS_EUSAGE);
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = nine, .n_tok = 0}, &f.err),
+                     TESS_EUSAGE);
+    assert_int_equal(tess_session_get_length(f.session), 0);
+    assert_null(tess_session_get_logits(f.session));
+    int n_new;
+    tess_finish finish;
+    int32_t ids[4];
+    tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY, .max_new = 4};
+    assert_int_equal(tess_session_generate(f.session, &generation, ids, &n_new, &finish, &f.err),
+                     TESS_EUSAGE);
+    close_session(&f);
+}
+
+/* An answer that fills the context ends there, and says so. */
+static void test_context_ends_answer(void **state)
+{
+    (void)state;
+    fixture f;
+    open_session(&f, (tess_engine_options){.n_context = 8});
+    const int32_t ids[] = {5, 6, 7, 8, 9, 10};
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = ids, .n_tok = 6}, &f.err), TESS_OK);
+    int32_t answer[20];
+    int n_new;
+    tess_finish finish;
+    tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY, .max_new = 20};
+    assert_int_equal(tess_session_generate(f.session, &generation, answer, &n_new, &finish, &f.err), TESS_OK);
+    assert_int_equal(n_new, 3); /* two are fed, the third needs no room */
+    assert_int_equal(finish, TESS_FINISH_LENGTH);
+    assert_int_equal(tess_session_get_length(f.session), 8);
+    close_session(&f);
+}
+
+/* Going back and taking another way gives the bits of having gone there at once: nothing stale is seen. */
+static void test_truncate(void **state)
+{
+    (void)state;
+    fixture f;
+    const int32_t ids[] = {5, 6, 7, 8, 9, 10, 11, 12}, other[] = {5, 6, 7, 40, 41};
+    open_session(&f, (tess_engine_options){.n_context = 32});
+    size_t size = (size_t)tess_engine_get_vocab_size(f.engine) * sizeof(float);
+    float *expected = malloc(size);
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = other, .n_tok = 5}, &f.err), TESS_OK);
+    memcpy(expected, tess_session_get_logits(f.session), size);
+    tess_session_truncate(f.session, 0);
+    assert_null(tess_session_get_logits(f.session));
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = ids, .n_tok = 8}, &f.err), TESS_OK);
+    tess_session_truncate(f.session, 3);
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = other + 3, .n_tok = 2}, &f.err),
+                     TESS_OK);
+    assert_memory_equal(expected, tess_session_get_logits(f.session), size);
+    assert_memory_equal(tess_session_get_ids(f.session), other, sizeof other);
+    free(expected);
+    close_session(&f);
+}
+
+static bool stop_second(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
+{
+    (void)unit;
+    (void)total;
+    int *calls = context;
+    return strcmp(what, "prefill") != 0 || done < 2 || ++*calls > 1;
+}
+
+static void test_interrupt(void **state)
+{
+    (void)state;
+    fixture f;
+    int calls = 0;
+    const int32_t ids[] = {5, 6, 7, 8};
+    open_session(&f, (tess_engine_options){
+                         .n_context = 32, .n_chunk = 1, .progress = stop_second, .progress_context = &calls});
+    tess_feed feed = {.ids = ids, .n_tok = 4};
+    assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_EINTERRUPTED);
+    assert_int_equal(tess_session_get_length(f.session), 0);
+    assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_OK); /* and goes on afterwards */
+    assert_int_equal(tess_session_get_length(f.session), 4);
+    close_session(&f);
+}
+
+/* A NaN in a weight that is used ends the run with the name of the tap where it shows. */
+static void test_non_finite(void **state)
+{
+    (void)state;
+    char folder[] = "build/test_session_XXXXXX", command[512], path[600];
+    assert_non_null(mkdtemp(folder));
+    snprintf(command, sizeof command, "cp %s/* %s/ && chmod u+w %s/*", MODEL, folder, folder);
+    assert_int_equal(system(command), 0);
+    tess_error err;
+    tess_store *store;
+    assert_int_equal(tess_store_open(folder, TESS_DIRECT_AUTO, &store, &err), TESS_OK);
+    const tess_tensor *t = tess_store_find(store, "thinker.model.layers.1.self_attn.o_proj.weight");
+    assert_non_null(t);
+    snprintf(path, sizeof path, "%s", tess_store_get_shard_path(store, t->shard));
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    const uint16_t nan_bits = 0x7fc0;
+    fseek(file, (long)t->offset, SEEK_SET);
+    fwrite(&nan_bits, sizeof nan_bits, 1, file);
+    fclose(file);
+    tess_store_close(store);
+    fixture f;
+    const int32_t ids[] = {5, 6};
+    open_session(&f, (tess_engine_options){.model_dir = folder, .n_context = 16});
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = ids, .n_tok = 2}, &f.err),
+                     TESS_ENONFINITE);
+    assert_string_equal(f.err.field, "tap.thinker.model.layers.1.self_attn");
+    close_session(&f);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_bad_options(void **state)
+{
+    (void)state;
+    tess_error err;
+    tess_engine *engine;
+    tess_engine_options options = {.model_dir = MODEL, .memory_bytes = 1u << 30, .isa = "sse9"};
+    assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EUSAGE);
+    options = (tess_engine_options){.model_dir = MODEL, .memory_bytes = 1u << 30, .n_context = 1 << 30};
+    assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EUSAGE);
+    options = (tess_engine_options){.model_dir = "tests/golden", .memory_bytes = 1u << 30};
+    assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EINPUT);
+    assert_non_null(strstr(err.file, "config.json"));
+    options = (tess_engine_options){.model_dir = MODEL, .memory_bytes = 1000};
+    assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EBUDGET);
+    options.memory_bytes = err.smallest_budget_bytes;
+    assert_true(options.memory_bytes > 1000000);
+    assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_OK);
+    assert_true(tess_engine_get_plan(engine)->budget_bytes == options.memory_bytes);
+    uint64_t sum = 0;
+    const tess_plan *plan = tess_engine_get_plan(engine);
+    for (int i = 0; i < plan->n_region; i++) sum += plan->region[i].n_byte;
+    assert_true(sum <= options.memory_bytes);
+    tess_engine_close(engine);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_context_ends_answer),
+        cmocka_unit_test(test_truncate),   cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_non_finite), cmocka_unit_test(test_bad_options),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
