@@ -60,8 +60,10 @@ $(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
 $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS) $$(pkg-config --libs $(APP_LIBS))
+# Allocations of tests pass through tests/support/fault.c, which can let the k-th one fail.
+WRAP := malloc calloc realloc aligned_alloc strdup
 $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
-	@$(CC) $(CFLAGS_ALL) -o $@ $^ -lcmocka $(LDLIBS)
+	@$(CC) $(CFLAGS_ALL) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LDLIBS)
 $(BENCH_BIN) $(TOOL_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 

@@ -36,6 +36,23 @@ int64_t tess_json_find_too_deep(const char *text, size_t size)
     return -1;
 }
 
+json_t *tess_json_decode(const char *text, size_t size, size_t flags, json_error_t *problem, bool *no_memory)
+{
+    errno = 0;
+    json_t *value = json_loadb(text, size, flags, problem);
+    *no_memory = !value && (errno == ENOMEM || !problem->text[0] ||
+                            json_error_code(problem) == json_error_out_of_memory);
+    return value;
+}
+
+/* The name that jansson stopped behind because it occurs twice. Its own text leaves long names out. */
+static void name_before(const char *text, size_t position, char *out, size_t size)
+{
+    size_t end = position ? position - 1 : 0, begin = end;
+    while (begin > 0 && (text[begin - 1] != '"' || (begin > 1 && text[begin - 2] == '\\'))) begin--;
+    snprintf(out, size, "%.*s", (int)(end - begin < size ? end - begin : size - 1), text + begin);
+}
+
 tess_status tess_json_parse(const char *file, uint64_t offset, const char *text, size_t size, json_t **out,
                             tess_error *err)
 {
@@ -44,13 +61,16 @@ tess_status tess_json_parse(const char *file, uint64_t offset, const char *text,
         return tess_refuse(err, file, "JSON", (int64_t)offset + deep, "at most 64 levels of nesting",
                            "a 65th level");
     json_error_t problem;
-    json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+    bool no_memory;
+    json_t *root = tess_json_decode(text, size, JSON_REJECT_DUPLICATES, &problem, &no_memory);
     if (!root) {
-        /* Where jansson gets no memory for a value it says nothing at all. */
-        if (json_error_code(&problem) == json_error_out_of_memory || !problem.text[0])
+        if (no_memory)
             return tess_fail(err, TESS_ENOMEM, "%s: no memory to parse %zu bytes of JSON", file, size);
-        return tess_refuse(err, file, "JSON", (int64_t)offset + problem.position, "valid JSON",
-                           "%s (line %d)", problem.text, problem.line);
+        char name[128] = "JSON";
+        if (json_error_code(&problem) == json_error_duplicate_key)
+            name_before(text, (size_t)problem.position, name, sizeof name);
+        return tess_refuse(err, file, name, (int64_t)offset + problem.position, "valid JSON", "%s (line %d)",
+                           problem.text, problem.line);
     }
     if (!json_is_object(root)) {
         const char *type = tess_json_type_name(root);

@@ -62,10 +62,10 @@ static tess_status parse_here(tess_json_walk *walk, json_t **out, tess_error *er
         return tess_refuse(err, walk->file, field, here + deep, "at most 64 levels of nesting",
                            "a 65th level");
     json_error_t problem;
-    json_t *value =
-        json_loadb(text, left, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &problem);
-    if (!value && json_error_code(&problem) == json_error_out_of_memory)
-        return tess_fail(err, TESS_ENOMEM, "%s: no memory to parse JSON", walk->file);
+    bool no_memory;
+    json_t *value = tess_json_decode(
+        text, left, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &problem, &no_memory);
+    if (no_memory) return tess_fail(err, TESS_ENOMEM, "%s: no memory to parse JSON", walk->file);
     if (!value)
         return tess_refuse(err, walk->file, field, here + problem.position, "valid JSON", "%s", problem.text);
     walk->pos += (size_t)problem.position;

@@ -407,6 +407,11 @@ static void test_files(void **state)
         assert_string_equal(err.file, path);
     }
     assert_non_null(strstr(err.expected, "64 levels"));
+    FILE *f = fopen(path, "w");
+    fputs("{\"a_name_longer_than_twenty_bytes\": 1, \"b\": 2, \"a_name_longer_than_twenty_bytes\": 3}", f);
+    fclose(f);
+    assert_int_equal(tess_config_load(folder, config, &err), TESS_EINPUT);
+    assert_string_equal(err.field, "a_name_longer_than_twenty_bytes");
     remove(path);
     remove(folder);
     assert_int_equal(config->thinker.text.n_layer, 0); /* untouched by failures */
