@@ -11,7 +11,6 @@ import re
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 import platform
 
@@ -21,6 +20,7 @@ import transformers
 from torch.overrides import TorchFunctionMode
 from transformers import Qwen3OmniMoeForConditionalGeneration
 
+transformers.logging.disable_progress_bar()
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 import torch
+import transformers
 from safetensors.torch import load_file
 from tokenizers import pre_tokenizers, trainers
 from transformers import Qwen3OmniMoeConfig, Qwen3OmniMoeForConditionalGeneration
@@ -30,6 +30,7 @@ import prompt
 import randomweights
 import tracefile
 
+transformers.logging.disable_progress_bar()
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 7
 N_VOCAB = 896  # entries of vocab.json; the special tokens follow
