@@ -139,7 +139,8 @@ static void judge_measured(const tess_tap_state *s, tess_tap_report *r)
                                        : "");
         return;
     }
-    if (r->n_different == 0 && !s->is_other_length) {
+    /* Equal weights of unequal experts are not equal: those are matched by id. */
+    if (r->n_different == 0 && s->total.n_different == 0 && !s->is_other_length) {
         r->outcome = TESS_OUTCOME_EQUAL;
         r->error = 0;
         return;

@@ -127,7 +127,7 @@ static int by_name(const void *a, const void *b)
 static tensor *find(const tess_trace_writer *writer, const char *name)
 {
     tensor key = {.name = (char *)(uintptr_t)name};
-    return bsearch(&key, writer->list, writer->n_tensor, sizeof key, by_name);
+    return writer->n_tensor == 0 ? NULL : bsearch(&key, writer->list, writer->n_tensor, sizeof key, by_name);
 }
 
 /* Gives every tensor its place behind `begin`: the growing one at its longest, then I64, then F32. */
@@ -222,7 +222,7 @@ tess_status tess_trace_writer_open(tess_trace_writer *writer, const char *path, 
         writer->metadata_text = json_dumps(writer->metadata, JSON_COMPACT | JSON_SORT_KEYS);
         if (!writer->metadata_text) return tess_fail(err, TESS_ENOMEM, "no memory for a trace's header");
     }
-    qsort(writer->list, writer->n_tensor, sizeof *writer->list, by_name);
+    if (writer->n_tensor) qsort(writer->list, writer->n_tensor, sizeof *writer->list, by_name);
     /* Offsets count from the data's start, so the header's length does not depend on where that is. It is
      * longest here: a growing tensor that stays shorter makes numbers smaller. */
     place(writer, 0);
