@@ -21,6 +21,10 @@ static int encode(cli_prompt *prompt, const cli_command *self, const cli_common 
                 .role = "system", .content = prompt->system, .n_content = strlen(prompt->system)};
         messages[n++] = (tess_message){.role = "user", .content = text, .n_content = n_byte};
         status = tess_chat_encode(prompt->tokenizer, messages, n, TESS_CHAT_GENERATE, &prompt->ids, &err);
+        /* an offset in the question says more than one in the rendered text */
+        tess_ids unused = {0};
+        if (status == TESS_EINPUT) tess_tokenizer_encode(prompt->tokenizer, text, n_byte, 0, &unused, &err);
+        tess_ids_release(&unused);
     }
     if (status != TESS_OK) return cli_report(self, common, &err);
     if (prompt->ids.count == 0)

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# The peak resident set stays within --memory, at the smallest budget and at others, for run, trace and plan's word.
+. tests/support/tap.sh
+if [ -n "${TESS_SANITIZED:-}" ]; then
+    result 0 "peak memory # SKIP a sanitizer's memory is not the program's"
+    exit
+fi
+model=demo/checkpoint
+
+within() { # within BYTES TEXT: the peak of the last --json output in $work/out
+    local peak
+    peak=$(json peak_rss_bytes <"$work/out")
+    echo "# peak $peak of $1"
+    [ "$peak" -gt 0 ] && [ "$peak" -le "$1" ]
+    result $? "$2"
+}
+
+for context in 64 1024 4096; do
+    for threads in 1 2 5; do
+        smallest=$("$tessera" plan --model $model --context $context --threads $threads --json | json smallest_budget_bytes)
+        for memory in "$smallest" $((smallest + 3000000)) $((1 << 26)) $((1 << 30)); do
+            [ "$memory" -ge "$smallest" ] || continue
+            options=(--model $model --context $context --threads $threads --memory "$memory" --json)
+            equals "$(exit_of "$tessera" run "${options[@]}" --raw --prompt "The capital of France is" --max-new 40)" 0 \
+                "run: $context positions, $threads threads, $memory bytes"
+            within "$memory" "its peak is within"
+        done
+        equals "$(exit_of "$tessera" trace "${options[@]}" --memory "$smallest" --prompt "Who are you?" --out "$work/t.safetensors")" 0 \
+            "trace of every tap in the smallest budget"
+        within "$smallest" "its peak is within"
+    done
+done
+
+long=$(printf 'The capital of France is Paris. %.0s' $(seq 300))
+smallest=$("$tessera" plan --model $model --context 4096 --threads 2 --json | json smallest_budget_bytes)
+equals "$(exit_of "$tessera" run --model $model --threads 2 --context 4096 --raw --prompt "$long" --max-new 5 --memory "$smallest" --json)" 0 "a long prompt in the smallest budget"
+within "$smallest" "its peak is within"
+
+# A process that has loaded nothing; the time program counts a child of its own, so the shell's size does not matter.
+for words in "--version" "run --help" "inspect --help"; do
+    # shellcheck disable=SC2086 -- words split
+    peak=$(python3 - "$tessera" $words <<'P'
+import os, sys
+# vfork-less child: VmHWM of the child is read by itself through a stopped process
+import subprocess, signal, ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+PTRACE_TRACEME, PTRACE_CONT, PTRACE_SETOPTIONS, PTRACE_O_TRACEEXIT = 0, 7, 0x4200, 0x40
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+pid = os.fork()
+if pid == 0:
+    libc.ptrace(PTRACE_TRACEME, 0, None, None)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.execv(sys.argv[1], sys.argv[1:])
+os.waitpid(pid, 0)
+libc.ptrace(PTRACE_SETOPTIONS, pid, None, PTRACE_O_TRACEEXIT)
+libc.ptrace(PTRACE_CONT, pid, None, None)
+os.waitpid(pid, 0)
+print(next(int(line.split()[1]) * 1024 for line in open(f"/proc/{pid}/status") if line.startswith("VmHWM")))
+libc.ptrace(PTRACE_CONT, pid, None, None)
+os.waitpid(pid, 0)
+P
+    )
+    echo "# peak $peak"
+    [ "$peak" -le $((12 * 1024 * 1024)) ]
+    result $? "tessera $words stays under 12 MiB"
+done

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# run from outside: the original's answers, JSON, sampling, refusals, interruption, a closed pipe.
+. tests/support/tap.sh
+model=demo/checkpoint
+answers=tests/golden/demo/answers.json
+run() { "$tessera" run --model $model --memory 512MiB --quiet "$@"; }
+
+while IFS= read -r name; do
+    prompt() { json prompts "$name" "$@" <$answers; }
+    if prompt raw >"$work/question" 2>/dev/null; then how=(--raw); else
+        prompt messages -1 content >"$work/question"
+        how=()
+        [ "$(prompt messages 0 role)" = system ] && how+=(--system "$(prompt messages 0 content)")
+        case $(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))["prompts"][sys.argv[2]]["messages"]))' $answers "$name") in
+        1 | 2) ;;
+        *) continue ;;
+        esac
+        [ "$(prompt messages -1 role)" = user ] || continue
+    fi
+    n=$(prompt generate)
+    run "${how[@]}" --max-new "$n" --json <"$work/question" >"$work/answer.json"
+    equals "$(json prompt_ids <"$work/answer.json")" "$(prompt prompt_ids)" "$name: the original's prompt ids"
+    equals "$(json tokens <"$work/answer.json")" "$(prompt float32 ids)" "$name: the original's greedy tokens"
+    equals "$(json text <"$work/answer.json")" "$(prompt float32 text)" "$name: its text"
+done < <(python3 -c 'import json,sys; print("\n".join(json.load(open(sys.argv[1]))["prompts"]))' $answers)
+
+run --raw --prompt "The capital of France is" --max-new 3 --top 5 --rank " " --json >"$work/j"
+equals "$(json finish_reason <"$work/j")" length "an answer cut by --max-new"
+equals "$(json prompt_tokens <"$work/j")" "$(json prompt_ids <"$work/j" | tr -cd , | wc -c | awk '{print $1 + 1}')" "prompt_tokens counts"
+equals "$(json top 0 rank <"$work/j")" 1 "--top ranks from 1"
+equals "$(json budget_bytes <"$work/j")" $((512 * 1024 * 1024)) "the budget is told"
+equals "$(python3 -c 'import json,sys
+want = ["text","tokens","prompt_ids","prompt_tokens","finish_reason","seed","seconds","bytes_read","peak_rss_bytes","budget_bytes"]
+print(all(k in json.load(open(sys.argv[1])) for k in want))' "$work/j")" True "every promised key is there"
+python3 - "$work/j" $answers <<'P'
+import json, sys
+ours, theirs = json.load(open(sys.argv[1]))["top"], json.load(open(sys.argv[2]))["prompts"]["raw_france"]["top"]
+sys.exit(not all(a["id"] == b["id"] and abs(a["probability"] - b["probability"]) < 1e-5 for a, b in zip(ours, theirs)))
+P
+result $? "the likeliest tokens and their probabilities are the original's"
+
+equals "$(run --prompt "What is the capital of France?")" "Paris." "text on standard output"
+equals "$(printf 'What is the capital of France?\n' | run)" "Paris." "the question from standard input, less its newline"
+equals "$(run --prompt "What is the capital of France?" --json | json finish_reason)" stop "an answer that ends itself"
+hot=(--prompt "What can you do?" --temperature 3 --max-new 20 --json)
+equals "$(run "${hot[@]}" --seed 5 | json tokens)" "$(run "${hot[@]}" --seed 5 --threads 1 --isa reference | json tokens)" "a seed repeats, whatever runs it"
+[ "$(run "${hot[@]}" --seed 5 | json tokens)" != "$(run "${hot[@]}" --seed 6 | json tokens)" ]
+result $? "another seed, another answer"
+equals "$(run "${hot[@]}" --top-k 1 | json tokens)" "$(run --prompt "What can you do?" --max-new 20 --json | json tokens)" "top-k 1 is greedy"
+
+equals "$(exit_of run --prompt x --frobnicate)" 2 "an unknown option"
+equals "$(exit_of run --prompt x --max-new -1)" 2 "a negative count"
+equals "$(exit_of run --prompt x --memory lots)" 2 "a size that is none"
+equals "$(exit_of run --prompt x --dtype f16)" 2 "a dtype that is none"
+equals "$(exit_of run --prompt x --isa neon)$(grep -c 'avx2\|reference' "$work/err")" 21 "an instruction set this CPU lacks; what it has is named"
+equals "$(exit_of run --prompt x --top-k 5)" 2 "top-k without temperature"
+equals "$(exit_of run --image cat.png --prompt x)" 2 "media is not part of this version"
+contains "$(cat "$work/err")" "--image is not part of this version" "and says so"
+equals "$(exit_of run --prompt x --context 2)" 2 "a context that the prompt does not fit"
+equals "$(exit_of run --prompt x --memory 1MiB --json)" 5 "a budget that cannot work"
+smallest=$(json smallest_budget_bytes <"$work/out")
+equals "$(exit_of run --prompt x --max-new 4 --memory "$smallest")" 0 "the smallest that is told works"
+equals "$(exit_of "$tessera" run --prompt x)" 2 "no model"
+equals "$(exit_of "$tessera" run --model "$work" --prompt x)" 3 "a folder without a model"
+equals "$(exit_of run --prompt "")" 0 "an empty question through the template"
+equals "$(exit_of run --raw --prompt "")" 2 "an empty raw prompt"
+equals "$(exit_of run --raw --system s --prompt x)" 2 "a system text without a template"
+printf 'a\xffb' >"$work/bytes"
+equals "$(run --json <"$work/bytes" 2>/dev/null | json error offset)" 1 "broken UTF-8, by its offset"
+equals "$(run --raw --json <"$work/bytes" 2>/dev/null | json error offset)" 1 "and without the template"
+
+# An answer long enough to be stopped: drawn almost evenly, it ends by itself after some hundreds of tokens.
+drawn=(--prompt "What can you do?" --temperature 100 --max-new 4000)
+for seed in $(seq 40); do
+    [ "$(run "${drawn[@]}" --seed "$seed" --json | json tokens | tr -cd , | wc -c)" -ge 400 ] && break
+done
+run "${drawn[@]}" --seed "$seed" --threads 1 --isa reference >"$work/long" 2>/dev/null &
+pid=$!
+for _ in $(seq 2000); do [ -s "$work/long" ] && break; sleep 0.005; done
+kill -INT $pid
+wait $pid
+equals "$?" 130 "Ctrl-C ends the answer with 130"
+[ -s "$work/long" ] && iconv -f utf-8 -t utf-8 "$work/long" >/dev/null 2>&1
+result $? "what came so far has been printed, whole characters only"
+
+run "${drawn[@]}" --seed "$seed" 2>"$work/err" | head -c 1 >/dev/null
+equals "${PIPESTATUS[0]}" 4 "a closed pipe ends it with 4"
+equals "$(cat "$work/err")" "" "and without a message"

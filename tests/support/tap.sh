@@ -1,0 +1,33 @@
+# For test scripts: TAP lines, exit codes, JSON. Source it from the repository's root; ends by printing the plan.
+tessera=${TESS_BUILD:-build/release-gcc}/tessera
+work=$(mktemp -d) || exit 1
+number=0
+finish() {
+    rm -rf "$work"
+    echo "1..$number"
+}
+trap finish EXIT
+
+result() { # result STATUS TEXT
+    number=$((number + 1))
+    if [ "$1" = 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi
+}
+equals() { # equals FOUND EXPECTED TEXT
+    [ "$1" = "$2" ]
+    local status=$?
+    [ $status = 0 ] || printf '# found    %q\n# expected %q\n' "$1" "$2"
+    result $status "$3"
+}
+contains() { # contains FOUND PART TEXT
+    case $1 in *"$2"*) result 0 "$3" ;; *) printf '# found   %q\n# without %q\n' "$1" "$2"; result 1 "$3" ;; esac
+}
+# Runs a command; its outputs lie in $work/out and $work/err, its exit code is printed.
+exit_of() {
+    "$@" >"$work/out" 2>"$work/err" </dev/null
+    echo $?
+}
+# The value at a path of keys in the JSON of standard input: json seconds decode
+json() { python3 -c 'import json, sys
+value = json.load(sys.stdin)
+for key in sys.argv[1:]: value = value[int(key)] if isinstance(value, list) else value[key]
+print(value if isinstance(value, str) else json.dumps(value))' "$@"; }
