@@ -74,7 +74,7 @@ drawn=(--prompt "What can you do?" --temperature 100 --max-new 4000)
 for seed in $(seq 40); do
     [ "$(run "${drawn[@]}" --seed "$seed" --json | json tokens | tr -cd , | wc -c)" -ge 400 ] && break
 done
-run "${drawn[@]}" --seed "$seed" --threads 1 --isa reference >"$work/long" 2>/dev/null &
+"$tessera" run --model $model --quiet "${drawn[@]}" --seed "$seed" --threads 1 --isa reference >"$work/long" 2>/dev/null &
 pid=$!
 for _ in $(seq 2000); do [ -s "$work/long" ] && break; sleep 0.005; done
 kill -INT $pid
