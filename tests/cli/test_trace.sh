@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# trace from outside: which taps, from which inputs, into which file, and what is refused.
+. tests/support/tap.sh
+model=tests/golden/c
+golden=tests/golden/c-f32/text.safetensors
+demo=demo/checkpoint
+out=$work/out.safetensors
+trace() { "$tessera" trace --quiet --memory 1GiB --model $model "$@"; }
+# header FILE: {"NAME": [dtype, shape], …, "__metadata__": {…}}, data checked for gaps and alignment.
+header() { python3 -c 'import json, struct, sys
+with open(sys.argv[1], "rb") as file:
+    size, = struct.unpack("<Q", file.read(8))
+    header, at, end = json.loads(file.read(size)), 0, file.seek(0, 2) - 8 - size
+metadata = header.pop("__metadata__")
+for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+    begin, stop = entry["data_offsets"]
+    assert begin == at and begin % (8 if entry["dtype"] == "I64" else 4) == 0, name
+    at = stop
+assert at == end and size % 8 == 0
+print(json.dumps({**{name: [entry["dtype"], entry["shape"]] for name, entry in header.items()}, "__metadata__": metadata}))' "$1"; }
+names() { header "$1" | python3 -c 'import json, sys; print(*sorted(name for name in json.load(sys.stdin) if name != "__metadata__"))'; }
+leftovers() { find "$work" -name '*.part' | wc -l; }
+
+equals "$(exit_of trace --list)" 0 "--list: exit 0"
+contains "$(cat "$work/out")" "tap.thinker.model.layers.2.mlp.gate.indices" "every tap is listed"
+equals "$(wc -l <"$work/out")" 29 "as many as the goldens have"
+equals "$(trace --list --json --taps 'thinker.lm*,tap.thinker.model.norm')" \
+    '{"taps":["tap.thinker.model.norm","tap.thinker.lm_head"]}' "--list with --taps and --json"
+
+equals "$(exit_of trace --inputs $golden --out "$out")" 0 "a golden's inputs: exit 0"
+equals "$(wc -c <"$work/out")" 0 "nothing on standard output"
+equals "$(header "$out" | json __metadata__ dtype)" float32 "dtype is noted"
+equals "$(header "$out" | json __metadata__ generate)" 12 "how many tokens were asked for is noted"
+equals "$(header "$out" | json __metadata__ config_sha256)" "$(sha256sum <$model/config.json | cut -d' ' -f1)" \
+    "the configuration's digest is noted"
+equals "$(header "$out" | json tap.thinker.generated)" '["I64", [12]]' "the generated tokens are there"
+equals "$(header "$out" | json tap.thinker.position_ids)" '["F32", [3, 39]]' "positions are [3, n]"
+equals "$(exit_of "$tessera" compare $golden "$out")" 0 "and agrees with the golden"
+
+equals "$(exit_of trace --inputs "$out" --out "$work/again")" 0 "a trace's inputs are inputs too"
+cmp -s "$out" "$work/again"
+result $? "and give the same file"
+equals "$(exit_of trace --inputs $golden --out "$work/again" --threads 1 --isa reference --chunk 1)" 0 "another way to run"
+equals "$(exit_of "$tessera" compare --json "$out" "$work/again")" 0 "gives"
+equals "$(json verdict <"$work/out")" equal "the same bits"
+
+equals "$(exit_of trace --inputs tests/golden/c-f32/stop.safetensors --out "$out" --generate 200)" 0 "more than it says"
+header "$out" | python3 -c 'import json, sys
+dtype, (length,) = json.load(sys.stdin)["tap.thinker.generated"]
+sys.exit(not (dtype == "I64" and length < 200))'
+result $? "stops at the end token, and the file is whole"
+
+equals "$(exit_of trace --inputs $golden --out "$out" --taps 'thinker.model.layers.?,thinker.lm_head' --last-logits --generate 0)" 0 \
+    "--taps, --last-logits, --generate 0"
+equals "$(names "$out")" "in.input_ids tap.thinker.lm_head tap.thinker.model.layers.0 tap.thinker.model.layers.1 \
+tap.thinker.model.layers.2 tap.thinker.model.layers.3" "only those"
+equals "$(header "$out" | json tap.thinker.lm_head)" '["F32", [1, 300]]' "lm_head of the last position only"
+
+equals "$(exit_of trace --inputs tests/golden/c-f32/positions.safetensors --out "$out")" 0 "positions of its own"
+equals "$(header "$out" | json in.position_ids 0)" F32 "are kept as inputs"
+
+model=$demo
+equals "$(exit_of trace --raw --prompt "The capital of France is" --taps thinker.lm_head --last-logits --out "$out" --json)" \
+    0 "--raw --prompt"
+equals "$(json out <"$work/out")" "$out" "--json names the file"
+equals "$(json prompt_tokens <"$work/out")" "$("$tessera" tokenize --model $demo "The capital of France is" | wc -w)" \
+    "the prompt's tokens"
+equals "$(header "$out" | json __metadata__ raw)" "The capital of France is" "the text is noted"
+equals "$(exit_of trace --system 'Say "little".' --prompt "What is the capital of France?" --taps thinker.generated \
+    --generate 8 --out "$out")" 0 "a question by the chat template"
+equals "$(header "$out" | json __metadata__ messages)" \
+    '[{"role":"system","content":"Say \"little\"."},{"role":"user","content":"What is the capital of France?"}]' \
+    "the messages are noted"
+printf 'The capital of France is\n' | trace --raw --taps thinker.lm_head --out "$work/again"
+equals "$(header "$work/again" | json __metadata__ raw)" "The capital of France is" "a prompt by standard input"
+model=tests/golden/c
+
+rm -f "$out"
+equals "$(exit_of trace --inputs $golden)" 2 "no --out: exit 2"
+equals "$(exit_of trace --inputs $golden --prompt x --out "$out")" 2 "two prompts: exit 2"
+equals "$(exit_of trace --inputs $golden --out "$out" --taps 'thinker.lm_head,nonsense*')" 2 "a glob that fits nothing: exit 2"
+contains "$(cat "$work/err")" "nonsense*" "the glob is named"
+equals "$(exit_of trace --inputs $golden --out "$out" --taps 'a,,b')" 2 "an empty glob: exit 2"
+equals "$(exit_of trace --inputs $golden --out "$out" --context 20)" 2 "a context too short: exit 2"
+equals "$(exit_of trace --inputs $golden --out "$out" --memory 1MiB)" 5 "a budget too small: exit 5"
+equals "$(exit_of trace --inputs "$work/absent" --out "$out")" 3 "no inputs: exit 3"
+equals "$(exit_of trace --inputs $model/model-00001-of-00003.safetensors --out "$out")" 3 "no trace: exit 3"
+equals "$(exit_of trace --inputs $golden --out "$out" --speak 3)" 3 "speech: exit 3"
+equals "$(exit_of trace --inputs $golden --out "$work/no/such/folder")" 4 "a folder that is not there: exit 4"
+equals "$(exit_of trace --inputs $golden --out /dev/null)" 2 "no regular file: exit 2"
+python3 tests/support/edit_trace.py $golden "$work/edited" set in.input_ids 3 300
+equals "$(exit_of trace --json --inputs "$work/edited" --out "$out")" 3 "an id that is none: exit 3"
+equals "$(json error field <"$work/out")" input_ids "and its tensor is named"
+python3 tests/support/edit_trace.py $golden "$work/edited" rename in.input_ids in.pixel_values
+equals "$(exit_of trace --json --inputs "$work/edited" --out "$out")" 3 "inputs of another kind: exit 3"
+equals "$(json error field <"$work/out")" in.pixel_values "by name"
+[ ! -e "$out" ]
+result $? "a refused trace leaves no file"
+(ulimit -f 8; trap '' XFSZ; exit_of trace --inputs $golden --out "$out" >"$work/code")
+equals "$(cat "$work/code")" 4 "no room for the file: exit 4"
+[ ! -e "$out" ]
+result $? "and no file"
+equals "$(leftovers)" 0 "no temporary file stays anywhere"

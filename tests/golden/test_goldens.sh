@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Every text golden of the original, re-run by the trace command and compared by the compare command: float32 ones
+# must agree in all taps and tokens, bfloat16 ones must lie as far from the float32 truth as the original does, and
+# values of a float32 run must not pass for bfloat16.
+. tests/support/tap.sh
+shared=../shared/golden
+
+trace() { "$tessera" trace --quiet --memory 1GiB --model "$1" --inputs "$2" --dtype "$3" --out "$4"; }
+describe() { # the last line's numbers, for the log
+    sed -n 's/^\([0-9]* taps compared.*\)/# \1/p; s/^\(worst.*\)/# \1/p; s/^\(distance.*\)/# \1/p' "$work/out"
+}
+
+golden() { # golden NAME CHECKPOINT FLOAT32 [BFLOAT16]
+    local name=$1 model=$2 f32=$3 bf16=$4
+    equals "$(exit_of trace "$model" "$f32" f32 "$work/f32")" 0 "$name: traced in float32"
+    equals "$(exit_of "$tessera" compare "$f32" "$work/f32")" 0 "$name: agrees with the original in float32"
+    describe
+    [ -n "$bf16" ] || return
+    equals "$(exit_of trace "$model" "$bf16" bf16 "$work/bf16")" 0 "$name: traced in bfloat16"
+    equals "$(exit_of "$tessera" compare --truth "$f32" "$bf16" "$work/bf16")" 0 "$name: agrees in bfloat16"
+    describe
+    python3 tests/support/edit_trace.py "$work/f32" "$work/as16" meta dtype bfloat16
+    equals "$(exit_of "$tessera" compare --truth "$f32" "$bf16" "$work/as16")" 1 "$name: a float32 run fails that"
+}
+
+for f32 in tests/golden/[a-z]-f32/*.safetensors; do
+    folder=${f32%/*} file=${f32##*/}
+    model=${folder%-f32} bf16=${folder%-f32}-bf16/$file
+    [ -f "$bf16" ] || bf16=
+    golden "${model##*/}/${file%.safetensors}" "$model" "$f32" "$bf16"
+done
+if [ -d $shared ]; then
+    golden shared/text $shared/a $shared/a-f32/text.safetensors $shared/a-bf16/text.safetensors
+else
+    [ -z "$TESS_REQUIRE_SHARED" ]
+    result $? "shared goldens # SKIP ../shared absent"
+fi
