@@ -35,7 +35,7 @@ static void init_row_bank(tess_bank *bank, tess_store *store, const tess_row_blo
     tess_bank_init(bank, store, &layout, arena);
 }
 
-static void init_layer_banks(tess_thinker *t, tess_store *store, const tess_thinker_weights *weights,
+static void init_layer_banks(tess_decoder *t, tess_store *store, const tess_thinker_weights *weights,
                              const tess_choice *choice, tess_arena *arena,
                              uint64_t region_bytes[TESS_REGIONS])
 {
@@ -63,8 +63,8 @@ static void init_layer_banks(tess_thinker *t, tess_store *store, const tess_thin
 void tess_parts_init(tess_parts *parts, tess_store *store, const tess_thinker_weights *weights,
                      const tess_choice *choice, tess_arena *arena, uint64_t region_bytes[TESS_REGIONS])
 {
-    tess_thinker *t = &parts->thinker;
-    tess_thinker_sizes sizes = {.n_context = choice->n_context,
+    tess_decoder *t = &parts->thinker;
+    tess_decoder_sizes sizes = {.n_context = choice->n_context,
                                 .n_chunk = choice->n_chunk,
                                 .n_thread = choice->n_thread,
                                 .n_logit_rows = choice->n_logit_rows,
@@ -73,7 +73,7 @@ void tess_parts_init(tess_parts *parts, tess_store *store, const tess_thinker_we
     tess_kv_cache_init(&t->kv, t->config, choice->n_context, arena);
     region_bytes[TESS_REGION_KV_CACHE] = arena->used - before;
     before = arena->used;
-    tess_thinker_init(t, &sizes, arena);
+    tess_decoder_init(t, &sizes, arena);
     parts->ids = TESS_TAKE(arena, int32_t, choice->n_context);
     parts->positions = TESS_TAKE(arena, float, 3 * (uint64_t)choice->n_context);
     region_bytes[TESS_REGION_WORKSPACE] = arena->used - before;

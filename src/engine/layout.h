@@ -14,7 +14,7 @@ typedef struct tess_choice {
 
 /* Everything that lives in the engine's arena. */
 typedef struct tess_parts {
-    tess_thinker thinker;
+    tess_decoder thinker;
     tess_sampler sampler;
     int32_t *ids;     /* [n_context] tokens of the timeline */
     float *positions; /* [3, n_context] their positions */

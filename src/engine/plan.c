@@ -81,9 +81,9 @@ void tess_model_close(tess_model *model)
     model->store = NULL;
 }
 
-tess_thinker tess_model_make_thinker(const tess_model *model, tess_pool *pool)
+tess_decoder tess_model_make_thinker(const tess_model *model, tess_pool *pool)
 {
-    return (tess_thinker){.config = &model->config.thinker.text,
+    return (tess_decoder){.config = &model->config.thinker.text,
                           .kernels = &model->kernels,
                           .pool = pool,
                           .rounding =

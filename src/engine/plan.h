@@ -21,7 +21,7 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
                             tess_choice *choice, tess_error *err);
 
 /* A thinker that is laid out later. */
-tess_thinker tess_model_make_thinker(const tess_model *model, tess_pool *pool);
+tess_decoder tess_model_make_thinker(const tess_model *model, tess_pool *pool);
 
 /* Which kernels a user's --isa allows: TESS_EUSAGE for an unknown name or one this CPU lacks. */
 tess_status tess_kernels_choose(const char *isa, tess_kernels *out, tess_error *err);

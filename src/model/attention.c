@@ -4,12 +4,12 @@
  * The output of the key and value projections goes straight to its row of the cache. Causality needs no mask:
  * the query at position p is shown the keys 0 … p and no others.
  */
-#include "model/thinker.h"
+#include "model/attention.h"
 
 enum { ROW_GRAIN = 8 };
 
 typedef struct attention_task {
-    tess_thinker *thinker;
+    tess_decoder *decoder;
     const void *const *weights;
     float *keys, *values;                 /* rows of the chunk's first token */
     const float *past_keys, *past_values; /* rows of position 0 */
@@ -19,7 +19,7 @@ typedef struct attention_task {
 static void project_part(attention_task *task, int part, int n_part, tess_layer_part weight, int n_row,
                          float *y, size_t y_stride)
 {
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     int64_t begin, end;
     tess_part_range(n_row, ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(y, y_stride, task->weights[weight], (size_t)t->config->d_model, (size_t)begin,
@@ -29,16 +29,16 @@ static void project_part(attention_task *task, int part, int n_part, tess_layer_
 static void project(void *arg, int part, int n_part)
 {
     attention_task *task = arg;
-    const tess_decoder_config *c = task->thinker->config;
+    const tess_decoder_config *c = task->decoder->config;
     int n_q = c->n_head * c->d_head, n_kv = c->n_kv_head * c->d_head;
-    project_part(task, part, n_part, TESS_LAYER_QUERY, n_q, task->thinker->work.query, (size_t)n_q);
+    project_part(task, part, n_part, TESS_LAYER_QUERY, n_q, task->decoder->work.query, (size_t)n_q);
     project_part(task, part, n_part, TESS_LAYER_KEY, n_kv, task->keys, (size_t)n_kv);
     project_part(task, part, n_part, TESS_LAYER_VALUE, n_kv, task->values, (size_t)n_kv);
 }
 
 static void norm_and_rotate(const attention_task *task, float *head, tess_layer_part norm, int token)
 {
-    const tess_thinker *t = task->thinker;
+    const tess_decoder *t = task->decoder;
     const tess_decoder_config *c = t->config;
     size_t d_head = (size_t)c->d_head, angle = (size_t)token * d_head / 2;
     t->kernels->rms_norm(head, head, task->weights[norm], d_head, (float)c->rms_norm_eps, t->rounding);
@@ -48,7 +48,7 @@ static void norm_and_rotate(const attention_task *task, float *head, tess_layer_
 static void prepare_keys(void *arg, int part, int n_part)
 {
     attention_task *task = arg;
-    const tess_decoder_config *c = task->thinker->config;
+    const tess_decoder_config *c = task->decoder->config;
     int64_t begin, end, n_kv_head = c->n_kv_head;
     tess_part_range(task->n * n_kv_head, 1, part, n_part, &begin, &end);
     for (int64_t i = begin; i < end; i++)
@@ -60,7 +60,7 @@ static void prepare_keys(void *arg, int part, int n_part)
 static void attend(void *arg, int part, int n_part)
 {
     attention_task *task = arg;
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     const tess_decoder_config *c = t->config;
     int n_shared = c->n_head / c->n_kv_head, n_item = task->n * c->n_kv_head;
     size_t d_head = (size_t)c->d_head, n_q = (size_t)c->n_head * d_head;
@@ -82,7 +82,7 @@ static void attend(void *arg, int part, int n_part)
 static void project_output(void *arg, int part, int n_part)
 {
     attention_task *task = arg;
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     const tess_decoder_config *c = t->config;
     int64_t begin, end;
     tess_part_range(c->d_model, ROW_GRAIN, part, n_part, &begin, &end);
@@ -91,23 +91,23 @@ static void project_output(void *arg, int part, int n_part)
                        (size_t)task->n, t->rounding);
 }
 
-void tess_attention_run(tess_thinker *thinker, int layer, const void *const *weights, int first, int n)
+void tess_attention_run(tess_decoder *decoder, int layer, const void *const *weights, int first, int n)
 {
-    size_t here = tess_kv_cache_row(&thinker->kv, layer, first),
-           start = tess_kv_cache_row(&thinker->kv, layer, 0);
-    attention_task task = {.thinker = thinker,
+    size_t here = tess_kv_cache_row(&decoder->kv, layer, first),
+           start = tess_kv_cache_row(&decoder->kv, layer, 0);
+    attention_task task = {.decoder = decoder,
                            .weights = weights,
-                           .keys = thinker->kv.keys + here,
-                           .values = thinker->kv.values + here,
-                           .past_keys = thinker->kv.keys + start,
-                           .past_values = thinker->kv.values + start,
+                           .keys = decoder->kv.keys + here,
+                           .values = decoder->kv.values + here,
+                           .past_keys = decoder->kv.keys + start,
+                           .past_values = decoder->kv.values + start,
                            .first = first,
                            .n = n};
-    const tess_decoder_config *c = thinker->config;
-    tess_thinker_pack(thinker, thinker->work.normed, (size_t)c->d_model, n);
-    tess_pool_run(thinker->pool, project, &task);
-    tess_pool_run(thinker->pool, prepare_keys, &task);
-    tess_pool_run(thinker->pool, attend, &task);
-    tess_thinker_pack(thinker, thinker->work.mixed, (size_t)c->n_head * (size_t)c->d_head, n);
-    tess_pool_run(thinker->pool, project_output, &task);
+    const tess_decoder_config *c = decoder->config;
+    tess_decoder_pack(decoder, decoder->work.normed, (size_t)c->d_model, n);
+    tess_pool_run(decoder->pool, project, &task);
+    tess_pool_run(decoder->pool, prepare_keys, &task);
+    tess_pool_run(decoder->pool, attend, &task);
+    tess_decoder_pack(decoder, decoder->work.mixed, (size_t)c->n_head * (size_t)c->d_head, n);
+    tess_pool_run(decoder->pool, project_output, &task);
 }

@@ -5,7 +5,7 @@
  * their outputs. A wave is as many experts as may be leased at once and as many rows as the workspace has.
  * Every thread computes its own rows of each matrix, so an output element belongs to one thread.
  */
-#include "model/thinker.h"
+#include "model/moe.h"
 
 #include <string.h>
 
@@ -14,7 +14,7 @@ enum { ROW_GRAIN = 8 };
 /* ---- router ---- */
 
 typedef struct router_task {
-    tess_thinker *thinker;
+    tess_decoder *decoder;
     const void *const *weights;
     int n;
 } router_task;
@@ -22,7 +22,7 @@ typedef struct router_task {
 static void project_router(void *arg, int part, int n_part)
 {
     router_task *task = arg;
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     int64_t begin, end;
     tess_part_range(t->config->n_expert, ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(t->work.router_logits, (size_t)t->config->n_expert, task->weights[TESS_LAYER_ROUTER],
@@ -49,7 +49,7 @@ static void choose_experts(const tess_decoder_config *config, const float *probs
 static void route(void *arg, int part, int n_part)
 {
     router_task *task = arg;
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     size_t n_expert = (size_t)t->config->n_expert, n_used = (size_t)t->config->n_expert_used;
     int64_t begin, end;
     tess_part_range(task->n, 1, part, n_part, &begin, &end);
@@ -82,7 +82,7 @@ static void group_by_expert(tess_workspace *work, int n, int n_expert, int n_use
 /* ---- experts ---- */
 
 typedef struct wave {
-    tess_thinker *thinker;
+    tess_decoder *decoder;
     int first_expert, end_expert; /* experts without tokens in between are skipped */
     int first_row, n_row;         /* assignments of the wave */
 } wave;
@@ -90,10 +90,10 @@ typedef struct wave {
 /* Calls once per expert of the wave that has tokens: index counts the leases. */
 #define FOR_EXPERTS(w, e, index)                                                                             \
     for (int e = (w)->first_expert, index = 0; e < (w)->end_expert;                                          \
-         index += has_tokens((w)->thinker, e), e++)                                                          \
-        if (has_tokens((w)->thinker, e))
+         index += has_tokens((w)->decoder, e), e++)                                                          \
+        if (has_tokens((w)->decoder, e))
 
-static bool has_tokens(const tess_thinker *t, int expert)
+static bool has_tokens(const tess_decoder *t, int expert)
 {
     return t->work.expert_begin[expert + 1] > t->work.expert_begin[expert];
 }
@@ -101,7 +101,7 @@ static bool has_tokens(const tess_thinker *t, int expert)
 static void multiply_gate_up(void *arg, int part, int n_part)
 {
     const wave *w = arg;
-    tess_thinker *t = w->thinker;
+    tess_decoder *t = w->decoder;
     size_t d_model = (size_t)t->config->d_model, d_ff = (size_t)t->config->d_expert;
     size_t packed_width = tess_packed_floats(d_model);
     int64_t begin, end;
@@ -122,7 +122,7 @@ static void multiply_gate_up(void *arg, int part, int n_part)
 static void activate(void *arg, int part, int n_part)
 {
     const wave *w = arg;
-    tess_thinker *t = w->thinker;
+    tess_decoder *t = w->decoder;
     size_t d_ff = (size_t)t->config->d_expert, packed_width = tess_packed_floats(d_ff);
     int64_t begin, end;
     tess_part_range(w->n_row, 1, part, n_part, &begin, &end);
@@ -137,7 +137,7 @@ static void activate(void *arg, int part, int n_part)
 static void multiply_down(void *arg, int part, int n_part)
 {
     const wave *w = arg;
-    tess_thinker *t = w->thinker;
+    tess_decoder *t = w->decoder;
     size_t d_model = (size_t)t->config->d_model, d_ff = (size_t)t->config->d_expert;
     int64_t begin, end;
     tess_part_range(t->config->d_model, ROW_GRAIN, part, n_part, &begin, &end);
@@ -160,10 +160,10 @@ static void multiply_down(void *arg, int part, int n_part)
 }
 
 /* The longest run of experts from `first` that the leases and rows allow. */
-static wave next_wave(tess_thinker *t, int first)
+static wave next_wave(tess_decoder *t, int first)
 {
     const int32_t *begin = t->work.expert_begin;
-    wave w = {.thinker = t, .first_expert = first, .end_expert = first, .first_row = begin[first]};
+    wave w = {.decoder = t, .first_expert = first, .end_expert = first, .first_row = begin[first]};
     int n_lease = 0;
     while (w.end_expert < t->config->n_expert) {
         int e = w.end_expert;
@@ -180,13 +180,13 @@ static void release_experts(const wave *w, int layer, int n_leased)
     FOR_EXPERTS(w, e, index)
     {
         if (index < n_leased)
-            tess_bank_release(&w->thinker->experts, layer * w->thinker->config->n_expert + e);
+            tess_bank_release(&w->decoder->experts, layer * w->decoder->config->n_expert + e);
     }
 }
 
 static tess_status lease_experts(const wave *w, int layer, tess_error *err)
 {
-    tess_thinker *t = w->thinker;
+    tess_decoder *t = w->decoder;
     FOR_EXPERTS(w, e, index)
     {
         tess_status status =
@@ -200,7 +200,7 @@ static tess_status lease_experts(const wave *w, int layer, tess_error *err)
 
 static tess_status run_wave(const wave *w, int layer, tess_error *err)
 {
-    tess_thinker *t = w->thinker;
+    tess_decoder *t = w->decoder;
     tess_status status = lease_experts(w, layer, err);
     if (status != TESS_OK) return status;
     size_t width = tess_packed_floats((size_t)t->config->d_model);
@@ -215,7 +215,7 @@ static tess_status run_wave(const wave *w, int layer, tess_error *err)
     return TESS_OK;
 }
 
-static tess_status emit_router(tess_thinker *t, int layer, const tess_chunk *chunk, const tess_tap_sink *sink,
+static tess_status emit_router(tess_decoder *t, int layer, const tess_chunk *chunk, const tess_tap_sink *sink,
                                tess_error *err)
 {
     tess_status status = tess_tap_emit_integers(sink, TESS_TAP_GATE_INDICES, layer, chunk->row, chunk->n,
@@ -226,23 +226,23 @@ static tess_status emit_router(tess_thinker *t, int layer, const tess_chunk *chu
     return status;
 }
 
-tess_status tess_moe_run(tess_thinker *thinker, int layer, const void *const *weights,
+tess_status tess_moe_run(tess_decoder *decoder, int layer, const void *const *weights,
                          const tess_chunk *chunk, const tess_tap_sink *sink, tess_error *err)
 {
-    const tess_decoder_config *c = thinker->config;
-    router_task task = {.thinker = thinker, .weights = weights, .n = chunk->n};
-    tess_thinker_pack(thinker, thinker->work.normed, (size_t)c->d_model, chunk->n);
-    tess_pool_run(thinker->pool, project_router, &task);
+    const tess_decoder_config *c = decoder->config;
+    router_task task = {.decoder = decoder, .weights = weights, .n = chunk->n};
+    tess_decoder_pack(decoder, decoder->work.normed, (size_t)c->d_model, chunk->n);
+    tess_pool_run(decoder->pool, project_router, &task);
     tess_status status = tess_tap_emit(sink, TESS_TAP_GATE_LOGITS, layer, chunk->row, chunk->n,
-                                       thinker->work.router_logits, err);
+                                       decoder->work.router_logits, err);
     if (status != TESS_OK) return status;
-    tess_pool_run(thinker->pool, route, &task);
-    status = emit_router(thinker, layer, chunk, sink, err);
+    tess_pool_run(decoder->pool, route, &task);
+    status = emit_router(decoder, layer, chunk, sink, err);
     if (status != TESS_OK) return status;
-    group_by_expert(&thinker->work, chunk->n, c->n_expert, c->n_expert_used);
-    memset(thinker->work.output, 0, (size_t)chunk->n * (size_t)c->d_model * sizeof(float));
+    group_by_expert(&decoder->work, chunk->n, c->n_expert, c->n_expert_used);
+    memset(decoder->work.output, 0, (size_t)chunk->n * (size_t)c->d_model * sizeof(float));
     for (int e = 0; e < c->n_expert;) {
-        wave w = next_wave(thinker, e);
+        wave w = next_wave(decoder, e);
         if (w.n_row > 0) status = run_wave(&w, layer, err);
         if (status != TESS_OK) return status;
         e = w.end_expert;
@@ -253,7 +253,7 @@ tess_status tess_moe_run(tess_thinker *thinker, int layer, const void *const *we
 /* ---- dense layers ---- */
 
 typedef struct mlp_task {
-    tess_thinker *thinker;
+    tess_decoder *decoder;
     const void *const *weights;
     int n;
 } mlp_task;
@@ -261,7 +261,7 @@ typedef struct mlp_task {
 static void mlp_gate_up(void *arg, int part, int n_part)
 {
     mlp_task *task = arg;
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     size_t d_model = (size_t)t->config->d_model, d_ff = (size_t)t->config->d_ff;
     int64_t begin, end;
     tess_part_range(t->config->d_ff, ROW_GRAIN, part, n_part, &begin, &end);
@@ -274,7 +274,7 @@ static void mlp_gate_up(void *arg, int part, int n_part)
 static void mlp_activate(void *arg, int part, int n_part)
 {
     mlp_task *task = arg;
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     size_t d_ff = (size_t)t->config->d_ff;
     int64_t begin, end;
     tess_part_range(task->n, 1, part, n_part, &begin, &end);
@@ -288,7 +288,7 @@ static void mlp_activate(void *arg, int part, int n_part)
 static void mlp_down(void *arg, int part, int n_part)
 {
     mlp_task *task = arg;
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     int64_t begin, end;
     tess_part_range(t->config->d_model, ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(t->work.output, (size_t)t->config->d_model, task->weights[TESS_LAYER_DOWN],
@@ -296,11 +296,11 @@ static void mlp_down(void *arg, int part, int n_part)
                        (size_t)task->n, t->rounding);
 }
 
-void tess_mlp_run(tess_thinker *thinker, const void *const *weights, int n)
+void tess_mlp_run(tess_decoder *decoder, const void *const *weights, int n)
 {
-    mlp_task task = {.thinker = thinker, .weights = weights, .n = n};
-    tess_thinker_pack(thinker, thinker->work.normed, (size_t)thinker->config->d_model, n);
-    tess_pool_run(thinker->pool, mlp_gate_up, &task);
-    tess_pool_run(thinker->pool, mlp_activate, &task);
-    tess_pool_run(thinker->pool, mlp_down, &task);
+    mlp_task task = {.decoder = decoder, .weights = weights, .n = n};
+    tess_decoder_pack(decoder, decoder->work.normed, (size_t)decoder->config->d_model, n);
+    tess_pool_run(decoder->pool, mlp_gate_up, &task);
+    tess_pool_run(decoder->pool, mlp_activate, &task);
+    tess_pool_run(decoder->pool, mlp_down, &task);
 }

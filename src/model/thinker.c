@@ -2,109 +2,21 @@
 
 #include <string.h>
 
-static int max_int(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-static bool has_dense_layer(const tess_decoder_config *c)
-{
-    for (int layer = 0; layer < c->n_layer; layer++)
-        if (!c->is_moe[layer]) return true;
-    return false;
-}
-
-/* Rows and widths of the buffers that experts and dense layers share. */
-static void take_mlp_buffers(tess_workspace *w, const tess_decoder_config *c, const tess_thinker_sizes *sizes,
-                             tess_arena *arena)
-{
-    uint64_t used = (uint64_t)c->n_expert_used, n_assigned = (uint64_t)sizes->n_chunk * used;
-    bool dense = has_dense_layer(c);
-    int n_row = max_int(w->n_expert_rows, dense ? sizes->n_chunk : 0),
-        d_ff = max_int(c->d_expert, dense ? c->d_ff : 0);
-    w->router_logits = TESS_TAKE(arena, float, (uint64_t)sizes->n_chunk *(uint64_t)c->n_expert);
-    w->router_probs = TESS_TAKE(arena, float, (uint64_t)sizes->n_chunk *(uint64_t)c->n_expert);
-    w->candidates = TESS_TAKE(arena, tess_candidate, (uint64_t)sizes->n_chunk * (uint64_t)c->n_expert);
-    w->router_weights = TESS_TAKE(arena, float, n_assigned);
-    w->router_indices = TESS_TAKE(arena, int64_t, n_assigned);
-    w->expert_begin = TESS_TAKE(arena, int32_t, c->n_expert + 1);
-    w->assigned_token = TESS_TAKE(arena, int32_t, n_assigned);
-    w->assigned_weight = TESS_TAKE(arena, float, n_assigned);
-    w->leased = TESS_TAKE(arena, const void *const *, sizes->n_lease);
-    w->expert_packed =
-        TESS_TAKE(arena, float, (uint64_t)w->n_expert_rows *tess_packed_floats((size_t)c->d_model));
-    w->expert_output = TESS_TAKE(arena, float, (uint64_t)w->n_expert_rows *(uint64_t)c->d_model);
-    w->gate = TESS_TAKE(arena, float, (uint64_t)n_row *(uint64_t)d_ff);
-    w->up = TESS_TAKE(arena, float, (uint64_t)n_row *(uint64_t)d_ff);
-    w->hidden_packed = TESS_TAKE(arena, float, (uint64_t)n_row *tess_packed_floats((size_t)d_ff));
-}
-
-static void take_workspace(tess_workspace *w, const tess_decoder_config *c, const tess_thinker_sizes *sizes,
-                           tess_arena *arena)
-{
-    uint64_t n = (uint64_t)sizes->n_chunk, d_model = (uint64_t)c->d_model;
-    uint64_t n_q = (uint64_t)c->n_head * (uint64_t)c->d_head;
-    w->n_chunk = sizes->n_chunk;
-    w->n_logit_rows = sizes->n_logit_rows;
-    w->n_lease = sizes->n_lease;
-    w->n_expert_rows = max_int(sizes->n_chunk, c->n_expert_used);
-    w->packed_stride = tess_packed_floats((size_t)max_int(c->d_model, c->n_head * c->d_head));
-    w->residual = TESS_TAKE(arena, float, n *d_model);
-    w->normed = TESS_TAKE(arena, float, n *d_model);
-    w->output = TESS_TAKE(arena, float, n *d_model);
-    w->query = TESS_TAKE(arena, float, n *n_q);
-    w->mixed = TESS_TAKE(arena, float, n *n_q);
-    w->packed = TESS_TAKE(arena, float, n * w->packed_stride);
-    w->cosines = TESS_TAKE(arena, float, n *(uint64_t)c->d_head / 2);
-    w->sines = TESS_TAKE(arena, float, n *(uint64_t)c->d_head / 2);
-    w->scores = TESS_TAKE(arena, float,
-                          (uint64_t)sizes->n_thread *(uint64_t)(c->n_head / c->n_kv_head) *
-                              (uint64_t)sizes->n_context);
-    w->logits = TESS_TAKE(arena, float, (uint64_t)sizes->n_logit_rows *(uint64_t)c->n_vocab);
-    w->norm = TESS_TAKE(arena, uint16_t, d_model);
-    take_mlp_buffers(w, c, sizes, arena);
-}
-
-void tess_thinker_init(tess_thinker *thinker, const tess_thinker_sizes *sizes, tess_arena *arena)
-{
-    tess_rope_init(&thinker->rope, thinker->config, arena);
-    take_workspace(&thinker->work, thinker->config, sizes, arena);
-}
-
-/* ---- small steps, each split by tokens ---- */
+#include "model/attention.h"
+#include "model/moe.h"
 
 typedef struct token_task {
-    tess_thinker *thinker;
+    tess_decoder *decoder;
     const float *in;
     const uint16_t *weight;
     size_t n_col;
     int n;
 } token_task;
 
-static void pack_part(void *arg, int part, int n_part)
-{
-    token_task *task = arg;
-    tess_thinker *t = task->thinker;
-    size_t width = tess_packed_floats(task->n_col);
-    int64_t begin, end;
-    tess_part_range(task->n, 1, part, n_part, &begin, &end);
-    for (size_t i = (size_t)begin; i < (size_t)end; i++)
-        t->kernels->pack(t->work.packed + i * width, task->in + i * task->n_col, task->n_col);
-}
-
-void tess_thinker_pack(tess_thinker *thinker, const float *x, size_t n_col, int n)
-{
-    token_task task = {.thinker = thinker, .in = x, .n_col = n_col, .n = n};
-    if (n == 1)
-        pack_part(&task, 0, 1);
-    else
-        tess_pool_run(thinker->pool, pack_part, &task);
-}
-
 static void norm_part(void *arg, int part, int n_part)
 {
     token_task *task = arg;
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     int64_t begin, end;
     tess_part_range(task->n, 1, part, n_part, &begin, &end);
     for (size_t i = (size_t)begin; i < (size_t)end; i++)
@@ -113,10 +25,10 @@ static void norm_part(void *arg, int part, int n_part)
 }
 
 /* work.residual -> work.normed */
-static void norm_residual(tess_thinker *t, const uint16_t *weight, int n)
+static void norm_residual(tess_decoder *t, const uint16_t *weight, int n)
 {
     token_task task = {
-        .thinker = t, .in = t->work.residual, .weight = weight, .n_col = (size_t)t->config->d_model, .n = n};
+        .decoder = t, .in = t->work.residual, .weight = weight, .n_col = (size_t)t->config->d_model, .n = n};
     if (n == 1)
         norm_part(&task, 0, 1);
     else
@@ -124,14 +36,14 @@ static void norm_residual(tess_thinker *t, const uint16_t *weight, int n)
 }
 
 /* work.residual += work.output */
-static void add_output(tess_thinker *t, int n)
+static void add_output(tess_decoder *t, int n)
 {
     t->kernels->add(t->work.residual, t->work.output, (size_t)n * (size_t)t->config->d_model, t->rounding);
 }
 
 /* ---- embedding, layers, head ---- */
 
-static tess_status embed(tess_thinker *t, const tess_chunk *chunk, tess_error *err)
+static tess_status embed(tess_decoder *t, const tess_chunk *chunk, tess_error *err)
 {
     size_t d_model = (size_t)t->config->d_model;
     for (int i = 0; i < chunk->n; i++) {
@@ -146,7 +58,7 @@ static tess_status embed(tess_thinker *t, const tess_chunk *chunk, tess_error *e
     return TESS_OK;
 }
 
-static void set_angles(tess_thinker *t, const tess_chunk *chunk)
+static void set_angles(tess_decoder *t, const tess_chunk *chunk)
 {
     size_t n_pair = (size_t)t->rope.n_pair;
     for (int i = 0; i < chunk->n; i++) {
@@ -157,7 +69,7 @@ static void set_angles(tess_thinker *t, const tess_chunk *chunk)
     }
 }
 
-static tess_status run_layer(tess_thinker *t, int layer, const void *const *weights, const tess_chunk *chunk,
+static tess_status run_layer(tess_decoder *t, int layer, const void *const *weights, const tess_chunk *chunk,
                              const tess_tap_sink *sink, tess_error *err)
 {
     int n = chunk->n;
@@ -178,7 +90,7 @@ static tess_status run_layer(tess_thinker *t, int layer, const void *const *weig
     return tess_tap_emit(sink, TESS_TAP_LAYER, layer, chunk->row, n, t->work.residual, err);
 }
 
-static tess_status run_layers(tess_thinker *t, const tess_chunk *chunk, const tess_tap_sink *sink,
+static tess_status run_layers(tess_decoder *t, const tess_chunk *chunk, const tess_tap_sink *sink,
                               tess_error *err)
 {
     for (int layer = 0; layer < t->config->n_layer; layer++) {
@@ -193,7 +105,7 @@ static tess_status run_layers(tess_thinker *t, const tess_chunk *chunk, const te
 }
 
 typedef struct head_task {
-    tess_thinker *thinker;
+    tess_decoder *decoder;
     const uint16_t *rows;
     int first_row, n_row, n;
 } head_task;
@@ -201,7 +113,7 @@ typedef struct head_task {
 static void multiply_head(void *arg, int part, int n_part)
 {
     head_task *task = arg;
-    tess_thinker *t = task->thinker;
+    tess_decoder *t = task->decoder;
     int64_t begin, end;
     tess_part_range(task->n_row, 8, part, n_part, &begin, &end);
     t->kernels->matmul(t->work.logits + task->first_row, (size_t)t->config->n_vocab, task->rows,
@@ -210,10 +122,10 @@ static void multiply_head(void *arg, int part, int n_part)
 }
 
 /* work.logits of n tokens from row `first` of work.normed. */
-static tess_status run_head(tess_thinker *t, int first, int n, tess_error *err)
+static tess_status run_head(tess_decoder *t, int first, int n, tess_error *err)
 {
     size_t d_model = (size_t)t->config->d_model;
-    tess_thinker_pack(t, t->work.normed + (size_t)first * d_model, d_model, n);
+    tess_decoder_pack(t, t->work.normed + (size_t)first * d_model, d_model, n);
     for (int row = 0, block = 0; row < t->config->n_vocab; row += t->head_rows, block++) {
         const void *const *part;
         tess_status status = tess_bank_lease(&t->head, block, &part, err);
@@ -226,7 +138,7 @@ static tess_status run_head(tess_thinker *t, int first, int n, tess_error *err)
     return TESS_OK;
 }
 
-static tess_status run_logits(tess_thinker *t, const tess_chunk *chunk, const tess_tap_sink *sink,
+static tess_status run_logits(tess_decoder *t, const tess_chunk *chunk, const tess_tap_sink *sink,
                               tess_error *err)
 {
     if (chunk->logits == TESS_LOGITS_NONE) return TESS_OK;
@@ -244,19 +156,19 @@ static tess_status run_logits(tess_thinker *t, const tess_chunk *chunk, const te
     return status;
 }
 
-tess_status tess_thinker_run(tess_thinker *thinker, const tess_chunk *chunk, const tess_tap_sink *sink,
+tess_status tess_thinker_run(tess_decoder *decoder, const tess_chunk *chunk, const tess_tap_sink *sink,
                              tess_error *err)
 {
-    TESS_ASSERT(chunk->n >= 1 && chunk->n <= thinker->work.n_chunk);
-    tess_status status = embed(thinker, chunk, err);
+    TESS_ASSERT(chunk->n >= 1 && chunk->n <= decoder->work.n_chunk);
+    tess_status status = embed(decoder, chunk, err);
     if (status == TESS_OK)
         status =
-            tess_tap_emit(sink, TESS_TAP_INPUTS_EMBEDS, 0, chunk->row, chunk->n, thinker->work.residual, err);
+            tess_tap_emit(sink, TESS_TAP_INPUTS_EMBEDS, 0, chunk->row, chunk->n, decoder->work.residual, err);
     if (status != TESS_OK) return status;
-    set_angles(thinker, chunk);
-    status = run_layers(thinker, chunk, sink, err);
+    set_angles(decoder, chunk);
+    status = run_layers(decoder, chunk, sink, err);
     if (status != TESS_OK) return status;
-    norm_residual(thinker, thinker->work.norm, chunk->n);
-    status = tess_tap_emit(sink, TESS_TAP_NORM, 0, chunk->row, chunk->n, thinker->work.normed, err);
-    return status == TESS_OK ? run_logits(thinker, chunk, sink, err) : status;
+    norm_residual(decoder, decoder->work.norm, chunk->n);
+    status = tess_tap_emit(sink, TESS_TAP_NORM, 0, chunk->row, chunk->n, decoder->work.normed, err);
+    return status == TESS_OK ? run_logits(decoder, chunk, sink, err) : status;
 }
