@@ -80,7 +80,9 @@ static uint32_t draw(void)
     return (uint32_t)(state >> 16);
 }
 
-enum { ORDINARY, WIDE, TINY, HUGE_VALUES, CANCELLING, BF16_VALUES, STYLES };
+enum { ORDINARY, WIDE, TINY, HUGE_VALUES, CANCELLING, BF16_VALUES, VANISHING, STYLES };
+
+static float vanishing_sign = 1.0f; /* changes with every operand filled */
 
 static float draw_float(int style, size_t i)
 {
@@ -107,6 +109,8 @@ static float draw_float(int style, size_t i)
         return (draw() & 3) ? unit * 1e17f : unit;
     case CANCELLING:
         return (i & 1 ? -1.0f : 1.0f) * (1000.0f + ldexpf(unit, -10));
+    case VANISHING: /* products underflow to -0: an idle lane that multiplies by zero makes it +0 */
+        return vanishing_sign * (fabsf(unit) + 0.5f) * 1e-25f;
     case BF16_VALUES:
         return tess_round_bf16(unit * 4.0f);
     default:
@@ -116,11 +120,13 @@ static float draw_float(int style, size_t i)
 
 static void fill(float *x, size_t n, int style)
 {
+    vanishing_sign = -vanishing_sign;
     for (size_t i = 0; i < n; i++) x[i] = draw_float(style, i);
 }
 
 static void fill_bf16(uint16_t *x, size_t n, int style)
 {
+    vanishing_sign = -vanishing_sign;
     for (size_t i = 0; i < n; i++)
         x[i] = (uint16_t)(tess_bits_of_float(tess_round_bf16(draw_float(style, i))) >> 16);
 }
