@@ -14,10 +14,11 @@
 
 enum { REPEATS = 9 };
 
-static double now(void)
+/* One thread is timed by what it ran, so that others on the machine disturb less; several by the clock. */
+static double now(bool alone)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(alone ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -116,11 +117,60 @@ AVX512 static void read_avx512(const void *p, size_t bytes)
 }
 #endif
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+static void peak_neon(size_t n)
+{
+    float32x4_t a[CHAINS];
+    for (int i = 0; i < CHAINS; i++) a[i] = vdupq_n_f32(0.0f);
+    const float32x4_t m = vdupq_n_f32(0.999f);
+    for (size_t r = 0; r < n; r++)
+        for (int i = 0; i < CHAINS; i++) {
+            a[i] = vfmaq_f32(m, a[i], m);
+            __asm__ volatile("" : "+w"(a[i]));
+        }
+    for (int i = 0; i < CHAINS; i++) sink = vgetq_lane_f32(a[i], 0);
+}
+#endif
+
 static const yardstick yardstick_reference = {peak_plain, read_plain, 1};
 #if defined(__x86_64__)
 static const yardstick yardstick_avx2 = {peak_avx2, read_avx2, 8};
 static const yardstick yardstick_avx512 = {peak_avx512, read_avx512, 16};
+#elif defined(__aarch64__)
+static const yardstick yardstick_neon = {peak_neon, read_plain, 4};
 #endif
+
+/* -- the peer: the same dot products as a compiler makes them of a plain loop -- */
+
+#if defined(__x86_64__)
+#if defined(__clang__)
+#define PEER __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"), noinline))
+#else
+#define PEER __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"), noinline, optimize("O3")))
+#endif
+#else
+#define PEER __attribute__((noinline))
+#endif
+
+PEER static void peer_matmul(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t row_begin,
+                             size_t row_end, const float *x, size_t n_tok)
+{
+    for (size_t r = row_begin; r < row_end; r++)
+        for (size_t t = 0; t < n_tok; t++) {
+            float lane[32] = {0};
+            for (size_t k = 0; k + 32 <= n_col; k += 32)
+                for (size_t i = 0; i < 32; i++) {
+                    const uint32_t bits = (uint32_t)w[r * n_col + k + i] << 16;
+                    float v;
+                    memcpy(&v, &bits, sizeof v);
+                    lane[i] = __builtin_fmaf(v, x[t * n_col + k + i], lane[i]);
+                }
+            for (size_t i = 1; i < 32; i++) lane[0] += lane[i];
+            y[t * y_stride + r] = lane[0];
+        }
+}
 
 /* -- one measurement -- */
 
@@ -131,10 +181,11 @@ typedef struct bench {
     const yardstick *stick;
     tess_pool *pool; /* NULL: the calling thread alone */
     int n_thread;
+    bool peer; /* this instruction set is the one the plain loop is compiled for */
     uint16_t *w;
     float *x, *packed, *y, *keys, *values, *scores;
     size_t n_row, n_col, n_tok, n_key, n_query, d_head, times; /* of the work at hand */
-    size_t read_bytes;                                         /* of the yardstick: 0 means FMA */
+    size_t read_bytes, read_times;                             /* of the yardstick: 0 bytes mean FMA */
     size_t peak_rounds;
 } bench;
 
@@ -148,7 +199,7 @@ static void stick_work(bench *b, int part, int n_part)
     }
     int64_t begin, end;
     tess_part_range((int64_t)b->read_bytes / 1024, 1, part, n_part, &begin, &end);
-    for (size_t i = 0; i < b->times; i++)
+    for (size_t i = 0; i < b->read_times; i++)
         b->stick->read((const char *)b->w + begin * 1024, (size_t)(end - begin) * 1024);
 }
 
@@ -166,12 +217,12 @@ static void run_part(void *arg, int part, int n_part)
 static double seconds(bench *b, work_fn *work)
 {
     call c = {b, work};
-    const double start = now();
+    const double start = now(!b->pool);
     if (b->pool)
         tess_pool_run(b->pool, run_part, &c);
     else
         work(b, 0, 1);
-    return now() - start;
+    return now(!b->pool) - start;
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -187,7 +238,7 @@ static void measure(bench *b, const char *op, const char *what, work_fn *work, d
     b->peak_rounds = 400000 / CHAINS * 4;
     const double peak_flops =
         2.0 * (double)b->stick->lanes * CHAINS * (double)b->peak_rounds * (b->pool ? b->n_thread : 1);
-    const double stick_amount = b->read_bytes ? (double)b->read_bytes * (double)b->times : peak_flops;
+    const double stick_amount = b->read_bytes ? (double)b->read_bytes * (double)b->read_times : peak_flops;
     seconds(b, work);
     for (int i = 0; i < REPEATS; i++) {
         stick_rate[i] = stick_amount / seconds(b, stick_work);
@@ -215,6 +266,13 @@ static void matmul_work(bench *b, int part, int n_part)
                      TESS_ROUND_NONE);
 }
 
+static void peer_work(bench *b, int part, int n_part)
+{
+    (void)part, (void)n_part;
+    for (size_t i = 0; i < b->times; i++)
+        peer_matmul(b->y, b->n_row, b->w, b->n_col, 0, b->n_row, b->packed, b->n_tok);
+}
+
 static bool slow(const bench *b)
 {
     return strcmp(b->k->name, "reference") == 0;
@@ -227,8 +285,11 @@ static void matrix_vector(bench *b, size_t bytes, size_t n_col, const char *wher
     b->n_row = bytes / 2 / n_col;
     b->read_bytes = b->n_row * n_col * 2 / 1024 * 1024;
     b->times = slow(b) ? 1 : bytes < WEIGHT_BYTES / 16 ? 64 : 1;
+    b->read_times = b->times;
     snprintf(what, sizeof what, "1 token, %zu x %zu from %s", b->n_row, n_col, where);
     measure(b, "matmul", what, matmul_work, (double)(b->n_row * n_col * 2 * b->times));
+    if (b->peer && !b->pool)
+        measure(b, "(plain loop)", what, peer_work, (double)(b->n_row * n_col * 2 * b->times));
 }
 
 static void matrix_matrix(bench *b, size_t n_row, size_t n_col, size_t n_tok)
@@ -239,6 +300,9 @@ static void matrix_matrix(bench *b, size_t n_row, size_t n_col, size_t n_tok)
     b->times = slow(b) ? 1 : 1 + 128 / n_tok;
     snprintf(what, sizeof what, "%zu tokens, %zu x %zu", n_tok, n_row, n_col);
     measure(b, "matmul", what, matmul_work, 2.0 * (double)(n_row * n_col * n_tok * b->times));
+    if (!b->peer || b->pool || n_tok != 64) return;
+    b->times = 1;
+    measure(b, "(plain loop)", what, peer_work, 2.0 * (double)(n_row * n_col * n_tok));
 }
 
 static void bench_matmul(bench *b)
@@ -294,8 +358,8 @@ static void bench_attend(bench *b)
     b->pool = pool;
 }
 
-/* Row operations on rows of 2048 (norms), 768 (experts) or 128 (heads) that stay in the cache; their bytes
- * read and written, as a share of reading memory. */
+/* Row operations on rows of 2048 (norms), 768 (experts) or 128 (heads) that stay in the cache: bytes read and
+ * written, as a share of reading memory. */
 #define ROW_WORK(op, statement)                                                                              \
     static void op##_work(bench *b, int part, int n_part)                                                    \
     {                                                                                                        \
@@ -309,13 +373,10 @@ static void row(bench *b, const char *op, const char *what, work_fn *work, size_
 {
     tess_pool *pool = b->pool;
     b->pool = NULL;
-    b->times = 1;
-    b->read_bytes = 32 << 20;
-    const size_t times = slow(b) ? 200 : 2000;
-    b->times = times;
-    /* the yardstick reads 32 MiB blocks `times` times; one is enough */
-    b->read_bytes = 32 << 10;
-    measure(b, op, what, work, (double)bytes * (double)times);
+    b->times = slow(b) ? 200 : 2000;
+    b->read_bytes = 64 << 20;
+    b->read_times = 1;
+    measure(b, op, what, work, (double)bytes * (double)b->times);
     b->pool = pool;
 }
 
@@ -376,6 +437,7 @@ static void run_isa(bench *b, unsigned need, const yardstick *stick)
     tess_kernels_init(&k, need);
     b->k = &k;
     b->stick = stick;
+    b->peer = strcmp(k.name, "avx512") == 0;
     for (size_t t = 0; t < 256; t++) k.pack(b->packed + t * MAX_COL, b->x + t * 64, MAX_COL);
 #define RUN_ENTRY(op, types, isa)                                                                            \
     if (strcmp(#isa, k.name) == 0) bench_##op(b);
@@ -404,7 +466,13 @@ int main(void)
         b.w[i] = (uint16_t)(0x3c00u + (i * 2654435761u >> 23 & 0x83ffu));
     printf("%-15s %-9s %7s  %-34s %13s %13s %8s %s\n", "kernel", "isa", "threads", "work", "rate",
            "yardstick", "share", "min-max");
-#define RUN_ISA(isa, need) run_isa(&b, need, &yardstick_##isa);
+    /* The reference is measured by the strongest instruction set's yardstick: that is what the machine can
+     * do. */
+    const yardstick *strongest = &yardstick_reference;
+#define STRONGEST(isa, need)                                                                                 \
+    if (tess_isa_available(need)) strongest = &yardstick_##isa;
+    TESS_ISA_LIST(STRONGEST)
+#define RUN_ISA(isa, need) run_isa(&b, need, (need) == 0 ? strongest : &yardstick_##isa);
     TESS_ISA_LIST(RUN_ISA)
     tess_pool_free(b.pool);
     return 0;

@@ -11,7 +11,8 @@ enum {
     KEY_GROUP = 4,  /* keys whose trees are added together */
     KEY_BLOCK = 64, /* keys whose values stay in the L1 cache while all tiles visit them */
     TILE_HEADS = 4,
-    TILE_VECS = VEC_REGISTERS >= 32 ? 4 : 1
+    TILE_VECS = VEC_REGISTERS >= 32 ? 4 : 1,
+    LONE_VECS = VEC_REGISTERS >= 32 ? 8 : 4 /* of a head that has no company */
 };
 
 VEC_INLINE vec rounded_vec(vec a, tess_rounding rounding)
@@ -71,11 +72,11 @@ static void weights_of(float *scores, size_t n_key, float scale, tess_rounding r
 VEC_INLINE void add_values(float *out, const float *p, size_t p_stride, const float *values, size_t kv_stride,
                            size_t n_key, size_t d_head, size_t heads, size_t vecs)
 {
-    vec acc[TILE_HEADS][TILE_VECS];
+    vec acc[TILE_HEADS][LONE_VECS];
     for (size_t h = 0; h < heads; h++)
         for (size_t v = 0; v < vecs; v++) acc[h][v] = vec_load(out + h * d_head + 16 * v);
     for (size_t j = 0; j < n_key; j++) {
-        vec value[TILE_VECS];
+        vec value[LONE_VECS];
         for (size_t v = 0; v < vecs; v++) value[v] = vec_load(values + j * kv_stride + 16 * v);
         for (size_t h = 0; h < heads; h++) {
             const vec weight = vec_set(p[h * p_stride + j]);
@@ -101,6 +102,8 @@ VEC_INLINE void add_block(float *out, const float *p, size_t p_stride, const flo
                           size_t n_key, size_t d_head, size_t heads)
 {
     size_t e = 0;
+    for (; heads == 1 && e + 16 * LONE_VECS <= d_head; e += 16 * LONE_VECS)
+        add_values(out + e, p, p_stride, values + e, kv_stride, n_key, d_head, heads, LONE_VECS);
     for (; e + 16 * TILE_VECS <= d_head; e += 16 * TILE_VECS)
         add_values(out + e, p, p_stride, values + e, kv_stride, n_key, d_head, heads, TILE_VECS);
     for (; e + 16 <= d_head; e += 16)

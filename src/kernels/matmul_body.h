@@ -44,6 +44,12 @@ void KERNEL(pack, f32)(float *packed, const float *x, size_t n_col)
     }
 }
 
+/* Prefetches what lies `bytes` after p, perhaps beyond the matrix: a prefetch never faults. */
+VEC_INLINE void ask_for(const void *p, size_t bytes)
+{
+    __builtin_prefetch((const void *)((uintptr_t)p + bytes));
+}
+
 VEC_INLINE float rounded_sum(float x, tess_rounding rounding)
 {
     return rounding == TESS_ROUND_BF16 ? tess_round_bf16(x) : x;
@@ -75,7 +81,7 @@ VEC_INLINE void gather_rows(uint16_t *near, const uint16_t *w, size_t n_col, col
     for (size_t k = block.begin; k < block.end; k += 32)
         for (size_t i = 0; i < rows; i++) {
             const uint16_t *from = w + i * n_col + k;
-            __builtin_prefetch(w + rows * (n_col + k) + 32 * i);
+            ask_for(w, (rows * (n_col + k) + 32 * i) * sizeof *w);
             if (block.end - k < 32)
                 copy_tail(near, from, block.end - k);
             else
@@ -218,7 +224,7 @@ VEC_INLINE void stream_row(reg acc[PLANES][4], size_t first, const uint16_t *w, 
     for (size_t p = 0; p < PLANES; p++)
         for (size_t t = 0; t < tokens; t++) sum[p][t] = reg_zero();
     for (size_t g = 0; g < n_col / 32; g++) {
-        __builtin_prefetch((const char *)w + PREFETCH_BYTES);
+        ask_for(w, PREFETCH_BYTES);
         stream_step(sum, w, x, x_stride, tokens, 32);
         w += 32;
         x += PLANE_LANES;
