@@ -11,11 +11,12 @@
 /* Deep enough for every file of the published layout, shallow enough for any stack. */
 enum { MAX_DEPTH = 64 };
 
-int64_t tess_json_find_too_deep(const char *text, size_t size)
+int64_t tess_json_find_too_deep(const char *text, size_t size, size_t *length)
 {
     int depth = 0;
     bool in_string = false;
-    for (size_t i = 0; i < size; i++) {
+    size_t i = 0;
+    for (; i < size; i++) {
         char c = text[i];
         if (in_string) {
             if (c == '\\')
@@ -33,16 +34,32 @@ int64_t tess_json_find_too_deep(const char *text, size_t size)
         }
         if (!in_string && depth <= 0) break;
     }
+    *length = i < size ? i + 1 : size;
     return -1;
+}
+
+/* jansson 2.14 ignores it when the buffer of a token cannot grow: the token lacks characters, and without its
+ * closing quote the scan writes past the end of the next buffer. So memory for all that parsing needs is
+ * asked for beforehand: what is refused is refused here. */
+static bool has_memory_to_parse(size_t size)
+{
+    enum { TREE_PER_TEXT = 16, LEAST = 4096 };
+    void *probe = size < SIZE_MAX / TREE_PER_TEXT - LEAST ? malloc(size * TREE_PER_TEXT + LEAST) : NULL;
+    free(probe);
+    return probe != NULL;
 }
 
 json_t *tess_json_decode(const char *text, size_t size, size_t flags, json_error_t *problem, bool *no_memory)
 {
+    *no_memory = !has_memory_to_parse(size);
+    if (*no_memory) return NULL;
     errno = 0;
     json_t *value = json_loadb(text, size, flags, problem);
-    *no_memory = !value && (errno == ENOMEM || !problem->text[0] ||
-                            json_error_code(problem) == json_error_out_of_memory);
-    return value;
+    *no_memory = errno == ENOMEM ||
+                 (!value && (!problem->text[0] || json_error_code(problem) == json_error_out_of_memory));
+    if (!*no_memory) return value;
+    json_decref(value);
+    return NULL;
 }
 
 /* The name that jansson stopped behind because it occurs twice. Its own text leaves long names out. */
@@ -56,7 +73,8 @@ static void name_before(const char *text, size_t position, char *out, size_t siz
 tess_status tess_json_parse(const char *file, uint64_t offset, const char *text, size_t size, json_t **out,
                             tess_error *err)
 {
-    int64_t deep = tess_json_find_too_deep(text, size);
+    size_t length;
+    int64_t deep = tess_json_find_too_deep(text, size, &length);
     if (deep >= 0)
         return tess_refuse(err, file, "JSON", (int64_t)offset + deep, "at most 64 levels of nesting",
                            "a 65th level");

@@ -57,14 +57,17 @@ static tess_status parse_here(tess_json_walk *walk, json_t **out, tess_error *er
     size_t left = walk->size - walk->pos;
     int64_t here = (int64_t)(walk->offset + walk->pos);
     const char *field = field_of(walk);
-    int64_t deep = tess_json_find_too_deep(text, left);
+    size_t length;
+    int64_t deep = tess_json_find_too_deep(text, left, &length);
     if (deep >= 0)
         return tess_refuse(err, walk->file, field, here + deep, "at most 64 levels of nesting",
                            "a 65th level");
     json_error_t problem;
     bool no_memory;
+    /* A number has no end before its parser finds it. */
+    size_t most = length > 1 ? length : left < 512 ? left : 512;
     json_t *value = tess_json_decode(
-        text, left, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &problem, &no_memory);
+        text, most, JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES, &problem, &no_memory);
     if (no_memory) return tess_fail(err, TESS_ENOMEM, "%s: no memory to parse JSON", walk->file);
     if (!value)
         return tess_refuse(err, walk->file, field, here + problem.position, "valid JSON", "%s", problem.text);

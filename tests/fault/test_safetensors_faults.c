@@ -298,13 +298,12 @@ static void test_each_allocation_fails(void **state)
         n_failed += status == TESS_ENOMEM;
         tess_safetensors_close(st);
     }
-    assert_true(n_failed > 20);
+    assert_true(n_failed >= 15);
 }
 
 static int make_file(void **state)
 {
     (void)state;
-    fault_init();
     int fd = mkstemp(path);
     return fd < 0 ? -1 : close(fd);
 }

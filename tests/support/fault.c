@@ -1,7 +1,6 @@
 #include "fault.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,9 +63,4 @@ void *__wrap_aligned_alloc(size_t alignment, size_t n)
 char *__wrap_strdup(const char *text)
 {
     return must_fail() ? NULL : __real_strdup(text);
-}
-
-void fault_init(void)
-{
-    json_set_alloc_funcs(malloc, free);
 }

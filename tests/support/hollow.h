@@ -1,0 +1,28 @@
+/* Small checkpoints to damage: written by the hollow tool, edited as JSON. */
+#ifndef TESS_TESTS_HOLLOW_H
+#define TESS_TESTS_HOLLOW_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+/* Creates a folder under /tmp; its name goes to out[64]. Fails the test if that is impossible. */
+void hollow_folder(char *out);
+/* Removes it with the files in it. */
+void hollow_remove(const char *folder);
+/* Writes a hollow checkpoint of a configuration file into the folder. */
+void hollow_write(const char *folder, const char *config, int n_shard);
+
+/* "<folder>/<name>" into out[256]. */
+void hollow_path(const char *folder, const char *name, char *out);
+/* "model-00002-of-00003.safetensors". */
+void hollow_shard_name(int shard, int n_shard, char *out);
+
+json_t *hollow_load(const char *folder, const char *name);
+/* Writes and takes the reference. */
+void hollow_store(const char *folder, const char *name, json_t *root);
+
+/* A shard's header as JSON, and writing it back: the data behind it become holes of their former length. */
+json_t *hollow_load_header(const char *folder, const char *name);
+void hollow_store_header(const char *folder, const char *name, json_t *header);
+
+#endif
