@@ -103,7 +103,11 @@ def texts():
         yield "".join(source.choice("aehnrst") for _ in range(n))
         yield " " + "a" * n
         yield "\u4eac" * n
-    for _ in range(500):
+    letters = "".join(char for char in SENTENCES if char.isalpha())
+    for _ in range(40):  # long words in which many merges compete
+        start = source.randrange(len(letters))
+        yield (letters[start:] + letters)[: source.randint(48, 160)].lower()
+    for _ in range(460):
         yield "".join(source.choice(PIECES) for _ in range(source.randint(1, 12)))
     for _ in range(250):
         yield "".join(chr(source.choice([source.randrange(0x20, 0x3000), source.randrange(0x20, 0x250),

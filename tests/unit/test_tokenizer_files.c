@@ -111,6 +111,30 @@ static void opens_the_least(void **state)
     tess_tokenizer_close(t);
 }
 
+/* Long words are merged from a heap in which candidates grow stale: "a b" is one once "b c" is joined, and
+ * must not let "a bc" go before "bc d". */
+static void merges_long_words_in_order_of_rank(void **state)
+{
+    (void)state;
+    tess_tokenizer *t;
+    tess_error err;
+    tess_ids once = {0}, often = {0};
+    enum { TIMES = 50 };
+    char text[5 * TIMES + 1] = "";
+    for (int i = 0; i < TIMES; i++) strcat(text, "abcdx");
+    start(",\"bc\":256,\"ab\":257,\"bcd\":258,\"abc\":259", "b c\na b\nbc d\na bc\n");
+    assert_int_equal(tess_tokenizer_open(folder, &t, &err), TESS_OK);
+    assert_int_equal(tess_tokenizer_encode(t, text, 5, 0, &once, &err), TESS_OK);
+    assert_int_equal(tess_tokenizer_encode(t, text, strlen(text), 0, &often, &err), TESS_OK);
+    assert_int_equal(once.count, 3);
+    assert_int_equal(once.data[1], 258);
+    assert_int_equal(often.count, 3 * TIMES);
+    for (size_t i = 0; i < often.count; i++) assert_int_equal(often.data[i], once.data[i % 3]);
+    tess_ids_release(&once);
+    tess_ids_release(&often);
+    tess_tokenizer_close(t);
+}
+
 static void refuses_vocabularies(void **state)
 {
     (void)state;
@@ -293,11 +317,9 @@ static void survives_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opens_the_least),
-        cmocka_unit_test(refuses_vocabularies),
-        cmocka_unit_test(refuses_merges),
-        cmocka_unit_test(refuses_added_tokens),
-        cmocka_unit_test(takes_added_tokens_in_order_of_files),
+        cmocka_unit_test(opens_the_least),      cmocka_unit_test(merges_long_words_in_order_of_rank),
+        cmocka_unit_test(refuses_vocabularies), cmocka_unit_test(refuses_merges),
+        cmocka_unit_test(refuses_added_tokens), cmocka_unit_test(takes_added_tokens_in_order_of_files),
         cmocka_unit_test(survives_damage),
     };
     return cmocka_run_group_tests_name("tokenizer_files", tests, make_folder, remove_folder);
