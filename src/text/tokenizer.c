@@ -112,7 +112,7 @@ static tess_status encode_words(const tess_tokenizer *t, const uint8_t *text, si
 }
 
 /* Cuts the matcher's tokens out and hands what lies between to `encode`.
- * DIFFERS: `plain` takes every added token as text; the original's like switch only the special ones, so that
+ * DIFFERS: `plain` takes every added token as text; the original's own switch spares only the special ones, so that
  * "<think>" stays a token there (test_tokenizer.c compares with the original without added tokens). */
 typedef tess_status encode_piece(const tess_tokenizer *t, const uint8_t *text, size_t n, bool plain,
                                  tess_ids *ids, tess_error *err);
