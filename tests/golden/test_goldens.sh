@@ -29,6 +29,12 @@ for f32 in tests/golden/[a-z]-f32/*.safetensors; do
     [ -f "$bf16" ] || bf16=
     golden "${model##*/}/${file%.safetensors}" "$model" "$f32" "$bf16"
 done
+for f32 in tests/golden/demo/f32/*.safetensors; do
+    file=${f32##*/}
+    bf16=tests/golden/demo/bf16/$file
+    [ -f "$bf16" ] || bf16=
+    golden "demo/${file%.safetensors}" demo/checkpoint "$f32" "$bf16"
+done
 if [ -d $shared ]; then
     golden shared/text $shared/a $shared/a-f32/text.safetensors $shared/a-bf16/text.safetensors
 else
