@@ -253,6 +253,7 @@ static void test_non_finite(void **state)
     of(&trace, LAYER(1, ".mlp"))->values[5 * SYNTHETIC_WIDTH] = 1;
     expect(TESS_VERDICT_DIFFERENT, 1);
     assert_int_equal(report(LAYER(1, ".mlp"))->n_nonfinite_reference, 1);
+    assert_int_equal(report(LAYER(1, ".mlp"))->outcome, TESS_OUTCOME_NONFINITE);
 }
 
 static void test_non_finite_weight(void **state)
@@ -260,6 +261,10 @@ static void test_non_finite_weight(void **state)
     (void)state;
     of(&trace, LAYER(0, ".mlp.gate.weights"))->values[3] = NAN;
     expect(TESS_VERDICT_DIFFERENT, 1);
+    assert_int_equal(report(LAYER(0, ".mlp.gate.weights"))->outcome, TESS_OUTCOME_NONFINITE);
+    /* Even of an expert that the reference did not choose. */
+    of(&trace, LAYER(0, ".mlp.gate.indices"))->integers[3] = 5;
+    expect(TESS_VERDICT_DIFFERENT, 2);
     assert_int_equal(report(LAYER(0, ".mlp.gate.weights"))->outcome, TESS_OUTCOME_NONFINITE);
 }
 
@@ -386,6 +391,20 @@ static void test_tie(void **state)
     expect(TESS_VERDICT_DIFFERENT, 1);
 }
 
+/* One expert twice is no choice, however near it is to both of the reference's. */
+static void test_no_tie_of_one_with_two(void **state)
+{
+    (void)state;
+    test_trace *const both[] = {&reference, &trace};
+    for (int k = 0; k < 2; k++) {
+        float *logits = of(both[k], LAYER(1, ".mlp.gate.logits"))->values + 2 * SYNTHETIC_EXPERTS;
+        logits[0] = logits[3] = logits[4] = 2;
+    }
+    int64_t *ids = of(&trace, LAYER(1, ".mlp.gate.indices"))->integers + 4;
+    ids[0] = ids[1] = 4;
+    expect(TESS_VERDICT_DIFFERENT, 2);
+}
+
 static void test_no_tie_beyond_four_ulp(void **state)
 {
     (void)state;
@@ -477,6 +496,8 @@ static void test_other_arg_max(void **state)
     /* Equal logits go to the lower id on both sides. */
     x[7] = y[7] = 5.0f;
     expect(TESS_VERDICT_EQUAL, 0);
+    y[7] = nextafterf(5.0f, 4.0f);
+    expect(TESS_VERDICT_AGREE, 0);
 }
 
 static void test_last_logits_position(void **state)
@@ -646,6 +667,8 @@ static void test_bf16_needs_a_truth(void **state)
     test_trace_release(&trace);
     test_trace_copy(&reference, &trace);
     expect(TESS_VERDICT_EQUAL, 0);
+    of(&trace, "tap.thinker.position_ids")->values[3] += 1;
+    expect(TESS_VERDICT_DIFFERENT, 1);
 }
 
 static void test_bf16_ratio(void **state)
@@ -977,6 +1000,7 @@ int main(void)
         TEST(test_another_expert),
         TEST(test_expert_twice_or_none),
         TEST(test_tie),
+        TEST(test_no_tie_of_one_with_two),
         TEST(test_no_tie_beyond_four_ulp),
         TEST(test_no_tie_without_logits),
         TEST(test_one_expert_explains),
