@@ -75,6 +75,23 @@ equals "$(exit_of compare --truth $golden16 $golden16 "$work/near16")" 3 "a trut
 edit $golden "$work/as16" meta dtype bfloat16
 equals "$(exit_of compare --json --truth $golden $golden16 "$work/as16")" 1 "float32 values in place of bfloat16: exit 1"
 
+# Defects of the checkpoint itself, run and compared: each is located where it was planted.
+planted() { # planted TENSOR "COMPONENT LAYER EXPERT"
+    python3 tests/support/zero_tensor.py tests/golden/c "$work/defect" "$1"
+    "$tessera" trace --quiet --memory 1GiB --model "$work/defect" --inputs $golden --out "$work/run"
+    compare --json $golden "$work/run" >"$work/out"
+    equals "$(json first component <"$work/out") $(json first layer <"$work/out") $(json first expert <"$work/out")" "$2" \
+        "zeroed $1"
+    rm -r "$work/defect"
+}
+planted thinker.model.layers.3.mlp.experts.4.down_proj.weight "mlp 3 4"
+planted thinker.model.layers.0.mlp.experts.11.up_proj.weight "mlp 0 11"
+planted thinker.model.layers.2.input_layernorm.weight "self_attn 2 null"
+planted thinker.model.layers.1.post_attention_layernorm.weight "mlp.gate 1 null"
+planted thinker.model.layers.2.self_attn.k_norm.weight "self_attn 2 null"
+planted thinker.model.norm.weight "norm null null"
+planted thinker.lm_head.weight "lm_head null null"
+
 head -c 5000 $golden >"$work/cut"
 equals "$(exit_of compare $golden "$work/cut")" 3 "a truncated trace: exit 3"
 equals "$(exit_of compare "$work/cut" $golden)" 3 "a truncated reference: exit 3"

@@ -100,4 +100,20 @@ result $? "a refused trace leaves no file"
 equals "$(cat "$work/code")" 4 "no room for the file: exit 4"
 [ ! -e "$out" ]
 result $? "and no file"
+interrupted() { # interrupted TEXT OPTION...: Ctrl-C once the temporary file is there
+    local text=$1 pid
+    shift
+    "$tessera" trace --quiet --model $demo --threads 1 --isa reference --out "$out" "$@" 2>"$work/err" &
+    pid=$!
+    for _ in $(seq 2000); do [ "$(leftovers)" = 0 ] || break; sleep 0.005; done
+    equals "$(leftovers)" 1 "$text: under way"
+    kill -INT $pid
+    wait $pid
+    equals "$?" 130 "$text: Ctrl-C ends it with 130"
+    [ ! -e "$out" ]
+    result $? "$text: and leaves no file"
+}
+long=$(printf 'The capital of France is Paris. %.0s' $(seq 400))
+interrupted "reading the prompt" --raw --prompt "$long" --chunk 1
+interrupted "generating" --raw --prompt "x" --generate 4000 --context 4096
 equals "$(leftovers)" 0 "no temporary file stays anywhere"
