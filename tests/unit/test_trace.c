@@ -406,8 +406,8 @@ static void test_lying_offsets(void **state)
     test_trace_release(&trace);
     static const char *const lies[] = {
         /* overlapping */
-        "{\"in.input_ids\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[0,16]},"
-        "\"tap.thinker.lm_head\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[8,16]}}",
+        ("{\"in.input_ids\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[0,16]},"
+         "\"tap.thinker.lm_head\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[8,16]}}"),
         /* a gap */
         "{\"in.input_ids\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[8,16]}}",
         /* behind the end */
