@@ -147,11 +147,15 @@ static void print_verdict(const tess_compare_result *result)
         char error[16], name[256];
         format_number(tap->error, error);
         cli_escape(short_name(tap->name), strlen(short_name(tap->name)), name, sizeof name);
-        if (isfinite(tap->error))
-            printf("worst: %s, %s %s, %.0f %% of its bar\n", name, tess_measure_name(tap->measure), error,
-                   100 * tap->error / tap->tolerance);
-        else
+        double share = tap->error / tap->tolerance;
+        if (!isfinite(share))
             printf("worst: %s\n", name);
+        else if (share > 10)
+            printf("worst: %s, %s %s, %.3g times its bar\n", name, tess_measure_name(tap->measure), error,
+                   share);
+        else
+            printf("worst: %s, %s %s, %.0f %% of its bar\n", name, tess_measure_name(tap->measure), error,
+                   100 * share);
     }
     if (result->n_ratio)
         printf(

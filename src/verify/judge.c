@@ -133,7 +133,7 @@ static void judge_measured(const tess_tap_state *s, tess_tap_report *r)
     if (r->n_nonfinite || r->n_nonfinite_reference) {
         r->outcome = TESS_OUTCOME_NONFINITE;
         r->error = INFINITY;
-        SAY(r, "%lld values are not finite%s", (long long)(r->n_nonfinite + r->n_nonfinite_reference),
+        SAY(r, "values that are not finite: %lld%s", (long long)(r->n_nonfinite + r->n_nonfinite_reference),
             !r->n_nonfinite            ? ", all in the reference"
             : r->n_nonfinite_reference ? ", on both sides"
                                        : "");

@@ -1,5 +1,5 @@
-/* Every rule of comparing, each with a trace that breaks it and must be found out: what is reported, where it
- * is said to begin, and that the untouched trace passes. */
+/* Every rule of comparing (one fixture, hence one file), each with a trace that breaks it and must be found
+ * out: what is reported, where it is said to begin, and that the untouched trace passes. */
 #include "tessera/compare.h"
 
 #include <math.h>
@@ -824,131 +824,6 @@ static void test_heard_in_part(void **state)
     assert_string_equal(report(LAYER(0, ""))->why, "only 8 of 48 elements");
 }
 
-/* ---- names ---- */
-
-static void test_places(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *name, *component;
-        int layer, expert;
-    } in_order[] = {
-        {"tap.thinker.audio_tower.conv_out", "audio_tower", -1, -1},
-        {"tap.thinker.audio_tower.layers.0", "audio_tower", 0, -1},
-        {"tap.thinker.audio_tower.layers.31", "audio_tower", 31, -1},
-        {"tap.thinker.audio_tower.ln_post", "audio_tower", -1, -1},
-        {"tap.thinker.audio_tower", "audio_tower", -1, -1},
-        {"tap.thinker.visual.patch_embed", "visual", -1, -1},
-        {"tap.thinker.visual.blocks.2", "visual", 2, -1},
-        {"tap.thinker.visual.blocks.10", "visual", 10, -1},
-        {"tap.thinker.visual.merger_list.0", "visual", -1, -1},
-        {"tap.thinker.visual.merger", "visual", -1, -1},
-        {"tap.thinker.visual.patch_embed#1", "visual", -1, -1},
-        {"tap.thinker.inputs_embeds", "embed", -1, -1},
-        {"tap.thinker.position_ids", "position_ids", -1, -1},
-        {"tap.thinker.model.layers.2.self_attn", "self_attn", 2, -1},
-        {"tap.thinker.model.layers.2.mlp.gate.logits", "mlp.gate", 2, -1},
-        {"tap.thinker.model.layers.2.mlp.gate.indices", "mlp.gate", 2, -1},
-        {"tap.thinker.model.layers.2.mlp.gate.weights", "mlp.gate", 2, -1},
-        {"tap.thinker.model.layers.2.mlp.experts.9", "mlp", 2, 9},
-        {"tap.thinker.model.layers.2.mlp.experts.127", "mlp", 2, 127},
-        {"tap.thinker.model.layers.2.mlp", "mlp", 2, -1},
-        {"tap.thinker.model.layers.2", "layer", 2, -1},
-        {"tap.thinker.model.layers.10.self_attn", "self_attn", 10, -1},
-        {"tap.thinker.model.norm", "norm", -1, -1},
-        {"tap.thinker.lm_head", "lm_head", -1, -1},
-        {"tap.thinker.generated", "lm_head", -1, -1},
-        {"tap.talker.inputs_embeds", "talker.embed", -1, -1},
-        {"tap.talker.model.layers.1.mlp.gate.logits", "talker.mlp.gate", 1, -1},
-        {"tap.talker.model.layers.1", "talker.layer", 1, -1},
-        {"tap.talker.codec_head", "talker.codec_head", -1, -1},
-        {"tap.talker.codes", "code_predictor", -1, -1},
-        {"tap.code2wav.pre_transformer", "code2wav", -1, -1},
-        {"tap.code2wav.upsample.0.1", "code2wav", -1, -1},
-        {"tap.code2wav.upsample.1.0", "code2wav", -1, -1},
-        {"tap.code2wav.decoder.6", "code2wav", -1, -1},
-        {"tap.code2wav.waveform", "code2wav", -1, -1},
-        {"tap.code2wav.waveform_chunked", "code2wav", -1, -1},
-        {"tap.thinker.model.layers.02", "other", -1, -1},
-    };
-    uint64_t last = 0;
-    for (size_t i = 0; i < sizeof in_order / sizeof in_order[0]; i++) {
-        tess_tap_place place = tess_tap_place_of(in_order[i].name);
-        if (i && place.order <= last) fail_msg("%s comes too early", in_order[i].name);
-        last = place.order;
-        assert_string_equal(place.component, in_order[i].component);
-        assert_int_equal(place.layer, in_order[i].layer);
-        assert_int_equal(place.expert, in_order[i].expert);
-    }
-    static const char *const strange[] = {"tap.",
-                                          "tap.thinker.model.layers.",
-                                          "tap.thinker.model.layers.99999999999",
-                                          "tap.thinker.model.layers.-1",
-                                          "tap.thinker.model.layers.1.mlpx",
-                                          "tap.thinker.lm_head#",
-                                          "tap.thinker.lm_head#999",
-                                          "other"};
-    for (size_t i = 0; i < sizeof strange / sizeof strange[0]; i++)
-        assert_string_equal(tess_tap_place_of(strange[i]).component, "other");
-}
-
-/* ---- the isolated bar of bfloat16 ---- */
-
-static float bf16(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    bits &= 0xffff0000;
-    memcpy(&value, &bits, 4);
-    return value;
-}
-
-static float step(float value, int ulp)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    bits += (uint32_t)(ulp * 0x10000);
-    memcpy(&value, &bits, 4);
-    return value;
-}
-
-static void test_isolated_bf16_bar(void **state)
-{
-    (void)state;
-    enum { N = 200 };
-    float a[N], b[N];
-    for (int i = 0; i < N; i++) a[i] = b[i] = bf16(0.01f * (float)(i - 100) + 0.003f);
-    tess_bf16_bar bar = {0};
-    assert_false(tess_bf16_bar_holds(&bar));
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_true(tess_bf16_bar_holds(&bar));
-    a[5] = step(a[5], 2);
-    a[150] = step(a[150], -2);
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_true(tess_bf16_bar_holds(&bar)); /* 1 % differs, by two ulp */
-    assert_int_equal(bar.worst_ulp, 2);
-    a[7] = step(a[7], 1);
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_false(tess_bf16_bar_holds(&bar)); /* more than 1 % */
-    a[7] = b[7], a[5] = step(b[5], 3);
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_false(tess_bf16_bar_holds(&bar)); /* three ulp */
-    assert_int_equal(bar.worst_index, 5);
-    a[5] = NAN;
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_false(tess_bf16_bar_holds(&bar));
-    /* Values of a float32 run, which are no bf16 values, are not equal however near. */
-    for (int i = 0; i < N; i++) a[i] = b[i] * 1.0001f;
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_false(tess_bf16_bar_holds(&bar));
-    assert_int_equal(bar.n_beyond, 0);
-}
-
 /* ---- the page ---- */
 
 static void test_page(void **state)
@@ -1026,8 +901,6 @@ int main(void)
         TEST(test_bf16_truth_must_fit),
         TEST(test_heard_in_chunks),
         TEST(test_heard_in_part),
-        TEST(test_places),
-        TEST(test_isolated_bf16_bar),
         TEST(test_page),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
