@@ -205,7 +205,7 @@ static int run_trace(const cli_command *self, int argc, char **argv)
         {"inputs", CLI_TEXT, &r.inputs_path, "IN.safetensors", "the in.* tensors of a trace or golden"},
         CLI_PROMPT_OPTIONS(&r.prompt),
         {"out", CLI_TEXT, &r.out, "OUT.safetensors", "the trace to write (required)"},
-        {"taps", CLI_LIST, &r.globs, "GLOB,…", "only taps with such names; default all; see --list"},
+        {"taps", CLI_LIST, &r.globs, "GLOB,...", "only taps with such names; default all; see --list"},
         {"last-logits", CLI_FLAG, &r.last_logits, NULL, "lm_head of the last position only"},
         {"generate", CLI_COUNT, &r.generate, "N",
          "tokens to produce greedily after the prompt; default as the inputs say, else 0"},
