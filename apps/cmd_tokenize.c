@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "cli.h"
 #include "tessera/tokenizer.h"
 
@@ -59,7 +60,9 @@ static int parse_line(job *j, const char *line, size_t n, unsigned long number, 
     char place[48], found[192];
     snprintf(place, sizeof place, "line %lu of standard input", number);
     json_error_t problem;
-    json_t *value = json_loadb(line, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem);
+    bool no_memory;
+    json_t *value = tess_json_decode(line, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &problem, &no_memory);
+    if (no_memory) return out_of_memory(j);
     if (!value) {
         snprintf(found, sizeof found, "%s (column %d)", problem.text, problem.column);
         return refuse(j, place, found, "JSON");

@@ -112,8 +112,8 @@ static tess_status encode_words(const tess_tokenizer *t, const uint8_t *text, si
 }
 
 /* Cuts the matcher's tokens out and hands what lies between to `encode`.
- * DIFFERS: `plain` takes every added token as text; the original's own switch spares only the special ones, so that
- * "<think>" stays a token there (test_tokenizer.c compares with the original without added tokens). */
+ * DIFFERS: `plain` takes every added token as text. The original's own switch does so for special ones only,
+ * and "<think>" stays a token there (test_tokenizer.c compares with the original without added tokens). */
 typedef tess_status encode_piece(const tess_tokenizer *t, const uint8_t *text, size_t n, bool plain,
                                  tess_ids *ids, tess_error *err);
 
