@@ -50,6 +50,8 @@ int main(int argc, char **argv)
 {
     /* A reader that went away shows as a write error, which ends the command quietly with exit code 4. */
     signal(SIGPIPE, SIG_IGN);
+    /* So does a file that may not grow, instead of a death that leaves a temporary file behind. */
+    signal(SIGXFSZ, SIG_IGN);
     int code = run_command(argc, argv);
     errno = 0;
     if (fflush(stdout) || ferror(stdout)) {

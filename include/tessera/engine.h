@@ -43,10 +43,10 @@ typedef bool tess_progress(void *context, const char *what, const char *unit, ui
 typedef struct tess_engine_options {
     const char *model_dir; /* published layout */
     uint64_t memory_bytes; /* bound on the process's peak resident set; 0: 70 % of what is available */
-    int n_context;         /* positions to provide for; 0: 4096 or n_needed, at most max_position_embeddings */
-    int n_needed;          /* positions the request at hand needs, prompt and answer; 0: not known */
-    int n_thread;          /* 0: CPUs in the affinity mask */
-    const char *isa;       /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
+    int n_context;   /* positions to provide for; 0: 4096 or n_needed, at most max_position_embeddings */
+    int n_needed;    /* positions the request at hand needs, prompt and answer; 0: not known */
+    int n_thread;    /* 0: CPUs in the affinity mask */
+    const char *isa; /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
     tess_direct_mode direct;
