@@ -22,9 +22,10 @@ tess_status tess_json_parse(const char *file, uint64_t offset, const char *text,
 /* Reads and parses a whole file of at most max_bytes. */
 tess_status tess_json_load(const char *file, size_t max_bytes, json_t **out, tess_error *err);
 
-/* The offset of the bracket that nests the value `text` begins with deeper than 64 levels, or -1. jansson would
- * recurse up to 2,048 levels; this counts brackets outside strings before it is asked. *length is set to the
- * bytes of an object, array or string, blanks before it included; of other values to the first only. */
+/* The offset of the bracket that nests the value `text` begins with deeper than 64 levels, or -1. jansson
+ * would recurse up to 2,048 levels; this counts brackets outside strings before it is asked. *length is set
+ * to the bytes of an object, array or string, blanks before it included; of other values to the first only.
+ */
 int64_t tess_json_find_too_deep(const char *text, size_t size, size_t *length);
 
 /* json_loadb() that fails safely without memory: *no_memory then, and NULL. */
