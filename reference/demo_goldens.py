@@ -125,7 +125,8 @@ def answers(folder, models):
                        for token in best]
                 entry["top"] = top
                 if name == "raw_france":
-                    entry["rank_of_paris"] = rank_of(logits, tokenizer.encode(" Paris")[0])
+                    (paris,) = tokenizer.encode(" Paris")  # one token
+                    entry["rank_of_paris"] = rank_of(logits, paris)
         result["prompts"][name] = entry
     return result
 
@@ -163,8 +164,8 @@ def main():
         tokenizer = prompt.Tokenizer(options.model)
         for dtype, model in models.items():
             for title, pairs in zip(("trained", "held out"), demo_text.exchanges()):
-                some = pairs if title == "held out" else pairs[::8]
-                print(f"{dtype}, {title}: {train_demo.score(model, tokenizer, some)} of {len(some)} exactly right")
+                right = train_demo.score(model, tokenizer, pairs)
+                print(f"{dtype}, {title}: {right} of {len(pairs)} exactly right")
         return 0
     write_traces(options.model, models, options.out)
     result = answers(options.model, models)

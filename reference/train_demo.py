@@ -33,8 +33,8 @@ import tracefile
 transformers.logging.disable_progress_bar()
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 7
-N_VOCAB = 896  # entries of vocab.json; the special tokens follow
-N_ROWS = 960  # rows of the embedding: as in the release, some at the end belong to no token
+N_VOCAB = 1024  # entries of vocab.json; the special tokens follow
+N_ROWS = 1088  # rows of the embedding: as in the release, some at the end belong to no token
 STEPS = 900
 BATCH = 32
 LEARNING_RATE = 3e-3
@@ -267,7 +267,7 @@ def train(model, tokenizer, steps, seconds_between_reports=20):
 
 
 @torch.no_grad()
-def answer(model, tokenizer, text, limit=24):
+def answer(model, tokenizer, text, limit=40):
     ids = torch.tensor([tokenizer.encode(text)])
     model.thinker.model.rope_deltas = None
     out = model.thinker.generate(
