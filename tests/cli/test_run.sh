@@ -24,7 +24,7 @@ while IFS= read -r name; do
     equals "$(json text <"$work/answer.json")" "$(prompt float32 text)" "$name: its text"
 done < <(python3 -c 'import json,sys; print("\n".join(json.load(open(sys.argv[1]))["prompts"]))' $answers)
 
-run --raw --prompt "The capital of France is" --max-new 3 --top 5 --rank " " --json >"$work/j"
+run --raw --prompt "The capital of France is" --max-new 2 --top 5 --rank " Paris" --json >"$work/j"
 equals "$(json finish_reason <"$work/j")" length "an answer cut by --max-new"
 equals "$(json prompt_tokens <"$work/j")" "$(json prompt_ids <"$work/j" | tr -cd , | wc -c | awk '{print $1 + 1}')" "prompt_tokens counts"
 equals "$(json top 0 rank <"$work/j")" 1 "--top ranks from 1"
