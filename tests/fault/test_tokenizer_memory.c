@@ -1,6 +1,7 @@
 /* Every allocation of opening, encoding and decoding fails once: TESS_ENOMEM each time, nothing leaked,
  * outputs as before. This program's malloc family stands in front of the C library's; sanitizers bring their
  * own, so under them the test says it is skipped. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -44,7 +45,9 @@ void __libc_free(void *block);
 
 static bool fails(void)
 {
-    return plan.on && ++plan.n_call == plan.fail_at;
+    if (!plan.on || ++plan.n_call != plan.fail_at) return false;
+    errno = ENOMEM;
+    return true;
 }
 
 static void *count(void *block)
@@ -110,8 +113,7 @@ static bool run(long fail_at)
     if (fail_at && n_call >= fail_at) {
         /* Where the C library or libcrypto go on without the block, the call may still end well. */
         if (status != TESS_OK) {
-            /* jansson calls a value it got no memory for a mistake in the text. */
-            if (status != TESS_ENOMEM && strcmp(err.field, "JSON")) fail_msg("%ld: %s", fail_at, err.message);
+            if (status != TESS_ENOMEM) fail_msg("%ld: %s", fail_at, err.message);
             assert_true(err.message[0]);
         }
         return true;
