@@ -1,0 +1,208 @@
+#!/usr/bin/env bash
+# inspect from outside: what it shows, what --check accepts and names, checksums, exit codes. Checkpoints are
+# hollow: of a tiny configuration to damage, and of the published one.
+. tests/support/tap.sh
+hollow=${TESS_BUILD:-build/release-gcc}/tools/hollow
+inspect() { "$tessera" inspect "$@"; }
+q=thinker.model.layers.0.self_attn.q_proj.weight
+shard1=model-00001-of-00003.safetensors shard3=model-00003-of-00003.safetensors
+
+$hollow --config tests/data/config_a.json --shards 3 "$work/a" >/dev/null
+
+# --- what it shows
+equals "$(exit_of inspect "$work/a")" 0 "inspect: exit 0"
+contains "$(cat "$work/out")" "all                     593       3,827,073       7,654,146    7.30 MiB  100.0 %" "the totals"
+contains "$(cat "$work/out")" "  routed experts        144         110,592         221,184" "the routed experts"
+contains "$(cat "$work/out")" "dtypes  BF16 593" "the dtypes"
+equals "$(cat "$work/err")" "" "nothing on standard error"
+equals "$(exit_of inspect --model "$work/a" --json)" 0 "--model and --json: exit 0"
+equals "$(wc -l <"$work/out")" 1 "one line of JSON"
+equals "$(json components 0 name <"$work/out")" "thinker text" "the component's name"
+equals "$(json bytes <"$work/out")" 7654146 "bytes"
+equals "$(json parameters <"$work/out")" 3827073 "parameters"
+equals "$(json dtypes <"$work/out")" '{"BF16": 593}' "dtypes"
+equals "$(json problems <"$work/out")" '[]' "no problems"
+equals "$(json shards 2 file <"$work/out")" $shard3 "shards by name"
+
+equals "$(exit_of inspect "$work/a" --tensors '*.conv2d?.bias')" 0 "--tensors: exit 0"
+equals "$(awk '{print $1, $2, $3}' "$work/out")" \
+    "$(printf 'thinker.audio_tower.conv2d%d.bias BF16 [16]\n' 1 2 3)" "name, dtype, shape, in the order of places"
+equals "$(exit_of inspect "$work/a" --tensors $q --json)" 0 "--tensors --json: exit 0"
+equals "$(json tensor_list 0 shape <"$work/out")" "[32, 32]" "the shape"
+equals "$(json tensor_list 0 shard <"$work/out")" $shard1 "the shard"
+equals "$(exit_of inspect "$work/a" --tensors nothing)" 0 "a pattern that fits nothing: exit 0"
+contains "$(cat "$work/err")" "no tensor matches 'nothing'" "and a remark"
+inspect "$work/a" --tensors '*' 2>"$work/err" | head -n 1 >/dev/null
+codes="${PIPESTATUS[0]}"
+equals "$(cat "$work/err")" "" "a reader that goes away: no message"
+[ "$codes" = 4 ] || [ "$codes" = 0 ]
+result $? "and exit 4, or 0 if all fitted into the pipe"
+
+# --- usage
+equals "$(exit_of inspect)" 2 "no folder: exit 2"
+equals "$(exit_of inspect "$work/a" b)" 2 "two folders: exit 2"
+equals "$(exit_of inspect --direct maybe "$work/a")" 2 "--direct maybe: exit 2"
+equals "$(exit_of inspect --help)" 0 "--help: exit 0"
+equals "$(exit_of inspect "$work/none")" 3 "no such folder: exit 3"
+equals "$(exit_of inspect --check --json "$work/none")" 3 "with --check too"
+equals "$(json error code <"$work/out")" bad_input "an error object"
+mkdir "$work/empty"
+equals "$(exit_of inspect "$work/empty")" 3 "an empty folder: exit 3"
+contains "$(cat "$work/err")" config.json "naming config.json"
+
+# --- what --check finds
+equals "$(exit_of inspect --check "$work/a")" 0 "--check of a whole checkpoint: exit 0"
+contains "$(cat "$work/out")" "593 tensors in 3 shards, 7,654,146 bytes: exactly what config.json implies" "and says so"
+equals "$(inspect --check --json "$work/a" | json complete)" true "complete"
+
+damaged() { # damaged KIND TENSOR FOUND EXPECTED TEXT DAMAGE...: one damage, found by --check with exit 1
+    local kind=$1 tensor=$2 found=$3 expected=$4 text=$5
+    shift 5
+    rm -rf "$work/d" && cp -r "$work/a" "$work/d"
+    python3 tests/support/damage.py "$work/d" "$@"
+    equals "$(exit_of inspect --check --json "$work/d")" 1 "$text: exit 1"
+    python3 - "$work/out" "$kind" "$tensor" "$found" "$expected" <<'PY'
+import json, sys
+out, kind, tensor, found, expected = sys.argv[1:]
+problems = json.load(open(out))["problems"]
+fits = [p for p in problems if p["kind"] == kind and (p["tensor"] or "") == tensor
+        and found in (p["found"] or "") and expected in (p["expected"] or "")]
+if not fits: print("#", *problems[:5], sep="\n# ")
+sys.exit(not fits)
+PY
+    result $? "$text: kind, tensor, found, expected"
+    exit_of inspect --check "$work/d" >/dev/null
+    contains "$(cat "$work/out")" "$(echo "$kind" | cut -c 1-10)" "$text: named as text too"
+    [ "$(exit_of inspect "$work/d")" = 0 ]
+    result $? "$text: plain inspect shows what it can"
+}
+damaged shape $q "BF16 [16, 64]" "BF16 [32, 32]" "wrong shape" shape $q 16,64
+damaged dtype $q "F16 [32, 32]" "BF16 [32, 32]" "wrong dtype" dtype $q F16
+damaged header $q 'dtype "Q4"' 'such as "BF16"' "unknown dtype" dtype $q Q4
+damaged missing $q "no such tensor" "BF16 [32, 32]" "renamed tensor" rename $q thinker.extra
+damaged extra thinker.extra "BF16 [32, 32]" "config.json" "extra tensor" rename $q thinker.extra
+damaged missing $q "no such tensor" "as the index says" "missing tensor" remove $q
+damaged offsets thinker.model.layers.0.self_attn.k_proj.weight "a gap" "where thinker.model.layers.0.input_layernorm.weight ends" \
+    "gap" remove $q
+damaged offsets $q "an overlap" "where thinker.model.layers.0.input_layernorm.weight ends" "overlap" offsets $q 65598,67646
+damaged offsets $q "data offset 65601" "multiple of the element size 2" "odd offset" offsets $q 65601,67649
+damaged offsets $q "2 bytes" "2048 bytes for BF16 [32, 32]" "offsets against shape" offsets $q 65600,65602
+damaged truncated code2wav.decoder.6.conv.bias "a file of" "where this tensor ends" "truncated shard" truncate $shard3 -1
+damaged header "header length" "9999999999" "in a file of" "header length beyond the file" length $shard1 9999999999
+damaged header "header length" "a file of 5 bytes" "10 bytes or more" "a stump of a shard" truncate $shard1 5
+damaged duplicate $q "a second time" "every name once" "duplicate name" duplicate $q
+damaged misplaced $q "$shard1" "$shard3" "tensor in another shard" entry $q $shard3
+damaged unlisted $q "one that is not" "listed in the index" "tensor not in the index" unlist $q
+damaged shard "" "no such file" "1 tensors of the index" "missing shard" entry thinker.new model-00004-of-00003.safetensors
+damaged path $q "../a/$shard1" "own folder" "path outside" entry $q ../a/$shard1
+damaged path $q "/etc/passwd" "own folder" "absolute path" entry $q /etc/passwd
+damaged shape thinker.lm_head.weight "[1024, 32]" "[2048, 32]" "another configuration" config thinker_config.text_config.vocab_size 2048
+damaged missing thinker.model.layers.6.input_layernorm.weight "no such tensor" "BF16 [32]" "one layer more" \
+    config thinker_config.text_config.num_hidden_layers 7
+damaged extra talker.codec_head.weight "[3072, 32]" "config.json" "speech that the configuration switches off" \
+    config enable_audio_output false
+
+# --- config.json
+unusable() { # unusable FIELD TEXT DAMAGE...
+    local field=$1 text=$2
+    shift 2
+    rm -rf "$work/d" && cp -r "$work/a" "$work/d"
+    python3 tests/support/damage.py "$work/d" "$@"
+    equals "$(exit_of inspect --check --json "$work/d")" 3 "$text: --check exits 3"
+    equals "$(json error field <"$work/out")" "$field" "$text: the field"
+    equals "$(exit_of inspect "$work/d")" 0 "$text: plain inspect shows what it can"
+    contains "$(cat "$work/err")" "$field" "$text: and names the field"
+}
+unusable thinker_config.text_config.num_experts "missing hyper-parameter" unconfig thinker_config.text_config.num_experts
+unusable code2wav_config.rms_norm_eps "mistyped hyper-parameter" config code2wav_config.rms_norm_eps '"1e-5"'
+unusable thinker_config.text_config.hidden_act "unknown activation" config thinker_config.text_config.hidden_act '"relu"'
+rm "$work/d/config.json"
+equals "$(exit_of inspect --check "$work/d")" 3 "no config.json: --check exits 3"
+
+# --- checksums
+python3 - "$work/a" <<'PY'
+import random, struct, sys
+random.seed(5)
+for i in (1, 2, 3):
+    with open(f"{sys.argv[1]}/model-0000{i}-of-00003.safetensors", "r+b") as f:
+        start = 8 + struct.unpack("<Q", f.read(8))[0]
+        f.seek(0, 2)
+        size = f.tell() - start
+        f.seek(start)
+        f.write(b"".join(struct.pack("<H", random.randrange(0x7f00) | random.randrange(2) << 15) for _ in range(size // 2)))
+PY
+equals "$(exit_of inspect --checksum "$work/a")" 0 "--checksum: exit 0"
+equals "$(grep safetensors "$work/out")" "$(cd "$work/a" && sha256sum model-*.safetensors)" "shards as sha256sum has them"
+equals "$(cat "$work/out")" "$(python3 - "$work/a" <<'PY'
+import hashlib, json, struct, sys
+from pathlib import Path
+folder, lines, sha = Path(sys.argv[1]), [], lambda b: hashlib.sha256(b).hexdigest()
+for path in sorted(folder.glob("*.safetensors")):
+    raw = path.read_bytes()
+    start = 8 + struct.unpack("<Q", raw[:8])[0]
+    header = json.loads(raw[8:start])
+    header.pop("__metadata__")
+    for name, e in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        digest = sha(raw[start + e["data_offsets"][0]:start + e["data_offsets"][1]])
+        print(f"{digest}  {name}")
+        lines.append(f"{name} {e['dtype']} [{', '.join(map(str, e['shape']))}] {digest}\n".encode())
+    print(f"{sha(raw)}  {path.name}")
+print(f"{sha(b''.join(sorted(lines)))}  weights_sha256")
+print(f"{sha((folder / 'config.json').read_bytes())}  config_sha256")
+PY
+)" "every tensor, shard and identity as Python's hashlib has them"
+weights=$(awk '/weights_sha256/ {print $1}' "$work/out")
+equals "$(inspect --checksum --json "$work/a" | json weights_sha256)" "$weights" "weights_sha256 in JSON"
+equals "$(inspect --checksum --direct off "$work/a" | awk '/weights_sha256/ {print $1}')" "$weights" "the same with buffered reads"
+equals "$(inspect --checksum --tensors $q "$work/a")" "$(grep " $q\$" "$work/out")" "--checksum --tensors sums only these"
+equals "$(exit_of inspect --checksum --progress always "$work/a")" 0 "--progress always: exit 0"
+contains "$(cat "$work/err")" "checksums" "a progress line"
+
+rm -rf "$work/d" && cp -r "$work/a" "$work/d"
+python3 tests/support/damage.py "$work/d" poke $q 17 c07f # a NaN
+python3 tests/support/damage.py "$work/d" poke $q 40 80ff # minus infinity
+python3 tests/support/damage.py "$work/d" poke code2wav.decoder.6.conv.bias 0 807f
+equals "$(exit_of inspect --checksum "$work/d")" 1 "NaN and infinity: exit 1"
+contains "$(cat "$work/err")" "$q: found 2 of 1024 weights NaN or infinite, the first is element 17" "tensor, count and element"
+contains "$(cat "$work/err")" "code2wav.decoder.6.conv.bias: found 1 of 1" "each tensor"
+equals "$(exit_of inspect --checksum --json --tensors $q "$work/d")" 1 "one tensor, with --json: exit 1"
+equals "$(json problems 0 kind <"$work/out")" non_finite "the problem's kind"
+equals "$(json tensor_list 0 non_finite <"$work/out")" 2 "the count"
+python3 tests/support/damage.py "$work/d" truncate $shard3 -1
+equals "$(exit_of inspect --checksum "$work/d")" 1 "a truncated shard: exit 1"
+contains "$(cat "$work/out")" "unreadable  code2wav.decoder.6.conv.bias" "the tensor is called unreadable"
+contains "$(cat "$work/out")" "unknown  weights_sha256" "and the identity unknown"
+
+# --- the published configuration
+$hollow "$work/p" >/dev/null
+equals "$(exit_of inspect --check "$work/p")" 0 "the hollow published checkpoint is whole"
+contains "$(cat "$work/out")" "28,010 tensors in 15 shards, 70,519,637,090 bytes: exactly" "28,010 tensors, 15 shards, 70,519,637,090 bytes"
+inspect --json "$work/p" >"$work/out"
+equals "$(python3 -c 'import json, sys
+for c in json.load(sys.stdin)["components"]: print(c["name"], c["tensors"], c["parameters"], c["bytes"])' <"$work/out")" \
+    "thinker text 18867 30532646912 61065293824
+audio tower 525 647927168 1295854336
+vision tower 351 538631408 1077262816
+talker 7951 3183026176 6366052352
+code predictor 86 141570304 283140608
+code2wav 230 216016577 432033154" "components as in the published inventory"
+[ "$(json straddling_experts 0 <"$work/out")" != "" ]
+result $? "at least one expert straddles two shards"
+[ "$(du -sk "$work/p" | cut -f 1)" -lt 20000 ]
+result $? "it takes less than 20 MB of disk"
+timeout --preserve-status -s INT 1 "$tessera" inspect --checksum --quiet "$work/p" >/dev/null 2>"$work/err"
+equals $? 130 "Ctrl-C while summing: exit 130"
+python3 tests/support/damage.py "$work/p" rename thinker.model.layers.29.mlp.experts.85.up_proj.weight thinker.stray
+python3 tests/support/damage.py "$work/p" shape talker.model.layers.19.mlp.experts.127.down_proj.weight 384,1024
+python3 tests/support/damage.py "$work/p" entry thinker.visual.pos_embed.weight model-00009-of-00015.safetensors
+python3 tests/support/damage.py "$work/p" truncate model-00003-of-00015.safetensors -4
+rm "$work/p/model-00006-of-00015.safetensors"
+equals "$(exit_of inspect --check "$work/p")" 1 "damaged in five places: exit 1"
+for name in thinker.model.layers.29.mlp.experts.85.up_proj.weight thinker.stray thinker.visual.pos_embed.weight \
+    talker.model.layers.19.mlp.experts.127.down_proj.weight model-00003-of-00015 model-00006-of-00015; do
+    contains "$(cat "$work/out")" $name "$name is named"
+done
+rm -rf "$work/p"
+$hollow --thinker-only --shards 16 "$work/t" >/dev/null
+equals "$(exit_of inspect --check "$work/t")" 0 "a thinker-only checkpoint is whole"
+contains "$(cat "$work/out")" "19,743 tensors in 16 shards, 63,438,410,976 bytes" "19,743 tensors, 63,438,410,976 bytes"
