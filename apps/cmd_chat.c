@@ -63,6 +63,11 @@ static char *read_question(const chat *c)
 {
     if (c->interactive) {
         char *line = readline("> ");
+        while (!line && cli_interrupted()) { /* Ctrl-C at the prompt drops the line, not the program */
+            cli_clear_interrupt();
+            puts("");
+            line = readline("> ");
+        }
         if (line && *line) add_history(line);
         return line;
     }

@@ -35,8 +35,9 @@ typedef enum tess_direct_mode {
     TESS_DIRECT_MODE_OFF
 } tess_direct_mode;
 
-/* Called while work goes on; `done` counts up to `total` in `unit` ("bytes", "tokens"). Returning false asks
- * to stop: the running call then returns TESS_EINTERRUPTED. */
+/* Called while work goes on: "loading" in "bytes", "prefill" and "decode" (a single token) in "tokens", after
+ * each layer. `done` counts up to `total`. Returning false asks to stop: the running call then returns
+ * TESS_EINTERRUPTED. */
 typedef bool tess_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total);
 
 /* Zero values mean the stated default. The strings need to live only for the call. */

@@ -96,31 +96,46 @@ static tess_status emit_positions(tess_session *session, const tess_tap_sink *si
     return status;
 }
 
+/* How far a feed has come: whole chunks, and layers of the present one. */
+typedef struct feed_progress {
+    const tess_engine *engine;
+    int n_tok, done, n;
+} feed_progress;
+
+static tess_status tell_layer(void *context, int n_layer_done, tess_error *err)
+{
+    const feed_progress *p = context;
+    int64_t part = (int64_t)p->n * n_layer_done / p->engine->model.config.thinker.text.n_layer;
+    return tess_engine_tell(p->engine, p->n_tok > 1 ? "prefill" : "decode", "tokens",
+                            (uint64_t)(p->done + part), (uint64_t)p->n_tok, err);
+}
+
 static tess_status run_chunks(tess_session *session, const tess_feed *feed, const tess_tap_sink *sink,
                               tess_error *err)
 {
     tess_engine *engine = session->engine;
     int n_chunk = engine->plan.n_chunk;
+    feed_progress progress = {.engine = engine, .n_tok = feed->n_tok};
     bool all = !feed->last_logits && tess_tap_is_wanted(sink, TESS_TAP_LM_HEAD, 0);
     for (int done = 0; done < feed->n_tok;) {
         int n = feed->n_tok - done < n_chunk ? feed->n_tok - done : n_chunk;
         bool is_last = done + n == feed->n_tok;
+        progress.done = done;
+        progress.n = n;
         tess_chunk chunk = {.ids = feed->ids + done,
                             .positions = engine->parts.positions + session->length + done,
                             .position_stride = (size_t)engine->plan.n_context,
                             .first = session->length + done,
                             .n = n,
                             .row = done,
+                            .on_layer = tell_layer,
+                            .context = &progress,
                             .logits = all       ? TESS_LOGITS_ALL
                                       : is_last ? TESS_LOGITS_LAST
                                                 : TESS_LOGITS_NONE};
         tess_status status = tess_thinker_run(&engine->parts.thinker, &chunk, sink, err);
         if (status != TESS_OK) return status;
         done += n;
-        if (feed->n_tok > 1)
-            status =
-                tess_engine_tell(engine, "prefill", "tokens", (uint64_t)done, (uint64_t)feed->n_tok, err);
-        if (status != TESS_OK) return status;
     }
     return TESS_OK;
 }

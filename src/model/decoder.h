@@ -62,7 +62,8 @@ void tess_decoder_init(tess_decoder *decoder, const tess_decoder_sizes *sizes, t
 /* The piece of a prompt that goes through the layers together, tokens [first, first + n) of the timeline.
  *   ids [n]; position t of stream s stands at positions[s * position_stride + t]
  *   row: the place of the chunk in its feed, from which tap rows are counted
- *   logits: which rows get logits */
+ *   logits: which rows get logits
+ *   on_layer (may be NULL): told after each layer; what it returns other than TESS_OK ends the run */
 typedef enum tess_logits { TESS_LOGITS_NONE, TESS_LOGITS_LAST, TESS_LOGITS_ALL } tess_logits;
 
 typedef struct tess_chunk {
@@ -72,6 +73,8 @@ typedef struct tess_chunk {
     int first, n;
     int64_t row;
     tess_logits logits;
+    tess_status (*on_layer)(void *context, int n_layer_done, tess_error *err);
+    void *context;
 } tess_chunk;
 
 /* Packs n rows of x (n_col wide, dense) into work.packed, split among threads. */

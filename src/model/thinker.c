@@ -99,6 +99,7 @@ static tess_status run_layers(tess_decoder *t, const tess_chunk *chunk, const te
         if (status != TESS_OK) return status;
         status = run_layer(t, layer, weights, chunk, sink, err);
         tess_bank_release(&t->layers, layer);
+        if (status == TESS_OK && chunk->on_layer) status = chunk->on_layer(chunk->context, layer + 1, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
