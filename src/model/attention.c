@@ -6,8 +6,6 @@
  */
 #include "model/attention.h"
 
-enum { ROW_GRAIN = 8 };
-
 typedef struct attention_task {
     tess_decoder *decoder;
     const void *const *weights;
@@ -21,7 +19,7 @@ static void project_part(attention_task *task, int part, int n_part, tess_layer_
 {
     tess_decoder *t = task->decoder;
     int64_t begin, end;
-    tess_part_range(n_row, ROW_GRAIN, part, n_part, &begin, &end);
+    tess_part_range(n_row, TESS_ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(y, y_stride, task->weights[weight], (size_t)t->config->d_model, (size_t)begin,
                        (size_t)end, t->work.packed, (size_t)task->n, t->rounding);
 }
@@ -85,7 +83,7 @@ static void project_output(void *arg, int part, int n_part)
     tess_decoder *t = task->decoder;
     const tess_decoder_config *c = t->config;
     int64_t begin, end;
-    tess_part_range(c->d_model, ROW_GRAIN, part, n_part, &begin, &end);
+    tess_part_range(c->d_model, TESS_ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(t->work.output, (size_t)c->d_model, task->weights[TESS_LAYER_OUTPUT],
                        (size_t)c->n_head * (size_t)c->d_head, (size_t)begin, (size_t)end, t->work.packed,
                        (size_t)task->n, t->rounding);

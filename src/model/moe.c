@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-enum { ROW_GRAIN = 8 };
-
 /* ---- router ---- */
 
 typedef struct router_task {
@@ -24,7 +22,7 @@ static void project_router(void *arg, int part, int n_part)
     router_task *task = arg;
     tess_decoder *t = task->decoder;
     int64_t begin, end;
-    tess_part_range(t->config->n_expert, ROW_GRAIN, part, n_part, &begin, &end);
+    tess_part_range(t->config->n_expert, TESS_ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(t->work.router_logits, (size_t)t->config->n_expert, task->weights[TESS_LAYER_ROUTER],
                        (size_t)t->config->d_model, (size_t)begin, (size_t)end, t->work.packed,
                        (size_t)task->n, t->rounding);
@@ -105,7 +103,7 @@ static void multiply_gate_up(void *arg, int part, int n_part)
     size_t d_model = (size_t)t->config->d_model, d_ff = (size_t)t->config->d_expert;
     size_t packed_width = tess_packed_floats(d_model);
     int64_t begin, end;
-    tess_part_range(t->config->d_expert, ROW_GRAIN, part, n_part, &begin, &end);
+    tess_part_range(t->config->d_expert, TESS_ROW_GRAIN, part, n_part, &begin, &end);
     FOR_EXPERTS(w, e, index)
     {
         const void *const *expert = t->work.leased[index];
@@ -140,7 +138,7 @@ static void multiply_down(void *arg, int part, int n_part)
     tess_decoder *t = w->decoder;
     size_t d_model = (size_t)t->config->d_model, d_ff = (size_t)t->config->d_expert;
     int64_t begin, end;
-    tess_part_range(t->config->d_model, ROW_GRAIN, part, n_part, &begin, &end);
+    tess_part_range(t->config->d_model, TESS_ROW_GRAIN, part, n_part, &begin, &end);
     if (begin == end) return;
     FOR_EXPERTS(w, e, index)
     {
@@ -264,7 +262,7 @@ static void mlp_gate_up(void *arg, int part, int n_part)
     tess_decoder *t = task->decoder;
     size_t d_model = (size_t)t->config->d_model, d_ff = (size_t)t->config->d_ff;
     int64_t begin, end;
-    tess_part_range(t->config->d_ff, ROW_GRAIN, part, n_part, &begin, &end);
+    tess_part_range(t->config->d_ff, TESS_ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(t->work.gate, d_ff, task->weights[TESS_LAYER_GATE], d_model, (size_t)begin,
                        (size_t)end, t->work.packed, (size_t)task->n, t->rounding);
     t->kernels->matmul(t->work.up, d_ff, task->weights[TESS_LAYER_UP], d_model, (size_t)begin, (size_t)end,
@@ -290,7 +288,7 @@ static void mlp_down(void *arg, int part, int n_part)
     mlp_task *task = arg;
     tess_decoder *t = task->decoder;
     int64_t begin, end;
-    tess_part_range(t->config->d_model, ROW_GRAIN, part, n_part, &begin, &end);
+    tess_part_range(t->config->d_model, TESS_ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(t->work.output, (size_t)t->config->d_model, task->weights[TESS_LAYER_DOWN],
                        (size_t)t->config->d_ff, (size_t)begin, (size_t)end, t->work.hidden_packed,
                        (size_t)task->n, t->rounding);

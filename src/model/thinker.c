@@ -116,7 +116,7 @@ static void multiply_head(void *arg, int part, int n_part)
     head_task *task = arg;
     tess_decoder *t = task->decoder;
     int64_t begin, end;
-    tess_part_range(task->n_row, 8, part, n_part, &begin, &end);
+    tess_part_range(task->n_row, TESS_ROW_GRAIN, part, n_part, &begin, &end);
     t->kernels->matmul(t->work.logits + task->first_row, (size_t)t->config->n_vocab, task->rows,
                        (size_t)t->config->d_model, (size_t)begin, (size_t)end, t->work.packed,
                        (size_t)task->n, t->rounding);
