@@ -154,7 +154,8 @@ static tess_status find_bytes(tess_vocab *vocab, const tess_token_index *x, cons
     return TESS_OK;
 }
 
-static tess_status load_tokens(tess_vocab *vocab, tess_token_index *x, const char *folder, tess_error *err)
+tess_status tess_vocab_load_tokens(const char *folder, tess_vocab *vocab, tess_token_index *x,
+                                   tess_error *err)
 {
     char file[PATH_MAX];
     tess_status status = tess_vocab_path(folder, "vocab.json", file, sizeof file, err);
@@ -174,19 +175,6 @@ static tess_status load_tokens(tess_vocab *vocab, tess_token_index *x, const cha
      * is built beside them. */
     malloc_trim(0);
     if (status == TESS_OK) status = find_bytes(vocab, x, file, err);
-    return status;
-}
-
-tess_status tess_vocab_load(const char *folder, tess_vocab *vocab, tess_error *err)
-{
-    *vocab = (tess_vocab){0};
-    tess_token_index x = {.vocab = vocab};
-    tess_status status = load_tokens(vocab, &x, folder, err);
-    if (status == TESS_OK) status = tess_vocab_load_merges(folder, vocab, &x, err);
-    if (status == TESS_OK) status = tess_vocab_load_added(folder, vocab, &x, err);
-    free(x.slot);
-    malloc_trim(0);
-    if (status != TESS_OK) tess_vocab_release(vocab);
     return status;
 }
 

@@ -64,6 +64,9 @@ typedef struct tess_token_index {
 /* The slot of the token with these bytes, or the empty one where it would stand. */
 uint32_t *tess_token_index_find(const tess_token_index *index, const char *bytes, size_t n);
 
+/* vocab.json; fills the index, whose slots the caller frees in any case. */
+tess_status tess_vocab_load_tokens(const char *folder, tess_vocab *vocab, tess_token_index *index,
+                                   tess_error *err);
 tess_status tess_vocab_load_merges(const char *folder, tess_vocab *vocab, const tess_token_index *index,
                                    tess_error *err);
 tess_status tess_vocab_load_added(const char *folder, tess_vocab *vocab, const tess_token_index *index,
