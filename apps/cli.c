@@ -56,7 +56,7 @@ static bool parse_size(const char *text, uint64_t *out)
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (strcmp(end, units[i].unit)) continue;
         double bytes = value * units[i].bytes;
-        if (bytes >= 9e18) return false;
+        if (bytes < 1 || bytes >= 9e18) return false;
         *out = (uint64_t)bytes;
         return true;
     }

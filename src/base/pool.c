@@ -8,7 +8,7 @@
 
 #include "base/fpenv.h"
 
-enum { SPINS = 2000, MAX_THREADS = 256, STACK_BYTES = 256 * 1024 };
+enum { SPINS = 2000, STACK_BYTES = 256 * 1024 };
 
 typedef struct worker {
     tess_pool *pool;
@@ -82,8 +82,9 @@ static void start_round(tess_pool *pool, tess_task *task, void *arg)
 
 tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
 {
-    if (n_thread < 1 || n_thread > MAX_THREADS)
-        return tess_fail(err, TESS_EUSAGE, "--threads: found %d, expected 1 to %d", n_thread, MAX_THREADS);
+    if (n_thread < 1 || n_thread > TESS_POOL_MAX_THREADS)
+        return tess_fail(err, TESS_EUSAGE, "--threads: found %d, expected 1 to %d", n_thread,
+                         TESS_POOL_MAX_THREADS);
     tess_pool *pool = calloc(1, sizeof *pool + (size_t)n_thread * sizeof pool->workers[0]);
     if (!pool) return tess_fail(err, TESS_ENOMEM, "no memory for a pool of %d threads", n_thread);
     pthread_mutex_init(&pool->lock, NULL);

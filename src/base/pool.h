@@ -13,7 +13,10 @@
 typedef struct tess_pool tess_pool;
 typedef void tess_task(void *arg, int part, int n_part);
 
-/* Starts n_thread - 1 threads (n_thread 1 … 256). TESS_ENOMEM or TESS_EIO if the system refuses. */
+enum { TESS_POOL_MAX_THREADS = 256 };
+
+/* Starts n_thread - 1 threads. TESS_EUSAGE unless 1 <= n_thread <= TESS_POOL_MAX_THREADS; TESS_ENOMEM or
+ * TESS_EIO if the system refuses. */
 tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err);
 void tess_pool_free(tess_pool *pool); /* NULL is fine */
 int tess_pool_get_threads(const tess_pool *pool);

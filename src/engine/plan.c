@@ -195,8 +195,7 @@ static void count_reads(const planner *p, tess_plan *plan)
 static void describe(planner *p, tess_plan *plan)
 {
     const tess_choice *choice = &p->choice;
-    uint64_t used = measure(p, choice);
-    (void)used;
+    measure(p, choice); /* fills the regions */
     plan->region[0].name = "process";
     plan->region[0].n_byte = p->process;
     plan->n_region = 1;
@@ -242,6 +241,19 @@ static tess_status choose_context(const tess_engine_options *options, const tess
     return TESS_OK;
 }
 
+static tess_status choose_threads(const tess_engine_options *options, int *out, tess_error *err)
+{
+    int n = options->n_thread;
+    if (n == 0) {
+        n = tess_system_cpus();
+        if (n > TESS_POOL_MAX_THREADS) n = TESS_POOL_MAX_THREADS;
+    }
+    if (n < 1 || n > TESS_POOL_MAX_THREADS)
+        return tess_fail(err, TESS_EUSAGE, "--threads: found %d, expected 1 to %d", n, TESS_POOL_MAX_THREADS);
+    *out = n;
+    return TESS_OK;
+}
+
 static uint64_t choose_budget(const tess_engine_options *options)
 {
     if (options->memory_bytes) return options->memory_bytes;
@@ -255,10 +267,10 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
     const tess_decoder_config *c = &model->config.thinker.text;
     planner p = {.model = model, .budget = choose_budget(options)};
     tess_status status = choose_context(options, c, &p.choice.n_context, err);
+    if (status == TESS_OK) status = choose_threads(options, &p.choice.n_thread, err);
     if (status != TESS_OK) return status;
     malloc_trim(0);
     p.choice.n_chunk = p.choice.n_logit_rows = 1;
-    p.choice.n_thread = options->n_thread ? options->n_thread : tess_system_cpus();
     p.choice.n_layer_slot = p.choice.n_head_slot = p.choice.n_embedding_slot = 1;
     p.choice.n_expert_slot = count_experts(c) ? c->n_expert_used : 0;
     p.process = tess_system_resident_bytes() + PROCESS_ALLOWANCE_BYTES +
