@@ -17,7 +17,7 @@ P
 result $? "keys, and regions that fit the budget"
 equals "$(plan --memory 64MiB --json | json expert_slots)" 64 "all experts fit"
 small=$(plan --json | json smallest_budget_bytes)
-[ "$(plan --memory $((small - 1000000)) --context 4096 --json | json expert_slots)" -lt 64 ]
+[ "$(plan --memory $((small - 600000)) --context 4096 --json | json expert_slots)" -lt 64 ]
 result $? "fewer fit a tight budget"
 [ "$(plan --context 64 --json | json smallest_budget_bytes)" -lt "$small" ]
 result $? "fewer positions need less"
