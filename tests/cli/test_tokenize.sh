@@ -1,25 +1,11 @@
 #!/usr/bin/env bash
 # tokenize and detokenize from outside: outputs, JSON, exit codes, refusals.
-tessera=${TESS_BUILD:-build/release-gcc}/tessera
+. tests/support/tap.sh
 model=tests/golden/text
 published=../shared/data/qwen3_omni
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-number=0
-
-result() { # result STATUS TEXT
-    number=$((number + 1))
-    if [ "$1" = 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi
-}
-equals() { # equals FOUND EXPECTED TEXT
-    [ "$1" = "$2" ]
-    local status=$?
-    [ $status = 0 ] || printf '# found    %q\n# expected %q\n' "$1" "$2"
-    result $status "$3"
-}
 tokenize() { "$tessera" tokenize --model $model "$@"; }
 detokenize() { "$tessera" detokenize --model $model "$@"; }
-exit_of() { "$@" >"$work/out" 2>"$work/err"; echo $?; }
+exit_of() { "$@" >"$work/out" 2>"$work/err"; echo $?; } # standard input stays open to what is piped in
 
 ids=$(tokenize "The capital of France is Paris.")
 equals "$(detokenize $ids)" "The capital of France is Paris." "text to ids and back"
@@ -92,4 +78,3 @@ else
     number=$((number + 1))
     echo "ok $number - $text # SKIP ../shared absent"
 fi
-echo "1..$number"
