@@ -130,7 +130,7 @@ static tess_status read_whole(int fd, const char *file, size_t max_bytes, char *
 
 tess_status tess_json_load(const char *file, size_t max_bytes, json_t **out, tess_error *err)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0) {
         if (errno == ENOENT) return tess_refuse(err, file, "", -1, "a JSON file", "no such file");
         return tess_fail_system(err, errno, file, -1, "open");

@@ -186,7 +186,6 @@ static bool sum_tensors(pass *p, const unsigned char *data, uint64_t begin, uint
         const tess_tensor *t = &p->tensor[p->at];
         if (p->is_apart[p->at]) continue;
         uint64_t t_end = t->offset + t->n_byte, from, to;
-        if (t->offset > end || (t->offset == end && end < p->size)) return true;
         if (!p->is_begun && !hash_begin(&p->tensor_sum.h)) return false;
         if (!p->is_begun) p->tensor_sum.done = 0;
         p->is_begun = true;
