@@ -173,6 +173,28 @@ equals "$(exit_of inspect --checksum "$work/d")" 1 "a truncated shard: exit 1"
 contains "$(cat "$work/out")" "unreadable  code2wav.decoder.6.conv.bias" "the tensor is called unreadable"
 contains "$(cat "$work/out")" "unknown  weights_sha256" "and the identity unknown"
 
+# --- checkpoints that the original implementation saved, and what it says of them in its goldens
+whole() { # whole FOLDER TENSORS [GOLDEN]
+    equals "$(exit_of inspect --check --checksum "$1")" 0 "$1 is whole, its weights finite"
+    contains "$(cat "$work/out")" "$2 tensors in " "$1: $2 tensors"
+    [ -z "$3" ] || equals "$(awk '/_sha256$/ {print $2, $1}' "$work/out")" "$(python3 - "$3" <<'PY'
+import json, struct, sys
+with open(sys.argv[1], "rb") as file:
+    metadata = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))["__metadata__"]
+for key in ("weights_sha256", "config_sha256"): print(key, metadata[key])
+PY
+)" "$1: the identity in its golden"
+}
+whole tests/golden/b 565 tests/golden/b-f32/text.safetensors
+whole tests/golden/c 581 tests/golden/c-f32/text.safetensors
+whole demo/checkpoint 623
+if [ -d ../shared/golden/a ]; then
+    whole ../shared/golden/a 593
+else
+    [ -z "$TESS_REQUIRE_SHARED" ]
+    result $? "../shared/golden/a is whole # SKIP ../shared absent"
+fi
+
 # --- the published configuration
 $hollow "$work/p" >/dev/null
 equals "$(exit_of inspect --check "$work/p")" 0 "the hollow published checkpoint is whole"
