@@ -14,6 +14,7 @@
 
 #include "base/system.h"
 #include "engine/layout.h"
+#include "model/manifest.h"
 
 /* Blocks of rows: an embedding is read for one row, a head for all. */
 #define EMBEDDING_BLOCK_BYTES (64u << 10)
@@ -64,6 +65,8 @@ tess_status tess_model_open(const tess_engine_options *options, tess_model *out,
     if (status == TESS_OK) status = tess_config_load(options->model_dir, &model.config, err);
     if (status == TESS_OK)
         status = tess_store_open(options->model_dir, (tess_direct)options->direct, &model.store, err);
+    /* none missing, none extra: also of components that a text prompt does not reach */
+    if (status == TESS_OK) status = tess_manifest_check(&model.config, model.store, NULL, err);
     if (status == TESS_OK)
         status = tess_thinker_weights_find(model.store, &model.config.thinker.text, EMBEDDING_BLOCK_BYTES,
                                            HEAD_BLOCK_BYTES, &model.weights, err);

@@ -62,6 +62,10 @@ smallest=$(json smallest_budget_bytes <"$work/out")
 equals "$(exit_of run --prompt x --max-new 4 --memory "$smallest")" 0 "the smallest that is told works"
 equals "$(exit_of "$tessera" run --prompt x)" 2 "no model"
 equals "$(exit_of "$tessera" run --model "$work" --prompt x)" 3 "a folder without a model"
+cp -r $model "$work/damaged" && chmod -R u+w "$work/damaged"
+python3 tests/support/damage.py "$work/damaged" rename code2wav.code_embedding.weight code2wav.lost
+equals "$(exit_of "$tessera" run --model "$work/damaged" --prompt x --json)" 3 "a tensor missing of a component that text does not reach"
+contains "$(cat "$work/out")" "code2wav.code_embedding.weight" "is named"
 equals "$(exit_of run --prompt "")" 0 "an empty question through the template"
 equals "$(exit_of run --raw --prompt "")" 2 "an empty raw prompt"
 equals "$(exit_of run --raw --system s --prompt x)" 2 "a system text without a template"
