@@ -70,7 +70,7 @@ static tess_status find_truth(tess_comparison *c, tess_tap_state *s, tess_error 
 {
     bool is_matched = s->place.class == TESS_CLASS_ROUTER_WEIGHTS || s->place.class == TESS_CLASS_INPUT;
     if (!c->has_truth || s->is_integer || is_matched) return TESS_OK;
-    const tess_tensor *t = tess_safetensors_find(c->truth.st, s->reference->name);
+    const tess_tensor *t = tess_safetensors_find(c->hearing.truth.st, s->reference->name);
     bool is_same = t && t->dtype == s->reference->dtype && t->n_dim == s->reference->n_dim &&
                    !memcmp(t->dim, s->reference->dim, (size_t)t->n_dim * sizeof t->dim[0]);
     if (is_same) s->truth = t;
@@ -78,23 +78,23 @@ static tess_status find_truth(tess_comparison *c, tess_tap_state *s, tess_error 
     char expected[80], found[80] = "no such tensor";
     tess_tensor_format_shape(s->reference->n_dim, s->reference->dim, expected, sizeof expected);
     if (t) tess_tensor_format_shape(t->n_dim, t->dim, found, sizeof found);
-    return tess_refuse(err, tess_trace_reader_get_path(&c->truth), s->reference->name,
+    return tess_refuse(err, tess_trace_reader_get_path(&c->hearing.truth), s->reference->name,
                        t ? (int64_t)t->offset : -1, expected, "%s", found);
 }
 
 static tess_status list_taps(tess_comparison *c, tess_error *err)
 {
-    size_t n = tess_safetensors_get_count(c->reference.st), most = 1;
+    size_t n = tess_safetensors_get_count(c->hearing.reference.st), most = 1;
     c->tap = calloc(n ? n : 1, sizeof *c->tap);
     if (!c->tap) return tess_fail(err, TESS_ENOMEM, "no memory to compare %zu taps", n);
     for (size_t i = 0; i < n; i++) {
-        const tess_tensor *t = tess_safetensors_get(c->reference.st, i);
+        const tess_tensor *t = tess_safetensors_get(c->hearing.reference.st, i);
         if (!is_traced(t->name)) continue;
         tess_tap_state *s = &c->tap[c->n_tap];
         s->reference = t;
         s->place = tess_tap_place_of(t->name);
         s->first_different = s->first_row = s->best = s->best_reference = s->frame = -1;
-        tess_status status = check_reference(&c->reference, t, &s->place, err);
+        tess_status status = check_reference(&c->hearing.reference, t, &s->place, err);
         if (status != TESS_OK) return status;
         s->is_integer = t->dtype == TESS_DTYPE_I64;
         s->row_width = row_width(t);
@@ -107,10 +107,10 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         c->n_tap++;
     }
     qsort(c->tap, (size_t)c->n_tap, sizeof *c->tap, by_order);
-    c->chosen = calloc(most, sizeof *c->chosen);
-    c->logits = malloc(TESS_COMPARE_MAX_EXPERT * sizeof *c->logits);
-    c->side_window = aligned_alloc(TESS_IO_ALIGN, tess_window_bytes(TESS_TRACE_PIECE_BYTES));
-    if (!c->chosen || !c->logits || !c->side_window)
+    c->hearing.chosen = calloc(most, sizeof *c->hearing.chosen);
+    c->hearing.logits = malloc(TESS_COMPARE_MAX_EXPERT * sizeof *c->hearing.logits);
+    c->hearing.side_window = aligned_alloc(TESS_IO_ALIGN, tess_window_bytes(TESS_TRACE_PIECE_BYTES));
+    if (!c->hearing.chosen || !c->hearing.logits || !c->hearing.side_window)
         return tess_fail(err, TESS_ENOMEM, "no memory to compare %zu taps", n);
     return TESS_OK;
 }
@@ -119,7 +119,7 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
 static tess_status check_identity(const tess_comparison *c, const char *key, const char *file,
                                   const char *theirs, tess_sameness *out, tess_error *err)
 {
-    const char *ours = tess_safetensors_get_metadata(c->reference.st, key);
+    const char *ours = tess_safetensors_get_metadata(c->hearing.reference.st, key);
     *out = !ours || !theirs ? TESS_SAME_UNKNOWN : strcmp(ours, theirs) ? TESS_SAME_NO : TESS_SAME_YES;
     if (*out != TESS_SAME_NO || c->options.ignore_identity) return TESS_OK;
     char expected[160];
@@ -131,10 +131,10 @@ static tess_status check_identity(const tess_comparison *c, const char *key, con
 /* The truth must belong to the reference: float32, of the same checkpoint and the same prompt. */
 static tess_status check_truth(tess_comparison *c, tess_error *err)
 {
-    const char *path = tess_trace_reader_get_path(&c->truth);
+    const char *path = tess_trace_reader_get_path(&c->hearing.truth);
     tess_precision precision;
     bool known;
-    tess_status status = tess_trace_reader_precision(&c->truth, &precision, &known, err);
+    tess_status status = tess_trace_reader_precision(&c->hearing.truth, &precision, &known, err);
     if (status != TESS_OK) return status;
     if (!known || precision != TESS_PRECISION_F32)
         return tess_refuse(err, path, "dtype", -1, "float32, to serve as the truth",
@@ -142,39 +142,39 @@ static tess_status check_truth(tess_comparison *c, tess_error *err)
     tess_sameness same;
     static const char *const keys[] = {"config_sha256", "weights_sha256"};
     for (int i = 0; i < 2 && status == TESS_OK; i++)
-        status =
-            check_identity(c, keys[i], path, tess_safetensors_get_metadata(c->truth.st, keys[i]), &same, err);
+        status = check_identity(c, keys[i], path, tess_safetensors_get_metadata(c->hearing.truth.st, keys[i]),
+                                &same, err);
     return status;
 }
 
 /* Whether two files hold the same in.input_ids, in pieces. */
 static tess_status check_truth_inputs(tess_comparison *c, tess_error *err)
 {
-    const tess_tensor *a = tess_safetensors_find(c->reference.st, "in.input_ids");
-    const tess_tensor *b = tess_safetensors_find(c->truth.st, "in.input_ids");
+    const tess_tensor *a = tess_safetensors_find(c->hearing.reference.st, "in.input_ids");
+    const tess_tensor *b = tess_safetensors_find(c->hearing.truth.st, "in.input_ids");
     if (!a || !b) return TESS_OK;
     bool same = a->dtype == b->dtype && tess_tensor_count(a) == tess_tensor_count(b);
     for (uint64_t at = 0; same && at < tess_tensor_count(a);) {
         const void *x, *y;
         size_t n = tess_trace_reader_piece(a, at, 1);
-        tess_status status = tess_trace_reader_read(&c->reference, a, at, n, &x, err);
-        if (status == TESS_OK) status = tess_trace_reader_read(&c->truth, b, at, n, &y, err);
+        tess_status status = tess_trace_reader_read(&c->hearing.reference, a, at, n, &x, err);
+        if (status == TESS_OK) status = tess_trace_reader_read(&c->hearing.truth, b, at, n, &y, err);
         if (status != TESS_OK) return status;
         same = !memcmp(x, y, n * tess_dtype_bytes(a->dtype));
         at += n;
     }
     if (same) return TESS_OK;
-    return tess_refuse(err, tess_trace_reader_get_path(&c->truth), "in.input_ids", (int64_t)b->offset,
+    return tess_refuse(err, tess_trace_reader_get_path(&c->hearing.truth), "in.input_ids", (int64_t)b->offset,
                        "the reference's", "other ids");
 }
 
 static tess_status open_files(tess_comparison *c, const char *reference, tess_error *err)
 {
-    tess_status status = tess_trace_reader_open(reference, &c->reference, err);
+    tess_status status = tess_trace_reader_open(reference, &c->hearing.reference, err);
     if (status != TESS_OK) return status;
-    status = tess_trace_reader_precision(&c->reference, &c->precision, &c->precision_known, err);
+    status = tess_trace_reader_precision(&c->hearing.reference, &c->precision, &c->precision_known, err);
     if (status != TESS_OK || !c->options.truth) return status;
-    status = tess_trace_reader_open(c->options.truth, &c->truth, err);
+    status = tess_trace_reader_open(c->options.truth, &c->hearing.truth, err);
     if (status != TESS_OK) return status;
     c->has_truth = true;
     status = check_truth(c, err);
@@ -193,7 +193,7 @@ tess_status tess_comparison_new(const char *reference, const tess_compare_option
         tess_comparison_free(c);
         return status;
     }
-    const tess_tensor *ids = tess_safetensors_find(c->reference.st, "in.input_ids");
+    const tess_tensor *ids = tess_safetensors_find(c->hearing.reference.st, "in.input_ids");
     if (ids) c->n_prompt = (int64_t)tess_tensor_count(ids);
     *out = c;
     return TESS_OK;
@@ -204,13 +204,13 @@ void tess_comparison_free(tess_comparison *c)
     if (!c) return;
     for (int i = 0; i < c->n_tap; i++) free(c->tap[i].row_failed);
     for (int i = 0; i < c->n_extra; i++) free(c->extra[i]);
-    tess_trace_reader_close(&c->reference);
-    tess_trace_reader_close(&c->truth);
+    tess_trace_reader_close(&c->hearing.reference);
+    tess_trace_reader_close(&c->hearing.truth);
     free(c->tap);
     free(c->extra);
-    free(c->chosen);
-    free(c->logits);
-    free(c->side_window);
+    free(c->hearing.chosen);
+    free(c->hearing.logits);
+    free(c->hearing.side_window);
     free(c->other_path);
     free(c);
 }
@@ -300,5 +300,5 @@ tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t 
     if (first != s->n_heard || count > n_element - first)
         return tess_fail(err, TESS_EUSAGE, "%s: heard from element %llu on, expected from %llu on", name,
                          (unsigned long long)first, (unsigned long long)s->n_heard);
-    return tess_tap_state_hear(c, s, values, count, err);
+    return tess_tap_state_hear(&c->hearing, s, values, count, err);
 }

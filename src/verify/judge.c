@@ -226,7 +226,7 @@ static tess_status blame(tess_comparison *c, const tess_tap_state *s, tess_tap_r
     if (!s->row_failed) return TESS_OK;
     char name[256];
     snprintf(name, sizeof name, "%s.gate.indices", s->reference->name);
-    const tess_tensor *t = tess_safetensors_find(c->reference.st, name);
+    const tess_tensor *t = tess_safetensors_find(c->hearing.reference.st, name);
     if (!t || t->dtype != TESS_DTYPE_I64 || t->n_dim != 2 || t->dim[0] != s->reference->dim[0])
         return TESS_OK;
     int64_t *indices = malloc((size_t)t->n_byte);
@@ -235,7 +235,7 @@ static tess_status blame(tess_comparison *c, const tess_tap_state *s, tess_tap_r
     if (!indices || !experts)
         status = tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
     else
-        status = tess_file_read(tess_safetensors_get_file(c->reference.st), t->offset, indices,
+        status = tess_file_read(tess_safetensors_get_file(c->hearing.reference.st), t->offset, indices,
                                 (size_t)t->n_byte, err);
     bool is_set = false;
     if (status == TESS_OK)
@@ -361,7 +361,7 @@ static tess_status decide(const tess_comparison *c, tess_compare_result *result,
         return tess_fail(err, TESS_EUSAGE,
                          "%s: the reference is bfloat16 and the trace is not bit-equal; to judge it give a "
                          "float32 trace of the same inputs as --truth, or measure only with --metrics-only",
-                         tess_trace_reader_get_path(&c->reference));
+                         tess_trace_reader_get_path(&c->hearing.reference));
     else if (!is_judged)
         return tess_refuse(err, c->other_path, "", -1, "at least one tap that there is a bar for", "none");
     else
@@ -371,9 +371,9 @@ static tess_status decide(const tess_comparison *c, tess_compare_result *result,
 
 static tess_status describe(tess_comparison *c, tess_compare_result *result, tess_error *err)
 {
-    result->reference = strdup(tess_trace_reader_get_path(&c->reference));
+    result->reference = strdup(tess_trace_reader_get_path(&c->hearing.reference));
     result->trace = strdup(c->other_path);
-    if (c->has_truth) result->truth = strdup(tess_trace_reader_get_path(&c->truth));
+    if (c->has_truth) result->truth = strdup(tess_trace_reader_get_path(&c->hearing.truth));
     result->tap = calloc((size_t)c->n_tap + 1, sizeof *result->tap);
     if (!result->reference || !result->trace || !result->tap || (c->has_truth && !result->truth))
         return tess_fail(err, TESS_ENOMEM, "no memory for the result");

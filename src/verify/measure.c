@@ -4,7 +4,7 @@
  * does, so a tap that fails has a first row that fails, and that row's number is the position of the
  * divergence.
  */
-#include "verify/comparison.h"
+#include "verify/measure.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -127,7 +127,7 @@ static tess_status hear_integers(tess_tap_state *s, const int64_t *value, const 
 }
 
 /* A tensor of the reference in the same layer: `last` replaces the name's last part. */
-static const tess_tensor *sibling(const tess_comparison *c, const tess_tap_state *s, const char *last)
+static const tess_tensor *sibling(const tess_hearing *h, const tess_tap_state *s, const char *last)
 {
     char name[256];
     const char *dot = strrchr(s->reference->name, '.');
@@ -135,55 +135,55 @@ static const tess_tensor *sibling(const tess_comparison *c, const tess_tap_state
     if (length + strlen(last) >= sizeof name) return NULL;
     memcpy(name, s->reference->name, length);
     strcpy(name + length, last);
-    return tess_safetensors_find(c->reference.st, name);
+    return tess_safetensors_find(h->reference.st, name);
 }
 
-/* The reference's router logits of one token in c->logits; *n_expert 0 if the reference has none. */
-static tess_status read_logits(tess_comparison *c, const tess_tap_state *s, int64_t row, int *n_expert,
+/* The reference's router logits of one token in h->logits; *n_expert 0 if the reference has none. */
+static tess_status read_logits(tess_hearing *h, const tess_tap_state *s, int64_t row, int *n_expert,
                                tess_error *err)
 {
     *n_expert = 0;
-    const tess_tensor *t = sibling(c, s, "logits");
+    const tess_tensor *t = sibling(h, s, "logits");
     if (!t || t->dtype != TESS_DTYPE_F32 || t->n_dim != 2 || (uint64_t)row >= t->dim[0] ||
         t->dim[1] > TESS_COMPARE_MAX_EXPERT)
         return TESS_OK;
     size_t n_byte = (size_t)t->dim[1] * sizeof(float);
     *n_expert = (int)t->dim[1];
-    return tess_file_read(tess_safetensors_get_file(c->reference.st), t->offset + (uint64_t)row * n_byte,
-                          c->logits, n_byte, err);
+    return tess_file_read(tess_safetensors_get_file(h->reference.st), t->offset + (uint64_t)row * n_byte,
+                          h->logits, n_byte, err);
 }
 
 /* How one token's choice compares; logits are read only where the plain sets differ. */
-static tess_status compare_choice(tess_comparison *c, const tess_tap_state *s, int64_t row,
-                                  const int64_t *value, const int64_t *reference, int n_chosen,
-                                  tess_routing *choice, int *partner, tess_error *err)
+static tess_status compare_choice(tess_hearing *h, const tess_tap_state *s, int64_t row, const int64_t *value,
+                                  const int64_t *reference, int n_chosen, tess_routing *choice, int *partner,
+                                  tess_error *err)
 {
     *choice = tess_router_compare(value, reference, n_chosen, NULL, 0, partner);
     if (*choice == TESS_ROUTING_SAME) return TESS_OK;
     int n_expert;
-    tess_status status = read_logits(c, s, row, &n_expert, err);
+    tess_status status = read_logits(h, s, row, &n_expert, err);
     if (status == TESS_OK && n_expert)
-        *choice = tess_router_compare(value, reference, n_chosen, c->logits, n_expert, partner);
+        *choice = tess_router_compare(value, reference, n_chosen, h->logits, n_expert, partner);
     return status;
 }
 
-static tess_status hear_choices(tess_comparison *c, tess_tap_state *s, const int64_t *value,
+static tess_status hear_choices(tess_hearing *h, tess_tap_state *s, const int64_t *value,
                                 const int64_t *reference, size_t count, tess_error *err)
 {
     size_t width = s->row_width;
     int64_t row = (int64_t)(s->n_heard / width), n_row = (int64_t)(count / width);
-    if (c->chosen_of != s || row != c->chosen_end) c->chosen_begin = row;
-    c->chosen_of = s;
-    c->chosen_end = row + n_row;
+    if (h->chosen_of != s->reference || row != h->chosen_end) h->chosen_begin = row;
+    h->chosen_of = s->reference;
+    h->chosen_end = row + n_row;
     for (int64_t r = 0; r < n_row; r++, value += width, reference += width) {
         for (size_t i = 0; i < width; i++) {
-            c->chosen[(size_t)(row + r) * width + i] = value[i];
+            h->chosen[(size_t)(row + r) * width + i] = value[i];
             if (value[i] == reference[i]) continue;
             s->n_different++;
             if (s->first_different < 0) s->first_different = (row + r) * (int64_t)width + (int64_t)i;
         }
         tess_routing choice;
-        tess_status status = compare_choice(c, s, row + r, value, reference, (int)width, &choice, NULL, err);
+        tess_status status = compare_choice(h, s, row + r, value, reference, (int)width, &choice, NULL, err);
         if (status != TESS_OK) return status;
         s->n_tie += choice == TESS_ROUTING_TIE;
         if (choice != TESS_ROUTING_DIFFERENT) continue;
@@ -196,16 +196,16 @@ static tess_status hear_choices(tess_comparison *c, tess_tap_state *s, const int
 
 /* One token's weights by expert id: each of the reference's against the value's for the same expert or its
  * tie partner, and against 0 if the value chose neither. */
-static tess_status hear_weights_row(tess_comparison *c, tess_tap_state *s, int64_t row, const float *value,
+static tess_status hear_weights_row(tess_hearing *h, tess_tap_state *s, int64_t row, const float *value,
                                     const float *reference, const int64_t *chosen_reference, tess_error *err)
 {
     size_t width = s->row_width;
-    const int64_t *chosen = c->chosen + (size_t)row * width;
+    const int64_t *chosen = h->chosen + (size_t)row * width;
     int partner[TESS_ROUTER_MAX_CHOSEN];
     float matched[TESS_ROUTER_MAX_CHOSEN];
     tess_routing choice;
     tess_status status =
-        compare_choice(c, s, row, chosen, chosen_reference, (int)width, &choice, partner, err);
+        compare_choice(h, s, row, chosen, chosen_reference, (int)width, &choice, partner, err);
     if (status != TESS_OK) return status;
     for (size_t i = 0; i < width; i++) {
         matched[i] = partner[i] < 0 ? 0 : value[partner[i]];
@@ -220,25 +220,24 @@ static tess_status hear_weights_row(tess_comparison *c, tess_tap_state *s, int64
     return end_row(s, row, err);
 }
 
-static tess_status hear_weights(tess_comparison *c, tess_tap_state *s, const float *value,
+static tess_status hear_weights(tess_hearing *h, tess_tap_state *s, const float *value,
                                 const float *reference, size_t count, tess_error *err)
 {
     size_t width = s->row_width;
     int64_t row = (int64_t)(s->n_heard / width), end = row + (int64_t)(count / width);
-    const tess_tensor *ids = sibling(c, s, "indices");
-    tess_tap_state *choices = ids ? tess_comparison_find(c, ids->name) : NULL;
-    bool has_ids = choices && choices == c->chosen_of && choices->row_width == width &&
-                   row >= c->chosen_begin && end <= c->chosen_end;
+    const tess_tensor *ids = sibling(h, s, "indices");
+    bool has_ids = ids && ids == h->chosen_of && ids->n_dim == 2 && ids->dim[1] == width &&
+                   row >= h->chosen_begin && end <= h->chosen_end;
     if (!has_ids) return hear_floats(s, value, reference, NULL, count, err);
     int64_t most = TESS_TRACE_PIECE_BYTES / (int64_t)(width * sizeof(int64_t));
     while (row < end) {
         int64_t n = end - row < most ? end - row : most;
         const void *block;
         tess_status status = tess_tensor_read_part(
-            tess_safetensors_get_file(c->reference.st), ids, (uint64_t)row * width * sizeof(int64_t),
-            (size_t)n * width * sizeof(int64_t), c->side_window, &block, err);
+            tess_safetensors_get_file(h->reference.st), ids, (uint64_t)row * width * sizeof(int64_t),
+            (size_t)n * width * sizeof(int64_t), h->side_window, &block, err);
         for (int64_t r = 0; r < n && status == TESS_OK; r++, row++, value += width, reference += width)
-            status = hear_weights_row(c, s, row, value, reference, (const int64_t *)block + (size_t)r * width,
+            status = hear_weights_row(h, s, row, value, reference, (const int64_t *)block + (size_t)r * width,
                                       err);
         if (status != TESS_OK) return status;
     }
@@ -246,7 +245,7 @@ static tess_status hear_weights(tess_comparison *c, tess_tap_state *s, const flo
     return TESS_OK;
 }
 
-tess_status tess_tap_state_hear(tess_comparison *c, tess_tap_state *s, const void *values, size_t count,
+tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *values, size_t count,
                                 tess_error *err)
 {
     const char *value = values;
@@ -259,15 +258,15 @@ tess_status tess_tap_state_hear(tess_comparison *c, tess_tap_state *s, const voi
         if (n > count) n = count;
         const void *reference, *truth = NULL;
         tess_status status =
-            tess_trace_reader_read(&c->reference, s->reference, s->n_heard, n, &reference, err);
+            tess_trace_reader_read(&h->reference, s->reference, s->n_heard, n, &reference, err);
         if (status == TESS_OK && s->truth)
-            status = tess_trace_reader_read(&c->truth, s->truth, s->n_heard, n, &truth, err);
+            status = tess_trace_reader_read(&h->truth, s->truth, s->n_heard, n, &truth, err);
         if (status != TESS_OK) return status;
         const void *at = value;
         if (s->place.class == TESS_CLASS_ROUTER_INDICES)
-            status = hear_choices(c, s, at, reference, n, err);
+            status = hear_choices(h, s, at, reference, n, err);
         else if (s->place.class == TESS_CLASS_ROUTER_WEIGHTS)
-            status = hear_weights(c, s, at, reference, n, err);
+            status = hear_weights(h, s, at, reference, n, err);
         else if (s->is_integer)
             status = hear_integers(s, at, reference, n, err);
         else

@@ -1,5 +1,7 @@
 /* The bars of docs/NUMERICS.md, in one place. */
-#include "verify/comparison.h"
+#include "verify/rules.h"
+
+#include <stddef.h>
 
 static const struct {
     tess_tap_class class;

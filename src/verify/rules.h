@@ -1,0 +1,25 @@
+/* By what a tap is judged: the bars of docs/NUMERICS.md. */
+#ifndef TESS_VERIFY_RULES_H
+#define TESS_VERIFY_RULES_H
+
+#include "tessera/compare.h"
+#include "verify/tap_name.h"
+
+/* How a tap is judged, known before it is heard. */
+typedef struct tess_rule {
+    tess_measure measure;
+    double tolerance;
+} tess_rule;
+
+/* The bars of a full run: by the reference's precision, whether there is a truth, and what the tap is. */
+tess_rule tess_rule_of(const tess_tap_place *place, bool is_integer, tess_precision reference,
+                       bool has_truth);
+/* The float32 bars of a module that was fed the reference's own input. */
+tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer);
+
+/* Bounds of the mean ratio and of every ratio in bfloat16. */
+#define TESS_RATIO_LOW 0.87
+#define TESS_RATIO_HIGH 1.15
+#define TESS_RATIO_MOST 2.5
+
+#endif

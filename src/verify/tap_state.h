@@ -1,0 +1,33 @@
+/* What is kept of one tap while it is heard: sums, and where it first leaves the reference. */
+#ifndef TESS_VERIFY_TAP_STATE_H
+#define TESS_VERIFY_TAP_STATE_H
+
+#include "store/safetensors.h"
+#include "verify/metrics.h"
+#include "verify/rules.h"
+#include "verify/tap_name.h"
+
+typedef struct tess_tap_state {
+    const tess_tensor *reference, *truth; /* truth NULL: there is none, or it is not needed */
+    tess_tap_place place;
+    tess_rule rule;
+    bool is_integer, is_present, is_misshapen;
+    char found_shape[80];
+    size_t row_width;
+    uint64_t n_heard;
+    tess_sums total, row;                                 /* against the reference */
+    tess_sums truth_total, truth_row;                     /* against the truth */
+    tess_sums reference_truth_total, reference_truth_row; /* the reference against the truth */
+    uint64_t n_different;
+    int64_t first_different, first_row; /* -1: none */
+    int64_t n_row_failed, n_tie;
+    bool is_other_length; /* generated: the other side has other_length elements */
+    uint64_t other_length;
+    unsigned char *row_failed;    /* [rows], for taps that can name experts; NULL until a row fails */
+    int64_t n_argmax;             /* rows with another arg max */
+    int64_t best, best_reference; /* arg max of the row so far, -1 */
+    float best_value, best_reference_value;
+    int64_t frame, frame_row; /* codes: the first frame that differs, and its codebook; -1 */
+} tess_tap_state;
+
+#endif

@@ -1,0 +1,113 @@
+/* A comparison that listens to a run, and the page it is written to. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../support/comparing.h"
+#include "verify/comparison.h"
+
+/* The same values in chunks of two tokens, taps interleaved as a run tells them, give the same result. */
+static void test_heard_in_chunks(void **state)
+{
+    (void)state;
+    make_near_tie(0);
+    swap_ranks(3, true);
+    test_trace_blur(&fx.trace, LAYER(1, ""), 1e-3);
+    spoil_mlp((int[]){0, 1, 5}, 3);
+    expect(TESS_VERDICT_DIFFERENT, 2);
+    tess_comparison *c;
+    assert_int_equal(tess_comparison_new(fx.reference_path, &fx.options, &c, &fx.err), TESS_OK);
+    assert_int_equal(
+        tess_comparison_meet(c, &(tess_comparison_other){.path = "a run", .precision_known = false}, &fx.err),
+        TESS_OK);
+    for (int chunk = 0; chunk < SYNTHETIC_TOKENS; chunk += 2)
+        for (int i = 0; i < fx.result->n_tap; i++) {
+            const test_tensor *t = of(&fx.trace, fx.result->tap[i].name);
+            uint64_t dim[3] = {(uint64_t)t->dim[0], (uint64_t)t->dim[1], (uint64_t)t->dim[2]};
+            tess_dtype dtype = t->is_integer ? TESS_DTYPE_I64 : TESS_DTYPE_F32;
+            assert_true(tess_comparison_wants(c, t->name, dtype, t->n_dim, dim));
+            bool by_token = t->n_dim == 2 && t->dim[0] == SYNTHETIC_TOKENS;
+            if (!by_token && chunk) continue;
+            size_t first = by_token ? (size_t)(chunk * t->dim[1]) : 0;
+            size_t count = by_token ? (size_t)(2 * t->dim[1]) : t->count;
+            const void *values =
+                t->is_integer ? (const void *)(t->integers + first) : (const void *)(t->values + first);
+            if (tess_comparison_hear(c, t->name, first, values, count, &fx.err) != TESS_OK)
+                fail_msg("%s", fx.err.message);
+        }
+    tess_compare_result *heard;
+    if (tess_comparison_finish(c, &heard, &fx.err) != TESS_OK) fail_msg("%s", fx.err.message);
+    tess_comparison_free(c);
+    assert_int_equal(heard->verdict, fx.result->verdict);
+    assert_int_equal(heard->n_tap, fx.result->n_tap);
+    assert_int_equal(heard->n_tie, 1);
+    for (int i = 0; i < heard->n_tap; i++) {
+        const tess_tap_report *a = &heard->tap[i], *b = &fx.result->tap[i];
+        assert_string_equal(a->name, b->name);
+        assert_int_equal(a->outcome, b->outcome);
+        assert_int_equal(a->position, b->position);
+        assert_int_equal(a->expert, b->expert);
+        assert_int_equal(a->n_different, b->n_different);
+        if (!isnan(a->rel_l2)) assert_true(a->rel_l2 == b->rel_l2);
+    }
+    tess_compare_result_free(heard);
+}
+
+/* A tap of which a part was never heard is missing. */
+static void test_heard_in_part(void **state)
+{
+    (void)state;
+    if (compare() != TESS_OK) fail_msg("%s", fx.err.message);
+    tess_comparison *c;
+    assert_int_equal(tess_comparison_new(fx.reference_path, &fx.options, &c, &fx.err), TESS_OK);
+    assert_int_equal(tess_comparison_meet(c, &(tess_comparison_other){.path = "a run"}, &fx.err), TESS_OK);
+    const test_tensor *t = of(&fx.trace, LAYER(0, ""));
+    uint64_t dim[2] = {SYNTHETIC_TOKENS, SYNTHETIC_WIDTH};
+    assert_true(tess_comparison_wants(c, t->name, TESS_DTYPE_F32, 2, dim));
+    assert_int_equal(tess_comparison_hear(c, t->name, 0, t->values, 8, &fx.err), TESS_OK);
+    assert_int_equal(tess_comparison_hear(c, t->name, 16, t->values, 8, &fx.err), TESS_EUSAGE);
+    tess_compare_result_free(fx.result);
+    assert_int_equal(tess_comparison_finish(c, &fx.result, &fx.err), TESS_OK);
+    tess_comparison_free(c);
+    assert_int_equal(fx.result->verdict, TESS_VERDICT_DIFFERENT);
+    assert_string_equal(report(LAYER(0, ""))->why, "only 8 of 48 elements");
+}
+
+static void test_page(void **state)
+{
+    (void)state;
+    spoil_mlp((int[]){0, 1, 5}, 3);
+    test_trace_remove(&fx.trace, "tap.thinker.model.norm");
+    expect(TESS_VERDICT_DIFFERENT, 2);
+    assert_int_equal(tess_compare_write_html(fx.result, fx.truth_path, &fx.err), TESS_OK);
+    FILE *f = fopen(fx.truth_path, "rb");
+    static char text[1 << 17];
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    assert_non_null(strstr(text, "<!doctype html>"));
+    assert_non_null(strstr(text, "</html>"));
+    assert_non_null(strstr(text, "expert 1, from position 0 on"));
+    assert_non_null(strstr(text, "missing: not in the trace"));
+    assert_null(strstr(text, "http"));
+    assert_null(strstr(text, "nan"));
+    int circles = 0;
+    for (const char *at = text; (at = strstr(at, "<circle class=")); at++) circles++;
+    assert_int_equal(circles, 17 + 2 + 5); /* taps, rings, legend */
+    assert_int_equal(tess_compare_write_html(fx.result, "/nonexistent/page.html", &fx.err), TESS_EIO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        COMPARING(test_heard_in_chunks),
+        COMPARING(test_heard_in_part),
+        COMPARING(test_page),
+    };
+    return cmocka_run_group_tests(tests, comparing_make_folder, comparing_remove_folder);
+}
