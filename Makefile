@@ -22,6 +22,7 @@ CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) -ffp-contract=off -fno-math-errno 
              -DTESS_VERSION='"$(VERSION)"' -Iinclude -Isrc $(PKG_CFLAGS) $(CFLAGS)
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LDLIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm -lpthread -ldl
+APP_LDLIBS = $(LDLIBS) $(shell pkg-config --libs $(APP_LIBS) 2>/dev/null)
 
 # Instruction-set flags go by file suffix; everything else runs on any CPU of the architecture.
 ISA_avx2 := -mavx2 -mfma -mf16c
@@ -42,7 +43,7 @@ BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
 TOOL_BIN := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
 
 .PHONY: all lib tests benches demo check bench clean install deps check-deps bench-deps layers format \
-        format-check tidy list-tests reference check-reference
+        format-check tidy app-libs list-tests reference check-reference
 
 all: $(B)/tessera
 ifeq ($(MODE)-$(notdir $(CC)),release-gcc)
@@ -59,7 +60,7 @@ $(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
 	@ar rcs $@ $^
 $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 	@echo "  LINK  $@"
-	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS) $$(pkg-config --libs $(APP_LIBS))
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(APP_LDLIBS)
 # Allocations of tests pass through tests/support/fault.c, which can let the k-th one fail.
 WRAP := malloc calloc realloc aligned_alloc strdup
 $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
@@ -125,6 +126,10 @@ install: all
 
 clean:
 	rm -rf build
+
+# For tests that link the binary anew.
+app-libs:
+	@echo $(APP_LDLIBS)
 
 list-tests:
 	@echo $(patsubst %.c,%,$(TEST_SRC)) $(TEST_SH)

@@ -262,12 +262,10 @@ def compile_with(name, folder):
     copy = folder / Path(source).name
     copy.write_text("#include <stddef.h>\n" + content)
     flags = [flag for flag in shlex.split((BUILD / "flags").read_text()) if not flag.startswith("-m")]
-    libraries = subprocess.run(["pkg-config", "--libs", "jansson", "libcrypto", "libedit"], check=True, text=True,
-                               capture_output=True).stdout.split()
+    libraries = subprocess.run(["make", "-s", "app-libs"], check=True, text=True, capture_output=True).stdout.split()
     binary = folder / "tessera"
     objects = [str(path) for path in sorted((BUILD / "apps").glob("*.o"))]
-    subprocess.run([*flags, "-w", "-o", binary, copy, *objects, BUILD / "libtessera.a", *libraries, "-lm", "-lpthread",
-                    "-ldl"], check=True)
+    subprocess.run([*flags, "-w", "-o", binary, copy, *objects, BUILD / "libtessera.a", *libraries], check=True)
     return binary
 
 
@@ -304,8 +302,8 @@ def look(binary, golden, change, options, work):
         folder = work / "checkpoint"
         change(Checkpoint(folder))
     trace = work / "trace.safetensors"
-    subprocess.run([binary, "trace", "--quiet", "--memory", "1GiB", "--threads", "1", "--model", folder, "--dtype",
-                    dtype, *given, *options, "--out", trace], check=True)
+    subprocess.run([binary, "trace", "--quiet", "--memory", "1GiB", "--threads", "1", "--model",
+                    folder, "--dtype", dtype, *given, *options, "--out", trace], check=True)
     tessera = BUILD / "tessera"
     judged = ["--truth", truth] if truth else []
     done = subprocess.run([tessera, "compare", "--ignore-identity", "--json", *judged, path, trace], text=True,
