@@ -15,7 +15,7 @@ MODE_release := -O2 -g1 -DNDEBUG
 MODE_debug := -O1 -g -DTESS_DEBUG
 MODE_asan := -O1 -g -DTESS_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 MODE_tsan := -O1 -g -DTESS_DEBUG -fsanitize=thread
-LIBS := jansson libcrypto
+LIBS := jansson libcrypto sqlite3
 APP_LIBS := libedit
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
 CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
