@@ -178,6 +178,10 @@ typedef struct tess_checksum_listener {
     void (*tensor)(void *context, const tess_tensor_checksum *checksum); /* by shard and offset */
     void (*shard)(void *context, int shard, const char *sha256);         /* of the whole file */
     tess_progress *progress;                                             /* in "bytes" */
+    /* Asked before a shard is read: true if `sum` [its tensors, by offset] and `sha256` were filled from
+     * earlier work; then the shard is not read. `sum` lives until `shard` returns, and then holds the
+     * shard's checksums in either case. */
+    bool (*recall)(void *context, int shard, tess_tensor_checksum *sum, char sha256[65]);
     void *context;
 } tess_checksum_listener;
 
@@ -190,6 +194,15 @@ tess_status tess_checkpoint_checksum(const tess_checkpoint *checkpoint,
 /* The same for a single tensor. */
 tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *checkpoint, const tess_tensor *tensor,
                                             tess_tensor_checksum *out, tess_error *err);
+
+/* What is known of a file of this name with this digest. */
+typedef enum tess_published {
+    TESS_PUBLISHED_UNKNOWN, /* the name is not in the list */
+    TESS_PUBLISHED_YES,     /* the very file that was published */
+    TESS_PUBLISHED_OTHER,   /* another file of that name was published */
+} tess_published;
+/* Looks a file up among those of Qwen3-Omni-30B-A3B-Instruct at revision 26291f79. */
+tess_published tess_published_find(const char *name, const char *sha256);
 
 #ifdef __cplusplus
 }

@@ -186,6 +186,7 @@ typedef struct tess_generation {
     /* Called with every token as it comes; false ends the answer (TESS_FINISH_INTERRUPTED). May be NULL. */
     bool (*on_token)(void *context, int32_t id);
     void *context;
+    const tess_tap_listener *listener; /* hears the taps of every token that is fed; may be NULL */
 } tess_generation;
 
 /* Generates from the logits at hand into ids [max_new]; *n_new tells how many. The last token is not fed. An

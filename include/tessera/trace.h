@@ -36,6 +36,9 @@ typedef struct tess_trace_options {
     const char *const *globs; /* which taps; n_glob 0: all */
     int n_glob;
     bool last_logits; /* lm_head of the last position only, [1, vocabulary] */
+    /* Hears taps of the prompt and of generation beside the trace, whether they are written or not; may be
+     * NULL. It must have no `replace`. */
+    const tess_tap_listener *observer;
 } tess_trace_options;
 
 /* Runs the inputs in a new session of the engine and writes the trace to `path`, under a temporary name that

@@ -223,7 +223,8 @@ tess_status tess_session_generate(tess_session *session, const tess_generation *
         else if (!go_on)
             *finish = TESS_FINISH_INTERRUPTED;
         else if (*n_new < generation->max_new && session->length < session->engine->plan.n_context) {
-            status = tess_session_feed(session, &(tess_feed){.ids = &id, .n_tok = 1}, err);
+            tess_feed next = {.ids = &id, .n_tok = 1, .listener = generation->listener, .last_logits = true};
+            status = tess_session_feed(session, &next, err);
             if (status != TESS_OK) return status;
             continue;
         }

@@ -124,15 +124,25 @@ static tess_status put_inputs(tracing *t, tess_error *err)
     return status;
 }
 
+static bool observes(const tracing *t, const tess_tap *tap)
+{
+    const tess_tap_listener *observer = t->options->observer;
+    return observer && observer->wants(observer->context, tap);
+}
+
 static bool wants(void *context, const tess_tap *tap)
 {
     const tracing *t = context;
-    return tess_trace_writer_has(t->writer, tap->name);
+    return tess_trace_writer_has(t->writer, tap->name) || observes(t, tap);
 }
 
 static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *err)
 {
     tracing *t = context;
+    if (observes(t, &rows->tap)) {
+        tess_status status = t->options->observer->hear(t->options->observer->context, rows, err);
+        if (status != TESS_OK || !tess_trace_writer_has(t->writer, rows->tap.name)) return status;
+    }
     const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
     return tess_trace_writer_put(t->writer, rows->tap.name, rows->row * (int64_t)rows->row_width, values,
                                  (size_t)rows->n_row * rows->row_width, err);
@@ -164,7 +174,8 @@ static tess_status generate(tracing *t, tess_session *session, tess_error *err)
                                   .stop = &stop,
                                   .n_stop = 1,
                                   .on_token = count_token,
-                                  .context = &progress};
+                                  .context = &progress,
+                                  .listener = t->options->observer};
     tess_finish finish = TESS_FINISH_LENGTH;
     tess_status status = wide && ids ? tess_session_generate(session, &generation, ids, &n_new, &finish, err)
                                      : tess_fail(err, TESS_ENOMEM, "no memory for %d generated tokens", most);
