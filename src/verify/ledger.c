@@ -1,0 +1,433 @@
+/* Opening a ledger file, and the one way statements are run.
+ *
+ * The journal is a write-ahead log: readers do not wait for a writer, and a process that dies at any moment
+ * leaves the file as its last commit had it. Commits are not flushed one by one (synchronous NORMAL): a power
+ * cut may take the last entries, and damages nothing. The page cache is small and nothing is mapped, because
+ * a run's memory budget pays for both.
+ */
+#include "verify/ledger.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+enum { BUSY_MS = 5000, CACHE_KIB = 256 };
+
+int64_t tess_ledger_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- errors -------------------------------------------------------------------------------------------- */
+
+tess_status tess_ledger_fail(const tess_ledger *ledger, int rc, const char *what, tess_error *err)
+{
+    const char *reason = ledger->db && sqlite3_errcode(ledger->db) == (rc & 0xff) ? sqlite3_errmsg(ledger->db)
+                                                                                  : sqlite3_errstr(rc);
+    int code = ledger->db ? sqlite3_system_errno(ledger->db) : 0;
+    tess_status status = TESS_EIO;
+    switch (rc & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return tess_refuse(err, ledger->path, "", -1, "a ledger", "a damaged file (%s)", reason);
+    case SQLITE_NOMEM:
+        status = TESS_ENOMEM;
+        reason = "no memory";
+        break;
+    case SQLITE_FULL:
+        code = ENOSPC;
+        reason = "the disk is full";
+        break;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        reason = "another process keeps it locked";
+        break;
+    case SQLITE_READONLY:
+        reason = "the file or its folder cannot be written";
+        break;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN: /* the file, or the log and its index beside it */
+        if (code) reason = strerror(code);
+        break;
+    default:
+        break;
+    }
+    tess_fail(err, status, "%s: cannot %s: %s", ledger->path, what, reason);
+    if (err) {
+        err->os_errno = code;
+        snprintf(err->file, sizeof err->file, "%.250s", ledger->path);
+    }
+    return status;
+}
+
+/* ---- statements ---------------------------------------------------------------------------------------- */
+
+tess_ledger_value tess_bind_bytes(const char *text, size_t n_byte)
+{
+    if (!text) return TESS_BIND_NULL;
+    return (tess_ledger_value){.kind = TESS_LEDGER_TEXT, .text = text, .n_text = n_byte};
+}
+
+tess_ledger_value tess_bind_text(const char *text)
+{
+    return tess_bind_bytes(text, text ? strlen(text) : 0);
+}
+
+tess_ledger_value tess_bind_id(int64_t id)
+{
+    return id ? TESS_BIND_INTEGER(id) : TESS_BIND_NULL;
+}
+
+static int bind_value(sqlite3_stmt *statement, int i, const tess_ledger_value *v)
+{
+    switch (v->kind) {
+    case TESS_LEDGER_NULL:
+        return sqlite3_bind_null(statement, i);
+    case TESS_LEDGER_INTEGER:
+        return sqlite3_bind_int64(statement, i, v->integer);
+    case TESS_LEDGER_REAL:
+        return sqlite3_bind_double(statement, i, v->real);
+    case TESS_LEDGER_TEXT:
+        return sqlite3_bind_text64(statement, i, v->text, v->n_text, SQLITE_STATIC, SQLITE_UTF8);
+    }
+    return SQLITE_MISUSE;
+}
+
+static tess_ledger_value column_value(sqlite3_stmt *statement, int i)
+{
+    tess_ledger_value v = {.name = sqlite3_column_name(statement, i)};
+    switch (sqlite3_column_type(statement, i)) {
+    case SQLITE_INTEGER:
+        v.kind = TESS_LEDGER_INTEGER;
+        v.integer = sqlite3_column_int64(statement, i);
+        break;
+    case SQLITE_FLOAT:
+        v.kind = TESS_LEDGER_REAL;
+        v.real = sqlite3_column_double(statement, i);
+        break;
+    case SQLITE_TEXT:
+        v.text = (const char *)sqlite3_column_text(statement, i);
+        v.n_text = (size_t)sqlite3_column_bytes(statement, i);
+        v.kind = v.text ? TESS_LEDGER_TEXT : TESS_LEDGER_NULL; /* NULL: no memory to hand it out */
+        break;
+    default:
+        break;
+    }
+    return v;
+}
+
+tess_status tess_ledger_prepare(tess_ledger *ledger, const char *sql, sqlite3_stmt **out, tess_error *err)
+{
+    int rc = sqlite3_prepare_v2(ledger->db, sql, -1, out, NULL);
+    return rc == SQLITE_OK ? TESS_OK : tess_ledger_fail(ledger, rc, "use it", err);
+}
+
+static int run_rows(sqlite3_stmt *statement, const tess_ledger_value *bind, int n_bind, tess_ledger_row *row,
+                    void *context)
+{
+    tess_ledger_value value[TESS_LEDGER_MAX_COLUMN];
+    int rc = SQLITE_OK, n = sqlite3_column_count(statement);
+    TESS_ASSERT(n <= TESS_LEDGER_MAX_COLUMN);
+    for (int i = 0; i < n_bind && rc == SQLITE_OK; i++) rc = bind_value(statement, i + 1, &bind[i]);
+    if (rc != SQLITE_OK) return rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (!row) continue;
+        for (int i = 0; i < n; i++) value[i] = column_value(statement, i);
+        if (!row(context, value, n)) return SQLITE_DONE;
+    }
+    return rc;
+}
+
+tess_status tess_ledger_repeat(tess_ledger *ledger, sqlite3_stmt *statement, const tess_ledger_value *bind,
+                               int n_bind, tess_error *err)
+{
+    int rc = run_rows(statement, bind, n_bind, NULL, NULL);
+    tess_status status = rc == SQLITE_DONE ? TESS_OK : tess_ledger_fail(ledger, rc, "write it", err);
+    sqlite3_reset(statement);
+    return status;
+}
+
+tess_status tess_ledger_ask(tess_ledger *ledger, const char *sql, const tess_ledger_value *bind, int n_bind,
+                            tess_ledger_row *row, void *context, tess_error *err)
+{
+    sqlite3_stmt *statement;
+    tess_status status = tess_ledger_prepare(ledger, sql, &statement, err);
+    if (status != TESS_OK) return status;
+    int rc = run_rows(statement, bind, n_bind, row, context);
+    bool reads = sqlite3_stmt_readonly(statement);
+    if (rc != SQLITE_DONE) status = tess_ledger_fail(ledger, rc, reads ? "read it" : "write it", err);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+typedef struct first_integer {
+    int64_t value;
+    bool found;
+} first_integer;
+
+static bool take_integer(void *context, const tess_ledger_value *value, int n_value)
+{
+    first_integer *first = context;
+    (void)n_value;
+    first->value = value->integer;
+    first->found = true;
+    return false;
+}
+
+tess_status tess_ledger_ask_integer(tess_ledger *ledger, const char *sql, const tess_ledger_value *bind,
+                                    int n_bind, int64_t *out, bool *found, tess_error *err)
+{
+    first_integer first = {0};
+    tess_status status = tess_ledger_ask(ledger, sql, bind, n_bind, take_integer, &first, err);
+    if (status != TESS_OK) return status;
+    *out = first.value;
+    if (found) *found = first.found;
+    return TESS_OK;
+}
+
+static tess_status say(tess_ledger *ledger, const char *sql, tess_error *err)
+{
+    return tess_ledger_ask(ledger, sql, NULL, 0, NULL, NULL, err);
+}
+
+tess_status tess_ledger_begin(tess_ledger *ledger, tess_error *err)
+{
+    return say(ledger, "BEGIN IMMEDIATE", err);
+}
+
+tess_status tess_ledger_end(tess_ledger *ledger, tess_status status, tess_error *err)
+{
+    if (status == TESS_OK) status = say(ledger, "COMMIT", err);
+    /* Some failures have rolled back already; then there is nothing to undo. */
+    if (status != TESS_OK && !sqlite3_get_autocommit(ledger->db)) say(ledger, "ROLLBACK", NULL);
+    return status;
+}
+
+tess_status tess_ledger_new_entry(tess_ledger *ledger, const char *kind, int64_t *id, tess_error *err)
+{
+    const tess_ledger_value bind[] = {tess_bind_text(kind), TESS_BIND_INTEGER(tess_ledger_now_ms())};
+    tess_status status = tess_ledger_ask(ledger, "INSERT INTO entries (kind, time_ms) VALUES (?1, ?2)", bind,
+                                         2, NULL, NULL, err);
+    if (status == TESS_OK) *id = sqlite3_last_insert_rowid(ledger->db);
+    return status;
+}
+
+/* ---- the schema ---------------------------------------------------------------------------------------- */
+
+typedef struct header {
+    int64_t application, schema, n_object;
+} header;
+
+static bool take_header(void *context, const tess_ledger_value *value, int n_value)
+{
+    (void)n_value;
+    *(header *)context = (header){value[0].integer, value[1].integer, value[2].integer};
+    return false;
+}
+
+/* One statement, so that another process that is just making the file shows before or after, not between. */
+static tess_status read_header(tess_ledger *ledger, header *out, tess_error *err)
+{
+    tess_status status = tess_ledger_ask(ledger,
+                                         "SELECT (SELECT application_id FROM pragma_application_id),"
+                                         " (SELECT user_version FROM pragma_user_version),"
+                                         " (SELECT count(*) FROM sqlite_schema)",
+                                         NULL, 0, take_header, out, err);
+    if (status != TESS_OK) return status;
+    bool is_new = out->application == 0 && out->schema == 0 && out->n_object == 0;
+    if (!is_new && out->application != TESS_LEDGER_APPLICATION)
+        return tess_refuse(err, ledger->path, "", -1, "a ledger", "an SQLite file of something else");
+    if (out->schema <= TESS_LEDGER_SCHEMA) return TESS_OK;
+    char expected[96];
+    snprintf(expected, sizeof expected, "at most %d; a newer version of tessera wrote it (this is %s)",
+             TESS_LEDGER_SCHEMA, TESS_VERSION);
+    tess_refuse(err, ledger->path, "schema", -1, expected, "a ledger of schema %lld", (long long)out->schema);
+    if (err) err->status = TESS_EUNSUPPORTED;
+    return TESS_EUNSUPPORTED;
+}
+
+static tess_status take_step(tess_ledger *ledger, int from, tess_error *err)
+{
+    tess_status status = TESS_OK;
+    for (const char *const *sql = tess_ledger_migration(from); *sql && status == TESS_OK; sql++)
+        status = say(ledger, *sql, err);
+    char pragma[64];
+    snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d", from + 1);
+    return status == TESS_OK ? say(ledger, pragma, err) : status;
+}
+
+tess_status tess_ledger_migrate(tess_ledger *ledger, int to, tess_error *err)
+{
+    tess_status status = tess_ledger_begin(ledger, err);
+    if (status != TESS_OK) return status;
+    header now;
+    status = read_header(ledger, &now, err);
+    char pragma[64];
+    snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d", TESS_LEDGER_APPLICATION);
+    if (status == TESS_OK && now.schema == 0) status = say(ledger, pragma, err);
+    for (int from = (int)now.schema; from < to && status == TESS_OK; from++)
+        status = take_step(ledger, from, err);
+    return tess_ledger_end(ledger, status, err);
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------- */
+
+static tess_status configure(tess_ledger *ledger, tess_error *err)
+{
+    sqlite3 *db = ledger->db;
+    char cache[64];
+    sqlite3_extended_result_codes(db, 1);
+    sqlite3_busy_timeout(db, BUSY_MS);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
+    /* The file may come from anybody: what it says to do on its own is not done. */
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    snprintf(cache, sizeof cache, "PRAGMA cache_size = -%d", CACHE_KIB);
+    const char *const pragmas[] = {cache,
+                                   "PRAGMA mmap_size = 0",
+                                   "PRAGMA temp_store = MEMORY",
+                                   "PRAGMA foreign_keys = ON",
+                                   "PRAGMA synchronous = NORMAL",
+                                   "PRAGMA secure_delete = ON"};
+    tess_status status = TESS_OK;
+    for (size_t i = 0; i < sizeof pragmas / sizeof pragmas[0] && status == TESS_OK; i++)
+        status = say(ledger, pragmas[i], err);
+    return status;
+}
+
+/* *schema: what the file has. */
+static tess_status open_file(tess_ledger *ledger, const char *name, int flags, int64_t *schema,
+                             tess_error *err)
+{
+    int rc = sqlite3_open_v2(name, &ledger->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    tess_status status =
+        rc == SQLITE_OK ? configure(ledger, err) : tess_ledger_fail(ledger, rc, "open it", err);
+    header now = {0};
+    if (status == TESS_OK) status = read_header(ledger, &now, err);
+    *schema = now.schema;
+    return status;
+}
+
+/* Turning the log on needs the file for a moment alone, and SQLite does not wait for that. */
+static tess_status use_log(tess_ledger *ledger, tess_error *err)
+{
+    tess_status status = TESS_OK;
+    for (int waited_ms = 0;; waited_ms += 10) {
+        sqlite3_stmt *statement;
+        status = tess_ledger_prepare(ledger, "PRAGMA journal_mode = WAL", &statement, err);
+        if (status != TESS_OK) return status;
+        int rc = run_rows(statement, NULL, 0, NULL, NULL);
+        sqlite3_finalize(statement);
+        if (rc == SQLITE_DONE) return TESS_OK;
+        if ((rc & 0xff) != SQLITE_BUSY || waited_ms >= BUSY_MS)
+            return tess_ledger_fail(ledger, rc, "write it", err);
+        sqlite3_sleep(10);
+    }
+}
+
+/* The file is made before SQLite opens it, because SQLite would let everybody read it. Its log and index take
+ * over its permissions. */
+static tess_status open_to_write(tess_ledger *ledger, tess_error *err)
+{
+    bool in_memory = !strcmp(ledger->path, ":memory:");
+    if (!in_memory) {
+        int fd = open(ledger->path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0) return tess_fail_system(err, errno, ledger->path, -1, "open the ledger");
+        close(fd);
+        if (access(ledger->path, W_OK) != 0)
+            return tess_fail_system(err, errno, ledger->path, -1, "write the ledger");
+    }
+    int64_t schema;
+    tess_status status = open_file(ledger, ledger->path, SQLITE_OPEN_READWRITE, &schema, err);
+    if (status == TESS_OK && !in_memory) status = use_log(ledger, err);
+    if (status != TESS_OK || schema == TESS_LEDGER_SCHEMA) return status;
+    return tess_ledger_migrate(ledger, TESS_LEDGER_SCHEMA, err);
+}
+
+/* "file:" name of a path that says that nobody changes the file. */
+static char *immutable_name(const char *path)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    char *name = malloc(3 * strlen(path) + sizeof "file:?immutable=1");
+    if (!name) return NULL;
+    char *to = stpcpy(name, "file:");
+    for (const unsigned char *c = (const unsigned char *)path; *c; c++) {
+        if (isalnum(*c) || strchr("/._-", *c)) {
+            *to++ = (char)*c;
+            continue;
+        }
+        *to++ = '%';
+        *to++ = digits[*c >> 4];
+        *to++ = digits[*c & 15];
+    }
+    strcpy(to, "?immutable=1");
+    return name;
+}
+
+static bool has_log(const char *path)
+{
+    char log[4096];
+    struct stat st;
+    snprintf(log, sizeof log, "%s-wal", path);
+    return stat(log, &st) == 0 && st.st_size > 0;
+}
+
+/* In a place where the log's index cannot be made, a ledger without a log is read as it lies there. */
+static tess_status open_to_read(tess_ledger *ledger, tess_error *err)
+{
+    if (access(ledger->path, F_OK) != 0)
+        return tess_refuse(err, ledger->path, "", -1, "a ledger", "no such file");
+    tess_error first;
+    int64_t schema;
+    tess_status status = open_file(ledger, ledger->path, SQLITE_OPEN_READWRITE, &schema, &first);
+    if (status == TESS_EIO && !has_log(ledger->path)) {
+        char *name = immutable_name(ledger->path);
+        if (!name) return tess_fail(err, TESS_ENOMEM, "%s: no memory to open it", ledger->path);
+        sqlite3_close_v2(ledger->db);
+        ledger->db = NULL;
+        status = open_file(ledger, name, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &schema, err);
+        free(name);
+    } else if (status != TESS_OK && err) {
+        *err = first;
+    }
+    if (status == TESS_OK && schema < TESS_LEDGER_SCHEMA)
+        status = tess_ledger_migrate(ledger, TESS_LEDGER_SCHEMA, err);
+    return status == TESS_OK ? say(ledger, "PRAGMA query_only = ON", err) : status;
+}
+
+tess_status tess_ledger_open(const char *path, tess_ledger_access access, tess_ledger **out, tess_error *err)
+{
+    tess_ledger *ledger = calloc(1, sizeof *ledger);
+    if (!path) path = ":memory:";
+    if (ledger) ledger->path = strdup(path);
+    tess_status status;
+    if (!ledger || !ledger->path)
+        status = tess_fail(err, TESS_ENOMEM, "%s: no memory to open the ledger", path);
+    else
+        status = access == TESS_LEDGER_WRITE ? open_to_write(ledger, err) : open_to_read(ledger, err);
+    if (status != TESS_OK)
+        tess_ledger_close(ledger);
+    else
+        *out = ledger;
+    return status;
+}
+
+void tess_ledger_close(tess_ledger *ledger)
+{
+    if (!ledger) return;
+    sqlite3_close_v2(ledger->db);
+    free(ledger->path);
+    free(ledger);
+}
