@@ -1,6 +1,8 @@
 # For test scripts: TAP lines, exit codes, JSON. Source it from the repository's root; ends by printing the plan.
 tessera=${TESS_BUILD:-build/release-gcc}/tessera
 work=$(mktemp -d) || exit 1
+# Commands record what they do in the user's ledger: not in that of whoever runs the test.
+export XDG_DATA_HOME=$work/data
 number=0
 finish() {
     rm -rf "$work"
