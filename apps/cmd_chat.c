@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "commands.h"
@@ -82,8 +83,8 @@ static char *read_question(const chat *c)
     return line;
 }
 
-/* Feeds the conversation from where the session's tokens end to agree with it. */
-static tess_status feed(chat *c, tess_error *err)
+/* Feeds the conversation from where the session's tokens end to agree with it; *n_fed tokens of it. */
+static tess_status feed(chat *c, int *n_fed, tess_error *err)
 {
     tess_ids ids = {0};
     tess_status status =
@@ -94,7 +95,11 @@ static tess_status feed(chat *c, tess_error *err)
         /* at least one token is fed, so that there are logits */
         while (same < length && (size_t)same + 1 < ids.count && held[same] == ids.data[same]) same++;
         tess_session_truncate(c->session, same);
-        tess_feed rest = {.ids = ids.data + same, .n_tok = (int)ids.count - same};
+        tess_feed rest = {.ids = ids.data + same,
+                          .n_tok = (int)ids.count - same,
+                          .listener = cli_ledger_get_listener(&c->engine_options.ledger),
+                          .last_logits = true};
+        *n_fed = rest.n_tok;
         status = tess_session_feed(c->session, &rest, err);
     }
     cli_progress_clear(&c->engine_options.bar);
@@ -104,31 +109,62 @@ static tess_status feed(chat *c, tess_error *err)
 
 static void print_answer_json(const cli_answer *answer)
 {
-    static const char *const finish[] = {"stop", "length", "interrupted"};
     json_t *tokens = json_array();
     for (int i = 0; i < answer->n_new; i++) json_array_append_new(tokens, json_integer(answer->ids[i]));
     json_t *text = json_stringn(answer->text.data ? answer->text.data : "", answer->text.count);
     cli_print_json(json_pack("{s:o, s:o, s:s}", "text", text, "tokens", tokens, "finish_reason",
-                             finish[answer->finish]));
+                             cli_finish_name(answer->finish)));
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Every turn is a run of its own in the ledger. */
+static void begin_turn(chat *c, const char *question)
+{
+    cli_ledger *ledger = &c->engine_options.ledger;
+    cli_ledger_note_prompt(ledger, "chat", question, strlen(question), c->system);
+    cli_ledger_begin_run(ledger, &c->engine_options.options, c->engine_options.seed);
+}
+
+static void record_answer(chat *c, const cli_answer *answer, int n_fed, double prefill_seconds, int code)
+{
+    tess_ledger_run_end end = {.finish = cli_finish_name(answer->finish),
+                               .exit_code = code,
+                               .n_prompt = n_fed,
+                               .n_new = answer->n_new,
+                               .prefill_seconds = prefill_seconds,
+                               .decode_seconds = answer->seconds};
+    cli_ledger_end_run(&c->engine_options.ledger, c->engine, &end);
 }
 
 /* Answers the last message; the answer joins the conversation. Returns 0 or the exit code to end with. */
 static int answer_turn(chat *c)
 {
     tess_error err;
+    int n_fed = 0;
     cli_clear_interrupt();
-    tess_status status = feed(c, &err);
+    double start = now();
+    tess_status status = feed(c, &n_fed, &err);
+    double prefill_seconds = now() - start;
     if (status == TESS_EINTERRUPTED || status == TESS_EUSAGE) {
         forget(&c->talk, c->talk.n_message - 1);
         fprintf(stderr, "%s%s\n", status == TESS_EUSAGE ? err.message : "stopped; the question is forgotten",
                 status == TESS_EUSAGE ? ", or start over with /reset" : "");
-        return c->interactive ? CLI_DONE : status == TESS_EUSAGE ? CLI_USAGE : CLI_INTERRUPTED;
+        int code = status == TESS_EUSAGE ? CLI_USAGE : CLI_INTERRUPTED;
+        cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
+        return c->interactive ? CLI_DONE : code;
     }
     if (status != TESS_OK) return cli_report(c->self, &c->common, &err);
     cli_answer answer = {0};
     int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
-                               c->max_new, &answer);
+                               cli_ledger_get_listener(&c->engine_options.ledger), c->max_new, &answer);
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
+        record_answer(c, &answer, n_fed, prefill_seconds, code);
         const char *text = answer.text.data ? answer.text.data : "";
         if (c->common.json)
             print_answer_json(&answer);
@@ -141,6 +177,15 @@ static int answer_turn(chat *c)
             code = CLI_DONE;
     }
     cli_answer_release(&answer);
+    return code;
+}
+
+static int ask(chat *c, const char *question)
+{
+    if (!say(&c->talk, "user", question, strlen(question))) return CLI_SYSTEM;
+    begin_turn(c, question);
+    int code = answer_turn(c);
+    cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
     return code;
 }
 
@@ -175,7 +220,7 @@ static int converse(chat *c)
         if (line[0] == '/')
             go_on = obey(c, line);
         else if (*line)
-            code = say(&c->talk, "user", line, strlen(line)) ? answer_turn(c) : CLI_SYSTEM;
+            code = ask(c, line);
         free(line);
         if (!go_on) break;
     }
@@ -187,6 +232,7 @@ static int open_and_converse(chat *c)
 {
     tess_error err;
     tess_status status = tess_tokenizer_open(c->engine_options.options.model_dir, &c->tokenizer, &err);
+    if (status == TESS_OK) cli_ledger_open(&c->engine_options.ledger, c->self);
     if (status == TESS_OK) status = tess_engine_open(&c->engine_options.options, &c->engine, &err);
     cli_progress_clear(&c->engine_options.bar);
     if (status == TESS_OK) status = tess_session_new(c->engine, &c->session, &err);
@@ -196,6 +242,7 @@ static int open_and_converse(chat *c)
     tess_session_free(c->session);
     tess_engine_close(c->engine);
     tess_tokenizer_close(c->tokenizer);
+    cli_ledger_close(&c->engine_options.ledger);
     return code;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "inspect_digests.h"
 #include "inspect_report.h"
 #include "progress.h"
 
@@ -17,6 +18,7 @@ typedef struct inspection {
     bool check, checksum;
     tess_checkpoint *checkpoint;
     cli_progress bar;
+    inspect_digests digests;
     FILE *problem_out; /* where problems go as text, NULL with --json */
     size_t n_shown, most_shown, n_wrong;
     /* With --json: */
@@ -131,11 +133,20 @@ static void take_shard(void *context, int shard, const char *sha256)
     inspection *in = context;
     tess_shard_info info;
     tess_checkpoint_get_shard(in->checkpoint, shard, &info);
-    if (in->common.json)
-        json_object_set_new(json_array_get(json_object_get(in->root, "shards"), (size_t)shard), "sha256",
-                            json_string(sha256));
-    else
+    inspect_digests_take(&in->digests, shard, sha256);
+    if (in->common.json) {
+        json_t *entry = json_array_get(json_object_get(in->root, "shards"), (size_t)shard);
+        json_object_set_new(entry, "sha256", json_string(sha256));
+        json_object_set_new(entry, "digest_from", json_string(in->digests.is_recalled ? "ledger" : "bytes"));
+    } else {
         printf("%s  %s\n", sha256, info.name);
+    }
+}
+
+static bool recall_shard(void *context, int shard, tess_tensor_checksum *sum, char sha256[65])
+{
+    inspection *in = context;
+    return inspect_digests_recall(&in->digests, shard, sum, sha256);
 }
 
 static bool take_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
@@ -170,16 +181,25 @@ static void show_identity(const inspection *in, const char *name, const char *sh
 static tess_status sum_all(inspection *in, tess_error *err)
 {
     char weights[65] = "", config[65] = "";
-    const tess_checksum_listener listener = {
-        .tensor = take_tensor, .shard = take_shard, .progress = take_progress, .context = in};
+    const tess_checksum_listener listener = {.tensor = take_tensor,
+                                             .shard = take_shard,
+                                             .progress = take_progress,
+                                             .recall = recall_shard,
+                                             .context = in};
     tess_status status = tess_checkpoint_checksum(in->checkpoint, &listener, weights, err);
     cli_progress_clear(&in->bar);
     if (status != TESS_OK) return status;
     if (!*weights && !in->n_wrong) in->n_wrong++; /* a shard that could not be read */
+    json_t *files = in->common.json ? json_array() : NULL;
+    if (files) json_object_set_new(in->root, "files", files);
+    status = inspect_digests_take_files(&in->digests, files, err);
+    if (status != TESS_OK) return status;
+    inspect_digests_take_weights(&in->digests, weights);
     status = tess_checkpoint_get_config_sha256(in->checkpoint, config, err);
     if (status != TESS_OK && status != TESS_EINPUT) return status;
     show_identity(in, "weights_sha256", weights);
     show_identity(in, "config_sha256", config);
+    if (!in->common.quiet) inspect_digests_remark(&in->digests);
     return TESS_OK;
 }
 
@@ -248,6 +268,9 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
         {"tensors", CLI_TEXT, &in.glob, "GLOB", "list the tensors whose names match, as '*.mlp.gate.*'"},
         {"checksum", CLI_FLAG, &in.checksum, NULL,
          "SHA-256 by tensor and shard; exit 1 if a weight is NaN or infinite"},
+        {"rehash", CLI_FLAG, &in.digests.rehash, NULL,
+         "with --checksum, read every shard even if the ledger knows its digests"},
+        CLI_LEDGER_PLACE_OPTION(&in.digests.ledger),
         {"direct", CLI_TEXT, &direct, "MODE", "direct I/O: auto, on or off; default auto"},
     };
     char **words;
@@ -268,7 +291,10 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     tess_error err;
     if (tess_checkpoint_open(in.dir, (tess_direct_mode)mode, &in.checkpoint, &err) != TESS_OK)
         return cli_report(self, &in.common, &err);
-    code = inspect(&in);
+    if (in.checksum && !in.glob)
+        code = inspect_digests_begin(&in.digests, self, &in.common, in.dir, in.checkpoint);
+    if (code < 0) code = inspect(&in);
+    inspect_digests_end(&in.digests);
     tess_checkpoint_close(in.checkpoint);
     return code;
 }

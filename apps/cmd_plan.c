@@ -117,11 +117,14 @@ static int run_plan(const cli_command *self, int argc, char **argv)
     code = cli_engine_check(&engine, self, &common);
     if (code >= 0) return code;
     tess_error err;
-    /* A run holds the tokenizer while it plans; so does its plan. A model without one is planned without. */
+    /* A run holds the tokenizer and the ledger while it plans; so does its plan. A model without a tokenizer
+     * is planned without. */
     tess_tokenizer *tokenizer = NULL;
     if (tess_tokenizer_open(engine.options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
+    cli_ledger_open_measuring(&engine.ledger, self, &engine.options);
     tess_plan plan;
     tess_status status = tess_plan_make(&engine.options, &plan, &err);
+    cli_ledger_close(&engine.ledger);
     tess_tokenizer_close(tokenizer);
     double rate = ASSUMED_DISK_RATE;
     if (status == TESS_OK && measure) status = tess_plan_measure(&engine.options, MEASURE_BYTES, &rate, &err);

@@ -101,14 +101,13 @@ static json_t *ids_json(const int32_t *ids, size_t n)
 static void print_result(const request *r, const tess_engine *engine, const cli_answer *answer,
                          const ranking *ranks, double prefill_seconds)
 {
-    static const char *const finish[] = {"stop", "length", "interrupted"};
     json_t *text = json_stringn(answer->text.data ? answer->text.data : "", answer->text.count);
     json_t *root = json_object();
     json_object_set_new(root, "text", text);
     json_object_set_new(root, "tokens", ids_json(answer->ids, (size_t)answer->n_new));
     json_object_set_new(root, "prompt_ids", ids_json(r->prompt.ids.data, r->prompt.ids.count));
     json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.ids.count));
-    json_object_set_new(root, "finish_reason", json_string(finish[answer->finish]));
+    json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->finish)));
     json_object_set_new(root, "seed", json_integer((json_int_t)r->engine.seed));
     json_object_set_new(root, "seconds",
                         json_pack("{s:f, s:f}", "prefill", prefill_seconds, "decode", answer->seconds));
@@ -145,11 +144,28 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* Before the peak is told, so that it is the peak of all that was done. */
+static void record_answer(request *r, const tess_engine *engine, const cli_answer *answer,
+                          double prefill_seconds, int code)
+{
+    tess_ledger_run_end end = {.finish = cli_finish_name(answer->finish),
+                               .exit_code = code,
+                               .n_prompt = (int64_t)r->prompt.ids.count,
+                               .n_new = answer->n_new,
+                               .prefill_seconds = prefill_seconds,
+                               .decode_seconds = answer->seconds};
+    cli_ledger_end_run(&r->engine.ledger, engine, &end);
+}
+
 static int answer_prompt(const cli_command *self, request *r, tess_engine *engine, tess_session *session)
 {
     tess_error err;
     double start = now();
-    tess_feed feed = {.ids = r->prompt.ids.data, .n_tok = (int)r->prompt.ids.count};
+    const tess_tap_listener *listener = cli_ledger_get_listener(&r->engine.ledger);
+    tess_feed feed = {.ids = r->prompt.ids.data,
+                      .n_tok = (int)r->prompt.ids.count,
+                      .listener = listener,
+                      .last_logits = true};
     tess_status status = tess_session_feed(session, &feed, &err);
     double prefill_seconds = now() - start;
     cli_progress_clear(&r->engine.bar);
@@ -159,15 +175,14 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     int code = rank_tokens(self, r, session, tess_engine_get_vocab_size(engine), &ranks);
     if (code < 0) {
         print_ranking(r, &ranks);
-        code = cli_answer_make(self, &r->common, engine, session, r->prompt.tokenizer, &r->sampling,
+        code = cli_answer_make(self, &r->common, engine, session, r->prompt.tokenizer, &r->sampling, listener,
                                r->max_new, &answer);
     }
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
-        if (r->common.json)
-            print_result(r, engine, &answer, &ranks, prefill_seconds);
-        else if (answer.n_new)
-            putchar('\n');
+        if (!r->common.json && answer.n_new) putchar('\n');
         fflush(stdout);
+        record_answer(r, engine, &answer, prefill_seconds, code);
+        if (r->common.json) print_result(r, engine, &answer, &ranks, prefill_seconds);
         remark_speed(r, engine, &answer, prefill_seconds);
     }
     cli_answer_release(&answer);
@@ -182,15 +197,24 @@ static int run_request(const cli_command *self, request *r)
     if (r->prompt.ids.count > (size_t)INT32_MAX - (size_t)r->max_new)
         return cli_usage(self, &r->common, "the prompt is %zu tokens long", r->prompt.ids.count);
     r->engine.options.n_needed = (int)r->prompt.ids.count + r->max_new;
+    cli_ledger_open(&r->engine.ledger, self);
+    cli_ledger_note_prompt(&r->engine.ledger, r->prompt.raw ? "raw" : "chat", r->prompt.said,
+                           r->prompt.n_said, r->prompt.system);
+    cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;
     tess_engine *engine;
     tess_session *session;
     tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
     cli_progress_clear(&r->engine.bar);
-    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    if (status != TESS_OK) {
+        code = cli_report(self, &r->common, &err);
+        cli_ledger_fail_run(&r->engine.ledger, NULL, code);
+        return code;
+    }
     status = tess_session_new(engine, &session, &err);
     code = status == TESS_OK ? answer_prompt(self, r, engine, session) : cli_report(self, &r->common, &err);
     if (status == TESS_OK) tess_session_free(session);
+    cli_ledger_fail_run(&r->engine.ledger, engine, code);
     tess_engine_close(engine);
     return code;
 }
@@ -225,6 +249,7 @@ static int run_run(const cli_command *self, int argc, char **argv)
     code = cli_engine_check(&r.engine, self, &r.common);
     if (code < 0) code = cli_sampling_check(&r.sampling, self, &r.common, r.engine.seed);
     if (code < 0) code = run_request(self, &r);
+    cli_ledger_close(&r.engine.ledger);
     cli_prompt_release(&r.prompt);
     return code;
 }

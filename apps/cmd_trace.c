@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "commands.h"
 #include "engine_options.h"
@@ -57,6 +58,7 @@ static void release(request *r)
     free(r->globs.item);
     tess_trace_inputs_release(&r->inputs);
     cli_prompt_release(&r->prompt);
+    cli_ledger_close(&r->engine.ledger);
 }
 
 /* ---- --list ---- */
@@ -126,6 +128,8 @@ static int take_prompt(const cli_command *self, request *r)
     if (!r->inputs.ids) return no_memory(self, r);
     memcpy(r->inputs.ids, r->prompt.ids.data, n * sizeof *r->inputs.ids);
     r->inputs.n_tok = (int)n;
+    cli_ledger_note_prompt(&r->engine.ledger, r->prompt.raw ? "raw" : "chat", r->prompt.said,
+                           r->prompt.n_said, r->prompt.system);
     cli_prompt_release(&r->prompt);
     return -1;
 }
@@ -138,7 +142,10 @@ static int take_inputs(const cli_command *self, request *r)
                          "--inputs says what to run; --prompt, --system and --raw say it too");
     tess_error err;
     tess_status status = tess_trace_inputs_read(r->inputs_path, &r->inputs, &err);
-    return status == TESS_OK ? -1 : cli_report(self, &r->common, &err);
+    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    cli_ledger_note_prompt(&r->engine.ledger, "ids", r->inputs.ids,
+                           (size_t)r->inputs.n_tok * sizeof *r->inputs.ids, NULL);
+    return -1;
 }
 
 /* ---- the run ---- */
@@ -164,6 +171,26 @@ static void print_result(const request *r, const tess_engine *engine)
     }
 }
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* A trace does not tell how many tokens it generated, nor the time of prompt and generation apart. */
+static void record_trace(request *r, const tess_engine *engine, double seconds, int code)
+{
+    tess_ledger_run_end end = {.finish = "done",
+                               .exit_code = code,
+                               .n_prompt = r->inputs.n_tok,
+                               .n_new = r->inputs.generate ? -1 : 0,
+                               .prefill_seconds = r->inputs.generate ? -1 : seconds,
+                               .decode_seconds = r->inputs.generate ? -1 : 0};
+    if (code == CLI_DONE) cli_ledger_end_run(&r->engine.ledger, engine, &end);
+    cli_ledger_fail_run(&r->engine.ledger, engine, code);
+}
+
 static int trace(const cli_command *self, request *r)
 {
     if (r->generate >= 0) r->inputs.generate = r->generate;
@@ -171,20 +198,29 @@ static int trace(const cli_command *self, request *r)
     if (r->inputs.n_tok > INT32_MAX - r->inputs.generate)
         return cli_usage(self, &r->common, "--generate: found %d, more than any context", r->inputs.generate);
     r->engine.options.n_needed = r->inputs.n_tok + r->inputs.generate;
+    cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;
     tess_engine *engine;
     tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
     cli_progress_clear(&r->engine.bar);
-    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    if (status != TESS_OK) {
+        int code = cli_report(self, &r->common, &err);
+        cli_ledger_fail_run(&r->engine.ledger, NULL, code);
+        return code;
+    }
     tess_trace_options options = {.model_dir = r->engine.options.model_dir,
                                   .globs = (const char *const *)r->glob,
                                   .n_glob = r->n_glob,
-                                  .last_logits = r->last_logits};
+                                  .last_logits = r->last_logits,
+                                  .observer = cli_ledger_get_listener(&r->engine.ledger)};
+    double start = now();
     status = tess_trace_write(engine, &r->inputs, &options, r->out, &err);
     cli_progress_clear(&r->engine.bar);
+    int code = status == TESS_OK ? CLI_DONE : cli_report(self, &r->common, &err);
+    record_trace(r, engine, now() - start, code);
     if (status == TESS_OK) print_result(r, engine);
     tess_engine_close(engine);
-    return status == TESS_OK ? CLI_DONE : cli_report(self, &r->common, &err);
+    return code;
 }
 
 static int run_request(const cli_command *self, request *r)
@@ -194,6 +230,7 @@ static int run_request(const cli_command *self, request *r)
     if (r->list) return list_taps(self, r);
     if (!r->out) return cli_usage(self, &r->common, "--out is missing: the trace to write");
     code = cli_engine_check(&r->engine, self, &r->common);
+    if (code < 0) cli_ledger_open(&r->engine.ledger, self);
     if (code < 0) code = take_inputs(self, r);
     return code < 0 ? trace(self, r) : code;
 }

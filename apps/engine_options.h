@@ -3,6 +3,7 @@
 #define TESS_APPS_ENGINE_OPTIONS_H
 
 #include "cli.h"
+#include "ledger.h"
 #include "progress.h"
 
 typedef struct cli_engine {
@@ -10,6 +11,7 @@ typedef struct cli_engine {
     const char *dtype, *direct;
     uint64_t seed;
     cli_progress bar;
+    cli_ledger ledger;
 } cli_engine;
 #define CLI_ENGINE_DEFAULT ((cli_engine){.dtype = "f32", .direct = "auto"})
 
@@ -27,9 +29,8 @@ typedef struct cli_engine {
         {"chunk", CLI_COUNT, &(e)->options.n_chunk, "N",                                                     \
          "most positions of a prefill step; default: the plan's"},                                           \
         {"direct", CLI_TEXT, &(e)->direct, "MODE", "direct I/O: auto, on or off; default auto"},             \
-    {                                                                                                        \
-        "seed", CLI_U64, &(e)->seed, "N", "seed of the sampler; default 0"                                   \
-    }
+        {"seed", CLI_U64, &(e)->seed, "N", "seed of the sampler; default 0"},                                \
+        CLI_LEDGER_OPTIONS(&(e)->ledger)
 
 /* Checks what the option table cannot, and connects progress and Ctrl-C. Returns -1 or an exit code. */
 int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_common *common);

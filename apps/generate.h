@@ -33,11 +33,11 @@ typedef struct cli_answer {
 } cli_answer;
 
 /* Generates up to max_new tokens after what the session holds, and prints the text as it comes unless --json
- * was given. Ends at im_end_token_id and <|endoftext|>, and on Ctrl-C. Returns 0, 130 after Ctrl-C, or
- * another exit code after a message. Release in any case. */
+ * was given. `listener` (may be NULL) hears taps of what is fed. Ends at im_end_token_id and <|endoftext|>,
+ * and on Ctrl-C. Returns 0, 130 after Ctrl-C, or another exit code after a message. Release in any case. */
 int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
                     tess_session *session, const tess_tokenizer *tokenizer, const cli_sampling *sampling,
-                    int max_new, cli_answer *answer);
+                    const tess_tap_listener *listener, int max_new, cli_answer *answer);
 void cli_answer_release(cli_answer *answer);
 
 #endif

@@ -132,7 +132,7 @@ for i in (1, 2, 3):
         f.write(b"".join(struct.pack("<H", random.randrange(0x7f00) | random.randrange(2) << 15) for _ in range(size // 2)))
 PY
 equals "$(exit_of inspect --checksum "$work/a")" 0 "--checksum: exit 0"
-equals "$(grep safetensors "$work/out")" "$(cd "$work/a" && sha256sum model-*.safetensors)" "shards as sha256sum has them"
+equals "$(grep 'safetensors$' "$work/out")" "$(cd "$work/a" && sha256sum model-*.safetensors)" "shards as sha256sum has them"
 equals "$(cat "$work/out")" "$(python3 - "$work/a" <<'PY'
 import hashlib, json, struct, sys
 from pathlib import Path
@@ -147,15 +147,19 @@ for path in sorted(folder.glob("*.safetensors")):
         print(f"{digest}  {name}")
         lines.append(f"{name} {e['dtype']} [{', '.join(map(str, e['shape']))}] {digest}\n".encode())
     print(f"{sha(raw)}  {path.name}")
+listed = ["config.json", "vocab.json", "merges.txt", "preprocessor_config.json", "generation_config.json",
+          "tokenizer_config.json", "chat_template.json"]
+for path in sorted(path for path in folder.iterdir() if path.suffix != ".safetensors"):
+    print(f"{sha(path.read_bytes())}  {path.name}  {'other' if path.name in listed else 'not in the list'}")
 print(f"{sha(b''.join(sorted(lines)))}  weights_sha256")
 print(f"{sha((folder / 'config.json').read_bytes())}  config_sha256")
 PY
-)" "every tensor, shard and identity as Python's hashlib has them"
+)" "every tensor, shard, file and identity as Python's hashlib has them"
 weights=$(awk '/weights_sha256/ {print $1}' "$work/out")
 equals "$(inspect --checksum --json "$work/a" | json weights_sha256)" "$weights" "weights_sha256 in JSON"
-equals "$(inspect --checksum --direct off "$work/a" | awk '/weights_sha256/ {print $1}')" "$weights" "the same with buffered reads"
+equals "$(inspect --checksum --rehash --direct off "$work/a" | awk '/weights_sha256/ {print $1}')" "$weights" "the same with buffered reads"
 equals "$(inspect --checksum --tensors $q "$work/a")" "$(grep " $q\$" "$work/out")" "--checksum --tensors sums only these"
-equals "$(exit_of inspect --checksum --progress always "$work/a")" 0 "--progress always: exit 0"
+equals "$(exit_of inspect --checksum --rehash --progress always "$work/a")" 0 "--progress always: exit 0"
 contains "$(cat "$work/err")" "checksums" "a progress line"
 
 rm -rf "$work/d" && cp -r "$work/a" "$work/d"

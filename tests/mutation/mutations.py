@@ -302,7 +302,7 @@ def look(binary, golden, change, options, work):
         folder = work / "checkpoint"
         change(Checkpoint(folder))
     trace = work / "trace.safetensors"
-    subprocess.run([binary, "trace", "--quiet", "--memory", "1GiB", "--threads", "1", "--model",
+    subprocess.run([binary, "trace", "--quiet", "--ledger", "off", "--memory", "1GiB", "--threads", "1", "--model",
                     folder, "--dtype", dtype, *given, *options, "--out", trace], check=True)
     tessera = BUILD / "tessera"
     judged = ["--truth", truth] if truth else []
