@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# The ledger from outside: what is recorded and shown, privacy, digests that are taken back, places that cannot be written.
+. tests/support/tap.sh
+model=demo/checkpoint
+ledger() { "$tessera" ledger "$@"; }
+run() { "$tessera" run --model $model --memory 64MiB --quiet "$@"; }
+own=$XDG_DATA_HOME/tessera/ledger.sqlite
+raw=(--raw --prompt "The capital of France is" --max-new 3)
+
+# --- nothing there yet
+equals "$(exit_of ledger list)" 0 "a ledger that does not exist yet is an empty one"
+contains "$(cat "$work/err")" "$own" "and its place is told"
+equals "$(ledger list --json | json entries)" "[]" "as JSON"
+equals "$(exit_of ledger list --ledger "$work/none")" 3 "one that was named must exist"
+[ ! -e "$own" ]
+result $? "looking makes no file"
+"$tessera" plan --model $model --json >/dev/null
+[ ! -e "$XDG_DATA_HOME" ]
+result $? "nor does planning"
+
+# --- runs
+run "${raw[@]}" --json >"$work/run" 2>"$work/err"
+equals "$(cat "$work/err")" "" "recording says nothing"
+equals "$(ledger list --json | json entries 1 kind)" run "a run is an entry"
+ledger show 2 --json >"$work/entry"
+for key in prompt_tokens bytes_read budget_bytes seed; do
+    equals "$(json $key <"$work/entry")" "$(json $key <"$work/run")" "$key is what the run told"
+done
+equals "$(json finish <"$work/entry")" "$(json finish_reason <"$work/run")" "how it ended"
+equals "$(json new_tokens <"$work/entry")" "$(json tokens <"$work/run" | tr -cd , | wc -c | awk '{print $1 + 1}')" "tokens of the answer"
+equals "$(json prompt_sha256 <"$work/entry")" "$(printf 'The capital of France is' | sha256sum | cut -d' ' -f1)" "the prompt's SHA-256"
+equals "$(json prompt_text <"$work/entry")" null "and not its text"
+equals "$(json config_sha256 <"$work/entry")" "$(sha256sum <$model/config.json | cut -d' ' -f1)" "the configuration's"
+grep -q "capital of France" "$own"*
+equals "$?" 1 "the text is nowhere in the file"
+equals "$(stat -c %a "$own")" 600 "which only its owner can read"
+
+"$tessera" trace --model $model --memory 64MiB --quiet "${raw[@]:0:3}" --out "$work/t.safetensors" --taps '*.gate.indices'
+ledger show 3 --json >"$work/trace"
+python3 - "$work/trace" "$work/t.safetensors" <<'P'
+import collections, json, struct, sys
+data = open(sys.argv[2], "rb").read()
+size = struct.unpack("<Q", data[:8])[0]
+want = collections.Counter()
+for name, t in json.loads(data[8:8 + size]).items():
+    if not name.endswith(".gate.indices"): continue
+    begin, end = t["data_offsets"]
+    layer = int(name.split(".layers.")[1].split(".")[0])
+    for e in struct.unpack(f"<{(end - begin) // 8}q", data[8 + size + begin:8 + size + end]): want[layer, e] += 1
+got = {(r["layer"], r["expert"]): r["count"] for r in json.load(open(sys.argv[1]))["routing"]}
+sys.exit(not want or got != want)
+P
+result $? "the counts are those of the trace's own indices"
+equals "$(json finish <"$work/trace")" done "a trace is a run as well"
+"$tessera" trace --model $model --memory 64MiB --quiet --inputs "$work/t.safetensors" --out "$work/u.safetensors"
+equals "$(ledger show 4 --json | json prompt_kind)" ids "and so is one of ids"
+"$tessera" trace --model $model --memory 1GiB --chunk 4 --quiet "${raw[@]:0:3}" --out "$work/v.safetensors" --ledger off
+"$tessera" trace --model $model --memory 1GiB --chunk 4 --quiet "${raw[@]:0:3}" --out "$work/w.safetensors"
+cmp -s "$work/v.safetensors" "$work/w.safetensors"
+result $? "recording changes no bit of a trace"
+equals "$(ledger list --json | json entries 4 id)" 5 "--ledger off records nothing"
+
+printf 'Who are you?\nWhat is 2+2?\n' | "$tessera" chat --model $model --memory 64MiB --quiet --system Brief. --ledger-text >/dev/null
+equals "$(ledger show 6 --json | json prompt_text)" "Who are you?" "--ledger-text keeps the text"
+equals "$(ledger show 7 --json | json prompt_text)$(ledger show 7 --json | json system_text)" "What is 2+2?Brief." "of every turn, and the system's"
+equals "$(exit_of run --prompt x --memory 1MiB)" 5 "a refused budget"
+equals "$(ledger show 8 --json | json finish)$(ledger show 8 --json | json exit_code)" failed5 "is recorded as that"
+equals "$(exit_of run --prompt x --model "$work")" 3 "a folder without a model"
+equals "$(ledger list --json | json entries -1 id)" 8 "is no entry"
+ledger list >"$work/list"
+equals "$(head -1 "$work/list" | awk '{print $1, $2, $3}')$(wc -l <"$work/list")" "id kind time9" "the list, with a line of titles"
+equals "$(ledger list --last 2 | awk 'NR > 1 { print $1, $2, $5 }')" "$(tail -2 "$work/list" | awk '{ print $1, $2, $5 }')" "--last"
+contains "$(ledger show 2)" "busiest" "an entry as text"
+
+# --- digests
+cp -r $model "$work/model"
+chmod -R u+w "$work/model"
+sum() { "$tessera" inspect --checksum "$work/model" "$@"; }
+sum >"$work/first" 2>"$work/err"
+contains "$(cat "$work/err")" "4 shards read and hashed, 4 recorded" "the first time all bytes are read"
+sum >"$work/second" 2>"$work/err"
+contains "$(cat "$work/err")" "digests of 4 shards taken from the ledger" "the second time none"
+cmp -s "$work/first" "$work/second"
+result $? "with the same output"
+sum --ledger off >"$work/plain" 2>/dev/null
+cmp -s "$work/first" "$work/plain"
+result $? "which is that without a ledger"
+equals "$(sum --rehash 2>&1 >/dev/null | grep -c 'read and hashed')" 1 "--rehash reads again"
+equals "$(sum --json 2>/dev/null | json shards 0 digest_from)" ledger "where a digest is from, as JSON"
+(cd "$work/model" && sha256sum ./*.safetensors | sed 's|\./||') >"$work/shards"
+grep -q -v -x -F -f "$work/first" "$work/shards"
+equals "$?" 1 "the shards' digests are sha256sum's"
+touch -d '+3 seconds' "$work/model/model-00002-of-00004.safetensors"
+equals "$(sum --json 2>/dev/null | json shards 1 digest_from)" bytes "a file with another time is read"
+equals "$(sum 2>&1 >/dev/null | grep -c 'taken from')" 1 "once"
+printf '\x80\x7f' | dd of="$work/model/model-00003-of-00004.safetensors" bs=1 seek=$(($(stat -c %s "$work/model/model-00003-of-00004.safetensors") - 2)) conv=notrunc 2>/dev/null
+equals "$(exit_of sum)" 1 "an infinity is found"
+equals "$(exit_of sum)" 1 "and still known when its digest is taken from the ledger"
+contains "$(cat "$work/err")" "found 1 of" "with its place"
+shared=../shared/data/qwen3_omni
+if [ -d $shared ]; then
+    mkdir "$work/published"
+    cp $model/*.safetensors $model/model.safetensors.index.json $model/config.json "$work/published"
+    cp $shared/vocab.json $shared/merges.txt "$work/published"
+    "$tessera" inspect --checksum "$work/published" --json 2>/dev/null >"$work/sums"
+    equals "$(python3 -c 'import json, sys
+print(" ".join(f["published"] for f in json.load(open(sys.argv[1]))["files"]))' "$work/sums")" \
+        "other published not in the list published" "published files are known by their digests"
+elif [ -n "${TESS_REQUIRE_SHARED:-}" ]; then
+    result 1 "published files are known by their digests"
+else
+    result 0 "published files # SKIP ../shared absent"
+fi
+run "${raw[@]}" --model "$work/model" >/dev/null
+last=$(ledger list --json | json entries -1 id)
+equals "$(ledger show "$last" --json | json weights_sha256)" "$(sum --json 2>/dev/null | json weights_sha256)" "a run of hashed weights is known to be of them"
+touch "$work/model/model-00001-of-00004.safetensors"
+run "${raw[@]}" --model "$work/model" >/dev/null
+last=$(ledger list --json | json entries -1 id)
+equals "$(ledger show "$last" --json | json weights_sha256)" null "and not once a shard looks new"
+
+# --- export and forget
+ledger export >"$work/lines"
+equals "$(wc -l <"$work/lines")" "$(ledger list --json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["entries"]))')" "export: a line of JSON for every entry"
+python3 - "$work/lines" <(ledger export --json) <<'P'
+import json, sys
+sys.exit([json.loads(line) for line in open(sys.argv[1])] != json.load(open(sys.argv[2]))["entries"])
+P
+result $? "--json: the same in one object"
+contains "$(ledger forget 6)" "forgotten: 1 run, " "forget tells what went"
+equals "$(exit_of ledger show 6)" 2 "it is gone"
+equals "$(exit_of ledger forget 6)" 2 "and cannot go twice"
+grep -q "Who are you" "$own"*
+equals "$?" 1 "not even its text is left in the file"
+equals "$(ledger forget --all --json | json forgotten runs)" 8 "--all"
+equals "$(ledger list --json | json entries)" "[]" "leaves nothing"
+for words in "" "list all" "show" "show x" "show 0" "show 99999999999999999999" "forget" "forget --all 3" "list --all" "dance" "list --ledger off"; do
+    # shellcheck disable=SC2086 -- words split
+    equals "$(exit_of ledger $words)" 2 "wrong usage: ledger $words"
+done
+
+# --- places that cannot be written: the command goes on, and says it
+answer=$(run "${raw[@]}" --ledger off)
+goes_on() { # goes_on PART TEXT OPTIONS...
+    local part=$1 text=$2
+    shift 2
+    equals "$(exit_of run "${raw[@]}" "$@")$(cat "$work/out")" "0$answer" "$text: the run goes on"
+    contains "$(cat "$work/err")" "$part" "and says that it is not recorded"
+    equals "$(wc -l <"$work/err")" 1 "once"
+}
+goes_on "is not recorded in the ledger" "a folder that does not exist" --ledger "$work/no/such/ledger"
+goes_on "is not recorded in the ledger" "a folder for a file" --ledger "$work"
+head -c 20000 /dev/urandom >"$work/noise"
+goes_on "damaged" "a file of noise" --ledger "$work/noise"
+equals "$(exit_of ledger list --ledger "$work/noise")" 3 "the ledger command refuses it"
+run "${raw[@]}" --ledger "$work/newer" >/dev/null
+python3 -c 'import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute("PRAGMA user_version = 40")' "$work/newer"
+cp "$work/newer" "$work/before"
+goes_on "schema 40" "a newer schema" --ledger "$work/newer"
+equals "$(exit_of ledger list --ledger "$work/newer")$(grep -c 'schema 40' "$work/err")" 31 "the ledger command refuses it by name"
+cmp -s "$work/newer" "$work/before"
+result $? "and leaves it alone"
+(unset XDG_DATA_HOME HOME && run "${raw[@]}" >"$work/out" 2>"$work/err")
+contains "$?$(cat "$work/out" "$work/err")" "neither XDG_DATA_HOME nor HOME" "nobody's home: said"
+(unset XDG_DATA_HOME && HOME=$work/home run "${raw[@]}" >/dev/null 2>&1)
+[ -s "$work/home/.local/share/tessera/ledger.sqlite" ]
+result $? "without XDG_DATA_HOME it lies in ~/.local/share"
+(XDG_DATA_HOME=not/absolute HOME=$work/home2 run "${raw[@]}" >/dev/null 2>&1)
+[ -s "$work/home2/.local/share/tessera/ledger.sqlite" ]
+result $? "a relative XDG_DATA_HOME does not count"
+
+# --- no room
+run "${raw[@]}" --ledger "$work/full" >/dev/null
+(ulimit -f 8 && exit_of run "${raw[@]}" --ledger "$work/full") >"$work/code"
+equals "$(cat "$work/code" "$work/out")" "0
+$answer" "files that may not grow: the run goes on"
+contains "$(cat "$work/err")" "not recorded" "and says what is not recorded"
+equals "$(exit_of ledger list --ledger "$work/full")" 0 "the ledger stays readable"
+mkdir "$work/small"
+if mount -t tmpfs -o size=56k none "$work/small" 2>/dev/null; then
+    equals "$(exit_of run "${raw[@]}" --ledger "$work/small/ledger")$(cat "$work/out")" "0$answer" "a full disk: the run goes on"
+    contains "$(cat "$work/err")" "is not recorded in the ledger: $work/small/ledger: cannot" "and says what is not recorded"
+    umount "$work/small"
+    run "${raw[@]}" --ledger "$work/away" >/dev/null
+    mount -t tmpfs none "$work/small" && cp "$work/away" "$work/small/ledger" && mount -o remount,ro "$work/small"
+    goes_on "cannot write the ledger" "a read-only place" --ledger "$work/small/ledger"
+    equals "$(ledger list --ledger "$work/small/ledger" --json | json entries 1 kind)" run "which can be read"
+    equals "$(exit_of ledger forget --all --ledger "$work/small/ledger")" 4 "and not forgotten"
+    umount "$work/small"
+else
+    result 0 "a full disk and a read-only place # SKIP no mounting here"
+fi
+
+# --- several at once
+for i in 1 2 3 4; do run "${raw[@]}" --ledger "$work/shared" >/dev/null 2>>"$work/errors" & done
+wait
+equals "$(ledger list --ledger "$work/shared" --json | json entries | grep -o '"outcome": "length"\|"outcome": "stop"' | wc -l)" 4 "four at once are all recorded"
+equals "$(cat "$work/errors")" "" "without a word"

@@ -1,0 +1,212 @@
+/* The ledger when things go wrong: killed in mid-write, no room to write, memory refused, several at once. */
+#include "tessera/ledger.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../support/fault.h"
+#include "../support/ledger.h"
+
+static char folder[] = "/tmp/tess-ledger-XXXXXX";
+static char path[64];
+static tess_error err;
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    snprintf(path, sizeof path, "%s/ledger", folder);
+    return 0;
+}
+
+static int start_anew(void **state)
+{
+    (void)state;
+    const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    for (int i = 0; i < 4; i++) {
+        char name[96];
+        snprintf(name, sizeof name, "%s%s", path, ends[i]);
+        unlink(name);
+    }
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    start_anew(state);
+    return rmdir(folder);
+}
+
+/* In a child: writes up to n runs and tells each number once its run is recorded. */
+static _Noreturn void write_runs(int n, int tell)
+{
+    tess_ledger *ledger;
+    tess_error reason;
+    if (tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &reason) != TESS_OK) {
+        fprintf(stderr, "# %s\n", reason.message);
+        _exit(2);
+    }
+    for (int i = 0; i < n; i++) {
+        int64_t id;
+        if (test_ledger_write_run(ledger, &id, &reason) != TESS_OK) {
+            fprintf(stderr, "# %s\n", reason.message);
+            _exit(3);
+        }
+        if (write(tell, &id, sizeof id) != sizeof id) _exit(4);
+    }
+    tess_ledger_close(ledger);
+    _exit(0);
+}
+
+static pid_t start_writer(int n, int *told)
+{
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        write_runs(n, ends[1]);
+    }
+    close(ends[1]);
+    *told = ends[0];
+    return pid;
+}
+
+/* Killed at any moment, also while the file is made: it stays sound, and every run that was told is whole. */
+static void test_killed(void **state)
+{
+    (void)state;
+    unsigned seed = 20;
+    int64_t n_told = 0;
+    int n_cut = 0;
+    for (int round = 0; round < 60; round++) {
+        int told, status;
+        int64_t id;
+        if (round % 3 == 0) start_anew(NULL), n_told = 0; /* in a third of them it has to be made */
+        pid_t pid = start_writer(1000, &told);
+        usleep((useconds_t)(rand_r(&seed) % (round % 3 ? 40000 : 12000)));
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+        int64_t last = 0;
+        while (read(told, &id, sizeof id) == sizeof id) last = id, n_told++;
+        close(told);
+        tess_ledger *ledger; /* whoever opens it next recovers it */
+        if (tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err) != TESS_OK) fail_msg("%s", err.message);
+        tess_ledger_close(ledger);
+        test_ledger_assert_sound(path);
+        assert_int_equal(test_ledger_count_torn(path), 0);
+        int64_t ended = test_ledger_ask(path, "SELECT count(*) FROM runs WHERE finish = 'stop'");
+        assert_true(ended == n_told || ended == n_told + 1); /* one may have been recorded and not yet told */
+        n_told = ended;
+        n_cut += test_ledger_ask(path, "SELECT count(*) FROM runs WHERE finish IS NULL") > 0;
+        if (last) assert_true(test_ledger_ask(path, "SELECT max(id) FROM runs") >= last);
+    }
+    print_message("%d of 60 kills left a run that was begun and not ended\n", n_cut);
+}
+
+static void test_several_at_once(void **state)
+{
+    (void)state;
+    enum { N = 3, RUNS = 100 };
+    pid_t pid[N];
+    int told[N], status;
+    for (int i = 0; i < N; i++) pid[i] = start_writer(RUNS, &told[i]);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        close(told[i]);
+    }
+    test_ledger_assert_sound(path);
+    assert_int_equal(test_ledger_count_torn(path), 0);
+    assert_int_equal(test_ledger_ask(path, "SELECT count(*) FROM runs WHERE finish = 'stop'"), N * RUNS);
+    assert_int_equal(test_ledger_ask(path, "SELECT count(*) FROM checkpoints"), 1);
+}
+
+/* Files may not grow beyond a limit that rises from nothing: an error that says so, and no torn rows. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    int n_failed = 0, n_done = 0;
+    for (rlim_t limit = 0; limit <= 4000000; limit += limit < 90000    ? 3000
+                                                      : limit < 400000 ? 20000
+                                                                       : 600000) {
+        int status;
+        start_anew(NULL);
+        fflush(stdout);
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            tess_ledger *ledger = NULL;
+            int64_t id;
+            const struct rlimit room = {limit, limit};
+            signal(SIGXFSZ, SIG_IGN);
+            setrlimit(RLIMIT_FSIZE, &room);
+            tess_status outcome = tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err);
+            for (int i = 0; i < 30 && outcome == TESS_OK; i++)
+                outcome = test_ledger_write_run(ledger, &id, &err);
+            if (ledger) tess_ledger_close(ledger);
+            _exit(outcome == TESS_OK ? 0 : outcome == TESS_EIO && *err.message ? 1 : 2);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 2);
+        n_failed += WEXITSTATUS(status) == 1;
+        n_done += WEXITSTATUS(status) == 0;
+        tess_ledger *ledger; /* with room again it goes on */
+        if (tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err) != TESS_OK) fail_msg("%s", err.message);
+        int64_t id;
+        if (test_ledger_write_run(ledger, &id, &err) != TESS_OK) fail_msg("%s", err.message);
+        tess_ledger_close(ledger);
+        test_ledger_assert_sound(path);
+        assert_int_equal(test_ledger_count_torn(path), 0);
+    }
+    print_message("%d limits stopped it, %d did not\n", n_failed, n_done);
+    assert_true(n_failed > 20 && n_done > 0);
+}
+
+/* Every allocation of our own fails once. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    int n_failed = 0;
+    for (long k = 1;; k++) {
+        tess_ledger *ledger = NULL;
+        tess_routing *routing = NULL;
+        tess_ledger_checkpoint checkpoint;
+        fault_alloc_at(k);
+        tess_status status = tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err);
+        if (status == TESS_OK)
+            status = tess_ledger_note_checkpoint(ledger, "demo/checkpoint", &checkpoint, &err);
+        if (status == TESS_OK) status = tess_routing_new("demo/checkpoint", &routing, &err);
+        bool reached = fault_alloc_end();
+        tess_routing_free(routing);
+        tess_ledger_close(ledger);
+        if (!reached) break;
+        if (status == TESS_OK) continue; /* a system call did without it */
+        assert_int_equal(status, TESS_ENOMEM);
+        n_failed++;
+    }
+    assert_true(n_failed >= 3);
+    test_ledger_assert_sound(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_killed, start_anew),
+        cmocka_unit_test_setup(test_several_at_once, start_anew),
+        cmocka_unit_test_setup(test_no_room, start_anew),
+        cmocka_unit_test_setup(test_no_memory, start_anew),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
