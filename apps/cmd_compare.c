@@ -26,7 +26,7 @@ static int run_compare(const cli_command *self, int argc, char **argv)
     tess_compare_result *result;
     tess_status status = tess_compare_files(words[0], words[1], &options, &result, &err);
     if (status != TESS_OK) return cli_report(self, &common, &err);
-    if (html) status = tess_compare_write_html(result, html, &err);
+    if (html) status = tess_compare_write_html(result, NULL, html, &err);
     if (status != TESS_OK) {
         code = cli_report(self, &common, &err);
     } else {

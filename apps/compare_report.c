@@ -244,6 +244,65 @@ static json_t *sameness_json(tess_sameness same)
     return json_string(words[same]);
 }
 
+static json_t *routing_json(const tess_compare_result *result)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < result->n_routing; i++) {
+        const tess_layer_routing *r = &result->routing[i];
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "part", r->part, "layer", r->layer,
+                                        "tokens", (json_int_t)r->n_tok, "same", (json_int_t)r->n_same, "ties",
+                                        (json_int_t)r->n_tie, "other", (json_int_t)r->n_other));
+    }
+    return list;
+}
+
+static json_t *expert_json(const tess_expert_error *e, int expert)
+{
+    json_t *object =
+        json_pack("{s:i, s:I, s:o, s:b, s:b}", "expert", expert, "tokens", (json_int_t)e->n_tok, "rel_l2",
+                  cli_number(e->rel_l2), "own_output", e->is_own, "fault", e->is_fault);
+    if (isnan(e->truth_distance)) return object;
+    json_object_set_new(object, "truth_distance", cli_number(e->truth_distance));
+    json_object_set_new(object, "reference_truth_distance", cli_number(e->reference_truth_distance));
+    return object;
+}
+
+/* Experts that no token was routed to are left out. */
+static json_t *experts_json(const tess_compare_result *result)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < result->n_experts; i++) {
+        const tess_layer_experts *layer = &result->experts[i];
+        json_t *experts = json_array();
+        for (int e = 0; e < layer->n_expert; e++)
+            if (layer->expert[e].n_tok) json_array_append_new(experts, expert_json(&layer->expert[e], e));
+        json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:o}", "part", layer->part, "layer",
+                                              layer->layer, "n_expert", layer->n_expert, "experts", experts));
+    }
+    return list;
+}
+
+static json_t *tokens_json(const tess_compare_result *result)
+{
+    json_t *rows = json_array();
+    for (int i = 0; i < result->n_token; i++) {
+        const tess_next_token *t = &result->token[i];
+        json_t *expected = json_pack("{s:I, s:o, s:o, s:I}", "id", (json_int_t)t->expected, "reference",
+                                     cli_number((double)t->expected_reference), "trace",
+                                     cli_number((double)t->expected_trace), "rank", (json_int_t)t->rank);
+        json_t *found =
+            json_pack("{s:I, s:o, s:o}", "id", (json_int_t)t->found, "reference",
+                      cli_number((double)t->found_reference), "trace", cli_number((double)t->found_trace));
+        json_array_append_new(rows,
+                              json_pack("{s:I, s:o, s:o, s:o}", "position", (json_int_t)t->position, "token",
+                                        number_or_null(t->token), "expected", expected, "found", found));
+    }
+    return json_pack("{s:I, s:I, s:i, s:o}", "positions", (json_int_t)result->n_position, "other",
+                     (json_int_t)result->n_position_other, "listed_as_worst", result->n_token_worst, "listed",
+                     rows);
+}
+
 json_t *cli_comparison_json(const tess_compare_result *result)
 {
     json_t *root = json_object(), *failed = json_array(), *taps = json_array(), *extra = json_array();
@@ -276,6 +335,9 @@ json_t *cli_comparison_json(const tess_compare_result *result)
         json_object_set_new(root, "ratio",
                             json_pack("{s:o, s:i, s:f, s:f}", "mean", cli_number(result->ratio_mean), "taps",
                                       result->n_ratio, "low", result->ratio_low, "high", result->ratio_high));
+    json_object_set_new(root, "routing", routing_json(result));
+    json_object_set_new(root, "experts_error", experts_json(result));
+    json_object_set_new(root, "tokens", tokens_json(result));
     json_object_set_new(root, "taps", taps);
     return root;
 }

@@ -83,6 +83,41 @@ typedef struct tess_tap_report {
     double truth_distance, reference_truth_distance; /* relative L2 to the truth, ours and the reference's */
 } tess_tap_report;
 
+/* How the choices of one layer's router compare: n_tok = n_same + n_tie + n_other. */
+typedef struct tess_layer_routing {
+    const char *part; /* "thinker", "talker" */
+    int layer, n_chosen;
+    int64_t n_tok;
+    int64_t n_same, n_tie, n_other; /* the same set of experts; the other of two tied ones; other experts */
+} tess_layer_routing;
+
+/* How far one expert's work lies from the reference's. */
+typedef struct tess_expert_error {
+    int64_t n_tok; /* tokens the reference routed to it; 0: it was not used, and there is no error */
+    double rel_l2; /* infinite beside a reference of zeros; NaN: not used, or a value is not finite */
+    double truth_distance, reference_truth_distance; /* to the truth, ours and the reference's; else NaN */
+    bool is_own;   /* of this expert's own output; else of the layer's output for the tokens routed to it */
+    bool is_fault; /* its own output failed, or it is among those that explain the layer's failure */
+} tess_expert_error;
+
+typedef struct tess_layer_experts {
+    const char *part; /* "thinker", "talker" */
+    int layer, n_expert;
+    double tolerance;          /* of the layer's output, NaN if it is not judged by a relative error */
+    tess_expert_error *expert; /* [n_expert] */
+} tess_layer_experts;
+
+/* What both sides expect behind one position. Probabilities are the softmax of the logits; NaN beside logits
+ * that are not finite. */
+typedef struct tess_next_token {
+    int64_t position;
+    int64_t token;           /* what stands at the position; -1: the reference does not say */
+    int64_t expected, found; /* likeliest next token by the reference, by the trace */
+    float expected_reference, expected_trace; /* probability of `expected` on either side */
+    float found_reference, found_trace;       /* and of `found` */
+    int64_t rank; /* of `expected` in the trace, 1: the likeliest; of equals the lower id comes first */
+} tess_next_token;
+
 typedef enum tess_sameness { TESS_SAME_UNKNOWN, TESS_SAME_YES, TESS_SAME_NO } tess_sameness;
 
 typedef struct tess_compare_result {
@@ -103,7 +138,21 @@ typedef struct tess_compare_result {
     /* Of a bfloat16 reference with a truth: geometric mean of the n_ratio ratios, and its bounds. */
     int n_ratio;
     double ratio_mean, ratio_low, ratio_high;
+    int n_routing;
+    tess_layer_routing
+        *routing; /* [n_routing] one per router whose choices both sides tell, in model order */
+    int n_experts;
+    tess_layer_experts *experts; /* [n_experts] one per layer with experts, in model order */
+    /* The text's logits: the number of positions, those where the likeliest token differs, and what both
+     * sides expect behind positions, ascending: all of them, or of many the worst and the last. Worst are
+     * those whose likeliest token differs, and then those whose probability of it differs most. */
+    int64_t n_position, n_position_other;
+    int n_token, n_token_worst; /* listed; of those the worst, 0 if all positions are listed */
+    tess_next_token *token;     /* [n_token] */
 } tess_compare_result;
+
+/* Positions that are listed at most; of more, one half are the worst and one half the last. */
+enum { TESS_COMPARE_MAX_TOKENS = 64 };
 
 /* Compares two traces. Memory stays small whatever their size.
  * Errors: TESS_EINPUT  a file is unreadable or no trace; other configuration or weights; other dtypes; a
@@ -113,8 +162,19 @@ tess_status tess_compare_files(const char *reference, const char *trace, const t
                                tess_compare_result **out, tess_error *err);
 void tess_compare_result_free(tess_compare_result *result); /* NULL is fine */
 
-/* Writes the result as one self-contained HTML page, under a temporary name and renamed. */
-tess_status tess_compare_write_html(const tess_compare_result *result, const char *path, tess_error *err);
+/* How a page is written; zeroed is fine. */
+typedef struct tess_page_options {
+    const char *title; /* what was compared, in front of the verdict; NULL: "Trace and reference" */
+    /* The bytes of a token, like tess_tokenizer_get_bytes; they may be cut characters. NULL, or NULL for an
+     * id: ids are shown without text. Valid until the next call. */
+    const char *(*get_bytes)(void *context, int64_t id, size_t *n_bytes);
+    void *context;
+} tess_page_options;
+
+/* Writes the result as one self-contained HTML page, under a temporary name and renamed. options NULL: as
+ * zeroed. Errors: TESS_EIO, TESS_ENOMEM. */
+tess_status tess_compare_write_html(const tess_compare_result *result, const tess_page_options *options,
+                                    const char *path, tess_error *err);
 
 #ifdef __cplusplus
 }

@@ -82,6 +82,30 @@ static tess_status find_truth(tess_comparison *c, tess_tap_state *s, tess_error 
                        t ? (int64_t)t->offset : -1, expected, "%s", found);
 }
 
+/* The router's tensor `last` beside the output of an expert layer, if it fits: one row per row of the
+ * output. */
+static const tess_tensor *find_router(const tess_comparison *c, const tess_tensor *output, const char *last,
+                                      tess_dtype dtype, uint64_t most)
+{
+    char name[256];
+    if ((size_t)snprintf(name, sizeof name, "%s.gate.%s", output->name, last) >= sizeof name) return NULL;
+    const tess_tensor *t = tess_safetensors_find(c->hearing.reference.st, name);
+    bool fits = t && t->dtype == dtype && t->n_dim == 2 && output->n_dim > 1 && t->dim[0] == output->dim[0] &&
+                t->dim[1] > 0 && t->dim[1] <= most;
+    return fits ? t : NULL;
+}
+
+/* Errors of an expert layer's output are also summed by expert. */
+static tess_status find_experts(const tess_comparison *c, tess_tap_state *s, tess_error *err)
+{
+    if (s->place.class != TESS_CLASS_HIDDEN || s->is_integer || !strstr(s->place.component, "mlp"))
+        return TESS_OK;
+    s->choices = find_router(c, s->reference, "indices", TESS_DTYPE_I64, TESS_ROUTER_MAX_CHOSEN);
+    const tess_tensor *logits = find_router(c, s->reference, "logits", TESS_DTYPE_F32, TESS_EXPERT_SUMS_MOST);
+    if (!s->choices || !logits) return TESS_OK;
+    return tess_expert_sums_grow(&s->experts, (int)logits->dim[1], err);
+}
+
 static tess_status list_taps(tess_comparison *c, tess_error *err)
 {
     size_t n = tess_safetensors_get_count(c->hearing.reference.st), most = 1;
@@ -93,24 +117,26 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         tess_tap_state *s = &c->tap[c->n_tap];
         s->reference = t;
         s->place = tess_tap_place_of(t->name);
-        s->first_different = s->first_row = s->best = s->best_reference = s->frame = -1;
+        s->first_different = s->first_row = s->frame = -1;
         tess_status status = check_reference(&c->hearing.reference, t, &s->place, err);
         if (status != TESS_OK) return status;
         s->is_integer = t->dtype == TESS_DTYPE_I64;
         s->row_width = row_width(t);
         s->rule = tess_rule_of(&s->place, s->is_integer, c->precision, c->has_truth);
         if (c->options.metrics_only) s->rule = (tess_rule){TESS_MEASURE_NONE, 0};
+        c->n_tap++; /* from here on it is released with the others */
         status = find_truth(c, s, err);
+        if (status == TESS_OK) status = find_experts(c, s, err);
         if (status != TESS_OK) return status;
         if (s->place.class == TESS_CLASS_ROUTER_INDICES && tess_tensor_count(t) > most)
             most = (size_t)tess_tensor_count(t);
-        c->n_tap++;
     }
     qsort(c->tap, (size_t)c->n_tap, sizeof *c->tap, by_order);
     c->hearing.chosen = calloc(most, sizeof *c->hearing.chosen);
     c->hearing.logits = malloc(TESS_COMPARE_MAX_EXPERT * sizeof *c->hearing.logits);
     c->hearing.side_window = aligned_alloc(TESS_IO_ALIGN, tess_window_bytes(TESS_TRACE_PIECE_BYTES));
-    if (!c->hearing.chosen || !c->hearing.logits || !c->hearing.side_window)
+    c->hearing.routed = malloc(TESS_ROUTED_ROOM * sizeof *c->hearing.routed);
+    if (!c->hearing.chosen || !c->hearing.routed || !c->hearing.logits || !c->hearing.side_window)
         return tess_fail(err, TESS_ENOMEM, "no memory to compare %zu taps", n);
     return TESS_OK;
 }
@@ -202,13 +228,18 @@ tess_status tess_comparison_new(const char *reference, const tess_compare_option
 void tess_comparison_free(tess_comparison *c)
 {
     if (!c) return;
-    for (int i = 0; i < c->n_tap; i++) free(c->tap[i].row_failed);
+    for (int i = 0; i < c->n_tap; i++) {
+        free(c->tap[i].row_failed);
+        tess_logits_free(c->tap[i].logits);
+        tess_expert_sums_release(&c->tap[i].experts);
+    }
     for (int i = 0; i < c->n_extra; i++) free(c->extra[i]);
     tess_trace_reader_close(&c->hearing.reference);
     tess_trace_reader_close(&c->hearing.truth);
     free(c->tap);
     free(c->extra);
     free(c->hearing.chosen);
+    free(c->hearing.routed);
     free(c->hearing.logits);
     free(c->hearing.side_window);
     free(c->other_path);

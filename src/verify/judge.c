@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "verify/blame.h"
+#include "verify/details.h"
 
 /* The text is cut where the room ends; it is for people. */
 #define SAY(report, ...) ((void)snprintf((report)->why, sizeof(report)->why, __VA_ARGS__))
@@ -427,6 +428,7 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
         count(result);
         status = decide(c, result, err);
     }
+    if (status == TESS_OK) status = tess_details_fill(c, result, err);
     if (status != TESS_OK) {
         tess_compare_result_free(result);
         return status;
@@ -444,6 +446,7 @@ void tess_compare_result_free(tess_compare_result *result)
     }
     for (int i = 0; i < result->n_extra; i++) free((char *)(uintptr_t)result->extra[i]);
     free((char **)(uintptr_t)result->extra);
+    tess_details_release(result);
     free(result->tap);
     free(result->reference);
     free(result->trace);

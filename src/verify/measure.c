@@ -47,35 +47,60 @@ static tess_status note_failed_row(tess_tap_state *s, int64_t row, tess_error *e
     return TESS_OK;
 }
 
-static tess_status end_row(tess_tap_state *s, int64_t row, tess_error *err)
+/* The reference's choices of one row; they are read some rows at a time. */
+static tess_status routed_row(tess_hearing *h, const tess_tensor *choices, int64_t row, const int64_t **out,
+                              tess_error *err)
+{
+    int64_t width = (int64_t)choices->dim[1], n_row = (int64_t)choices->dim[0];
+    if (h->routed_of != choices || row < h->routed_begin || row >= h->routed_end) {
+        int64_t n = TESS_ROUTED_ROOM / width;
+        if (n > n_row - row) n = n_row - row;
+        h->routed_of = NULL;
+        tess_status status = tess_file_read(tess_safetensors_get_file(h->reference.st),
+                                            choices->offset + (uint64_t)(row * width) * sizeof *h->routed,
+                                            h->routed, (size_t)(n * width) * sizeof *h->routed, err);
+        if (status != TESS_OK) return status;
+        h->routed_of = choices;
+        h->routed_begin = row;
+        h->routed_end = row + n;
+    }
+    *out = h->routed + (row - h->routed_begin) * width;
+    return TESS_OK;
+}
+
+static tess_status add_to_experts(tess_hearing *h, tess_tap_state *s, int64_t row, tess_error *err)
+{
+    const int64_t *chosen;
+    tess_status status = routed_row(h, s->choices, row, &chosen, err);
+    if (status != TESS_OK) return status;
+    return tess_expert_sums_add(&s->experts, chosen, (int)s->choices->dim[1], &s->row, &s->truth_row,
+                                &s->reference_truth_row, err);
+}
+
+static tess_status end_row(tess_hearing *h, tess_tap_state *s, int64_t row, tess_error *err)
 {
     bool over = is_row_over(s);
-    if (s->place.class == TESS_CLASS_LOGITS && s->best != s->best_reference) {
-        s->n_argmax++;
-        over |= s->rule.measure == TESS_MEASURE_REL_L2;
+    if (s->logits) {
+        const tess_logits_row *next = tess_logits_end_row(s->logits, row);
+        bool is_other = next->expected != next->found;
+        s->n_argmax += is_other;
+        over |= is_other && s->rule.measure == TESS_MEASURE_REL_L2;
     }
+    tess_status status = s->choices ? add_to_experts(h, s, row, err) : TESS_OK;
+    if (status != TESS_OK) return status;
     tess_sums_fold(&s->total, &s->row);
     tess_sums_fold(&s->truth_total, &s->truth_row);
     tess_sums_fold(&s->reference_truth_total, &s->reference_truth_row);
     s->row = s->truth_row = s->reference_truth_row = (tess_sums){0};
-    s->best = s->best_reference = -1;
     return over ? note_failed_row(s, row, err) : TESS_OK;
 }
 
-/* Arg max with ties to the lower index, over the part of a row that begins at `column`. */
-static void find_best(const float *values, size_t n, int64_t column, int64_t *best, float *best_value)
-{
-    for (size_t i = 0; i < n; i++)
-        if (*best < 0 || values[i] > *best_value) {
-            *best = column + (int64_t)i;
-            *best_value = values[i];
-        }
-}
-
-static tess_status hear_floats(tess_tap_state *s, const float *value, const float *reference,
+static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *value, const float *reference,
                                const float *truth, size_t count, tess_error *err)
 {
     tess_status status = TESS_OK;
+    if (s->place.class == TESS_CLASS_LOGITS && !s->logits)
+        status = tess_logits_new((int64_t)s->reference->dim[0], s->row_width, &s->logits, err);
     while (count && status == TESS_OK) {
         size_t column = (size_t)(s->n_heard % s->row_width), n = s->row_width - column;
         if (n > count) n = count;
@@ -86,15 +111,12 @@ static tess_status hear_floats(tess_tap_state *s, const float *value, const floa
             tess_sums_add(&s->reference_truth_row, reference, truth, n);
             truth += n;
         }
-        if (s->place.class == TESS_CLASS_LOGITS) {
-            find_best(value, n, (int64_t)column, &s->best, &s->best_value);
-            find_best(reference, n, (int64_t)column, &s->best_reference, &s->best_reference_value);
-        }
+        if (s->logits) tess_logits_add(s->logits, value, reference, column, n);
         s->n_heard += n;
         value += n;
         reference += n;
         count -= n;
-        if (column + n == s->row_width) status = end_row(s, (int64_t)(s->n_heard / s->row_width) - 1, err);
+        if (column + n == s->row_width) status = end_row(h, s, (int64_t)(s->n_heard / s->row_width) - 1, err);
     }
     return status;
 }
@@ -217,7 +239,7 @@ static tess_status hear_weights_row(tess_hearing *h, tess_tap_state *s, int64_t 
     for (size_t i = 0; i < width; i++)
         if (!isfinite(value[i])) matched[i] = value[i];
     tess_sums_add(&s->row, matched, reference, width);
-    return end_row(s, row, err);
+    return end_row(h, s, row, err);
 }
 
 static tess_status hear_weights(tess_hearing *h, tess_tap_state *s, const float *value,
@@ -228,7 +250,7 @@ static tess_status hear_weights(tess_hearing *h, tess_tap_state *s, const float 
     const tess_tensor *ids = sibling(h, s, "indices");
     bool has_ids = ids && ids == h->chosen_of && ids->n_dim == 2 && ids->dim[1] == width &&
                    row >= h->chosen_begin && end <= h->chosen_end;
-    if (!has_ids) return hear_floats(s, value, reference, NULL, count, err);
+    if (!has_ids) return hear_floats(h, s, value, reference, NULL, count, err);
     int64_t most = TESS_TRACE_PIECE_BYTES / (int64_t)(width * sizeof(int64_t));
     while (row < end) {
         int64_t n = end - row < most ? end - row : most;
@@ -270,7 +292,7 @@ tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *
         else if (s->is_integer)
             status = hear_integers(s, at, reference, n, err);
         else
-            status = hear_floats(s, at, reference, truth, n, err);
+            status = hear_floats(h, s, at, reference, truth, n, err);
         if (status != TESS_OK) return status;
         value += n * item;
         count -= n;

@@ -278,13 +278,14 @@ static void put_place(FILE *out, const tess_tap_report *tap)
     fputs("</span>", out);
 }
 
-static void put_head(FILE *out, const tess_compare_result *result)
+static void put_head(FILE *out, const tess_compare_result *result, const tess_page_options *options)
 {
     static const char *const verdicts[] = {"measured, not judged", "equal, bit for bit", "agreement",
                                            "different"};
     static const char *const same[] = {"unknown", "the same", "different"};
-    fprintf(out, "<h1 class=\"%s\">Trace and reference: %s</h1>\n", tess_verdict_name(result->verdict),
-            verdicts[result->verdict]);
+    fprintf(out, "<h1 class=\"%s\">", tess_verdict_name(result->verdict));
+    put_text(out, options->title ? options->title : "Trace and reference");
+    fprintf(out, ": %s</h1>\n", verdicts[result->verdict]);
     fprintf(out, "<p>%d taps compared, %d equal bit for bit, %d failed.</p>\n<dl>\n", result->n_compared,
             result->n_equal, result->n_failed);
     put_pair(out, "reference", result->reference,
@@ -373,7 +374,7 @@ static void put_table(FILE *out, const tess_compare_result *result)
     fputs("</p>\n", out);
 }
 
-static void put_page(FILE *out, const tess_compare_result *result)
+static void put_page(FILE *out, const tess_compare_result *result, const tess_page_options *options)
 {
     fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
           "<meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" "
@@ -381,19 +382,22 @@ static void put_page(FILE *out, const tess_compare_result *result)
           out);
     fputs(style, out);
     fputs("</style></head><body>\n", out);
-    put_head(out, result);
+    put_head(out, result, options);
     draw(out, result);
     put_table(out, result);
     fprintf(out, "<p class=\"dim\">tessera %s</p>\n</body></html>\n", TESS_VERSION);
 }
 
-tess_status tess_compare_write_html(const tess_compare_result *result, const char *path, tess_error *err)
+tess_status tess_compare_write_html(const tess_compare_result *result, const tess_page_options *options,
+                                    const char *path, tess_error *err)
 {
+    static const tess_page_options none = {0};
+    if (!options) options = &none;
     char *text = NULL;
     size_t n_byte = 0;
     FILE *out = open_memstream(&text, &n_byte);
     if (!out) return tess_fail(err, TESS_ENOMEM, "no memory for the report");
-    put_page(out, result);
+    put_page(out, result, options);
     bool failed = ferror(out) != 0;
     failed |= fclose(out) != 0;
     tess_status status = failed ? tess_fail(err, TESS_ENOMEM, "no memory for the report") : TESS_OK;

@@ -3,6 +3,8 @@
 #define TESS_VERIFY_TAP_STATE_H
 
 #include "store/safetensors.h"
+#include "verify/expert_sums.h"
+#include "verify/logits.h"
 #include "verify/metrics.h"
 #include "verify/rules.h"
 #include "verify/tap_name.h"
@@ -23,11 +25,12 @@ typedef struct tess_tap_state {
     int64_t n_row_failed, n_tie;
     bool is_other_length; /* generated: the other side has other_length elements */
     uint64_t other_length;
-    unsigned char *row_failed;    /* [rows], for taps that can name experts; NULL until a row fails */
-    int64_t n_argmax;             /* rows with another arg max */
-    int64_t best, best_reference; /* arg max of the row so far, -1 */
-    float best_value, best_reference_value;
-    int64_t frame, frame_row; /* codes: the first frame that differs, and its codebook; -1 */
+    unsigned char *row_failed;  /* [rows], for taps that can name experts; NULL until a row fails */
+    int64_t n_argmax;           /* rows with another arg max */
+    tess_logits *logits;        /* of taps of logits, once heard */
+    const tess_tensor *choices; /* of an expert layer's output: the reference's indices; or NULL */
+    tess_expert_sums experts;   /* of the same */
+    int64_t frame, frame_row;   /* codes: the first frame that differs, and its codebook; -1 */
 } tess_tap_state;
 
 #endif
