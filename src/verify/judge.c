@@ -213,8 +213,8 @@ static int64_t position_of(const tess_comparison *c, const tess_tap_state *s, co
     return s->place.rows_are_positions ? s->first_row : -1;
 }
 
-/* The experts that explain which rows of an expert layer's output failed, by the reference's own routing; of
- * a single expert's output, that one. */
+/* The experts that explain which rows of an expert layer's output, or of its router's choice, failed, by the
+ * reference's own routing; of a single expert's output, that one. */
 static tess_status blame(tess_comparison *c, const tess_tap_state *s, tess_tap_report *r, tess_error *err)
 {
     if (s->place.class == TESS_CLASS_EXPERT) {
@@ -226,7 +226,8 @@ static tess_status blame(tess_comparison *c, const tess_tap_state *s, tess_tap_r
     }
     if (!s->row_failed) return TESS_OK;
     char name[256];
-    snprintf(name, sizeof name, "%s.gate.indices", s->reference->name);
+    bool is_choice = s->place.class == TESS_CLASS_ROUTER_INDICES;
+    snprintf(name, sizeof name, is_choice ? "%s" : "%s.gate.indices", s->reference->name);
     const tess_tensor *t = tess_safetensors_find(c->hearing.reference.st, name);
     if (!t || t->dtype != TESS_DTYPE_I64 || t->n_dim != 2 || t->dim[0] != s->reference->dim[0])
         return TESS_OK;

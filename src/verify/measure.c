@@ -33,12 +33,18 @@ static bool is_row_over(const tess_tap_state *s)
     return false;
 }
 
-/* Only the output of experts is traced back to them, so only there rows are remembered. */
+/* The output of experts and the router's choice are traced back to experts, so there rows are remembered. */
+static bool remembers_rows(const tess_tap_place *place)
+{
+    return place->class == TESS_CLASS_ROUTER_INDICES ||
+           (place->class == TESS_CLASS_HIDDEN && strstr(place->component, "mlp"));
+}
+
 static tess_status note_failed_row(tess_tap_state *s, int64_t row, tess_error *err)
 {
     if (s->first_row < 0) s->first_row = row;
     s->n_row_failed++;
-    if (s->place.class != TESS_CLASS_HIDDEN || !strstr(s->place.component, "mlp")) return TESS_OK;
+    if (!remembers_rows(&s->place)) return TESS_OK;
     if (!s->row_failed) {
         s->row_failed = calloc((size_t)s->reference->dim[0], 1);
         if (!s->row_failed) return tess_fail(err, TESS_ENOMEM, "no memory to note the rows that differ");
