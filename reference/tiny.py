@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the two tiny random checkpoints of tests/golden and the goldens the original makes of them.
+"""Writes the tiny random checkpoints of tests/golden and the goldens the original makes of them.
 
-    tiny.py [--only b|c] [--out FOLDER]
+    tiny.py [--only b|c|d] [--out FOLDER]
 
   b  a thinker-only checkpoint (as Thinking and Captioner): no size a multiple of 16, five query heads on one key
      head, 72 experts so that ids above 63 are chosen, dense layers by `mlp_only_layers` and `decoder_sparse_step`,
      routing weights not renormalised
   c  a complete checkpoint with speech in the `rope_parameters` spelling, heads wider than the hidden size, twelve
      experts of which three, another rotary base and epsilon, and activations so small that the epsilon shows
+  d  two layers with the published epsilon, 1e-6, on embeddings of mean square 1e-3, where 1e-5 instead would show
 """
 
 import argparse
@@ -94,6 +95,25 @@ def config_c():
     return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision), talker, wav)
 
 
+def config_d():
+    vocab = 120
+    ids = special_ids(vocab, ROOT_IDS)
+    text = layout.text_config(
+        "published", 1000000.0, [2, 1, 1], vocab_size=vocab, hidden_size=16, intermediate_size=12, num_hidden_layers=2,
+        num_attention_heads=3, num_key_value_heads=1, head_dim=8, moe_intermediate_size=10, num_experts=10,
+        num_experts_per_tok=3,
+    )
+    audio = layout.audio_config(
+        d_model=8, encoder_layers=1, encoder_attention_heads=1, encoder_ffn_dim=12, downsample_hidden_size=2,
+        output_dim=16,
+    )
+    vision = layout.vision_config(
+        depth=1, hidden_size=8, num_heads=1, intermediate_size=12, out_hidden_size=16, num_position_embeddings=16,
+        deepstack_visual_indexes=[0],
+    )
+    return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision))
+
+
 def random_ids(seed, count, vocab):
     return np.random.Generator(np.random.PCG64(seed)).integers(0, vocab, count, dtype=np.int64)
 
@@ -146,6 +166,13 @@ CHECKPOINTS = {
             "positions": case(random_ids(5, 31, 285), 8, unequal_positions(31)),
             "stop": case(random_ids(6, 11, 285), 40),
         },
+    },
+    "d": {
+        "config": config_d,
+        "seed": 40,
+        "scales": {"embed": 0.0316, "branch": 0.04},
+        "shard_starts": ["thinker.model.layers.1.mlp.experts.4.gate_proj.weight"],
+        "cases": {"text": case(random_ids(7, 21, 105), 4)},
     },
 }
 

@@ -191,6 +191,7 @@ PY
 }
 whole tests/golden/b 565 tests/golden/b-f32/text.safetensors
 whole tests/golden/c 581 tests/golden/c-f32/text.safetensors
+whole tests/golden/d 137 tests/golden/d-f32/text.safetensors
 whole demo/checkpoint 623
 if [ -d ../shared/golden/a ]; then
     whole ../shared/golden/a 593
