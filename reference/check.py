@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
-    check.py [GROUP...]       groups: unicode, text, topk, shared, small, demo (default: all)
+    check.py [GROUP...]       groups: unicode, text, topk, shared, small, demo, mutations (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch chooses kernels by instruction set. Where the CPU differs from the one a golden was made on, the
@@ -157,6 +157,16 @@ def check_topk(report):
     report.line(not different, f"topk: {count - len(different)} of {count} tensors as the original chooses")
 
 
+def check_mutations(report):
+    """The original, with each defect of the catalogue, moves as far as the record of it says."""
+    import mutations
+
+    found = mutations.differences(mutations.measure_all(), json.loads(mutations.OUT.read_text()))
+    for text in found:
+        print(f"# {text}")
+    report.line(not found, "mutations: the original moves as recorded" + (f", but for {len(found)} numbers" if found else ""))
+
+
 def start_script(name):
     """Starts `name --check` beside the other groups: it needs a core and no torch."""
     return subprocess.Popen(
@@ -171,7 +181,7 @@ def finish_script(report, name, process):
 
 
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py"}
-GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "demo": check_demo}
+GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "demo": check_demo, "mutations": check_mutations}
 
 
 def main():

@@ -18,7 +18,9 @@ goldens: reference
 	$(PYTHON) reference/topk.py
 	$(PYTHON) reference/unicode_tables.py
 	$(PYTHON) reference/demo_goldens.py
+	$(PYTHON) reference/mutations.py
 
 demo-checkpoint: reference
 	$(PYTHON) reference/train_demo.py
 	$(PYTHON) reference/demo_goldens.py
+	$(PYTHON) reference/mutations.py

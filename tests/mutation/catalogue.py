@@ -1,0 +1,315 @@
+"""The defects that are planted, and where each must be found.
+
+A defect of weights, configuration or tokenizer is a change of a copied checkpoint; one of code is a replaced text in a
+copy of one source file. Here they are planted in Tessera's code and in checkpoints; reference/mutations.py plants the
+defects of code of the same names in the original. Standard library only.
+"""
+
+import json
+import random
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+GOLDEN = Path("tests/golden")
+LAYER = "thinker.model.layers.{}."
+
+
+# ---- defects of a checkpoint ----
+
+
+class Checkpoint:
+    """Tensors of a copied checkpoint, changed in place."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        index = json.loads((folder / "model.safetensors.index.json").read_text())
+        self.file_of = index["weight_map"]
+
+    def place(self, name):
+        path = self.folder / self.file_of[name]
+        with open(path, "rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8))
+            begin, end = json.loads(file.read(size))[name]["data_offsets"]
+        return path, 8 + size + begin, end - begin
+
+    def get(self, name):
+        path, offset, size = self.place(name)
+        with open(path, "rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    def put(self, name, data):
+        path, offset, size = self.place(name)
+        assert len(data) == size, name
+        with open(path, "r+b") as file:
+            file.seek(offset)
+            file.write(data)
+
+    def swap(self, one, other):
+        first, second = self.get(one), self.get(other)
+        self.put(one, second)
+        self.put(other, first)
+
+    def edit_config(self, key, old, new):
+        """Changes one value of the text model, which must be `old`, in either spelling."""
+        path = self.folder / "config.json"
+        config = json.loads(path.read_text())
+        text = config["thinker_config"]["text_config"]
+        holder = text if key in text else text["rope_parameters"]
+        assert holder[key] == old, key
+        holder[key] = new
+        path.write_text(json.dumps(config))
+
+
+def expert(layer, number, matrix):
+    return LAYER.format(layer) + f"mlp.experts.{number}.{matrix}_proj.weight"
+
+
+def zero_expert(c):
+    name = expert(1, 5, "down")
+    c.put(name, bytes(len(c.get(name))))
+
+
+def swap_experts(c):
+    for matrix in ("gate", "up", "down"):
+        c.swap(expert(1, 5, matrix), expert(1, 7, matrix))
+
+
+def exchange_gate_and_up(c):
+    c.swap(expert(1, 5, "gate"), expert(1, 5, "up"))
+
+
+def randomize_norm(c):
+    name = LAYER.format(2) + "input_layernorm.weight"
+    rng = random.Random(1)
+    values = [rng.uniform(0.5, 1.5) for _ in range(len(c.get(name)) // 2)]
+    c.put(name, b"".join(struct.pack("<f", value)[2:] for value in values))
+
+
+def exchange_layers(c):
+    prefix = LAYER.format(1)
+    for name in [name for name in c.file_of if name.startswith(prefix)]:
+        c.swap(name, LAYER.format(2) + name[len(prefix) :])
+
+
+def flip_bit(c):
+    """The bit of weight 2^-3 in the mantissa of the largest weight of one matrix."""
+    name = expert(1, 5, "down")
+    words = list(struct.unpack(f"<{len(c.get(name)) // 2}H", c.get(name)))
+    words[max(range(len(words)), key=lambda i: words[i] & 0x7FFF)] ^= 1 << 4
+    c.put(name, struct.pack(f"<{len(words)}H", *words))
+
+
+def change_epsilon(c):
+    c.edit_config("rms_norm_eps", 1e-6, 1e-5)
+
+
+def change_theta(c):
+    c.edit_config("rope_theta", 50000.0, 10000.0)
+
+
+def tie_head(c):
+    c.put("thinker.lm_head.weight", c.get("thinker.model.embed_tokens.weight"))
+
+
+def reverse_merges(c):
+    path = c.folder / "merges.txt"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = [line for line in lines if line.startswith("#version")]
+    merges = [line for line in lines if line and not line.startswith("#version")]
+    path.write_text("\n".join(head + merges[len(merges) // 2 :]) + "\n", encoding="utf-8")
+
+
+# ---- defects of code: file, text, replacement ----
+
+ATTENTION, MOE, THINKER = "src/model/attention.c", "src/model/moe.c", "src/model/thinker.c"
+KERNELS = "src/kernels/kernels_reference.c"
+ROUTE = "    tess_pool_run(decoder->pool, route, &task);\n"
+RENORM = "    if (!config->norm_topk_prob) return;\n"
+STREAM = "    return stream > 0 && pair < 3 * config->mrope_section[stream] ? stream : 0;"
+NORM_HEAD = "    t->kernels->rms_norm(head, head, task->weights[norm], d_head, (float)c->rms_norm_eps, t->rounding);\n"
+ATTEND = """        t->kernels->attend(t->work.mixed + offset, query, (size_t)n_shared,
+"""
+
+CODE = {
+    "masked": (
+        MOE, ROUTE,
+        "    for (int i = 0; layer == 1 && i < chunk->n; i++)\n"
+        "        decoder->work.router_logits[i * c->n_expert + 5] = -1e30f;\n" + ROUTE,
+    ),
+    "gate_only": (
+        MOE,
+        "        t->kernels->swiglu(gate, gate, t->work.up + i * d_ff, d_ff, t->rounding);\n"
+        "        t->kernels->pack(t->work.hidden_packed + i * packed_width",
+        "        for (size_t k = 0; k < d_ff; k++) t->work.up[i * d_ff + k] = 1.0f;\n"
+        "        t->kernels->swiglu(gate, gate, t->work.up + i * d_ff, d_ff, t->rounding);\n"
+        "        t->kernels->pack(t->work.hidden_packed + i * packed_width",
+    ),
+    "once_per_sequence": (MOE, "t->work.router_logits + i * n_expert, n_expert", "t->work.router_logits, n_expert"),
+    "first_eight": (MOE, "{.value = probs[e], .id = e}", "{.value = e < 8 ? probs[e] : -1.0f, .id = e}"),
+    "no_renormalisation": (MOE, RENORM, "    return;\n"),
+    "softmax_after_topk": (MOE, RENORM, ""),
+    "no_head_norm": (ATTENTION, NORM_HEAD, "    (void)norm;\n"),
+    "sectioned_rope": (
+        "src/model/rope.c", STREAM,
+        "    (void)stream;\n    int first = config->mrope_section[0];\n"
+        "    return pair < first ? 0 : pair < first + config->mrope_section[1] ? 1 : 2;",
+    ),
+    "adjacent_pairs": (
+        KERNELS,
+        "        const float a = x[i], b = x[i + half];\n"
+        "        x[i] = rounded(rounded(a * cosines[i], rounding) - rounded(b * sines[i], rounding), rounding);\n"
+        "        x[i + half] = ",
+        "        const float a = x[2 * i], b = x[2 * i + 1];\n"
+        "        x[2 * i] = rounded(rounded(a * cosines[i], rounding) - rounded(b * sines[i], rounding), rounding);\n"
+        "        x[2 * i + 1] = ",
+    ),
+    "skipped_layer": (
+        THINKER, "    add_output(t, n);\n    return tess_tap_emit(sink, TESS_TAP_LAYER",
+        "    if (layer == 2) {\n"
+        "        for (int i = 0; i < n * t->config->d_model; i++) t->work.residual[i] -= skipped[i];\n"
+        "    } else\n        add_output(t, n);\n    return tess_tap_emit(sink, TESS_TAP_LAYER",
+    ),
+    "mask_off_by_one": (
+        ATTENTION, "(size_t)task->first + (size_t)token + 1,",
+        "(size_t)task->first + (size_t)token + 1 + (token + 1 < task->n),",
+    ),
+    "heads_by_modulo": (
+        ATTENTION, "(size_t)kv_head * (size_t)n_shared * d_head;\n",
+        "(size_t)kv_head * (size_t)n_shared * d_head;\n",
+    ),
+    "truncation": (
+        KERNELS, "return rounding == TESS_ROUND_BF16 ? tess_round_bf16(x) : x;",
+        "return rounding == TESS_ROUND_BF16 ? tess_float_of_bits(tess_bits_of_float(x) & 0xffff0000u) : x;",
+    ),
+    "no_header": (
+        "src/text/chat.c",
+        "    if (status == TESS_OK && (flags & TESS_CHAT_GENERATE))\n"
+        '        status = put(text, span_of("<|im_start|>assistant\\n"), err);\n',
+        "",
+    ),
+    "stale_entry": (
+        ATTENTION, "    tess_pool_run(decoder->pool, attend, &task);\n",
+        "    size_t width = decoder->kv.width;\n"
+        "    for (size_t k = 0; first > 0 && layer == 1 && k < width; k++) {\n"
+        "        task.keys[k] = task.keys[(ptrdiff_t)k - (ptrdiff_t)width];\n"
+        "        task.values[k] = task.values[(ptrdiff_t)k - (ptrdiff_t)width];\n"
+        "    }\n    tess_pool_run(decoder->pool, attend, &task);\n",
+    ),
+}
+# A second replacement in the same file, where one is not enough.
+ALSO = {
+    "skipped_layer": (
+        "    add_output(t, n);\n    norm_residual(t, weights[TESS_LAYER_POST_NORM], n);\n",
+        "    static float skipped[1 << 16];\n"
+        "    memcpy(skipped, t->work.output, (size_t)n * (size_t)t->config->d_model * sizeof(float));\n"
+        "    add_output(t, n);\n    norm_residual(t, weights[TESS_LAYER_POST_NORM], n);\n",
+    ),
+    "heads_by_modulo": (
+        ATTEND,
+        "        for (int h = 0; h < n_shared; h++) {\n"
+        "            size_t other = (size_t)((kv_head * n_shared + h) % c->n_kv_head) * d_head;\n"
+        "            t->kernels->attend(t->work.mixed + offset + (size_t)h * d_head, query + (size_t)h * d_head, 1,\n"
+        "                               task->past_keys + other, task->past_values + other, t->kv.width,\n"
+        "                               (size_t)task->first + (size_t)token + 1, d_head, scale, scores,\n"
+        "                               t->rounding);\n"
+        "        }\n        continue;\n" + ATTEND,
+    ),
+}
+
+@dataclass
+class Defect:
+    """`tap` is the first one that moves; `golden` a golden's path within tests/golden."""
+
+    title: str
+    golden: str
+    tap: str
+    component: str
+    layer: int | None = None
+    experts: tuple = ()
+    change: object = None  # of a Checkpoint; None: the defect is in CODE
+    options: tuple = ()  # of the run
+
+    @property
+    def tap_name(self):
+        return self.tap if self.tap.startswith("in.") else "tap." + self.tap
+
+
+C, B, B16, D = "c-f32/text", "b-f32/text", "b-bf16/text", "d-f32/text"
+POSITIONS, RAW, MESSAGES = "c-f32/positions", "demo/f32/raw_france", "demo/f32/france"
+REFERENCE = ("--isa", "reference")
+
+
+def attention(title, golden, layer, change=None, options=()):
+    return Defect(title, golden, LAYER.format(layer) + "self_attn", "self_attn", layer, (), change, options)
+
+
+def experts(title, golden, layer, numbers=(), change=None):
+    return Defect(title, golden, LAYER.format(layer) + "mlp", "mlp", layer, numbers, change)
+
+
+def routing(title, golden, layer, what, numbers=()):
+    return Defect(title, golden, LAYER.format(layer) + "mlp.gate." + what, "mlp.gate", layer, numbers)
+
+
+def prompt(title, golden, change=None):
+    return Defect(title, golden, "in.input_ids", "tokenizer", change=change)
+
+
+DEFECTS = {
+    "zeroed": experts("an expert zeroed", C, 1, (5,), zero_expert),
+    "masked": routing("one expert missing from routing", C, 1, "indices", (5,)),
+    "swapped": experts("two experts swapped", C, 1, (5, 7), swap_experts),
+    "gate_and_up": experts("gate and up exchanged", C, 1, (5,), exchange_gate_and_up),
+    "gate_only": experts("gate only, no up", C, 0),
+    "once_per_sequence": routing("routing once per sequence", C, 0, "indices"),
+    "first_eight": routing("router restricted to the first 8 ids", B, 1, "indices"),
+    "no_renormalisation": routing("no renormalisation of top-k", C, 0, "weights"),
+    "softmax_after_topk": routing("softmax after top-k", B, 1, "weights"),
+    "random_norm": attention("norm weights random in one layer", C, 2, randomize_norm),
+    "epsilon": attention("norm epsilon 1e-5 for 1e-6", D, 0, change_epsilon),
+    "no_head_norm": attention("q/k norm left out", C, 0),
+    "sectioned_rope": attention("RoPE sectioned, not interleaved", POSITIONS, 0),
+    "theta": attention("RoPE theta wrong", C, 0, change_theta),
+    "adjacent_pairs": attention("adjacent pairs for half-rotation", C, 0, options=REFERENCE),
+    "skipped_layer": Defect("one layer skipped", C, "thinker.model.layers.2", "layer", 2),
+    "exchanged_layers": attention("two layers exchanged", C, 1, exchange_layers),
+    "mask_off_by_one": attention("causal mask off by one", C, 0),
+    "heads_by_modulo": attention("KV heads mapped by modulo", C, 0),
+    "tied_head": Defect("head tied to the embedding", C, "thinker.lm_head", "lm_head", change=tie_head),
+    "flipped_bit": experts("one flipped mantissa bit", C, 1, (5,), flip_bit),
+    "truncation": attention("bf16 activations truncated", B16, 0, options=REFERENCE),
+    "other_tokenizer": prompt("tokenizer of another family", RAW, reverse_merges),
+    "no_header": prompt("chat template without the header", MESSAGES),
+    "stale_entry": attention("stale KV entry after a chunk", C, 1, options=("--chunk", "16")),
+}
+# Runs without a defect: every golden as the defects run it.
+CONTROLS = list(dict.fromkeys((defect.golden, defect.options) for defect in DEFECTS.values()))
+
+
+# ---- goldens ----
+
+
+def read_metadata(path):
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(size))["__metadata__"]
+
+
+def path_of(golden):
+    return GOLDEN / f"{golden}.safetensors"
+
+
+def checkpoint_of(golden):
+    folder = golden.split("/")[0]
+    return Path("demo/checkpoint") if folder == "demo" else GOLDEN / folder.split("-")[0]
+
+
+def dtype_of(golden):
+    return "bf16" if "bf16" in golden else "f32"
+
+
+def truth_of(golden):
+    """The original's float32 run of the same inputs, for a golden in bfloat16."""
+    return path_of(golden.replace("bf16", "f32")) if dtype_of(golden) == "bf16" else None
