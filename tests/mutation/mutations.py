@@ -23,7 +23,6 @@ from catalogue import ALSO, CODE, CONTROLS, DEFECTS, Checkpoint, checkpoint_of, 
 
 BUILD = Path(os.environ.get("TESS_BUILD", "build/release-gcc"))
 MOVES = Path(__file__).parent / "original_moves.json"
-WRONG = (ValueError, KeyError, OSError, subprocess.CalledProcessError)
 
 
 def output_of(command):
@@ -139,13 +138,17 @@ class Report:
         print(f"{'ok' if ok else 'not ok'} {self.number} - {text}", flush=True)
         return ok
 
+    def crash(self, text, error):
+        """Whatever goes wrong with one run fails that one, and the others go on."""
+        self.line(False, f"{text}: {type(error).__name__}: {error}".replace("\n", " "))
+
 
 def run_control(report, golden, options, work):
     text = f"control {golden} {' '.join(options)}".rstrip()
     try:
         result = look(BUILD / "tessera", golden, None, options, work)
-    except WRONG as error:
-        report.line(False, f"{text}: {error}".replace("\n", " "))
+    except Exception as error:
+        report.crash(text, error)
         return None
     report.line(result["verdict"] in ("equal", "agree"), f"{text}: {result['verdict']}")
     return result
@@ -162,8 +165,8 @@ def run_defect(report, name, controls, moves, work):
         far, text = moved_enough(defect, moves[name], control)
         binary = BUILD / "tessera" if defect.change else compile_with(name, Path("build/mutation") / name)
         ok, tap, place = judge(look(binary, defect.golden, defect.change, defect.options, work), defect)
-    except WRONG as error:
-        report.line(False, f"{defect.title}: {error}".replace("\n", " "))
+    except Exception as error:
+        report.crash(defect.title, error)
         return False, (defect.title, "none", "none", expected)
     far = report.line(far, f"{defect.title}: the original moves, {text}")
     found = report.line(ok, f"{defect.title}: found and located")

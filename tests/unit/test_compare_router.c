@@ -127,6 +127,22 @@ static void test_one_expert_explains(void **state)
     assert_int_equal(r->experts[0], 1);
 }
 
+/* Every token that chose expert 1, and no other, chose something else instead. */
+static void test_one_expert_explains_choices(void **state)
+{
+    (void)state;
+    int64_t *ids = of(&fx.trace, LAYER(1, ".mlp.gate.indices"))->integers;
+    ids[2 * 0 + 1] = 5;
+    ids[2 * 1 + 0] = 3;
+    ids[2 * 5 + 1] = 0;
+    expect(TESS_VERDICT_DIFFERENT, 2);
+    expect_first(LAYER(1, ".mlp.gate.indices"), "mlp.gate", 1, 0);
+    assert_int_equal(fx.result->tap[fx.result->first].expert, 1);
+    ids[2 * 5 + 1] = 1;
+    expect(TESS_VERDICT_DIFFERENT, 2);
+    assert_int_equal(fx.result->tap[fx.result->first].n_experts, 0);
+}
+
 static void test_two_experts_explain_together(void **state)
 {
     (void)state;
@@ -168,13 +184,21 @@ static void test_output_of_one_expert(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        COMPARING(test_choices_are_sets),        COMPARING(test_weights_go_by_expert),
-        COMPARING(test_weights_bar_is_absolute), COMPARING(test_another_expert),
-        COMPARING(test_expert_twice_or_none),    COMPARING(test_tie),
-        COMPARING(test_no_tie_of_one_with_two),  COMPARING(test_no_tie_beyond_four_ulp),
-        COMPARING(test_no_tie_without_logits),   COMPARING(test_non_finite_weight),
-        COMPARING(test_one_expert_explains),     COMPARING(test_two_experts_explain_together),
-        COMPARING(test_no_expert_explains),      COMPARING(test_output_of_one_expert),
+        COMPARING(test_choices_are_sets),
+        COMPARING(test_weights_go_by_expert),
+        COMPARING(test_weights_bar_is_absolute),
+        COMPARING(test_another_expert),
+        COMPARING(test_expert_twice_or_none),
+        COMPARING(test_tie),
+        COMPARING(test_no_tie_of_one_with_two),
+        COMPARING(test_no_tie_beyond_four_ulp),
+        COMPARING(test_no_tie_without_logits),
+        COMPARING(test_non_finite_weight),
+        COMPARING(test_one_expert_explains),
+        COMPARING(test_two_experts_explain_together),
+        COMPARING(test_no_expert_explains),
+        COMPARING(test_output_of_one_expert),
+        COMPARING(test_one_expert_explains_choices),
     };
     return cmocka_run_group_tests(tests, comparing_make_folder, comparing_remove_folder);
 }
