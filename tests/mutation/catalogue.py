@@ -7,12 +7,14 @@ defects of code of the same names in the original. Standard library only.
 
 import json
 import random
+import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 GOLDEN = Path("tests/golden")
 LAYER = "thinker.model.layers.{}."
+OTHER_TOKENIZER = Path(__file__).resolve().parent.parent / "golden" / "text"
 
 
 # ---- defects of a checkpoint ----
@@ -113,12 +115,9 @@ def tie_head(c):
     c.put("thinker.lm_head.weight", c.get("thinker.model.embed_tokens.weight"))
 
 
-def reverse_merges(c):
-    path = c.folder / "merges.txt"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    head = [line for line in lines if line.startswith("#version")]
-    merges = [line for line in lines if line and not line.startswith("#version")]
-    path.write_text("\n".join(head + merges[len(merges) // 2 :]) + "\n", encoding="utf-8")
+def change_tokenizer(c):
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        shutil.copyfile(OTHER_TOKENIZER / name, c.folder / name)
 
 
 # ---- defects of code: file, text, replacement ----
@@ -280,7 +279,7 @@ DEFECTS = {
     "tied_head": Defect("head tied to the embedding", C, "thinker.lm_head", "lm_head", change=tie_head),
     "flipped_bit": experts("one flipped mantissa bit", C, 1, (5,), flip_bit),
     "truncation": attention("bf16 activations truncated", B16, 0, options=REFERENCE),
-    "other_tokenizer": prompt("tokenizer of another family", RAW, reverse_merges),
+    "other_tokenizer": prompt("tokenizer of another family", RAW, change_tokenizer),
     "no_header": prompt("chat template without the header", MESSAGES),
     "stale_entry": attention("stale KV entry after a chunk", C, 1, options=("--chunk", "16")),
 }
