@@ -84,7 +84,8 @@ static tess_status add_layer(const tess_tap_state *s, const tess_tap_report *rep
     return TESS_OK;
 }
 
-/* A single expert's own output says more than rows that it shares with others. */
+/* A single expert's own output says more than rows that it shares with others; one that is misshapen or
+ * missing in part only says that the expert is at fault. */
 static void set_own(const tess_tap_state *s, const tess_tap_report *report, tess_compare_result *result)
 {
     for (int i = 0; i < result->n_experts; i++) {
@@ -93,13 +94,12 @@ static void set_own(const tess_tap_state *s, const tess_tap_report *report, tess
             s->place.expert >= layer->n_expert)
             continue;
         tess_expert_error *expert = &layer->expert[s->place.expert];
-        *expert =
-            (tess_expert_error){.n_tok = (int64_t)s->reference->dim[0],
-                                .rel_l2 = report->rel_l2,
-                                .truth_distance = report->truth_distance,
-                                .reference_truth_distance = report->reference_truth_distance,
-                                .is_own = true,
-                                .is_fault = expert->is_fault || report->outcome >= TESS_OUTCOME_DIFFERENT};
+        *expert = (tess_expert_error){.n_tok = (int64_t)s->reference->dim[0],
+                                      .rel_l2 = report->rel_l2,
+                                      .truth_distance = report->truth_distance,
+                                      .reference_truth_distance = report->reference_truth_distance,
+                                      .is_own = true,
+                                      .is_fault = expert->is_fault};
     }
 }
 
@@ -117,7 +117,7 @@ static tess_status fill_experts(tess_comparison *c, tess_compare_result *result,
     }
     for (int i = 0; i < result->n_tap; i++) {
         const tess_tap_state *s = tess_comparison_find(c, result->tap[i].name);
-        if (s->place.class == TESS_CLASS_EXPERT && is_whole(s)) set_own(s, &result->tap[i], result);
+        if (s->place.class == TESS_CLASS_EXPERT) set_own(s, &result->tap[i], result);
     }
     return TESS_OK;
 }
