@@ -96,6 +96,12 @@ static void test_own_output_says_more(void **state)
     assert_true(expert[2].is_own && expert[2].is_fault && fabs(expert[2].rel_l2 - 0.1) < 1e-15);
     assert_int_equal(expert[2].n_tok, 2);
     assert_false(expert[1].is_own || expert[1].is_fault || expert[1].rel_l2 != 0);
+    /* In another shape it has no numbers of its own. */
+    of(&fx.trace, LAYER(1, ".mlp.experts.2"))->dim[0] = SYNTHETIC_WIDTH;
+    of(&fx.trace, LAYER(1, ".mlp.experts.2"))->dim[1] = 2;
+    expect(TESS_VERDICT_DIFFERENT, 1);
+    expert = fx.result->experts[1].expert;
+    assert_true(!expert[2].is_own && expert[2].is_fault && expert[2].rel_l2 == 0);
 }
 
 static void test_experts_not_finite(void **state)
