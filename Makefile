@@ -77,6 +77,8 @@ $(B)/%.o: %.c $(B)/flags
 	@echo "  CC    $<"
 	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(call isa_of,$*) -MMD -MP -c -o $@ $<
 
+$(B)/src/verify/known_answers_data.o: data/known_answers.json
+
 # Rebuilds everything when the compiler or a flag changes.
 $(B)/flags: FORCE
 	@mkdir -p $(B)

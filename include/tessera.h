@@ -9,6 +9,7 @@
 #include "tessera/compare.h"
 #include "tessera/engine.h"
 #include "tessera/error.h"
+#include "tessera/known_answers.h"
 #include "tessera/ledger.h"
 #include "tessera/tokenizer.h"
 #include "tessera/trace.h"

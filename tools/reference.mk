@@ -19,8 +19,10 @@ goldens: reference
 	$(PYTHON) reference/unicode_tables.py
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py
+	$(PYTHON) reference/known_answers.py
 
 demo-checkpoint: reference
 	$(PYTHON) reference/train_demo.py
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py
+	$(PYTHON) reference/known_answers.py
