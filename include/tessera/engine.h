@@ -101,10 +101,13 @@ typedef struct tess_tap {
     const char *name; /* "tap.thinker.model.layers.3.mlp"; lives for the call */
     bool is_integer;  /* int64_t elements, else float */
     int n_dim;
-    int64_t dim[3]; /* of the whole prompt: rows are positions, except in position_ids [3, n_tok] */
+    /* Of the whole prompt: rows are positions, except in position_ids [3, n_tok]; -1 in single experts'
+     * outputs
+     * ("….mlp.experts.17"), whose rows are the tokens that choose the expert. */
+    int64_t dim[3];
 } tess_tap;
 
-/* A piece of a tap: rows [row, row + n_row) of its first axis, dense. */
+/* A piece of a tap: rows [row, row + n_row) of its first axis, dense; row -1: those after the last piece. */
 typedef struct tess_tap_rows {
     tess_tap tap;
     int64_t row, n_row;
@@ -114,9 +117,9 @@ typedef struct tess_tap_rows {
 } tess_tap_rows;
 
 /* Who listens. `wants` is asked before a tap is made. `hear` gets the rows of every wanted tap, in model
- * order within a chunk; an error it returns ends the run. `replace` (may be NULL) is called after `hear` for
- * float taps and may overwrite the values, which then go on through the model: this is how a module is fed
- * another run's input. */
+ * order within a chunk, a single expert's output before it is weighted; an error it returns ends the run.
+ * `replace` (may be NULL) is called after `hear` for float taps and may overwrite the values, which then go
+ * on through the model: this is how a module is fed another run's input. */
 typedef struct tess_tap_listener {
     void *context;
     bool (*wants)(void *context, const tess_tap *tap);

@@ -196,7 +196,21 @@ static tess_status lease_experts(const wave *w, int layer, tess_error *err)
     return TESS_OK;
 }
 
-static tess_status run_wave(const wave *w, int layer, tess_error *err)
+/* Rows of every expert of the wave, as they are before weighting. */
+static tess_status emit_experts(const wave *w, int layer, const tess_tap_sink *sink, tess_error *err)
+{
+    const tess_decoder *t = w->decoder;
+    tess_status status = TESS_OK;
+    FOR_EXPERTS(w, e, index)
+    {
+        int first = t->work.expert_begin[e], n = t->work.expert_begin[e + 1] - first;
+        const float *y = t->work.expert_output + (size_t)(first - w->first_row) * (size_t)t->config->d_model;
+        if (status == TESS_OK) status = tess_tap_emit_expert(sink, layer, e, n, y, err);
+    }
+    return status;
+}
+
+static tess_status run_wave(const wave *w, int layer, const tess_tap_sink *sink, tess_error *err)
 {
     tess_decoder *t = w->decoder;
     tess_status status = lease_experts(w, layer, err);
@@ -210,7 +224,7 @@ static tess_status run_wave(const wave *w, int layer, tess_error *err)
     tess_pool_run(t->pool, activate, (void *)w);
     tess_pool_run(t->pool, multiply_down, (void *)w);
     release_experts(w, layer, t->work.n_lease);
-    return TESS_OK;
+    return sink->listener ? emit_experts(w, layer, sink, err) : TESS_OK;
 }
 
 static tess_status emit_router(tess_decoder *t, int layer, const tess_chunk *chunk, const tess_tap_sink *sink,
@@ -241,7 +255,7 @@ tess_status tess_moe_run(tess_decoder *decoder, int layer, const void *const *we
     memset(decoder->work.output, 0, (size_t)chunk->n * (size_t)c->d_model * sizeof(float));
     for (int e = 0; e < c->n_expert;) {
         wave w = next_wave(decoder, e);
-        if (w.n_row > 0) status = run_wave(&w, layer, err);
+        if (w.n_row > 0) status = run_wave(&w, layer, sink, err);
         if (status != TESS_OK) return status;
         e = w.end_expert;
     }

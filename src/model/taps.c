@@ -129,3 +129,18 @@ tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind
     if (!listener->wants(listener->context, &rows.tap)) return TESS_OK;
     return listener->hear(listener->context, &rows, err);
 }
+
+tess_status tess_tap_emit_expert(const tess_tap_sink *sink, int layer, int expert, int64_t n_row,
+                                 const float *values, tess_error *err)
+{
+    char name[TESS_TAP_NAME];
+    snprintf(name, sizeof name, "tap.thinker.model.layers.%d.mlp.experts.%d", layer, expert);
+    tess_tap_rows rows = {.tap = {.name = name, .n_dim = 2, .dim = {-1, sink->config->d_model}},
+                          .row = -1,
+                          .n_row = n_row,
+                          .row_width = (size_t)sink->config->d_model,
+                          .values = values};
+    const tess_tap_listener *listener = sink->listener;
+    if (!listener->wants(listener->context, &rows.tap)) return TESS_OK;
+    return listener->hear(listener->context, &rows, err);
+}

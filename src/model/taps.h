@@ -51,4 +51,10 @@ tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int lay
 tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
                                    int64_t n_row, const int64_t *integers, tess_error *err);
 
+/* A piece of one expert's output, before it is weighted: the tokens of this chunk that chose it, by position.
+ * How many of the prompt will is not known, so the tap's first dimension and `row` are -1. Only who wants it
+ * by name hears of it; it is never replaced. */
+tess_status tess_tap_emit_expert(const tess_tap_sink *sink, int layer, int expert, int64_t n_row,
+                                 const float *values, tess_error *err);
+
 #endif

@@ -77,11 +77,11 @@ test_tensor *test_tensors_get(const test_tensors *tensors, const char *name)
     return t;
 }
 
+/* Single experts' outputs have no length before the run; tests of whole taps leave them out. */
 static bool wants_all(void *context, const tess_tap *tap)
 {
     (void)context;
-    (void)tap;
-    return true;
+    return tap->dim[0] >= 0;
 }
 
 static tess_status keep(void *context, const tess_tap_rows *rows, tess_error *err)
