@@ -48,6 +48,9 @@ static void format_bar(const tess_tap_report *tap, char out[24])
     case TESS_MEASURE_MAX_ABS:
         snprintf(out, 24, "abs %.0e", tap->tolerance);
         break;
+    case TESS_MEASURE_ULP:
+        snprintf(out, 24, "ulp %.0f", tap->tolerance);
+        break;
     case TESS_MEASURE_RATIO:
         snprintf(out, 24, "ratio %.1f", tap->tolerance);
         break;
@@ -124,13 +127,11 @@ static void print_experts(const tess_tap_report *tap)
     if (tap->n_experts > 8) printf(" and %d more", tap->n_experts - 8);
 }
 
-static void print_first(const tess_compare_result *result)
+void cli_print_place(const char *label, const tess_tap_report *tap)
 {
-    if (result->first < 0) return;
-    const tess_tap_report *tap = &result->tap[result->first];
     char name[256];
     cli_escape(short_name(tap->name), strlen(short_name(tap->name)), name, sizeof name);
-    printf("first divergence: %s (%s", name, tap->component);
+    printf("%s%s (%s", label, name, tap->component);
     if (tap->layer >= 0) printf(", layer %d", tap->layer);
     print_experts(tap);
     if (tap->position >= 0) printf(", from position %lld on", (long long)tap->position);
@@ -181,7 +182,7 @@ void cli_print_comparison(const tess_compare_result *result)
     if (result->n_expert_absent)
         printf("%d outputs of single experts are in the reference only; they serve to locate a fault\n",
                result->n_expert_absent);
-    print_first(result);
+    if (result->first >= 0) cli_print_place("first divergence: ", &result->tap[result->first]);
     print_verdict(result);
 }
 

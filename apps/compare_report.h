@@ -1,4 +1,4 @@
-/* What a comparison found, as text and as JSON. For compare, and for verify when it comes. */
+/* What a comparison found, as text and as JSON. For compare and verify. */
 #ifndef TESS_APPS_COMPARE_REPORT_H
 #define TESS_APPS_COMPARE_REPORT_H
 
@@ -6,6 +6,9 @@
 
 /* The table of taps, what differs, the verdict in one line. */
 void cli_print_comparison(const tess_compare_result *result);
+
+/* One line: the tap, its component, layer, experts and position, and what is wrong with it. */
+void cli_print_place(const char *label, const tess_tap_report *tap);
 
 /* {"verdict", "taps_compared", …} with every tap's metrics; the caller owns it. */
 json_t *cli_comparison_json(const tess_compare_result *result);

@@ -37,6 +37,7 @@ static tess_status check_reference(const tess_trace_reader *reader, const tess_t
         wants_integer = true;
         n_dim = 1;
         break;
+    case TESS_CLASS_EXPERT:
     case TESS_CLASS_ROUTER_LOGITS:
     case TESS_CLASS_ROUTER_WEIGHTS:
     case TESS_CLASS_LOGITS:
@@ -122,6 +123,8 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         if (status != TESS_OK) return status;
         s->is_integer = t->dtype == TESS_DTYPE_I64;
         s->row_width = row_width(t);
+        s->length_is_compared = s->place.class == TESS_CLASS_TOKENS || s->place.class == TESS_CLASS_EXPERT ||
+                                (s->is_integer && t->n_dim == 1 && !strcmp(t->name, "in.input_ids"));
         s->rule = tess_rule_of(&s->place, s->is_integer, c->precision, c->has_truth);
         if (c->options.metrics_only) s->rule = (tess_rule){TESS_MEASURE_NONE, 0};
         c->n_tap++; /* from here on it is released with the others */
@@ -230,7 +233,7 @@ void tess_comparison_free(tess_comparison *c)
     if (!c) return;
     for (int i = 0; i < c->n_tap; i++) {
         free(c->tap[i].row_failed);
-        tess_logits_free(c->tap[i].logits);
+        tess_logits_sums_free(c->tap[i].logits);
         tess_expert_sums_release(&c->tap[i].experts);
     }
     for (int i = 0; i < c->n_extra; i++) free(c->extra[i]);
@@ -240,6 +243,7 @@ void tess_comparison_free(tess_comparison *c)
     free(c->extra);
     free(c->hearing.chosen);
     free(c->hearing.routed);
+    free(c->hearing.place);
     free(c->hearing.logits);
     free(c->hearing.side_window);
     free(c->other_path);
@@ -264,6 +268,25 @@ tess_status tess_comparison_meet(tess_comparison *c, const tess_comparison_other
     if (status == TESS_OK)
         status = check_identity(c, "weights_sha256", other->path, other->weights_sha256, &c->weights, err);
     return status;
+}
+
+void tess_comparison_isolate(tess_comparison *c)
+{
+    int n = 0;
+    for (int i = 0; i < c->n_tap; i++) {
+        tess_tap_state s = c->tap[i];
+        if (s.place.class == TESS_CLASS_TOKENS) continue;
+        s.rule = tess_rule_isolated(&s.place, s.is_integer, c->precision);
+        c->tap[n++] = s;
+    }
+    c->n_tap = n;
+    c->is_isolated = true;
+}
+
+void tess_comparison_end(tess_comparison *c, const tess_error *err)
+{
+    snprintf(c->ended_at, sizeof c->ended_at, "%s", err->field);
+    snprintf(c->ended_by, sizeof c->ended_by, "%s", err->found);
 }
 
 tess_tap_state *tess_comparison_find(tess_comparison *c, const char *name)
@@ -292,13 +315,8 @@ bool tess_comparison_wants(tess_comparison *c, const char *name, tess_dtype dtyp
     const tess_tensor *t = s->reference;
     s->is_present = true;
     bool is_same = dtype == t->dtype && n_dim == t->n_dim;
-    /* Answers of another length are compared as far as both go. */
-    bool is_answer = s->place.class == TESS_CLASS_TOKENS && is_same;
-    if (is_answer) {
-        s->is_other_length = dim[0] != t->dim[0];
-        s->other_length = dim[0];
-    }
-    for (int i = 0; i < n_dim && is_same && !is_answer; i++) is_same = dim[i] == t->dim[i];
+    bool is_list = s->length_is_compared && is_same;
+    for (int i = is_list; i < n_dim && is_same; i++) is_same = dim[i] == t->dim[i];
     if (is_same) return true;
     s->is_misshapen = true;
     char shape[64];
@@ -325,8 +343,11 @@ tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t 
     if (!s || !s->is_present || s->is_misshapen)
         return tess_fail(err, TESS_EUSAGE, "%s: heard but not wanted", name);
     uint64_t n_element = tess_tensor_count(s->reference);
-    if (s->place.class == TESS_CLASS_TOKENS && first + count > n_element)
-        count = first < n_element ? (size_t)(n_element - first) : 0;
+    if (first == TESS_HEAR_NEXT) first = s->other_length;
+    if (s->length_is_compared) {
+        s->other_length = first + count;
+        if (first + count > n_element) count = first < n_element ? (size_t)(n_element - first) : 0;
+    }
     if (count == 0) return TESS_OK;
     if (first != s->n_heard || count > n_element - first)
         return tess_fail(err, TESS_EUSAGE, "%s: heard from element %llu on, expected from %llu on", name,

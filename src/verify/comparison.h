@@ -27,7 +27,11 @@ typedef struct tess_comparison {
     char *other_path;
     tess_tap_state *tap; /* [n_tap] in model order, the reference's inputs first */
     int n_tap;
-    int64_t n_prompt; /* length of in.input_ids, 0 if unknown */
+    int64_t n_prompt;   /* length of in.input_ids, 0 if unknown */
+    bool is_isolated;   /* judged by the bars of single modules */
+    char ended_at[160]; /* the tap at which the other side's run ended, in a value `ended_by`; "" */
+    char ended_by[192];
+    bool hears_experts; /* the other side tells of every expert that a token chose; else they may be absent */
     char **extra;
     int n_extra;
 } tess_comparison;
@@ -44,16 +48,26 @@ typedef struct tess_comparison_other {
 } tess_comparison_other;
 tess_status tess_comparison_meet(tess_comparison *c, const tess_comparison_other *other, tess_error *err);
 
+/* From now on taps are judged as outputs of modules that are fed the reference's own inputs. Greedy tokens
+ * are no module's output and are left out. */
+void tess_comparison_isolate(tess_comparison *c);
+
 /* Whether the reference has this tap in this shape and type, so that its values shall be heard. Notes that
- * the other side has it, or has it otherwise. */
+ * the other side has it, or has it otherwise. dim[0] of a single expert's output does not matter: as many
+ * tokens choose it as do. */
 bool tess_comparison_wants(tess_comparison *c, const char *name, tess_dtype dtype, int n_dim,
                            const uint64_t *dim);
 /* Notes a tap that the reference does not have. */
 tess_status tess_comparison_note_extra(tess_comparison *c, const char *name, tess_error *err);
 
-/* Elements [first, first + count) of a wanted tap; first continues where the last piece ended. */
+#define TESS_HEAR_NEXT UINT64_MAX /* as `first`: where the last piece ended */
+/* Elements [first, first + count) of a wanted tap; first continues where the last piece ended. Of taps whose
+ * length belongs to what is compared, elements beyond the reference's are counted only. */
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,
                                  size_t count, tess_error *err);
+
+/* The other side ended early: `err` is its TESS_ENONFINITE. */
+void tess_comparison_end(tess_comparison *c, const tess_error *err);
 
 /* Judges what was heard. The result does not depend on `c` any more. */
 tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out, tess_error *err);

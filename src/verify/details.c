@@ -135,7 +135,7 @@ static double badness(const tess_logits_row *row)
 }
 
 /* Marks the rows to list: all, or the worst half and the last half. Returns how many of the worst. */
-static int choose(const tess_logits *logits, int64_t n_row, unsigned char *is_listed)
+static int choose(const tess_logits_sums *logits, int64_t n_row, unsigned char *is_listed)
 {
     enum { HALF = TESS_COMPARE_MAX_TOKENS / 2 };
     if (n_row <= TESS_COMPARE_MAX_TOKENS) {

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verify/blame.h"
 #include "verify/details.h"
+#include "verify/expert_rows.h"
+#include "verify/fault.h"
 
 /* The text is cut where the room ends; it is for people. */
 #define SAY(report, ...) ((void)snprintf((report)->why, sizeof(report)->why, __VA_ARGS__))
@@ -21,7 +22,7 @@ const char *tess_verdict_name(tess_verdict verdict)
 
 const char *tess_measure_name(tess_measure measure)
 {
-    static const char *const names[] = {"none", "rel_l2", "max_abs", "ratio", "exact"};
+    static const char *const names[] = {"none", "rel_l2", "max_abs", "ratio", "exact", "ulp"};
     return names[measure];
 }
 
@@ -38,7 +39,7 @@ static bool has_failed(const tess_tap_report *r)
 }
 
 /* A tap of which nothing was measured. */
-static void report_absent(const tess_tap_state *s, bool metrics_only, tess_tap_report *r)
+static void report_absent(const tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
 {
     char shape[64];
     tess_tensor_format_shape(s->reference->n_dim, s->reference->dim, shape, sizeof shape);
@@ -46,6 +47,12 @@ static void report_absent(const tess_tap_state *s, bool metrics_only, tess_tap_r
     if (s->is_misshapen) {
         r->outcome = TESS_OUTCOME_SHAPE;
         SAY(r, "found %s, expected %s %s", s->found_shape, tess_dtype_name(s->reference->dtype), shape);
+    } else if (!strcmp(c->ended_at, r->name)) {
+        r->outcome = TESS_OUTCOME_NONFINITE;
+        SAY(r, "the run ends here: %.150s", c->ended_by);
+    } else if (*c->ended_at) {
+        r->outcome = TESS_OUTCOME_MISSING;
+        SAY(r, "the run ended before, at %s", c->ended_at);
     } else if (!s->is_present) {
         r->outcome = TESS_OUTCOME_MISSING;
         SAY(r, "not in the trace");
@@ -56,7 +63,7 @@ static void report_absent(const tess_tap_state *s, bool metrics_only, tess_tap_r
     }
     /* In bfloat16 the rows of a single expert's output differ with the routing. */
     bool is_free = s->place.class == TESS_CLASS_EXPERT && s->rule.measure == TESS_MEASURE_NONE;
-    if (metrics_only || is_free) {
+    if (c->options.metrics_only || is_free) {
         r->outcome = TESS_OUTCOME_NOT_JUDGED;
         r->error = NAN;
     }
@@ -78,6 +85,11 @@ static void report_sums(const tess_tap_state *s, tess_tap_report *r)
     if (!s->truth) return;
     r->truth_distance = tess_sums_rel_l2(&s->truth_total);
     r->reference_truth_distance = tess_sums_rel_l2(&s->reference_truth_total);
+}
+
+static bool is_other_length(const tess_tap_state *s)
+{
+    return s->length_is_compared && s->other_length != tess_tensor_count(s->reference);
 }
 
 static void fail_by(tess_tap_report *r, double error)
@@ -127,6 +139,18 @@ static void judge_ratio(const tess_tap_state *s, tess_tap_report *r)
         SAY(r, "%.2f times as far from the truth as the reference", r->error);
 }
 
+/* Equal but for the rounding of inner values; the share of equal elements is judged over all taps. */
+static void judge_ulp(const tess_tap_state *s, tess_tap_report *r)
+{
+    if (s->total.max_reference == 0) {
+        judge_exact(s, r);
+        return;
+    }
+    fail_by(r, s->worst_ulp);
+    if (r->outcome == TESS_OUTCOME_DIFFERENT)
+        SAY(r, "%.3g bfloat16 steps of the row's largest element, over %.0f", r->error, r->tolerance);
+}
+
 static void judge_measured(const tess_tap_state *s, tess_tap_report *r)
 {
     r->measure = s->rule.measure;
@@ -141,7 +165,7 @@ static void judge_measured(const tess_tap_state *s, tess_tap_report *r)
         return;
     }
     /* Equal weights of unequal experts are not equal: those are matched by id. */
-    if (r->n_different == 0 && s->total.n_different == 0 && !s->is_other_length) {
+    if (r->n_different == 0 && s->total.n_different == 0 && !is_other_length(s)) {
         r->outcome = TESS_OUTCOME_EQUAL;
         r->error = 0;
         return;
@@ -158,6 +182,9 @@ static void judge_measured(const tess_tap_state *s, tess_tap_report *r)
         return;
     case TESS_MEASURE_EXACT:
         judge_exact(s, r);
+        return;
+    case TESS_MEASURE_ULP:
+        judge_ulp(s, r);
         return;
     case TESS_MEASURE_REL_L2:
         /* Against a reference of zeros there is no relative error. */
@@ -182,8 +209,8 @@ static void judge_measured(const tess_tap_state *s, tess_tap_report *r)
     }
 }
 
-/* Greedy answers part ways for good at the first difference. */
-static void judge_answer(const tess_tap_state *s, tess_tap_report *r)
+/* Lists of tokens part ways for good at the first difference. */
+static void judge_tokens(const tess_tap_state *s, tess_tap_report *r)
 {
     int64_t ours = (int64_t)s->other_length, theirs = (int64_t)s->reference->dim[0];
     int64_t agreed = r->first_different;
@@ -192,6 +219,25 @@ static void judge_answer(const tess_tap_state *s, tess_tap_report *r)
     SAY(r, "the first %lld tokens agree, of %lld in the reference and %lld in the trace", (long long)agreed,
         (long long)theirs, (long long)ours);
     if (r->first_different < 0) r->first_different = agreed;
+}
+
+/* A single expert's rows can be set side by side only where the same tokens chose it. */
+static void judge_expert(tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%.*s.gate.indices", (int)(strstr(r->name, ".experts.") - r->name), r->name);
+    const tess_tap_state *choice = tess_comparison_find(c, name);
+    if (choice && (choice->n_row_failed || choice->n_tie)) {
+        r->outcome = TESS_OUTCOME_NOT_JUDGED;
+        r->error = NAN;
+        SAY(r, "other tokens chose it; see the router");
+    } else if (is_other_length(s) && r->outcome != TESS_OUTCOME_NOT_JUDGED) {
+        r->outcome = TESS_OUTCOME_SHAPE;
+        r->error = INFINITY;
+        SAY(r, "found %llu tokens, expected %llu",
+            (unsigned long long)(s->other_length / s->reference->dim[1]),
+            (unsigned long long)s->reference->dim[0]);
+    }
 }
 
 static int64_t position_of(const tess_comparison *c, const tess_tap_state *s, const tess_tap_report *r)
@@ -213,50 +259,8 @@ static int64_t position_of(const tess_comparison *c, const tess_tap_state *s, co
     return s->place.rows_are_positions ? s->first_row : -1;
 }
 
-/* The experts that explain which rows of an expert layer's output, or of its router's choice, failed, by the
- * reference's own routing; of a single expert's output, that one. */
-static tess_status blame(tess_comparison *c, const tess_tap_state *s, tess_tap_report *r, tess_error *err)
-{
-    if (s->place.class == TESS_CLASS_EXPERT) {
-        int *expert = malloc(sizeof *expert);
-        if (!expert) return tess_fail(err, TESS_ENOMEM, "no memory for the result");
-        *expert = s->place.expert;
-        r->experts = expert;
-        r->n_experts = 1;
-    }
-    if (!s->row_failed) return TESS_OK;
-    char name[256];
-    bool is_choice = s->place.class == TESS_CLASS_ROUTER_INDICES;
-    snprintf(name, sizeof name, is_choice ? "%s" : "%s.gate.indices", s->reference->name);
-    const tess_tensor *t = tess_safetensors_find(c->hearing.reference.st, name);
-    if (!t || t->dtype != TESS_DTYPE_I64 || t->n_dim != 2 || t->dim[0] != s->reference->dim[0])
-        return TESS_OK;
-    int64_t *indices = malloc((size_t)t->n_byte);
-    int *experts = malloc(TESS_COMPARE_MAX_EXPERT * sizeof *experts);
-    tess_status status = TESS_OK;
-    if (!indices || !experts)
-        status = tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
-    else
-        status = tess_file_read(tess_safetensors_get_file(c->hearing.reference.st), t->offset, indices,
-                                (size_t)t->n_byte, err);
-    bool is_set = false;
-    if (status == TESS_OK)
-        status = tess_blame_experts(indices, (int64_t)t->dim[0], (int)t->dim[1], s->row_failed, experts,
-                                    TESS_COMPARE_MAX_EXPERT, &r->n_experts, &is_set, err);
-    free(indices);
-    if (status != TESS_OK || !r->n_experts) {
-        free(experts);
-        r->n_experts = 0;
-        return status;
-    }
-    int *fitted = realloc(experts, (size_t)r->n_experts * sizeof *experts);
-    r->experts = fitted ? fitted : experts;
-    if (r->n_experts == 1 && !is_set) r->expert = r->experts[0];
-    return TESS_OK;
-}
-
-static tess_status report_tap(tess_comparison *c, const tess_tap_state *s, tess_tap_report *r,
-                              tess_error *err)
+static tess_status report_tap(tess_comparison *c, const tess_tap_state *s, const tess_compare_result *so_far,
+                              tess_tap_report *r, tess_error *err)
 {
     const tess_tensor *t = s->reference;
     *r = (tess_tap_report){.component = s->place.component,
@@ -276,19 +280,24 @@ static tess_status report_tap(tess_comparison *c, const tess_tap_state *s, tess_
     for (int i = 0; i < t->n_dim; i++) r->dim[i] = (int64_t)t->dim[i];
     r->name = strdup(t->name);
     if (!r->name) return tess_fail(err, TESS_ENOMEM, "no memory for the result");
-    bool is_answer = s->place.class == TESS_CLASS_TOKENS && s->is_present && !s->is_misshapen;
-    if (s->is_misshapen || !s->is_present || (s->n_heard != tess_tensor_count(t) && !is_answer)) {
-        report_absent(s, c->options.metrics_only, r);
-        return TESS_OK;
+    bool is_list = s->length_is_compared && s->is_present && !s->is_misshapen;
+    r->is_measured = !s->is_misshapen && s->is_present && (s->n_heard == tess_tensor_count(t) || is_list);
+    if (r->is_measured) {
+        report_sums(s, r);
+        judge_measured(s, r);
+    } else {
+        report_absent(c, s, r);
     }
-    r->is_measured = true;
-    report_sums(s, r);
-    judge_measured(s, r);
-    if (is_answer) judge_answer(s, r);
+    if (s->place.class == TESS_CLASS_EXPERT)
+        judge_expert(c, s, r);
+    else if (is_list)
+        judge_tokens(s, r);
     if (!has_failed(r)) return TESS_OK;
-    r->row = s->first_row;
-    r->position = position_of(c, s, r);
-    return blame(c, s, r, err);
+    if (r->is_measured) {
+        r->row = s->first_row;
+        r->position = position_of(c, s, r);
+    }
+    return tess_find_fault(c, s, so_far, r, err);
 }
 
 /* The mean of the ratios lies outside its bounds: the taps that pull it there are the ones that differ. */
@@ -322,6 +331,29 @@ static void judge_mean(tess_compare_result *result)
     result->ratio_mean = exp(sum / result->n_ratio);
     if (!(result->ratio_mean >= TESS_RATIO_LOW && result->ratio_mean <= TESS_RATIO_HIGH))
         fail_by_mean(result);
+}
+
+/* Of modules fed with the reference's bfloat16 inputs nearly every element is the reference's, bit for bit.
+ */
+static void judge_share(tess_compare_result *result)
+{
+    int64_t n = 0, n_different = 0;
+    for (int i = 0; i < result->n_tap; i++) {
+        const tess_tap_report *r = &result->tap[i];
+        if (r->measure != TESS_MEASURE_ULP || !r->is_measured) continue;
+        n += r->n_element;
+        n_different += r->n_different;
+    }
+    if (!n || (double)n_different <= (1 - TESS_ULP_SHARE) * (double)n) return;
+    for (int i = 0; i < result->n_tap; i++) {
+        tess_tap_report *r = &result->tap[i];
+        bool is_over = (double)r->n_different > (1 - TESS_ULP_SHARE) * (double)r->n_element;
+        if (r->measure != TESS_MEASURE_ULP || r->outcome != TESS_OUTCOME_AGREES || !is_over) continue;
+        r->outcome = TESS_OUTCOME_DIFFERENT;
+        SAY(r, "%.1f %% of its elements are not bit-equal, of all taps %.1f %%; at most %.0f %%",
+            100 * (double)r->n_different / (double)r->n_element, 100 * (double)n_different / (double)n,
+            100 * (1 - TESS_ULP_SHARE));
+    }
 }
 
 static bool is_input(const tess_tap_report *r)
@@ -359,7 +391,7 @@ static tess_status decide(const tess_comparison *c, tess_compare_result *result,
         result->verdict = TESS_VERDICT_DIFFERENT;
     else if (result->n_equal == result->n_compared)
         result->verdict = TESS_VERDICT_EQUAL;
-    else if (c->precision == TESS_PRECISION_BF16 && !c->has_truth)
+    else if (c->precision == TESS_PRECISION_BF16 && !c->has_truth && !c->is_isolated)
         return tess_fail(err, TESS_EUSAGE,
                          "%s: the reference is bfloat16 and the trace is not bit-equal; to judge it give a "
                          "float32 trace of the same inputs as --truth, or measure only with --metrics-only",
@@ -395,6 +427,7 @@ static tess_status describe(tess_comparison *c, tess_compare_result *result, tes
 /* Whether some tap, not an input, is in both. */
 static bool has_common(const tess_comparison *c)
 {
+    if (*c->ended_at) return true;
     for (int i = 0; i < c->n_tap; i++)
         if (c->tap[i].is_present && c->tap[i].place.class != TESS_CLASS_INPUT) return true;
     return false;
@@ -408,15 +441,20 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
     if (!result) return tess_fail(err, TESS_ENOMEM, "no memory for the result");
     tess_status status = describe(c, result, err);
     for (int i = 0; i < c->n_tap && status == TESS_OK; i++) {
-        const tess_tap_state *s = &c->tap[i];
+        tess_tap_state *s = &c->tap[i];
         tess_tap_report *r = &result->tap[result->n_tap];
+        if (s->place.class == TESS_CLASS_EXPERT) {
+            tess_expert_rows_settle(s);
+            /* Nobody tells of an expert that no token chose. */
+            s->is_present |= c->hears_experts && s->reference->dim[0] == 0;
+        }
         /* Inputs are shown where they differ: then nothing that follows can be expected to agree. */
         if (s->place.class == TESS_CLASS_INPUT && !s->is_present) continue;
-        if (s->place.class == TESS_CLASS_EXPERT && !s->is_present) {
+        if (s->place.class == TESS_CLASS_EXPERT && !s->is_present && !c->hears_experts) {
             result->n_expert_absent++;
             continue;
         }
-        status = report_tap(c, s, r, err);
+        status = report_tap(c, s, result, r, err);
         result->n_tap++;
         if (status == TESS_OK && is_input(r) && !has_failed(r)) {
             free((char *)(uintptr_t)r->name);
@@ -426,6 +464,7 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
     if (status == TESS_OK) {
         if (c->has_truth && c->precision == TESS_PRECISION_BF16 && !c->options.metrics_only)
             judge_mean(result);
+        judge_share(result);
         count(result);
         status = decide(c, result, err);
     }

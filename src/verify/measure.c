@@ -10,7 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verify/expert_rows.h"
 #include "verify/router.h"
+
+static double row_ulp(const tess_sums *row)
+{
+    return row->max_abs / tess_bf16_ulp(row->max_reference);
+}
 
 static bool is_row_over(const tess_tap_state *s)
 {
@@ -27,6 +33,8 @@ static bool is_row_over(const tess_tap_state *s)
         return s->truth_row.error2 > tolerance * tolerance * s->reference_truth_row.error2;
     case TESS_MEASURE_EXACT:
         return row->n_different > 0;
+    case TESS_MEASURE_ULP:
+        return row_ulp(row) > tolerance;
     case TESS_MEASURE_NONE:
         break;
     }
@@ -53,31 +61,10 @@ static tess_status note_failed_row(tess_tap_state *s, int64_t row, tess_error *e
     return TESS_OK;
 }
 
-/* The reference's choices of one row; they are read some rows at a time. */
-static tess_status routed_row(tess_hearing *h, const tess_tensor *choices, int64_t row, const int64_t **out,
-                              tess_error *err)
-{
-    int64_t width = (int64_t)choices->dim[1], n_row = (int64_t)choices->dim[0];
-    if (h->routed_of != choices || row < h->routed_begin || row >= h->routed_end) {
-        int64_t n = TESS_ROUTED_ROOM / width;
-        if (n > n_row - row) n = n_row - row;
-        h->routed_of = NULL;
-        tess_status status = tess_file_read(tess_safetensors_get_file(h->reference.st),
-                                            choices->offset + (uint64_t)(row * width) * sizeof *h->routed,
-                                            h->routed, (size_t)(n * width) * sizeof *h->routed, err);
-        if (status != TESS_OK) return status;
-        h->routed_of = choices;
-        h->routed_begin = row;
-        h->routed_end = row + n;
-    }
-    *out = h->routed + (row - h->routed_begin) * width;
-    return TESS_OK;
-}
-
 static tess_status add_to_experts(tess_hearing *h, tess_tap_state *s, int64_t row, tess_error *err)
 {
     const int64_t *chosen;
-    tess_status status = routed_row(h, s->choices, row, &chosen, err);
+    tess_status status = tess_hearing_read_choice(h, s->choices, row, &chosen, err);
     if (status != TESS_OK) return status;
     return tess_expert_sums_add(&s->experts, chosen, (int)s->choices->dim[1], &s->row, &s->truth_row,
                                 &s->reference_truth_row, err);
@@ -87,13 +74,14 @@ static tess_status end_row(tess_hearing *h, tess_tap_state *s, int64_t row, tess
 {
     bool over = is_row_over(s);
     if (s->logits) {
-        const tess_logits_row *next = tess_logits_end_row(s->logits, row);
+        const tess_logits_row *next = tess_logits_sums_end_row(s->logits, row);
         bool is_other = next->expected != next->found;
         s->n_argmax += is_other;
         over |= is_other && s->rule.measure == TESS_MEASURE_REL_L2;
     }
     tess_status status = s->choices ? add_to_experts(h, s, row, err) : TESS_OK;
     if (status != TESS_OK) return status;
+    s->worst_ulp = fmax(s->worst_ulp, row_ulp(&s->row));
     tess_sums_fold(&s->total, &s->row);
     tess_sums_fold(&s->truth_total, &s->truth_row);
     tess_sums_fold(&s->reference_truth_total, &s->reference_truth_row);
@@ -106,7 +94,7 @@ static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *
 {
     tess_status status = TESS_OK;
     if (s->place.class == TESS_CLASS_LOGITS && !s->logits)
-        status = tess_logits_new((int64_t)s->reference->dim[0], s->row_width, &s->logits, err);
+        status = tess_logits_sums_new((int64_t)s->reference->dim[0], s->row_width, &s->logits, err);
     while (count && status == TESS_OK) {
         size_t column = (size_t)(s->n_heard % s->row_width), n = s->row_width - column;
         if (n > count) n = count;
@@ -117,7 +105,7 @@ static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *
             tess_sums_add(&s->reference_truth_row, reference, truth, n);
             truth += n;
         }
-        if (s->logits) tess_logits_add(s->logits, value, reference, column, n);
+        if (s->logits) tess_logits_sums_add(s->logits, value, reference, column, n);
         s->n_heard += n;
         value += n;
         reference += n;
@@ -278,7 +266,9 @@ tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *
 {
     const char *value = values;
     size_t item = tess_dtype_bytes(s->reference->dtype);
-    bool by_row = s->place.class == TESS_CLASS_ROUTER_INDICES || s->place.class == TESS_CLASS_ROUTER_WEIGHTS;
+    bool is_expert = s->place.class == TESS_CLASS_EXPERT && !s->is_integer;
+    bool by_row = s->place.class == TESS_CLASS_ROUTER_INDICES ||
+                  s->place.class == TESS_CLASS_ROUTER_WEIGHTS || is_expert;
     if (by_row && count % s->row_width)
         return tess_fail(err, TESS_EUSAGE, "%s: heard in pieces that are no whole rows", s->reference->name);
     while (count) {
@@ -299,6 +289,9 @@ tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *
             status = hear_integers(s, at, reference, n, err);
         else
             status = hear_floats(h, s, at, reference, truth, n, err);
+        if (status == TESS_OK && is_expert)
+            status = tess_expert_rows_hear(h, s, (int64_t)((s->n_heard - n) / s->row_width),
+                                           (int64_t)(n / s->row_width), at, err);
         if (status != TESS_OK) return status;
         value += n * item;
         count -= n;

@@ -31,6 +31,7 @@ size_t tess_sums_add(tess_sums *sums, const float *value, const float *reference
         sums->value2 += a * a;
         sums->dot += a * b;
         if (fabs(error) > sums->max_abs) sums->max_abs = fabs(error);
+        if (fabs(b) > sums->max_reference) sums->max_reference = fabs(b);
     }
     return first;
 }
@@ -42,6 +43,7 @@ void tess_sums_fold(tess_sums *sums, const tess_sums *other)
     sums->value2 += other->value2;
     sums->dot += other->dot;
     if (other->max_abs > sums->max_abs) sums->max_abs = other->max_abs;
+    if (other->max_reference > sums->max_reference) sums->max_reference = other->max_reference;
     sums->n += other->n;
     sums->n_different += other->n_different;
     sums->n_nonfinite += other->n_nonfinite;
@@ -61,38 +63,10 @@ double tess_sums_cosine(const tess_sums *sums)
     return sums->dot / (sqrt(sums->value2) * sqrt(sums->reference2));
 }
 
-/* bf16 values in ascending order as integers, -0 and +0 both 0. The low half is rounded away, ties to even.
- */
-static int64_t bf16_rank(float value)
+double tess_bf16_ulp(double magnitude)
 {
-    uint32_t bits = bits_of(value);
-    uint32_t magnitude = bits & 0x7fffffff;
-    magnitude = (magnitude + 0x7fff + ((magnitude >> 16) & 1)) >> 16;
-    return bits >> 31 ? -(int64_t)magnitude : (int64_t)magnitude;
-}
-
-void tess_bf16_bar_add(tess_bf16_bar *bar, const float *value, const float *reference, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint64_t index = bar->n++;
-        if (bits_of(value[i]) == bits_of(reference[i]) && isfinite(value[i])) {
-            bar->n_equal++;
-            continue;
-        }
-        int64_t ulp = INT64_MAX;
-        if (isfinite(value[i]) && isfinite(reference[i])) {
-            ulp = bf16_rank(value[i]) - bf16_rank(reference[i]);
-            if (ulp < 0) ulp = -ulp;
-        }
-        if (ulp > 2) bar->n_beyond++;
-        if (ulp > bar->worst_ulp) {
-            bar->worst_ulp = ulp;
-            bar->worst_index = index;
-        }
-    }
-}
-
-bool tess_bf16_bar_holds(const tess_bf16_bar *bar)
-{
-    return bar->n > 0 && bar->n_beyond == 0 && (double)bar->n_equal >= 0.99 * (double)bar->n;
+    int exponent;
+    if (magnitude < 0x1p-126) return 0x1p-133;
+    frexp(magnitude, &exponent);
+    return ldexp(1, exponent - 8);
 }

@@ -13,7 +13,7 @@
 
 typedef struct tess_sums {
     double error2, reference2, value2, dot; /* Σ (a-b)², Σ b², Σ a², Σ ab */
-    double max_abs;                         /* largest |a-b| */
+    double max_abs, max_reference;          /* largest |a-b| and |b| */
     uint64_t n, n_different;                /* pairs, and those whose bits differ */
     uint64_t n_nonfinite, n_nonfinite_reference;
 } tess_sums;
@@ -28,17 +28,7 @@ double tess_sums_rel_l2(const tess_sums *sums);
 /* 1 for two zero tensors, 0 if only one is zero. */
 double tess_sums_cosine(const tess_sums *sums);
 
-/* The isolated bar for bfloat16: of the elements of a module that was fed the reference's own input, at least
- * 99 % are bit-equal and none is further than 2 bf16 ulp. Zero-initialise, add, ask. */
-typedef struct tess_bf16_bar {
-    uint64_t n, n_equal, n_beyond;
-    int64_t worst_ulp; /* INT64_MAX for a value that is not finite where the reference is */
-    uint64_t worst_index;
-} tess_bf16_bar;
-
-/* Adds n elements; floats that hold bf16 values. A value that is no bf16 value is never bit-equal. */
-void tess_bf16_bar_add(tess_bf16_bar *bar, const float *value, const float *reference, size_t n);
-/* False if nothing was added. */
-bool tess_bf16_bar_holds(const tess_bf16_bar *bar);
+/* The step between neighbouring bfloat16 numbers of this magnitude: 8 bits of precision. */
+double tess_bf16_ulp(double magnitude);
 
 #endif

@@ -28,8 +28,13 @@ static tess_rule float32_rule(const tess_tap_place *place, bool is_integer, bool
     return (tess_rule){TESS_MEASURE_EXACT, 0};
 }
 
-tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer)
+/* A module rounds inside as well. Where an inner value lies in the middle between two bfloat16 numbers,
+ * correct implementations round it apart, and what follows differs by ulps of the row's largest element. */
+tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer, tess_precision reference)
 {
+    bool is_exact = is_integer || place->class == TESS_CLASS_INPUT || place->class == TESS_CLASS_POSITIONS;
+    if (is_exact) return (tess_rule){TESS_MEASURE_EXACT, 0};
+    if (reference == TESS_PRECISION_BF16) return (tess_rule){TESS_MEASURE_ULP, 2};
     return float32_rule(place, is_integer, true);
 }
 

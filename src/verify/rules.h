@@ -14,8 +14,11 @@ typedef struct tess_rule {
 /* The bars of a full run: by the reference's precision, whether there is a truth, and what the tap is. */
 tess_rule tess_rule_of(const tess_tap_place *place, bool is_integer, tess_precision reference,
                        bool has_truth);
-/* The float32 bars of a module that was fed the reference's own input. */
-tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer);
+/* The bars of a module that was fed the reference's own input. */
+tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer, tess_precision reference);
+
+/* Isolated in bfloat16: the share of elements, of all taps together, that are bit-equal at least. */
+#define TESS_ULP_SHARE 0.99
 
 /* Bounds of the mean ratio and of every ratio in bfloat16. */
 #define TESS_RATIO_LOW 0.87

@@ -4,7 +4,7 @@
 
 #include "store/safetensors.h"
 #include "verify/expert_sums.h"
-#include "verify/logits.h"
+#include "verify/logits_sums.h"
 #include "verify/metrics.h"
 #include "verify/rules.h"
 #include "verify/tap_name.h"
@@ -23,11 +23,16 @@ typedef struct tess_tap_state {
     uint64_t n_different;
     int64_t first_different, first_row; /* -1: none */
     int64_t n_row_failed, n_tie;
-    bool is_other_length; /* generated: the other side has other_length elements */
-    uint64_t other_length;
+    double worst_ulp; /* largest |a-b| of a row in bf16 steps of its largest element */
+    tess_sums ranked; /* of a single expert: against the reference's rows by rank */
+    double ranked_ulp;
+    /* Of lists whose length is a result too (generated, in.input_ids, single experts): what the other side
+     * has. */
+    bool length_is_compared;
+    uint64_t other_length;      /* elements */
     unsigned char *row_failed;  /* [rows], for taps that can name experts; NULL until a row fails */
     int64_t n_argmax;           /* rows with another arg max */
-    tess_logits *logits;        /* of taps of logits, once heard */
+    tess_logits_sums *logits;   /* of taps of logits, once heard */
     const tess_tensor *choices; /* of an expert layer's output: the reference's indices; or NULL */
     tess_expert_sums experts;   /* of the same */
     int64_t frame, frame_row;   /* codes: the first frame that differs, and its codebook; -1 */

@@ -1,4 +1,4 @@
-/* The isolated bar of bfloat16: how many elements may differ, and by how much. */
+/* Sums of a comparison: distances, counts, and the steps of bfloat16. */
 #include "verify/metrics.h"
 
 #include <math.h>
@@ -10,65 +10,49 @@
 
 #include <cmocka.h>
 
-static float bf16(float value)
+/* The next bfloat16 number away from zero. */
+static double next_bf16(double value)
 {
+    float narrow = (float)value;
     uint32_t bits;
-    memcpy(&bits, &value, 4);
-    bits &= 0xffff0000;
-    memcpy(&value, &bits, 4);
-    return value;
+    memcpy(&bits, &narrow, sizeof bits);
+    bits += 0x10000;
+    memcpy(&narrow, &bits, sizeof bits);
+    return (double)narrow;
 }
 
-static float step(float value, int ulp)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    bits += (uint32_t)(ulp * 0x10000);
-    memcpy(&value, &bits, 4);
-    return value;
-}
-
-static void test_isolated_bf16_bar(void **state)
+static void test_bf16_ulp(void **state)
 {
     (void)state;
-    enum { N = 200 };
-    float a[N], b[N];
-    for (int i = 0; i < N; i++) a[i] = b[i] = bf16(0.01f * (float)(i - 100) + 0.003f);
-    tess_bf16_bar bar = {0};
-    assert_false(tess_bf16_bar_holds(&bar));
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_true(tess_bf16_bar_holds(&bar));
-    a[5] = step(a[5], 2);
-    a[150] = step(a[150], -2);
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_true(tess_bf16_bar_holds(&bar)); /* 1 % differs, by two ulp */
-    assert_int_equal(bar.worst_ulp, 2);
-    a[7] = step(a[7], 1);
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_false(tess_bf16_bar_holds(&bar)); /* more than 1 % */
-    a[7] = b[7], a[5] = step(b[5], 3);
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_false(tess_bf16_bar_holds(&bar)); /* three ulp */
-    assert_int_equal(bar.worst_index, 5);
-    a[5] = NAN;
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_false(tess_bf16_bar_holds(&bar));
-    /* Values of a float32 run, which are no bf16 values, are not equal however near. */
-    for (int i = 0; i < N; i++) a[i] = b[i] * 1.0001f;
-    bar = (tess_bf16_bar){0};
-    tess_bf16_bar_add(&bar, a, b, N);
-    assert_false(tess_bf16_bar_holds(&bar));
-    assert_int_equal(bar.n_beyond, 0);
+    static const double values[] = {1, 1.5, 1.9921875, 2, 0.75, 240, 0x1p-126, 0x1.fep127, 0x1p-133, 0};
+    for (size_t i = 0; i + 3 < sizeof values / sizeof values[0]; i++)
+        assert_true(tess_bf16_ulp(values[i]) == next_bf16(values[i]) - values[i]);
+    assert_true(tess_bf16_ulp(0x1.fep127) == 0x1p120);
+    assert_true(tess_bf16_ulp(0x1p-133) == 0x1p-133); /* subnormal numbers all have the same step */
+    assert_true(tess_bf16_ulp(0) == 0x1p-133);
+}
+
+static void test_sums(void **state)
+{
+    (void)state;
+    const float a[] = {1, 2, -3, INFINITY, 0.5f}, b[] = {1, 2.5f, -4, 1, 0.5f};
+    tess_sums sums = {0};
+    assert_int_equal(tess_sums_add(&sums, a, b, 3), 1);
+    assert_true(sums.max_abs == 1 && sums.max_reference == 4 && sums.n_different == 2);
+    assert_true(fabs(tess_sums_rel_l2(&sums) - sqrt(1.25 / 23.25)) < 1e-15);
+    tess_sums more = {0};
+    assert_int_equal(tess_sums_add(&more, a + 3, b + 3, 2), 0);
+    assert_int_equal(more.n_nonfinite, 1);
+    assert_true(more.max_abs == 0 && more.max_reference == 0.5);
+    tess_sums_fold(&sums, &more);
+    assert_true(sums.n == 5 && sums.max_abs == 1 && sums.max_reference == 4 && sums.n_nonfinite == 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_isolated_bf16_bar),
+        cmocka_unit_test(test_bf16_ulp),
+        cmocka_unit_test(test_sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

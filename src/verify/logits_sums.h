@@ -4,8 +4,8 @@
  * A row of the trace is kept until it ends, because the rank asks for all of it; of ended rows only the
  * answer is kept.
  */
-#ifndef TESS_VERIFY_LOGITS_H
-#define TESS_VERIFY_LOGITS_H
+#ifndef TESS_VERIFY_LOGITS_SUMS_H
+#define TESS_VERIFY_LOGITS_SUMS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,21 +27,21 @@ typedef struct tess_logits_side {
     double sum; /* Σ exp(value - maximum) */
 } tess_logits_side;
 
-typedef struct tess_logits {
+typedef struct tess_logits_sums {
     size_t width;
     tess_logits_side trace, reference;
     float trace_of_expected, reference_of_found; /* logits */
     float *heard;                                /* [width] the trace's row so far */
     tess_logits_row *row;                        /* [rows] */
-} tess_logits;
+} tess_logits_sums;
 
-tess_status tess_logits_new(int64_t n_row, size_t width, tess_logits **out, tess_error *err);
-void tess_logits_free(tess_logits *logits); /* NULL is fine */
+tess_status tess_logits_sums_new(int64_t n_row, size_t width, tess_logits_sums **out, tess_error *err);
+void tess_logits_sums_free(tess_logits_sums *logits); /* NULL is fine */
 
 /* Columns [column, column + n) of the row; pieces come in order and do not go over its end. */
-void tess_logits_add(tess_logits *logits, const float *trace, const float *reference, size_t column,
-                     size_t n);
+void tess_logits_sums_add(tess_logits_sums *logits, const float *trace, const float *reference, size_t column,
+                          size_t n);
 /* The row is whole; answers what is kept of it. */
-const tess_logits_row *tess_logits_end_row(tess_logits *logits, int64_t row);
+const tess_logits_row *tess_logits_sums_end_row(tess_logits_sums *logits, int64_t row);
 
 #endif

@@ -1,4 +1,4 @@
-#include "verify/logits.h"
+#include "verify/logits_sums.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -6,23 +6,23 @@
 
 static const tess_logits_side nothing = {-1, 0, -INFINITY, 0};
 
-tess_status tess_logits_new(int64_t n_row, size_t width, tess_logits **out, tess_error *err)
+tess_status tess_logits_sums_new(int64_t n_row, size_t width, tess_logits_sums **out, tess_error *err)
 {
-    tess_logits *l = calloc(1, sizeof *l);
+    tess_logits_sums *l = calloc(1, sizeof *l);
     if (l) {
-        *l = (tess_logits){.width = width, .trace = nothing, .reference = nothing};
+        *l = (tess_logits_sums){.width = width, .trace = nothing, .reference = nothing};
         l->heard = calloc(width, sizeof *l->heard);
         l->row = calloc((size_t)n_row, sizeof *l->row);
     }
     if (!l || !l->heard || !l->row || width > INT32_MAX) {
-        tess_logits_free(l);
+        tess_logits_sums_free(l);
         return tess_fail(err, TESS_ENOMEM, "no memory to compare %zu logits", width);
     }
     *out = l;
     return TESS_OK;
 }
 
-void tess_logits_free(tess_logits *logits)
+void tess_logits_sums_free(tess_logits_sums *logits)
 {
     if (!logits) return;
     free(logits->heard);
@@ -47,7 +47,8 @@ static float probability(const tess_logits_side *side, float logit)
     return (float)(exp((double)logit - (double)side->maximum) / side->sum);
 }
 
-void tess_logits_add(tess_logits *l, const float *trace, const float *reference, size_t column, size_t n)
+void tess_logits_sums_add(tess_logits_sums *l, const float *trace, const float *reference, size_t column,
+                          size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (l->trace.best < 0 || trace[i] > l->trace.best_value) {
@@ -66,7 +67,7 @@ void tess_logits_add(tess_logits *l, const float *trace, const float *reference,
     add(&l->reference, reference, n);
 }
 
-const tess_logits_row *tess_logits_end_row(tess_logits *l, int64_t row)
+const tess_logits_row *tess_logits_sums_end_row(tess_logits_sums *l, int64_t row)
 {
     tess_logits_row *kept = &l->row[row];
     int32_t rank = 1;

@@ -1,0 +1,94 @@
+#include "verify/fault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify/blame.h"
+
+/* Takes the list over; the expert is named where it is the only one. */
+static void name_experts(tess_tap_report *r, int *experts, int n)
+{
+    r->n_experts = n;
+    r->expert = n == 1 ? experts[0] : -1;
+    int *fitted = n ? realloc(experts, (size_t)n * sizeof *experts) : NULL;
+    if (!n) free(experts);
+    r->experts = fitted ? fitted : n ? experts : NULL;
+}
+
+static const tess_tap_report *find_expert(const tess_compare_result *so_far, const char *layer, int expert)
+{
+    size_t length = strlen(layer);
+    for (int i = so_far->n_tap - 1; i >= 0; i--) {
+        const tess_tap_report *r = &so_far->tap[i];
+        if (!strncmp(r->name, layer, length) && !strncmp(r->name + length, ".experts.", 9) &&
+            (expert < 0 || r->expert == expert))
+            return r;
+    }
+    return NULL;
+}
+
+static bool has_failed(const tess_tap_report *r)
+{
+    return r->outcome >= TESS_OUTCOME_DIFFERENT;
+}
+
+/* Experts whose own outputs the reference holds, and which failed. Returns how many. */
+static int list_failed(const tess_compare_result *so_far, const char *layer, int *out)
+{
+    int n = 0;
+    size_t length = strlen(layer);
+    for (int i = 0; i < so_far->n_tap && n < TESS_COMPARE_MAX_EXPERT; i++) {
+        const tess_tap_report *r = &so_far->tap[i];
+        if (!strncmp(r->name, layer, length) && !strncmp(r->name + length, ".experts.", 9) && has_failed(r))
+            out[n++] = r->expert;
+    }
+    return n;
+}
+
+/* Fits the failing rows by experts; those whose own outputs agree are none. */
+static tess_status fit(tess_comparison *c, const tess_tap_state *s, const tess_compare_result *so_far,
+                       const tess_tensor *t, int *experts, int *n, bool *is_set, tess_error *err)
+{
+    int64_t *indices = malloc((size_t)t->n_byte);
+    if (!indices) return tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
+    tess_status status = tess_file_read(tess_safetensors_get_file(c->hearing.reference.st), t->offset,
+                                        indices, (size_t)t->n_byte, err);
+    if (status == TESS_OK)
+        status = tess_blame_experts(indices, (int64_t)t->dim[0], (int)t->dim[1], s->row_failed, experts,
+                                    TESS_COMPARE_MAX_EXPERT, n, is_set, err);
+    free(indices);
+    int kept = 0;
+    for (int i = 0; i < *n && status == TESS_OK; i++) {
+        const tess_tap_report *own = find_expert(so_far, s->reference->name, experts[i]);
+        if (!own || own->outcome == TESS_OUTCOME_NOT_JUDGED) experts[kept++] = experts[i];
+    }
+    *n = kept;
+    return status;
+}
+
+tess_status tess_find_fault(tess_comparison *c, const tess_tap_state *s, const tess_compare_result *so_far,
+                            tess_tap_report *r, tess_error *err)
+{
+    char name[256];
+    bool is_expert = s->place.class == TESS_CLASS_EXPERT;
+    if (!is_expert && !s->row_failed) return TESS_OK;
+    int *experts = malloc(TESS_COMPARE_MAX_EXPERT * sizeof *experts), n = 0;
+    if (!experts) return tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
+    if (is_expert) {
+        experts[n++] = s->place.expert;
+        name_experts(r, experts, n);
+        return TESS_OK;
+    }
+    n = list_failed(so_far, s->reference->name, experts);
+    bool is_set = false;
+    tess_status status = TESS_OK;
+    bool is_choice = s->place.class == TESS_CLASS_ROUTER_INDICES;
+    snprintf(name, sizeof name, is_choice ? "%s" : "%s.gate.indices", s->reference->name);
+    const tess_tensor *t = tess_safetensors_find(c->hearing.reference.st, name);
+    bool is_usable = t && t->dtype == TESS_DTYPE_I64 && t->n_dim == 2 && t->dim[0] == s->reference->dim[0];
+    if (!n && is_usable) status = fit(c, s, so_far, t, experts, &n, &is_set, err);
+    name_experts(r, experts, status == TESS_OK ? n : 0);
+    if (is_set) r->expert = -1;
+    return status;
+}
