@@ -13,5 +13,6 @@
 #include "tessera/ledger.h"
 #include "tessera/tokenizer.h"
 #include "tessera/trace.h"
+#include "tessera/verify.h"
 
 #endif

@@ -1,0 +1,264 @@
+/* A run that is listened to instead of a second file. With isolation, a second reader of the golden supplies
+ * the values that go on through the model. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "engine/engine.h"
+#include "tessera/verify.h"
+#include "verify/comparison.h"
+
+static const char generated_name[] = "tap.thinker.generated";
+
+typedef struct verifying {
+    tess_engine *engine;
+    const tess_golden *golden;
+    const tess_verify_options *options;
+    tess_comparison *comparison;
+    tess_trace_reader reader; /* isolation only: the golden once more */
+} verifying;
+
+/* ---- listening ---- */
+
+static bool wants(void *context, const tess_tap *tap)
+{
+    verifying *v = context;
+    uint64_t dim[3] = {0};
+    for (int i = 0; i < tap->n_dim; i++) dim[i] = tap->dim[i] < 0 ? 0 : (uint64_t)tap->dim[i];
+    return tess_comparison_wants(v->comparison, tap->name, tap->is_integer ? TESS_DTYPE_I64 : TESS_DTYPE_F32,
+                                 tap->n_dim, dim);
+}
+
+static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *err)
+{
+    verifying *v = context;
+    const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
+    uint64_t first = rows->row < 0 ? TESS_HEAR_NEXT : (uint64_t)rows->row * rows->row_width;
+    return tess_comparison_hear(v->comparison, rows->tap.name, first, values,
+                                (size_t)rows->n_row * rows->row_width, err);
+}
+
+static tess_status replace(void *context, const tess_tap_rows *rows, float *values, tess_error *err)
+{
+    verifying *v = context;
+    const tess_tensor *t = tess_safetensors_find(v->reader.st, rows->tap.name);
+    if (!t) return TESS_OK;
+    uint64_t at = (uint64_t)rows->row * rows->row_width;
+    size_t left = (size_t)rows->n_row * rows->row_width;
+    while (left) {
+        const void *piece;
+        size_t n = tess_trace_reader_piece(t, at, rows->row_width);
+        if (n > left) n = left;
+        tess_status status = tess_trace_reader_read(&v->reader, t, at, n, &piece, err);
+        if (status != TESS_OK) return status;
+        memcpy(values, piece, n * sizeof *values);
+        values += n;
+        at += n;
+        left -= n;
+    }
+    return TESS_OK;
+}
+
+/* Token ids are int32_t in a run and int64_t in a trace. */
+static tess_status hear_ids(verifying *v, const char *name, const int32_t *ids, size_t n, tess_error *err)
+{
+    uint64_t dim = n;
+    if (!tess_comparison_wants(v->comparison, name, TESS_DTYPE_I64, 1, &dim)) return TESS_OK;
+    tess_status status = TESS_OK;
+    for (size_t i = 0; i < n && status == TESS_OK; i++) {
+        int64_t id = ids[i];
+        status = tess_comparison_hear(v->comparison, name, i, &id, 1, err);
+    }
+    return status;
+}
+
+/* ---- running ---- */
+
+/* Shows generation, which reports to nobody by itself, and lets it be stopped. */
+typedef struct counting {
+    const tess_engine *engine;
+    uint64_t done, total;
+} counting;
+
+static bool count_token(void *context, int32_t id)
+{
+    (void)id;
+    counting *c = context;
+    c->done++;
+    return tess_engine_tell(c->engine, "generating", "tokens", c->done, c->total, NULL) == TESS_OK;
+}
+
+static tess_status generate(verifying *v, tess_session *session, tess_error *err)
+{
+    int most = v->golden->inputs.generate, n_new = 0;
+    int32_t stop = tess_engine_get_end_token(v->engine);
+    int32_t *ids = malloc((size_t)most * sizeof *ids);
+    if (!ids) return tess_fail(err, TESS_ENOMEM, "no memory for %d generated tokens", most);
+    counting progress = {v->engine, 0, (uint64_t)most};
+    tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY,
+                                  .max_new = most,
+                                  .stop = &stop,
+                                  .n_stop = 1,
+                                  .on_token = count_token,
+                                  .context = &progress};
+    tess_finish finish = TESS_FINISH_LENGTH;
+    tess_status status = tess_session_generate(session, &generation, ids, &n_new, &finish, err);
+    if (status == TESS_OK && finish == TESS_FINISH_INTERRUPTED)
+        status = tess_fail(err, TESS_EINTERRUPTED, "interrupted");
+    if (status == TESS_OK) status = hear_ids(v, generated_name, ids, (size_t)n_new, err);
+    free(ids);
+    return status;
+}
+
+/* Whether the golden holds the logits of the last position only. */
+static bool has_last_logits(const tess_trace_reader *reader, int n_tok)
+{
+    const tess_tensor *t = tess_safetensors_find(reader->st, "tap.thinker.lm_head");
+    return t && t->n_dim == 2 && t->dim[0] == 1 && n_tok > 1;
+}
+
+static tess_status run(verifying *v, tess_error *err)
+{
+    const tess_trace_inputs *in = &v->golden->inputs;
+    tess_session *session;
+    tess_status status = tess_session_new(v->engine, &session, err);
+    if (status != TESS_OK) return status;
+    tess_tap_listener listener = {
+        .context = v, .wants = wants, .hear = hear, .replace = v->options->isolate ? replace : NULL};
+    tess_feed feed = {.ids = in->ids,
+                      .n_tok = in->n_tok,
+                      .positions = in->positions,
+                      .listener = &listener,
+                      .last_logits = has_last_logits(&v->comparison->hearing.reference, in->n_tok)};
+    status = tess_session_feed(session, &feed, err);
+    if (status == TESS_OK && in->generate && tess_comparison_find(v->comparison, generated_name))
+        status = generate(v, session, err);
+    tess_session_free(session);
+    if (status != TESS_ENONFINITE) return status;
+    /* What was heard before is evidence enough; the taps that follow fail. */
+    tess_comparison_end(v->comparison, err);
+    return TESS_OK;
+}
+
+/* ---- before the run ---- */
+
+static tess_status check_request(const verifying *v, tess_error *err)
+{
+    const tess_trace_inputs *in = &v->golden->inputs;
+    if (in->speak)
+        return tess_fail(err, TESS_EUNSUPPORTED, "%s: speak: speech is not part of this version",
+                         v->golden->path);
+    int n_context = tess_engine_get_plan(v->engine)->n_context;
+    if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
+        return tess_fail(err, TESS_EUSAGE, "%s: %d tokens and %d to generate do not fit --context %d",
+                         v->golden->path, in->n_tok, in->generate, n_context);
+    int n_vocab = tess_engine_get_vocab_size(v->engine);
+    for (int i = 0; i < in->n_tok; i++) {
+        if (in->ids[i] < n_vocab) continue;
+        char expected[48];
+        snprintf(expected, sizeof expected, "ids below this model's %d", n_vocab);
+        return tess_refuse(err, v->golden->path, "in.input_ids", -1, expected, "%d at position %d",
+                           in->ids[i], i);
+    }
+    return TESS_OK;
+}
+
+static tess_status meet(verifying *v, tess_error *err)
+{
+    char path[PATH_MAX], config[TESS_SHA256_HEX];
+    snprintf(path, sizeof path, "%s/config.json", v->options->model_dir);
+    tess_status status = tess_sha256_file(path, config, err);
+    if (status != TESS_OK) return status;
+    tess_comparison_other other = {.path = v->options->model_dir,
+                                   .config_sha256 = config,
+                                   .weights_sha256 = v->options->weights_sha256,
+                                   .precision = tess_engine_get_precision(v->engine),
+                                   .precision_known = true};
+    return tess_comparison_meet(v->comparison, &other, err);
+}
+
+/* Looks in the golden for what isolation feeds: the value of every tap that another module reads. */
+typedef struct supply {
+    const verifying *v;
+    tess_status status;
+    tess_error *err;
+} supply;
+
+static void check_tap(void *context, const tess_tap *tap)
+{
+    supply *s = context;
+    bool is_read = !tap->is_integer && strcmp(tap->name, "tap.thinker.position_ids") &&
+                   strcmp(tap->name, "tap.thinker.lm_head");
+    if (s->status != TESS_OK || !is_read) return;
+    const tess_tensor *t = tess_safetensors_find(s->v->reader.st, tap->name);
+    bool is_same = t && t->dtype == TESS_DTYPE_F32 && t->n_dim == tap->n_dim;
+    for (int i = 0; is_same && i < tap->n_dim; i++) is_same = t->dim[i] == (uint64_t)tap->dim[i];
+    if (is_same) return;
+    char shape[80] = "no such tensor", expected[120];
+    if (t) tess_tensor_format_shape(t->n_dim, t->dim, shape, sizeof shape);
+    snprintf(expected, sizeof expected, "F32 [%lld, %lld], which isolation feeds to the next module",
+             (long long)tap->dim[0], (long long)tap->dim[1]);
+    s->status = tess_refuse(s->err, s->v->golden->path, tap->name, t ? (int64_t)t->offset : -1, expected,
+                            "%s%s%s", t ? tess_dtype_name(t->dtype) : "", t ? " " : "", shape);
+}
+
+static tess_status isolate(verifying *v, tess_error *err)
+{
+    tess_status status = tess_trace_reader_open(v->golden->path, &v->reader, err);
+    if (status != TESS_OK) return status;
+    supply s = {v, TESS_OK, err};
+    status = tess_model_list_taps(v->options->model_dir, v->golden->inputs.n_tok, false, check_tap, &s, err);
+    if (status == TESS_OK) status = s.status;
+    if (status == TESS_OK) tess_comparison_isolate(v->comparison);
+    return status;
+}
+
+/* The ids that the golden's text becomes stand for the run's, so that a difference is the first of all. */
+static tess_status hear_text(verifying *v, tess_error *err)
+{
+    if (!v->golden->text_is_checked) return TESS_OK;
+    tess_tap_state *s = tess_comparison_find(v->comparison, "in.input_ids");
+    if (s) s->place.component = v->golden->said_component;
+    return hear_ids(v, "in.input_ids", v->golden->said.data, v->golden->said.count, err);
+}
+
+static tess_status verify(verifying *v, tess_compare_result **out, tess_error *err)
+{
+    tess_compare_options options = {.truth = v->options->truth,
+                                    .ignore_identity = v->options->ignore_identity};
+    tess_status status = check_request(v, err);
+    if (status == TESS_OK) status = tess_comparison_new(v->golden->path, &options, &v->comparison, err);
+    if (status == TESS_OK) status = meet(v, err);
+    if (status == TESS_OK && v->options->isolate) status = isolate(v, err);
+    if (status != TESS_OK) return status;
+    v->comparison->hears_experts = true;
+    status = hear_text(v, err);
+    if (status == TESS_OK) status = run(v, err);
+    return status == TESS_OK ? tess_comparison_finish(v->comparison, out, err) : status;
+}
+
+tess_status tess_verify_run(tess_engine *engine, const tess_golden *golden,
+                            const tess_verify_options *options, tess_compare_result **out, tess_error *err)
+{
+    verifying v = {.engine = engine, .golden = golden, .options = options};
+    tess_status status = verify(&v, out, err);
+    if (v.reader.st) tess_trace_reader_close(&v.reader);
+    tess_comparison_free(v.comparison);
+    return status;
+}
+
+tess_status tess_verify_write_truth(tess_engine *engine, const char *model_dir, const tess_golden *golden,
+                                    const char *path, tess_error *err)
+{
+    tess_trace_reader reader;
+    tess_status status = tess_trace_reader_open(golden->path, &reader, err);
+    if (status != TESS_OK) return status;
+    bool last_logits = has_last_logits(&reader, golden->inputs.n_tok);
+    tess_trace_reader_close(&reader);
+    tess_trace_inputs inputs = golden->inputs;
+    inputs.generate = 0;
+    tess_trace_options options = {.model_dir = model_dir, .last_logits = last_logits};
+    return tess_trace_write(engine, &inputs, &options, path, err);
+}
