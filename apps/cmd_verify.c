@@ -1,0 +1,316 @@
+/* tessera verify: runs the inputs of goldens again and compares every tap with the original's. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "engine_options.h"
+#include "tessera/checkpoint.h"
+#include "verify_report.h"
+
+typedef struct request {
+    const cli_command *self;
+    cli_common common;
+    cli_engine engine;
+    cli_list paths;
+    const char *html;
+    tess_verify_options options;
+    tess_golden *golden;          /* [n] */
+    tess_compare_result **result; /* [n] */
+    int n;
+    char weights_sha256[65];
+    char truth_dir[PATH_MAX]; /* of the computed truths; "" while there is none */
+} request;
+
+static int report_error(const request *r, const tess_error *err)
+{
+    return cli_report(r->self, &r->common, err);
+}
+
+static tess_precision precision_of(const tess_golden *golden)
+{
+    return golden->inputs.has_precision ? golden->inputs.precision : TESS_PRECISION_F32;
+}
+
+/* Whether the float32 truth of this golden is to be computed. */
+static bool needs_truth(const request *r, const tess_golden *golden)
+{
+    return precision_of(golden) == TESS_PRECISION_BF16 && !r->options.isolate && !r->options.truth;
+}
+
+/* ---- goldens ---- */
+
+static int check_dtype(const request *r, const tess_golden *golden)
+{
+    static const char *const names[] = {"f32", "bf16"};
+    if (!r->engine.dtype || r->engine.options.precision == precision_of(golden)) return -1;
+    return cli_usage(r->self, &r->common, "--dtype %s: %s is a %s golden, and is verified in its own dtype",
+                     r->engine.dtype, golden->path, names[precision_of(golden)]);
+}
+
+/* Reads every golden before the first one is run: a mistake in the last shall not cost the work of the
+ * others.
+ */
+static int read_goldens(request *r)
+{
+    tess_error err;
+    int n_bf16 = 0, n_path = (int)r->paths.count;
+    r->golden = calloc((size_t)n_path, sizeof *r->golden);
+    r->result = calloc((size_t)n_path, sizeof *r->result);
+    if (!r->golden || !r->result) {
+        err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the goldens"};
+        return report_error(r, &err);
+    }
+    for (int i = 0; i < n_path; i++) {
+        tess_golden *golden = &r->golden[i];
+        if (tess_golden_read(r->paths.item[i], r->options.model_dir, golden, &err) != TESS_OK)
+            return report_error(r, &err);
+        r->n++;
+        n_bf16 += precision_of(golden) == TESS_PRECISION_BF16;
+        int code = check_dtype(r, golden);
+        if (code >= 0) return code;
+        if (golden->inputs.n_tok > INT_MAX - golden->inputs.generate)
+            return cli_usage(r->self, &r->common, "%s: more tokens than any context", golden->path);
+        int n_needed = golden->inputs.n_tok + golden->inputs.generate;
+        if (n_needed > r->engine.options.n_needed) r->engine.options.n_needed = n_needed;
+    }
+    if (r->options.truth && n_bf16 != 1)
+        return cli_usage(r->self, &r->common,
+                         "--truth belongs to one bfloat16 golden; found %d. Without it the truth is computed",
+                         n_bf16);
+    return -1;
+}
+
+/* ---- identity ---- */
+
+static bool show_hashing(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
+{
+    (void)what;
+    (void)unit;
+    cli_progress_update(context, "hashing", done, total);
+    return !cli_interrupted();
+}
+
+/* Hashes the weights if a golden says which it was made from. */
+static int identify(request *r)
+{
+    bool is_declared = false;
+    for (int i = 0; i < r->n; i++) is_declared |= r->golden[i].weights_sha256 != NULL;
+    if (!is_declared || r->options.ignore_identity) return -1;
+    tess_error err;
+    tess_checkpoint *checkpoint;
+    tess_status status =
+        tess_checkpoint_open(r->options.model_dir, r->engine.options.direct, &checkpoint, &err);
+    if (status != TESS_OK) return report_error(r, &err);
+    cli_progress bar;
+    cli_progress_init(&bar, &r->common, "bytes");
+    const tess_checksum_listener listener = {.progress = show_hashing, .context = &bar};
+    status = tess_checkpoint_checksum(checkpoint, &listener, r->weights_sha256, &err);
+    cli_progress_clear(&bar);
+    tess_checkpoint_close(checkpoint);
+    if (status != TESS_OK) return report_error(r, &err);
+    r->options.weights_sha256 = *r->weights_sha256 ? r->weights_sha256 : NULL;
+    return -1;
+}
+
+/* ---- the truth of bfloat16 goldens ---- */
+
+static void truth_path(const request *r, int i, char *out, size_t size)
+{
+    snprintf(out, size, "%.4000s/%d.safetensors", r->truth_dir, i);
+}
+
+/* A truth can be as large as its golden, so it goes to a place on disk, not in memory. */
+static tess_status make_truth_dir(request *r, tess_error *err)
+{
+    const char *place = getenv("TMPDIR");
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%.4000s/tessera-truth-XXXXXX", place && *place ? place : "/var/tmp");
+    if (!mkdtemp(path)) {
+        *err = (tess_error){.status = TESS_EIO, .offset = -1};
+        snprintf(err->message, sizeof err->message,
+                 "%.900s: cannot make a folder for the float32 truth; set TMPDIR", path);
+        return TESS_EIO;
+    }
+    strcpy(r->truth_dir, path);
+    return TESS_OK;
+}
+
+static void remove_truths(const request *r)
+{
+    if (!*r->truth_dir) return;
+    for (int i = 0; i < r->n; i++) {
+        char path[PATH_MAX];
+        truth_path(r, i, path, sizeof path);
+        unlink(path);
+    }
+    rmdir(r->truth_dir);
+}
+
+/* ---- runs ---- */
+
+static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *err)
+{
+    const tess_golden *golden = &r->golden[i];
+    tess_precision precision = tess_engine_get_precision(engine);
+    char path[PATH_MAX];
+    if (needs_truth(r, golden) && !*r->truth_dir && make_truth_dir(r, err) != TESS_OK) return err->status;
+    truth_path(r, i, path, sizeof path);
+    if (precision != precision_of(golden)) {
+        if (!needs_truth(r, golden)) return TESS_OK;
+        return tess_verify_write_truth(engine, r->options.model_dir, golden, path, err);
+    }
+    tess_verify_options options = r->options;
+    if (precision == TESS_PRECISION_F32) options.truth = NULL;
+    if (needs_truth(r, golden)) options.truth = path;
+    return tess_verify_run(engine, golden, &options, &r->result[i], err);
+}
+
+/* Whether any golden needs an engine of this precision. */
+static bool is_needed(const request *r, tess_precision precision)
+{
+    bool needed = false;
+    for (int i = 0; i < r->n; i++)
+        needed |= precision_of(&r->golden[i]) == precision ||
+                  (precision == TESS_PRECISION_F32 && needs_truth(r, &r->golden[i]));
+    return needed;
+}
+
+/* One engine runs all goldens of its precision; float32 comes first, for the truths. */
+static int run_all(request *r)
+{
+    for (tess_precision precision = TESS_PRECISION_F32; precision <= TESS_PRECISION_BF16; precision++) {
+        if (!is_needed(r, precision)) continue;
+        tess_error err;
+        tess_engine *engine;
+        r->engine.options.precision = precision;
+        tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
+        cli_progress_clear(&r->engine.bar);
+        if (status != TESS_OK) return report_error(r, &err);
+        for (int i = 0; i < r->n && status == TESS_OK; i++) {
+            status = run_one(r, engine, i, &err);
+            cli_progress_clear(&r->engine.bar);
+        }
+        tess_engine_close(engine);
+        if (status != TESS_OK) return report_error(r, &err);
+    }
+    return -1;
+}
+
+static const char *get_bytes(void *context, int64_t id, size_t *n_byte)
+{
+    return id < INT32_MAX ? tess_tokenizer_get_bytes(context, (int32_t)id, n_byte) : NULL;
+}
+
+/* Tokens are shown as text where the model has a tokenizer. */
+static tess_status write_page(const request *r, tess_error *err)
+{
+    tess_tokenizer *tokenizer = NULL;
+    tess_page_options page = {.title = r->options.isolate ? "Model and golden, module by module"
+                                                          : "Model and golden"};
+    if (tess_tokenizer_open(r->options.model_dir, &tokenizer, NULL) == TESS_OK) {
+        page.get_bytes = get_bytes;
+        page.context = tokenizer;
+    }
+    tess_status status = tess_compare_write_html(r->result[0], &page, r->html, err);
+    tess_tokenizer_close(tokenizer);
+    return status;
+}
+
+static int show(const request *r)
+{
+    verify_report report = {r->golden, r->result, r->n, r->options.isolate};
+    tess_error err;
+    if (r->html && write_page(r, &err) != TESS_OK) return report_error(r, &err);
+    if (r->common.json)
+        verify_print_json(&report);
+    else
+        verify_print(&report);
+    return verify_exit(&report);
+}
+
+static int verify(request *r)
+{
+    const char *dtype = r->engine.dtype;
+    if (r->paths.count == 0)
+        return cli_usage(r->self, &r->common, "--golden is missing: the file to verify by");
+    if (r->options.truth && r->options.isolate)
+        return cli_usage(r->self, &r->common,
+                         "--truth judges a whole run; with --isolate the golden itself is the measure");
+    if (r->html && r->paths.count > 1)
+        return cli_usage(r->self, &r->common, "--html shows one golden; found %zu", r->paths.count);
+    if (!dtype) r->engine.dtype = "f32";
+    int code = cli_engine_check(&r->engine, r->self, &r->common);
+    if (code >= 0) return code;
+    r->engine.dtype = dtype;
+    r->options.model_dir = r->engine.options.model_dir;
+    code = read_goldens(r);
+    if (code < 0) code = identify(r);
+    if (code < 0) code = run_all(r);
+    return code < 0 ? show(r) : code;
+}
+
+/* Words after the options are further goldens. */
+static int add_words(request *r, char **words, int n_word)
+{
+    const char **grown = realloc(r->paths.item, (r->paths.count + (size_t)n_word + 1) * sizeof *grown);
+    if (!grown) {
+        tess_error err = {.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the goldens"};
+        return report_error(r, &err);
+    }
+    r->paths.item = grown;
+    for (int i = 0; i < n_word; i++) r->paths.item[r->paths.count++] = words[i];
+    return -1;
+}
+
+static void release(request *r)
+{
+    remove_truths(r);
+    for (int i = 0; i < r->n; i++) {
+        tess_golden_release(&r->golden[i]);
+        tess_compare_result_free(r->result[i]);
+    }
+    free(r->golden);
+    free(r->result);
+    free(r->paths.item);
+}
+
+static int run_verify(const cli_command *self, int argc, char **argv)
+{
+    request r = {.self = self, .common = CLI_COMMON_DEFAULT, .engine = CLI_ENGINE_DEFAULT};
+    r.engine.dtype = NULL;
+    const cli_option options[] = {
+        {"golden", CLI_LIST, &r.paths, "FILE",
+         "a trace made by the original (required; several may follow, as plain words too)"},
+        {"isolate", CLI_FLAG, &r.options.isolate, NULL,
+         "feed every module the golden's own input, so that one defect does not hide the next"},
+        {"truth", CLI_TEXT, &r.options.truth, "FILE",
+         "float32 trace by which a bfloat16 golden is judged; default: computed"},
+        {"ignore-identity", CLI_FLAG, &r.options.ignore_identity, NULL,
+         "compare although the golden says it is of another configuration or other weights"},
+        {"html", CLI_TEXT, &r.html, "FILE", "also write a report as one HTML page"},
+        {"certificate", CLI_LATER, NULL, "FILE", NULL},
+        {"check-certificate", CLI_LATER, NULL, "FILE", NULL},
+        {"known-answers", CLI_LATER, NULL, NULL, NULL},
+        CLI_ENGINE_OPTIONS(&r.engine),
+    };
+    char **words;
+    int n_word;
+    int code =
+        cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
+    if (code < 0) code = add_words(&r, words, n_word);
+    if (code < 0) code = verify(&r);
+    release(&r);
+    return code;
+}
+
+const cli_command cli_verify = {
+    .name = "verify",
+    .summary = "Runs the inputs of goldens again and compares every tap with the original's.",
+    .arguments = "[options] --model DIR --golden FILE...",
+    .examples = {"tessera verify --model demo/checkpoint --golden golden.safetensors --html report.html",
+                 "tessera verify --model demo/checkpoint --golden golden.safetensors --isolate --json"},
+    .run = run_verify,
+};

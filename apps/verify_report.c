@@ -1,0 +1,125 @@
+#include "verify_report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "compare_report.h"
+
+static bool has_failed(const tess_tap_report *tap)
+{
+    return tap->outcome >= TESS_OUTCOME_DIFFERENT;
+}
+
+/* ---- text ---- */
+
+static void print_golden(const verify_report *report, int i)
+{
+    const tess_golden *golden = &report->golden[i];
+    const tess_compare_result *result = report->result[i];
+    cli_print_comparison(result);
+    if (golden->inputs.raw || golden->inputs.messages)
+        printf("text: %s\n", golden->text_is_checked ? "rendered, encoded and compared with in.input_ids"
+                                                     : "not checked, the model has no tokenizer files");
+    if (!report->isolated) return;
+    puts("isolated: every module was fed the golden's own input; greedy tokens belong to a whole run and are "
+         "left out");
+    if (!result->n_failed) return;
+    puts("modules that fail by themselves:");
+    for (int t = 0; t < result->n_tap; t++)
+        if (has_failed(&result->tap[t])) cli_print_place("  ", &result->tap[t]);
+}
+
+void verify_print(const verify_report *report)
+{
+    int n_different = 0;
+    for (int i = 0; i < report->n; i++) {
+        if (i) putchar('\n');
+        print_golden(report, i);
+        n_different += cli_comparison_exit(report->result[i]) != CLI_DONE;
+    }
+    if (report->n == 1) return;
+    putchar('\n');
+    for (int i = 0; i < report->n; i++) {
+        const tess_compare_result *result = report->result[i];
+        char path[512];
+        cli_escape(result->reference, strlen(result->reference), path, sizeof path);
+        printf("%-9s  %3d taps, %3d failed  %s\n", tess_verdict_name(result->verdict), result->n_compared,
+               result->n_failed, path);
+    }
+    printf("%d goldens, %d different\n", report->n, n_different);
+}
+
+/* ---- JSON ---- */
+
+static json_t *golden_json(const verify_report *report, int i)
+{
+    const tess_golden *golden = &report->golden[i];
+    json_t *object = cli_comparison_json(report->result[i]);
+    json_object_set_new(object, "golden", json_string(golden->path));
+    json_object_set_new(object, "isolated", json_boolean(report->isolated));
+    json_object_set_new(object, "text_checked", json_boolean(golden->text_is_checked));
+    return object;
+}
+
+/* A member of one golden's object, with the golden's name in it. */
+static json_t *named(const json_t *object, const char *key)
+{
+    json_t *value = json_deep_copy(json_object_get(object, key));
+    if (json_is_object(value)) json_object_set(value, "golden", json_object_get(object, "golden"));
+    return value;
+}
+
+/* By how much the worst tap uses up its bar; -1 if there is none. */
+static double worst_share(const tess_compare_result *result)
+{
+    if (result->worst < 0) return -1;
+    const tess_tap_report *tap = &result->tap[result->worst];
+    return tap->error == 0 ? 0 : tap->error / tap->tolerance;
+}
+
+static json_t *sum_json(const verify_report *report)
+{
+    json_t *root = json_object(), *failed = json_array(), *goldens = json_array(), *worst = NULL,
+           *first = NULL;
+    tess_verdict verdict = TESS_VERDICT_EQUAL;
+    int n_compared = 0, n_failed = 0;
+    double most = -2;
+    for (int i = 0; i < report->n; i++) {
+        const tess_compare_result *result = report->result[i];
+        json_t *object = golden_json(report, i);
+        n_compared += result->n_compared;
+        n_failed += result->n_failed;
+        if (result->verdict > verdict) verdict = result->verdict;
+        if (worst_share(result) > most) {
+            most = worst_share(result);
+            json_decref(worst);
+            worst = named(object, "worst");
+        }
+        if (!first && result->first >= 0) first = named(object, "first");
+        json_array_extend(failed, json_object_get(object, "failed"));
+        json_array_append_new(goldens, object);
+    }
+    json_object_set_new(root, "verdict", json_string(tess_verdict_name(verdict)));
+    json_object_set_new(root, "taps_compared", json_integer(n_compared));
+    json_object_set_new(root, "taps_failed", json_integer(n_failed));
+    json_object_set_new(root, "worst", worst ? worst : json_null());
+    json_object_set_new(root, "first", first ? first : json_null());
+    json_object_set_new(root, "failed", failed);
+    json_object_set_new(root, "goldens", goldens);
+    return root;
+}
+
+void verify_print_json(const verify_report *report)
+{
+    json_t *root = report->n == 1 ? golden_json(report, 0) : sum_json(report);
+    json_object_set_new(root, "peak_rss_bytes", json_integer((json_int_t)tess_peak_rss_bytes()));
+    cli_print_json(root);
+}
+
+int verify_exit(const verify_report *report)
+{
+    int code = CLI_DONE;
+    for (int i = 0; i < report->n; i++)
+        if (cli_comparison_exit(report->result[i]) != CLI_DONE) code = CLI_DIFFERENT;
+    return code;
+}
