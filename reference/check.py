@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
-    check.py [GROUP...]       groups: unicode, text, topk, shared, small, demo, mutations (default: all)
+    check.py [GROUP...]       groups: unicode, text, topk, shared, small, demo, mutations, layerwise (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch chooses kernels by instruction set. Where the CPU differs from the one a golden was made on, the
@@ -163,6 +163,12 @@ def check_demo(report):
     report.line(not wrong, "demo: " + ("; ".join(wrong) or f"{len(demo_goldens.EXPECTED)} answers as promised"))
 
 
+def check_layerwise(report):
+    import check_layerwise as checks
+
+    checks.check_layerwise(report)
+
+
 def check_topk(report):
     import topk
     import tracefile
@@ -196,7 +202,8 @@ def finish_script(report, name, process):
 
 
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py"}
-GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "demo": check_demo, "mutations": check_mutations}
+GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "demo": check_demo,
+          "mutations": check_mutations, "layerwise": check_layerwise}
 
 
 def main():

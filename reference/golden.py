@@ -36,7 +36,7 @@ def make(model, folder, inputs, dtype, case, generate, out, text_metadata=None, 
     return tensors
 
 
-def parse_arguments():
+def parse_arguments(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     source = parser.add_mutually_exclusive_group(required=True)
@@ -50,11 +50,10 @@ def parse_arguments():
     parser.add_argument("--case", default="text")
     parser.add_argument("--threads", type=int, default=1, help="part of the result's bits in float32")
     parser.add_argument("--experts", action="store_true", help="record every expert's output before weighting")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main():
-    options = parse_arguments()
+def run(options, model):
     text_metadata = {}
     if options.inputs:
         inputs, _ = tracefile.read(options.inputs)
@@ -67,9 +66,13 @@ def main():
             text = prompt.render(messages)
         ids = prompt.Tokenizer(options.model).encode(text)
         inputs = {"in.input_ids": np.array(ids, np.int64)}
-    model = original.load(options.model, options.dtype, options.threads)
     make(model, options.model, inputs, options.dtype, options.case, options.generate, options.out, text_metadata,
          options.experts)
+
+
+def main():
+    options = parse_arguments()
+    run(options, original.load(options.model, options.dtype, options.threads))
 
 
 if __name__ == "__main__":

@@ -121,7 +121,16 @@ class Listener:
         self.taps.setdefault("tap." + name, array)
 
     def __enter__(self):
-        for module_name, module in self.model.named_modules():
+        self.listen_below(self.model)
+        text = self.model.thinker.model.language_model
+        self.handles.append(text.register_forward_pre_hook(self.record_text_inputs, with_kwargs=True))
+        tower = self.model.thinker.model.audio_tower
+        self.handles.append(tower.register_forward_hook(self.record_audio))
+        return self
+
+    def listen_below(self, root, prefix=""):
+        """Hooks `root` and what is below it; `prefix` is the name of `root` in the whole model."""
+        for module_name, module in root.named_modules(prefix=prefix):
             name = published_name(module_name)
             for pattern, record in TAPS:
                 is_router = name.endswith(".gate")
@@ -129,11 +138,6 @@ class Listener:
                     self.listen(module, name, record)
             if self.with_experts and re.fullmatch(r"thinker\.model\.layers\.\d+\.mlp\.experts", name):
                 self.listen_experts(module, name)
-        text = self.model.thinker.model.language_model
-        self.handles.append(text.register_forward_pre_hook(self.record_text_inputs, with_kwargs=True))
-        tower = self.model.thinker.model.audio_tower
-        self.handles.append(tower.register_forward_hook(self.record_audio))
-        return self
 
     def __exit__(self, *_):
         for handle in self.handles:

@@ -1,0 +1,460 @@
+#!/usr/bin/env python3
+"""Makes a golden with the original in small memory: its own modules, one layer's weights at a time.
+
+    layerwise.py --model DIR (--inputs IN.safetensors | --prompt TEXT [--raw] | --messages JSON)
+                 --out OUT.safetensors [--dtype float32|bfloat16] [--generate N] [--case NAME] [--experts]
+                 [--threads N] [--max-memory SIZE] [--hash-weights]
+
+The result is the file that golden.py makes, bit for bit (with --hash-weights also in its metadata). Every module of
+the original's text model is built on the meta device, filled from the checkpoint by plain reads (weights.py), run and
+freed. What ties them together – mask, cache, positions, greedy choice – calls the original's functions or repeats what
+its generate() does.
+
+After every part – embedding, layer, head – its taps, its keys and values, and then the hidden state lie in OUT.work;
+the same command resumes there after a kill at any moment. Text only: media and speech are refused.
+
+--max-memory bounds the peak resident set ("4GiB"); a bound below the plan is refused with the smallest that works.
+Exit codes: 0 done, 2 usage, 3 bad input, 4 the system failed, 5 too little memory, 130 interrupted.
+"""
+
+import argparse
+import ctypes
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import DynamicCache, Qwen3OmniMoeConfig
+from transformers.masking_utils import create_causal_mask
+from transformers.models.qwen3_omni_moe import modeling_qwen3_omni_moe as modules
+
+import original
+import prompt
+import tracefile
+from weights import BadInput, Weights, release
+
+TEXT_INPUTS = ("in.input_ids", "in.position_ids")
+MIB = 1 << 20
+UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": MIB, "GiB": 1 << 30}
+# Resident before the first weight: Python, torch, transformers, tokenizer and headers. The rest is what kernels bring.
+PROCESS_BYTES, ALLOWANCE_BYTES = 448 * MIB, 96 * MIB
+M_MMAP_THRESHOLD = -3
+
+
+class TooLittleMemory(Exception):
+    pass
+
+
+def status_bytes(field):
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def return_memory_at_once():
+    """glibc keeps freed blocks below a threshold that grows to 32 MiB; held at 1 MiB, activations go back too."""
+    try:
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MIB)
+    except (OSError, AttributeError):
+        pass  # another C library
+
+
+def on_meta(dtype, build):
+    """Builds in the dtype of the run, so that no copy of another dtype is ever made."""
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device("meta"):
+            return build()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def read_config(folder):
+    try:
+        json.loads((Path(folder) / "config.json").read_bytes())
+        root = Qwen3OmniMoeConfig.from_pretrained(folder)
+    except ValueError as error:
+        raise BadInput(f"{Path(folder) / 'config.json'}: {error}") from error
+    config = root.thinker_config.text_config
+    if config.sliding_window is not None:
+        raise BadInput(f"config.json: sliding_window: found {config.sliding_window}, expected null")
+    config._attn_implementation = config._experts_implementation = "eager"
+    return root, config
+
+
+class Parts:
+    """The original's modules on the meta device, in the order of the network, with their published names."""
+
+    def __init__(self, config, dtype):
+        self.config, self.dtype = config, dtype
+
+    def embedding(self):
+        config = self.config
+        return on_meta(self.dtype, lambda: torch.nn.Embedding(config.vocab_size, config.hidden_size)), "thinker.model.embed_tokens."
+
+    def layer(self, number):
+        build = lambda: modules.Qwen3OmniMoeThinkerTextDecoderLayer(self.config, number)  # noqa: E731
+        return on_meta(self.dtype, build), f"thinker.model.layers.{number}."
+
+    def norm(self):
+        config = self.config
+        build = lambda: modules.Qwen3OmniMoeTextRMSNorm(config.hidden_size, eps=config.rms_norm_eps)  # noqa: E731
+        return on_meta(self.dtype, build), "thinker.model.norm."
+
+    def head(self):
+        config = self.config
+        build = lambda: torch.nn.Linear(config.hidden_size, config.vocab_size, bias=False)  # noqa: E731
+        return on_meta(self.dtype, build), "thinker.lm_head."
+
+    def all(self):
+        yield self.embedding()
+        for number in range(self.config.num_hidden_layers):
+            yield self.layer(number)
+        yield self.norm()
+        yield self.head()
+
+
+def planned_bytes(parts, n_prompt, generate, with_experts):
+    """The largest part's weights and activations, over the process's own. Decoding never needs more than prefill
+    except for keys and values."""
+    config, item = parts.config, parts.dtype.itemsize
+    n, heads, width = n_prompt + max(generate - 1, 0), config.num_attention_heads, config.head_dim
+    scores = heads * n_prompt * n_prompt * (8 if item == 4 else 10)
+    keys_values = n * width * item * (6 * config.num_key_value_heads + 2 * heads)
+    rows = n_prompt * 4 * (12 * config.hidden_size + 8 * heads * width)
+    routing = n_prompt * config.num_experts_per_tok * (config.num_experts + 1) * 16
+    if with_experts:
+        rows += n_prompt * config.num_experts_per_tok * config.hidden_size * 4
+    largest = max(
+        sum(parameter.numel() for parameter in parts.layer(number)[0].parameters())
+        for number in range(config.num_hidden_layers)
+    )
+    layer = largest * item + scores + keys_values + rows + routing
+    head = config.vocab_size * config.hidden_size * item + n_prompt * config.vocab_size * (4 if item == 4 else 6) + rows
+    process = -(-max(PROCESS_BYTES, status_bytes("VmRSS")) // (64 * MIB)) * 64 * MIB
+    return max(process + ALLOWANCE_BYTES + max(layer, head), status_bytes("VmHWM"))
+
+
+class Folder:
+    """OUT.work: what a kill leaves behind. A file is whole or absent; `state.pt` goes last and says what counts."""
+
+    def __init__(self, path, key):
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self.lock = open(path / "lock", "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BadInput(f"{path}: another process is at work there") from error
+        self.state = {"key": key, "step": 0, "layer": -1, "generated": []}
+        if (path / "state.pt").exists():
+            try:
+                self.state = torch.load(path / "state.pt", weights_only=True)
+            except (RuntimeError, ValueError, EOFError, KeyError) as error:
+                raise BadInput(f"{path}/state.pt: unreadable; remove {path} to begin again") from error
+            if self.state["key"] != key:
+                raise BadInput(f"{path}: left by a run with other options, inputs or weights; remove it to begin again")
+
+    def replace(self, name, write):
+        new = self.path / (name + ".new")
+        write(new)
+        with open(new, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(new, self.path / name)
+
+    def keep_taps(self, name, taps):
+        if taps:
+            self.replace(name + ".safetensors", lambda new: tracefile.write(new, taps, {}))
+
+    def keep_cache(self, number, tensors):
+        self.replace(f"cache{number}.pt", lambda new: torch.save(tensors, new))
+
+    def cache(self, number, n_past):
+        """A layer's keys and values, less those of a position that a killed run had already added."""
+        kept = torch.load(self.path / f"cache{number}.pt", weights_only=True)
+        return [tensor[:, :, :n_past] for tensor in kept]
+
+    def keep_state(self):
+        self.replace("state.pt", lambda new: torch.save(self.state, new))
+
+    def traces(self):
+        return sorted(self.path.glob("*.safetensors"))
+
+
+class Run:
+    """One prompt through the model."""
+
+    def __init__(self, root, weights, parts, inputs, options, folder):
+        self.end_id, self.config, self.weights, self.parts = root.im_end_token_id, parts.config, weights, parts
+        self.ids = inputs["in.input_ids"].tolist()
+        self.given = inputs.get("in.position_ids")
+        self.generate, self.with_experts = options.generate, options.experts
+        self.folder, self.state = folder, folder.state
+        self.limit = options.max_memory
+        self.begun, self.seconds = time.monotonic(), {}
+
+    @property
+    def first(self):
+        return self.state["step"] == 0
+
+    @property
+    def n_past(self):
+        return 0 if self.first else len(self.ids) + self.state["step"] - 1
+
+    def positions(self, n):
+        """[3, 1, n], as the original counts them: after given ones each stream goes on by itself."""
+        if self.given is None:
+            return (torch.arange(n, dtype=torch.float32) + self.n_past).view(1, 1, -1).expand(3, 1, -1)
+        given = torch.from_numpy(np.array(self.given))[:, None]
+        for _ in range(self.state["step"]):
+            given = given[..., -1:] + 1
+        return given
+
+    def progress(self, part, kind):
+        """One line per part. Parts not yet timed in this phase are taken to cost what they cost in the other."""
+        now, layers = time.monotonic(), self.config.num_hidden_layers
+        phase = "prefill" if self.first else "decode"
+        self.seconds.setdefault((phase, kind), []).append(now - self.begun)
+        self.begun = now
+        peak = status_bytes("VmHWM")
+        left = self.seconds_left(phase, {"embedding": 0, "layer": self.state["layer"], "head": layers + 1}[kind], layers)
+        token = f"token {self.state['step'] + 1} of at most {max(self.generate, 1)}"
+        print(f"{token}: {part}; at most {left:.0f} s left; peak {peak // MIB} MiB",
+              file=sys.stderr, flush=True)
+        if self.limit and peak > self.limit:
+            raise TooLittleMemory(f"the peak is {peak // MIB}MiB, over --max-memory; the run can be resumed with more")
+
+    def seconds_left(self, phase, done, layers):
+        def cost(phase, kind):
+            other = "decode" if phase == "prefill" else "prefill"
+            timed = self.seconds.get((phase, kind)) or self.seconds.get((other, kind)) or [0.0]
+            return sum(timed) / len(timed)
+
+        head_left = done <= layers
+        left = (layers - min(done, layers)) * cost(phase, "layer") + head_left * cost(phase, "head")
+        tokens = max(self.generate, 1) - self.state["step"] - 1
+        return left + tokens * (cost("decode", "embedding") + layers * cost("decode", "layer") + cost("decode", "head"))
+
+    def embed(self):
+        ids = self.ids if self.first else self.state["generated"][-1:]
+        module, prefix = self.parts.embedding()
+        table = self.weights.fill_rows(module, prefix, ids)
+        self.state["hidden"] = table(torch.tensor([ids]))
+        release(table)
+        if self.first:
+            self.folder.keep_taps("embed", {
+                "tap.thinker.inputs_embeds": original.without_batch(original.plain(self.state["hidden"])),
+                "tap.thinker.position_ids": self.positions(len(ids))[:, 0].numpy(),
+            })
+        self.state["layer"] = 0
+        self.folder.keep_state()
+        self.progress("embedding", "embedding")
+
+    def layer(self, number):
+        hidden, n_past = self.state["hidden"], self.n_past
+        module, prefix = self.parts.layer(number)
+        layer = self.weights.fill(module, prefix)
+        layer.self_attn.layer_idx = 0  # of a cache that holds this layer alone
+        cache = DynamicCache() if self.generate else None
+        if n_past:
+            cache.update(*self.folder.cache(number, n_past), 0)
+        mask = create_causal_mask(
+            config=self.config, inputs_embeds=hidden, past_key_values=cache, position_ids=None,
+            attention_mask=torch.ones(1, n_past + hidden.shape[1], dtype=torch.long),
+        )
+        rotary = modules.Qwen3OmniMoeThinkerTextRotaryEmbedding(self.config)(hidden, self.positions(hidden.shape[1]))
+        listener = original.Listener(None, self.with_experts)
+        if self.first:
+            listener.listen_below(layer, prefix.rstrip("."))
+        self.state["hidden"] = layer(hidden, attention_mask=mask, past_key_values=cache, position_embeddings=rotary)
+        release(layer)
+        self.folder.keep_taps(f"layer{number}", listener.taps)
+        if cache:
+            self.folder.keep_cache(number, [cache.layers[0].keys, cache.layers[0].values])
+        self.state["layer"] = number + 1
+        self.folder.keep_state()
+        self.progress(f"layer {number + 1} of {self.config.num_hidden_layers}", "layer")
+
+    def head(self):
+        norm, head = (self.weights.fill(*part) for part in (self.parts.norm(), self.parts.head()))
+        listener = original.Listener(None)
+        if self.first:
+            listener.listen_below(norm, "thinker.model.norm")
+            listener.listen_below(head, "thinker.lm_head")
+        logits = head(norm(self.state["hidden"]))
+        release(norm)
+        release(head)
+        self.folder.keep_taps("head", listener.taps)
+        self.progress("head", "head")
+        self.state["generated"].append(int(logits[0, -1].float().argmax()))
+        self.state["step"], self.state["layer"], self.state["hidden"] = self.state["step"] + 1, -1, None
+        self.folder.keep_state()
+
+    @torch.no_grad()
+    def run(self):
+        state = self.state
+        while state["step"] < max(self.generate, 1) and state["generated"][-1:] != [self.end_id]:
+            if state["layer"] < 0:
+                self.embed()
+            for number in range(state["layer"], self.config.num_hidden_layers):
+                self.layer(number)
+            self.head()
+        if self.generate:
+            self.folder.keep_taps("generated", {"tap.thinker.generated": np.array(state["generated"], np.int64)})
+
+
+def check_inputs(inputs, config):
+    """The text inputs; anything a whole model would treat otherwise is refused."""
+    inputs = {name: array for name, array in inputs.items() if name.startswith("in.")}
+    media = sorted(set(inputs) - set(TEXT_INPUTS))
+    if media:
+        raise BadInput(f"{', '.join(media)}: media and speech are not run layer by layer")
+    ids = inputs.get("in.input_ids")
+    if ids is None or ids.ndim != 1 or not ids.size:
+        raise BadInput("in.input_ids: absent or empty")
+    if ids.min() < 0 or ids.max() >= config.vocab_size:
+        raise BadInput(f"in.input_ids: found {ids.min()} to {ids.max()}, expected 0 to {config.vocab_size - 1}")
+    positions = inputs.get("in.position_ids")
+    if positions is not None and (positions.shape != (3, ids.size) or positions.dtype != np.float32):
+        raise BadInput(f"in.position_ids: found {positions.dtype} {positions.shape}, expected float32 (3, {ids.size})")
+    return inputs
+
+
+def inputs_of(options):
+    """(the `in.*` tensors, what the metadata says of a text)."""
+    if options.inputs:
+        return tracefile.read(options.inputs)[0], {}
+    if options.raw:
+        text, metadata = options.prompt, {"raw": options.prompt}
+    else:
+        try:
+            messages = json.loads(options.messages or json.dumps([{"role": "user", "content": options.prompt}]))
+            text = prompt.render(messages)
+        except (ValueError, TypeError, KeyError) as error:
+            raise BadInput(f"--messages: {error}; expected a JSON array of objects with role and content") from error
+        metadata = {"messages": json.dumps(messages, ensure_ascii=False)}
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"the prompt is not UTF-8: {error}") from error
+    return {"in.input_ids": np.array(prompt.Tokenizer(options.model).encode(text), np.int64)}, metadata
+
+
+def key_of(options, weights, inputs):
+    """What a resumed run must share with the one that was killed."""
+    said = (options.dtype, options.generate, options.experts, original.versions(options.dtype), weights.stamp)
+    key = hashlib.sha256(repr(said).encode() + (Path(options.model) / "config.json").read_bytes())
+    for name in sorted(inputs):
+        key.update(name.encode() + inputs[name].tobytes())
+    return key.hexdigest()
+
+
+def plan(options, parts, inputs):
+    bytes_needed = planned_bytes(parts, inputs["in.input_ids"].size, options.generate, options.experts)
+    smallest = -(-bytes_needed // MIB)
+    print(f"plan: a resident set of at most {smallest} MiB", file=sys.stderr)
+    if options.max_memory and bytes_needed > options.max_memory:
+        raise TooLittleMemory(f"--max-memory {options.max_memory // MIB}MiB: the smallest that works is {smallest}MiB")
+    return bytes_needed
+
+
+def make(options):
+    out = Path(options.out)
+    if out.exists():
+        raise BadInput(f"{out}: exists already")
+    if not out.parent.is_dir():
+        raise BadInput(f"{out}: there is no folder {out.parent}")
+    return_memory_at_once()
+    torch.set_num_threads(options.threads)
+    root, config = read_config(options.model)
+    given, metadata = inputs_of(options)
+    inputs = check_inputs(given, config)
+    weights, parts = Weights(options.model), Parts(config, original.DTYPES[options.dtype])
+    for module, prefix in parts.all():
+        weights.check(module, prefix)
+    planned = plan(options, parts, inputs)
+    folder = Folder(Path(options.out + ".work"), key_of(options, weights, inputs))
+    state = folder.state
+    if state["step"] or state["layer"] >= 0:
+        print(f"resuming at token {state['step'] + 1}, layer {max(state['layer'], 0) + 1}", file=sys.stderr)
+    Run(root, weights, parts, inputs, options, folder).run()
+    weights.close()
+    identity = {"config_sha256": hashlib.sha256((Path(options.model) / "config.json").read_bytes()).hexdigest()}
+    if options.hash_weights:
+        print("hashing the weights", file=sys.stderr)
+        identity = tracefile.identity(options.model)
+    folder.keep_taps("inputs", inputs)
+    new = Path(options.out + ".new")
+    tracefile.merge(new, folder.traces(), {
+        **original.versions(options.dtype), **identity, **metadata, "case": options.case,
+        "generate": str(options.generate), "speak": "0", "speaker": "ethan",
+    })
+    os.replace(new, out)
+    shutil.rmtree(folder.path)
+    print(f"planned_bytes {planned}\npeak_rss_bytes {status_bytes('VmHWM')}")
+
+
+def size(text):
+    match = re.fullmatch(r"(\d+)([KMG]iB|B|)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a size such as 4GiB, 3500MiB or a number of bytes")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--inputs", help="a safetensors file with in.* tensors")
+    source.add_argument("--prompt", help="the text of one user turn, or with --raw the whole prompt")
+    source.add_argument("--messages", help="a JSON array of objects with role and content")
+    parser.add_argument("--raw", action="store_true", help="no chat template")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--dtype", choices=sorted(original.DTYPES), default="float32")
+    parser.add_argument("--generate", type=int, default=0)
+    parser.add_argument("--case", default="text")
+    parser.add_argument("--threads", type=int, default=1, help="part of the result's bits in float32")
+    parser.add_argument("--experts", action="store_true", help="record every expert's output before weighting")
+    parser.add_argument("--max-memory", type=size, metavar="SIZE", help="bound of the peak resident set")
+    parser.add_argument("--hash-weights", action="store_true", help="weights_sha256 in the metadata; reads everything")
+    options = parser.parse_args()
+    if options.raw and options.prompt is None:
+        parser.error("--raw goes with --prompt")
+    if options.generate < 0 or options.threads < 1:
+        parser.error("--generate is 0 or more, --threads 1 or more")
+    return options
+
+
+def main():
+    options = parse_arguments()
+    resume = "; the same command resumes" if Path(options.out + ".work").is_dir() else ""
+    try:
+        make(options)
+        return 0
+    except BadInput as error:
+        code, message = 3, str(error)
+    except FileNotFoundError as error:
+        code, message = 3, f"{error.filename}: not there"
+    except OSError as error:
+        resume = "; the same command resumes" if Path(options.out + ".work").is_dir() else ""
+        code, message = 4, f"{error.filename or options.out}: {error.strerror}{resume}"
+    except MemoryError:
+        code, message = 4, f"out of memory{resume}"
+    except TooLittleMemory as error:
+        code, message = 5, str(error)
+    except KeyboardInterrupt:
+        code, message = 130, "interrupted; the same command resumes"
+    print(f"layerwise: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
