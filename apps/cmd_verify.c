@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "engine_options.h"
 #include "tessera/checkpoint.h"
+#include "verify_known_answers.h"
 #include "verify_report.h"
 
 typedef struct request {
@@ -16,6 +17,8 @@ typedef struct request {
     cli_engine engine;
     cli_list paths;
     const char *html;
+    bool known_answers;
+    const char *answers_path; /* NULL: the built-in list */
     tess_verify_options options;
     tess_golden *golden;          /* [n] */
     tess_compare_result **result; /* [n] */
@@ -231,9 +234,29 @@ static int show(const request *r)
     return verify_exit(&report);
 }
 
+/* Known answers stand in the place of goldens. */
+static int verify_known_answers(request *r)
+{
+    const char *given = r->paths.count               ? "--golden"
+                        : r->options.isolate         ? "--isolate"
+                        : r->options.truth           ? "--truth"
+                        : r->html                    ? "--html"
+                        : r->options.ignore_identity ? "--ignore-identity"
+                                                     : NULL;
+    if (given)
+        return cli_usage(r->self, &r->common, "%s is about goldens and does not go with --known-answers",
+                         given);
+    if (!r->engine.dtype) r->engine.dtype = "f32";
+    int code = cli_engine_check(&r->engine, r->self, &r->common);
+    return code < 0 ? cli_known_answers(r->self, &r->common, &r->engine, r->answers_path) : code;
+}
+
 static int verify(request *r)
 {
     const char *dtype = r->engine.dtype;
+    if (r->known_answers) return verify_known_answers(r);
+    if (r->answers_path)
+        return cli_usage(r->self, &r->common, "--answers is a list for --known-answers, which is missing");
     if (r->paths.count == 0)
         return cli_usage(r->self, &r->common, "--golden is missing: the file to verify by");
     if (r->options.truth && r->options.isolate)
@@ -293,7 +316,10 @@ static int run_verify(const cli_command *self, int argc, char **argv)
         {"html", CLI_TEXT, &r.html, "FILE", "also write a report as one HTML page"},
         {"certificate", CLI_LATER, NULL, "FILE", NULL},
         {"check-certificate", CLI_LATER, NULL, "FILE", NULL},
-        {"known-answers", CLI_LATER, NULL, NULL, NULL},
+        {"known-answers", CLI_FLAG, &r.known_answers, NULL,
+         "check published observations of the real model instead of goldens"},
+        {"answers", CLI_TEXT, &r.answers_path, "FILE",
+         "list for --known-answers; default: the built-in one, of Qwen3-Omni-30B-A3B-Instruct"},
         CLI_ENGINE_OPTIONS(&r.engine),
     };
     char **words;

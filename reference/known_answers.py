@@ -98,7 +98,7 @@ def make(folder, kept):
     answers.append({"kind": "rank", "name": "rank of \" Paris\"", "prompt": raw["raw"], "token": " Paris",
                     "rank": raw["rank_of_paris"], "source": ORIGINAL})
     answers.append({"kind": "rank", "name": "rank of \"The\", not judged", "prompt": raw["raw"], "token": "The",
-                    "seen": [{"rank": 2, "where": "the original", "source": ORIGINAL}], "source": ORIGINAL})
+                    "seen": [{"rank": 2, "where": "the original", "source": "answers.json"}], "source": ORIGINAL})
     for name, how in CHATS.items():
         entry = kept["prompts"][name]
         said = entry["float32"]["text"]

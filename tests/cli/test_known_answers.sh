@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# verify --known-answers: what is printed, exit codes, memory.
+. tests/support/tap.sh
+list=tests/golden/demo/known_answers.json
+known() { exit_of "$tessera" verify --model demo/checkpoint --known-answers "$@"; }
+edit() { python3 -c 'import json, sys
+root = json.load(open(sys.argv[1]))
+answer = next(a for a in root["answers"] if a["kind"] == sys.argv[3])
+answer[sys.argv[4]] = json.loads(sys.argv[5])
+json.dump(root, open(sys.argv[2], "w"))' $list "$work/edited.json" "$@"; }
+
+equals "$(known --answers $list)" 0 "the demo checkpoint's own answers"
+contains "$(cat "$work/out")" 'ok         chat      chat: What is the capital of France?
+           expected  equals "Paris."
+           found     "Paris."
+           source    the original' "an answer, what was expected and found, and its source"
+contains "$(cat "$work/out")" '18 known answers: 17 confirmed, 0 DIFFERENT, 1 reported' "the sum"
+
+equals "$(known --answers $list --json)" 0 "as JSON"
+equals "$(json verdict <"$work/out") $(json confirmed <"$work/out") $(json reported <"$work/out")" "agree 17 1" "verdict and counts"
+equals "$(json answers 13 found <"$work/out" | cut -c 1-7) $(json answers 13 expected <"$work/out")" "rank 1, rank 1" "a rank"
+equals "$(json answers 14 verdict <"$work/out") $(json answers 14 expected <"$work/out")" "reported null" "one that is not judged"
+contains "$(json answers 14 beside <"$work/out")" "rank 2 in the original" "and what stands beside it"
+
+equals "$(known --answers $list --dtype bf16 --threads 2 --isa reference)" 0 "in bfloat16"
+edit chat equals '"London."'
+equals "$(known --answers "$work/edited.json")" 1 "a wrong answer: exit 1"
+contains "$(cat "$work/out")" 'DIFFERENT  chat      chat: What is the capital of France?
+           expected  equals "London."
+           found     "Paris."' "is named"
+equals "$(known --answers "$work/edited.json" --json)" 1 "a wrong answer as JSON: exit 1"
+equals "$(json verdict <"$work/out") $(json different <"$work/out")" "different 1" "says so"
+edit router source '""'
+equals "$(known --answers "$work/edited.json" --json)" 3 "an answer without a source: exit 3"
+equals "$(json error field <"$work/out")" "answers[11].source" "names the field"
+equals "$(known --answers "$work/absent.json")" 3 "no such list: exit 3"
+echo '{"format": ' >"$work/broken.json"
+equals "$(known --answers "$work/broken.json")" 3 "no JSON: exit 3"
+
+equals "$(known --json)" 3 "the built-in list is of another checkpoint: exit 3"
+equals "$(json error field <"$work/out")" "thinker_config.text_config.hidden_size" "names what differs"
+contains "$(cat "$work/err")" "--answers FILE" "says what helps"
+equals "$(known --golden tests/golden/demo/f32/france.safetensors)" 2 "with --golden: exit 2"
+equals "$(exit_of "$tessera" verify --model demo/checkpoint --answers $list)" 2 "--answers alone: exit 2"
+equals "$(exit_of "$tessera" verify --known-answers)" 2 "without --model: exit 2"
+equals "$(exit_of "$tessera" verify --model tests/golden --known-answers)" 3 "a folder without checkpoint: exit 3"
+
+equals "$(known --answers $list --memory 1MiB --threads 2 --json)" 5 "a budget that cannot work: exit 5"
+if [ -z "${TESS_SANITIZED:-}" ]; then
+    smallest=$(tail -n 1 "$work/out" | json smallest_budget_bytes)
+    equals "$(known --answers $list --memory "$smallest" --threads 2 --json)" 0 "the smallest budget it names works"
+    [ "$(json peak_rss_bytes <"$work/out")" -le "$smallest" ]
+    result $? "and bounds the peak"
+fi
