@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The HTML report in headless Chromium: what is rendered, light, dark, narrow, on paper, and as large as the released
+# model makes it. Leaves pictures in the build folder.
+. tests/support/tap.sh
+if [ -n "${TESS_SANITIZED:-}" ]; then
+    result 0 "the report in a browser # SKIP the release build shows it"
+    exit
+fi
+build=${TESS_BUILD:-build/release-gcc}
+golden=tests/golden/c-f32/text.safetensors
+if ! command -v chromium >"$work/out"; then
+    result 1 "chromium is installed: tools/ensure_packages check"
+    exit
+fi
+
+# A page with measure.js at its end; Chromium prints what became of it.
+render() { # render PAGE NAME WIDTH,HEIGHT FLAG...: $work/NAME.json and NAME.png
+    local page=$1 name=$2 size=$3
+    shift 3
+    { sed 's|</body></html>||' "$page"; echo '<script>'; cat tests/browser/measure.js; echo '</script></body></html>'; } \
+        >"$work/$name.html"
+    mkdir -p "$work/home-$name"
+    HOME=$work/home-$name timeout 60 chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage \
+        --host-resolver-rules="MAP * ~NOTFOUND" --user-data-dir="$work/home-$name/profile" --hide-scrollbars \
+        --window-size="$size" "$@" --screenshot="$work/$name.png" --dump-dom "file://$work/$name.html" >"$work/$name.dom" 2>"$work/$name.err"
+    python3 -c 'import re, sys
+found = re.search(r"<script type=\"application/json\" id=\"facts\">(.*?)</script>", sys.stdin.read(), re.S)
+print(found.group(1) if found else "{}")' <"$work/$name.dom" >"$work/$name.json"
+    [ -s "$work/$name.png" ] || tail -n 5 "$work/$name.err" | sed 's/^/# /'
+}
+fact() { # fact NAME KEY EXPECTED TEXT
+    equals "$(json "$2" <"$work/$1.json" 2>"$work/err")" "$3" "$4"
+}
+looks_right() { # looks_right NAME TEXT: what must hold of every page in every light
+    fact "$1" outside "[]" "$2: nothing lies outside the window"
+    fact "$1" empty "[]" "$2: nothing is empty"
+    fact "$1" cut "[]" "$2: no drawing is cut"
+    fact "$1" overlapping "[]" "$2: no labels overlap"
+    fact "$1" faint "[]" "$2: all text has a contrast of 4.5 or more"
+    fact "$1" sideways false "$2: the page does not scroll sideways"
+    fact "$1" described true "$2: drawings and page have names"
+    fact "$1" requests 0 "$2: nothing is requested"
+}
+pages_of() { grep -a -o '/Type /Page\b' "$1" | wc -l; }
+
+python3 tests/support/zero_tensor.py tests/golden/c "$work/defect" thinker.model.layers.2.mlp.experts.4.down_proj.weight
+"$tessera" trace --quiet --memory 1GiB --model "$work/defect" --inputs $golden --out "$work/run"
+equals "$(exit_of "$tessera" compare --json --html "$work/page" $golden "$work/run")" 1 "an expert zeroed: exit 1"
+cp "$work/out" "$work/compared"
+taps=$(json taps <"$work/compared" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))')
+other=$(json tokens other <"$work/compared")
+TESS_PAGE=$work/large-page "$build/tests/browser/test_large_report" >"$work/out" 2>&1
+equals "$(grep -c -E 'https?:|src=|@import|url\(' "$work/page" "$work/large-page" | tr '\n' ' ' | sed "s|$work/||g")" \
+    "page:0 large-page:0 " "the pages name nothing outside themselves"
+
+render "$work/page" light 1200,2600 --no-pdf-header-footer --print-to-pdf="$work/light.pdf" &
+render "$work/page" dark 1200,2600 --force-dark-mode &
+wait
+render "$work/page" narrow 500,1600 &
+render "$work/large-page" large 1200,1700 --no-pdf-header-footer --print-to-pdf="$work/large.pdf" &
+wait
+render "$work/large-page" large-dark 1200,1700 --force-dark-mode
+
+fact light taps "$taps" "a circle for every tap"
+fact light rings "$(json taps_failed <"$work/compared")" "a ring around every tap that failed"
+fact light layers 4 "a bar for every layer"
+fact light cells 48 "a cell for every layer and expert"
+fact light fault '["layer 2, expert 4: 7 tokens, 4.0e-1, at fault"]' "the expert zeroed is at fault"
+fact light outlined 1 "and outlined"
+fact light token_rows 39 "a row for every position"
+fact light outlined_rows "$other" "rows are outlined where the likeliest token differs"
+fact light tap_rows "$taps" "a row for every tap"
+fact light dark false "light by default"
+fact dark dark true "dark where that is preferred"
+fact dark outlined 1 "the expert is outlined in the dark as well"
+fact large cells 6144 "48 layers by 128 experts"
+fact large outlined 1 "one of them outlined"
+fact large token_rows 64 "64 positions of many"
+fact large cell_width 7 "cells are wide enough to be told apart"
+for name in light dark narrow large large-dark; do looks_right $name $name; done
+for name in light large; do
+    [ "$(pages_of "$work/$name.pdf")" -gt 0 ]
+    result $? "$name: prints on $(pages_of "$work/$name.pdf") pages"
+    grep -a -q -E '/MediaBox \[0 0 84[12][.0-9]* 59[0-9]' "$work/$name.pdf"
+    result $? "$name: prints on wide A4"
+done
+for name in light dark narrow large large-dark; do
+    [ "$(head -c 8 "$work/$name.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ] && cp "$work/$name.png" "$build/report-$name.png"
+    result $? "$build/report-$name.png"
+done
