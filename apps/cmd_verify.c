@@ -3,13 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/digest.h"
 #include "commands.h"
 #include "engine_options.h"
-#include "tessera/checkpoint.h"
 #include "verify_known_answers.h"
 #include "verify_report.h"
+#include "weights_identity.h"
 
 typedef struct request {
     const cli_command *self;
@@ -88,34 +90,16 @@ static int read_goldens(request *r)
 
 /* ---- identity ---- */
 
-static bool show_hashing(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
-{
-    (void)what;
-    (void)unit;
-    cli_progress_update(context, "hashing", done, total);
-    return !cli_interrupted();
-}
-
 /* Hashes the weights if a golden says which it was made from. */
 static int identify(request *r)
 {
     bool is_declared = false;
     for (int i = 0; i < r->n; i++) is_declared |= r->golden[i].weights_sha256 != NULL;
     if (!is_declared || r->options.ignore_identity) return -1;
-    tess_error err;
-    tess_checkpoint *checkpoint;
-    tess_status status =
-        tess_checkpoint_open(r->options.model_dir, r->engine.options.direct, &checkpoint, &err);
-    if (status != TESS_OK) return report_error(r, &err);
-    cli_progress bar;
-    cli_progress_init(&bar, &r->common, "bytes");
-    const tess_checksum_listener listener = {.progress = show_hashing, .context = &bar};
-    status = tess_checkpoint_checksum(checkpoint, &listener, r->weights_sha256, &err);
-    cli_progress_clear(&bar);
-    tess_checkpoint_close(checkpoint);
-    if (status != TESS_OK) return report_error(r, &err);
+    int code =
+        cli_weights_sha256(r->self, &r->common, r->options.model_dir, &r->engine.ledger, r->weights_sha256);
     r->options.weights_sha256 = *r->weights_sha256 ? r->weights_sha256 : NULL;
-    return -1;
+    return code;
 }
 
 /* ---- the truth of bfloat16 goldens ---- */
@@ -154,6 +138,39 @@ static void remove_truths(const request *r)
 
 /* ---- runs ---- */
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Records one result in the ledger. A ledger that cannot be written stops nothing. */
+static void record(request *r, const tess_engine *engine, int i, double seconds)
+{
+    cli_ledger *l = &r->engine.ledger;
+    char sha256[65];
+    tess_error err;
+    tess_ledger_checkpoint checkpoint;
+    if (!l->ledger) return;
+    tess_status status = tess_ledger_note_checkpoint(l->ledger, r->options.model_dir, &checkpoint, &err);
+    if (status == TESS_OK) status = tess_sha256_file(r->golden[i].path, sha256, &err);
+    if (status == TESS_OK) {
+        const tess_ledger_verification verification = {.checkpoint = checkpoint.id,
+                                                       .command = "verify",
+                                                       .case_name = r->golden[i].inputs.case_name,
+                                                       .golden_sha256 = sha256,
+                                                       .isolated = r->options.isolate,
+                                                       .isa = tess_engine_get_isa(engine),
+                                                       .n_thread = tess_engine_get_plan(engine)->n_thread,
+                                                       .seconds = seconds,
+                                                       .result = r->result[i]};
+        int64_t id;
+        status = tess_ledger_record_verification(l->ledger, &verification, &id, &err);
+    }
+    if (status != TESS_OK) cli_ledger_give_up(l, "this verification", &err);
+}
+
 static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *err)
 {
     const tess_golden *golden = &r->golden[i];
@@ -168,7 +185,10 @@ static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *e
     tess_verify_options options = r->options;
     if (precision == TESS_PRECISION_F32) options.truth = NULL;
     if (needs_truth(r, golden)) options.truth = path;
-    return tess_verify_run(engine, golden, &options, &r->result[i], err);
+    double started = now();
+    tess_status status = tess_verify_run(engine, golden, &options, &r->result[i], err);
+    if (status == TESS_OK) record(r, engine, i, now() - started);
+    return status;
 }
 
 /* Whether any golden needs an engine of this precision. */
@@ -271,6 +291,8 @@ static int verify(request *r)
     r->options.model_dir = r->engine.options.model_dir;
     code = read_goldens(r);
     if (code < 0) code = identify(r);
+    /* Before memory is planned, which the ledger counts in. */
+    if (code < 0) cli_ledger_open(&r->engine.ledger, r->self);
     if (code < 0) code = run_all(r);
     return code < 0 ? show(r) : code;
 }
@@ -291,6 +313,7 @@ static int add_words(request *r, char **words, int n_word)
 static void release(request *r)
 {
     remove_truths(r);
+    cli_ledger_close(&r->engine.ledger);
     for (int i = 0; i < r->n; i++) {
         tess_golden_release(&r->golden[i]);
         tess_compare_result_free(r->result[i]);

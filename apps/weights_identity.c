@@ -1,0 +1,52 @@
+#include "weights_identity.h"
+
+#include "inspect_digests.h"
+#include "progress.h"
+
+typedef struct hashing {
+    inspect_digests digests;
+    cli_progress bar;
+} hashing;
+
+static bool recall(void *context, int shard, tess_tensor_checksum *sum, char sha256[65])
+{
+    hashing *h = context;
+    return inspect_digests_recall(&h->digests, shard, sum, sha256);
+}
+
+static void take(void *context, int shard, const char *sha256)
+{
+    hashing *h = context;
+    inspect_digests_take(&h->digests, shard, sha256);
+}
+
+static bool show(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
+{
+    hashing *h = context;
+    (void)unit;
+    cli_progress_update(&h->bar, what, done, total);
+    return !cli_interrupted();
+}
+
+int cli_weights_sha256(const cli_command *self, const cli_common *common, const char *model_dir,
+                       const cli_ledger *ledger, char out[65])
+{
+    tess_error err;
+    tess_checkpoint *checkpoint;
+    tess_status status = tess_checkpoint_open(model_dir, TESS_DIRECT_MODE_AUTO, &checkpoint, &err);
+    if (status != TESS_OK) return cli_report(self, common, &err);
+    hashing h = {.digests.ledger.place = ledger->place};
+    int code = inspect_digests_begin(&h.digests, self, common, model_dir, checkpoint);
+    if (code < 0) {
+        cli_progress_init(&h.bar, common, "bytes");
+        const tess_checksum_listener listener = {
+            .shard = take, .recall = recall, .progress = show, .context = &h};
+        status = tess_checkpoint_checksum(checkpoint, &listener, out, &err);
+        cli_progress_clear(&h.bar);
+        if (status == TESS_OK) inspect_digests_take_weights(&h.digests, out);
+        if (status != TESS_OK) code = cli_report(self, common, &err);
+        inspect_digests_end(&h.digests);
+    }
+    tess_checkpoint_close(checkpoint);
+    return code;
+}

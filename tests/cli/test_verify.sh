@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# verify from outside: goldens that agree, whole and module by module; defects and where they are said to be; text and
+# chat template; identity; what is refused; the truth of bfloat16; the ledger.
+. tests/support/tap.sh
+golden=tests/golden/c-f32/text.safetensors
+golden16=tests/golden/c-bf16/text.safetensors
+edit() { python3 tests/support/edit_trace.py "$@"; }
+verify() { "$tessera" verify --model tests/golden/c --threads 2 "$@"; }
+places() { # the failed taps of the JSON in $work/out: component layer expert experts
+    python3 -c 'import json
+for f in json.load(open("'"$work"'/out"))["failed"]: print(f["component"], f["layer"], f["expert"], f["experts"])'
+}
+
+# ---- goldens of the original agree ----
+for model in tests/golden/b tests/golden/c tests/golden/d demo/checkpoint ../shared/golden/a; do
+    case $model in
+    demo/*) goldens=(tests/golden/demo/f32/*.safetensors tests/golden/demo/bf16/*.safetensors) ;;
+    ../shared/*)
+        if [ ! -d ../shared/golden ]; then
+            [ "${TESS_REQUIRE_SHARED:-0}" = 1 ]
+            result $((1 - $?)) "goldens of ../shared # SKIP ../shared absent"
+            continue
+        fi
+        goldens=("$model-f32/text.safetensors" "$model-bf16/text.safetensors")
+        ;;
+    *) goldens=("$model"-f32/*.safetensors "$model"-bf16/*.safetensors) ;;
+    esac
+    [ -d "$model" ] || continue
+    existing=()
+    for file in "${goldens[@]}"; do [ -e "$file" ] && existing+=("$file"); done
+    for isolate in "" --isolate; do
+        equals "$(exit_of "$tessera" verify --json --model "$model" --golden "${existing[@]}" $isolate)" 0 \
+            "$model ${isolate:-whole}: ${#existing[@]} goldens agree"
+        equals "$(json taps_failed <"$work/out")" 0 "$model ${isolate:-whole}: no tap failed"
+    done
+done
+
+# ---- what is said ----
+equals "$(exit_of verify --golden $golden)" 0 "as text: exit 0"
+contains "$(cat "$work/out")" "77 taps compared, 7 equal bit for bit, 0 failed: agree" "with the taps counted"
+contains "$(cat "$work/out")" "thinker.model.layers.1.mlp.experts.7" "single experts' outputs are compared"
+equals "$(exit_of verify --json --golden $golden)" 0 "as JSON: exit 0"
+equals "$(json verdict <"$work/out") $(json taps_compared <"$work/out") $(json golden <"$work/out")" \
+    "agree 77 $golden" "verdict, taps, golden"
+equals "$(json first <"$work/out") $(json failed <"$work/out") $(json isolated <"$work/out")" "null [] false" \
+    "first, failed, isolated"
+equals "$(exit_of verify --json --golden $golden --golden $golden16 tests/golden/c-f32/stop.safetensors)" 0 \
+    "several goldens of both dtypes: exit 0"
+equals "$(json goldens 1 golden <"$work/out") $(json goldens 2 verdict <"$work/out")" "$golden16 agree" \
+    "each with an object of its own, in the order given"
+equals "$(json verdict <"$work/out") $(json taps_compared <"$work/out")" "agree 183" "and their sum"
+
+# ---- defects, and where they are ----
+python3 tests/support/zero_tensor.py tests/golden/c "$work/zeroed" thinker.model.layers.2.mlp.experts.5.down_proj.weight
+equals "$(exit_of "$tessera" verify --json --model "$work/zeroed" --golden $golden --ignore-identity)" 1 \
+    "an expert zeroed: exit 1"
+equals "$(json first component <"$work/out") $(json first layer <"$work/out") $(json first expert <"$work/out")" \
+    "mlp 2 5" "layer, component and expert are named"
+equals "$(exit_of "$tessera" verify --json --model "$work/zeroed" --golden $golden --ignore-identity --isolate)" 1 \
+    "isolated: exit 1"
+equals "$(places)" $'mlp 2 5 [5]\nmlp 2 5 [5]' "and nothing else fails: the expert's output and its layer's"
+edit $golden "$work/plain" $(for e in 0 1 2 3 4 5 6 7 8 9 10 11; do for l in 0 1 2 3; do
+    echo "drop thinker.model.layers.$l.mlp.experts.$e"; done; done)
+equals "$(exit_of "$tessera" verify --json --model "$work/zeroed" --golden "$work/plain" --ignore-identity --isolate)" 1 \
+    "the golden without single experts: exit 1"
+equals "$(json failed 0 layer <"$work/out") $(json failed 0 component <"$work/out")" "2 mlp" "the layer is named"
+contains "$(json failed 0 experts <"$work/out")" 5 "the expert is among those that explain its tokens"
+equals "$(exit_of "$tessera" verify --model "$work/zeroed" --golden $golden16 --ignore-identity --isolate)" 1 \
+    "bfloat16, isolated: exit 1"
+contains "$(cat "$work/out")" "thinker.model.layers.2.mlp (mlp, layer 2, expert 5" "and the place in the text"
+contains "$(cat "$work/out")" "modules that fail by themselves:" "listed as modules that fail by themselves"
+
+# A weight that is not finite ends the run, and what was heard is judged.
+cp -r tests/golden/c "$work/nan"
+python3 tests/support/set_weight.py "$work/nan" thinker.model.layers.1.self_attn.o_proj.weight 7 7fc0
+equals "$(exit_of "$tessera" verify --json --model "$work/nan" --golden $golden --ignore-identity)" 1 \
+    "a weight that is a NaN: exit 1"
+equals "$(json first tap <"$work/out") $(json failed 0 outcome <"$work/out")" \
+    "tap.thinker.model.layers.1.self_attn not finite" "first where the run ends"
+
+# ---- goldens that are not whole ----
+failing() { # failing TEXT TAP OUTCOME EDIT...
+    local text=$1 tap=$2 outcome=$3
+    shift 3
+    edit $golden "$work/edited" "$@"
+    equals "$(exit_of verify --json --golden "$work/edited")" 1 "$text: exit 1"
+    equals "$(json first tap <"$work/out") $(json first outcome <"$work/out")" "$tap $outcome" "$text: named"
+}
+failing "a tap that no run has" tap.thinker.model.layers.9 missing rename thinker.model.layers.3 thinker.model.layers.9
+failing "another shape" tap.thinker.model.norm shape rows thinker.model.norm 0 5
+failing "a NaN in the golden" tap.thinker.model.layers.1.mlp "not finite" set thinker.model.layers.1.mlp 3 nan
+failing "an expert with a token less" tap.thinker.model.layers.0.mlp.experts.3 shape \
+    rows thinker.model.layers.0.mlp.experts.3 0 2
+failing "another answer" tap.thinker.generated different add thinker.generated 1 1
+
+# ---- text ----
+demo=tests/golden/demo/f32/turns.safetensors
+talk() { "$tessera" verify --json --model "$1" --golden "$2" --ignore-identity; }
+equals "$(exit_of talk demo/checkpoint $demo)" 0 "messages and ids that belong together: exit 0"
+equals "$(json text_checked <"$work/out")" true "the text is checked"
+messages=$(python3 -c 'import json, struct
+file = open("'$demo'", "rb"); size = struct.unpack("<Q", file.read(8))[0]
+print(json.loads(file.read(size))["__metadata__"]["messages"])')
+edit $demo "$work/turns" meta messages "${messages/\"user\"/\"system\"}"
+equals "$(exit_of talk demo/checkpoint "$work/turns")" 1 "a role rendered otherwise: exit 1"
+equals "$(json first component <"$work/out") $(json first position <"$work/out") $(json taps_failed <"$work/out")" \
+    "chat_template 1 1" "component chat_template, its position, and nothing else fails"
+cp -r demo/checkpoint "$work/family"
+python3 - "$work/family" <<'P'
+import json, sys
+place = sys.argv[1] + "/vocab.json"
+vocabulary = json.load(open(place, encoding="utf-8"))
+names = [name for name, number in sorted(vocabulary.items(), key=lambda item: item[1])]
+json.dump({name: (number + 1) % len(names) for number, name in enumerate(names)}, open(place, "w", encoding="utf-8"))
+P
+equals "$(exit_of talk "$work/family" $demo)" 1 "a tokenizer with other ids: exit 1"
+equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
+equals "$(exit_of talk "$work/family" tests/golden/demo/f32/raw_france.safetensors)" 1 "a raw prompt: exit 1"
+equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
+for bad in '{}' '[]' '[1]' '[{"role":"user"}]' '[{"role":"king","content":"x"}]' 'no JSON'; do
+    edit $demo "$work/turns" meta messages "$bad"
+    equals "$(exit_of talk demo/checkpoint "$work/turns")" 3 "messages $bad: exit 3"
+done
+edit $golden "$work/edited" meta raw "text"
+equals "$(exit_of verify --json --golden "$work/edited")" 0 "no tokenizer files: exit 0"
+equals "$(json text_checked <"$work/out")" false "and the text counts as not checked"
+
+# ---- identity, refusals ----
+refusal() { # refusal EXIT TEXT FIELD EDIT...
+    local code=$1 text=$2 field=$3
+    shift 3
+    edit $golden "$work/edited" "$@"
+    equals "$(exit_of verify --json --golden "$work/edited")" "$code" "$text: exit $code"
+    equals "$(json error field <"$work/out")" "$field" "$text: the field is named"
+}
+refusal 3 "another configuration" config_sha256 meta config_sha256 00
+equals "$(exit_of verify --golden "$work/edited" --ignore-identity)" 0 "--ignore-identity verifies anyway"
+refusal 3 "other weights" weights_sha256 meta weights_sha256 00
+equals "$(exit_of verify --golden "$work/edited" --ignore-identity)" 0 "--ignore-identity verifies anyway"
+edit $golden "$work/edited" unmeta config_sha256 unmeta weights_sha256
+equals "$(exit_of verify --json --golden "$work/edited")" 0 "a golden that does not say which: exit 0"
+equals "$(json identity config <"$work/out") $(json identity weights <"$work/out")" "unknown unknown" "unknown"
+equals "$(exit_of verify --json --golden $golden)" 0 "a golden that says which: exit 0"
+equals "$(json identity config <"$work/out") $(json identity weights <"$work/out")" "same same" "the same"
+refusal 3 "an id that is no token" in.input_ids set in.input_ids 2 100000
+refusal 3 "media" in.input_features rename thinker.model.norm in.input_features
+edit $golden "$work/edited" drop thinker.model.layers.1.self_attn
+equals "$(exit_of verify --golden "$work/edited")" 0 "a tap less in the golden: exit 0"
+equals "$(exit_of verify --json --golden "$work/edited" --isolate)" 3 "isolated it is needed: exit 3"
+equals "$(json error field <"$work/out")" tap.thinker.model.layers.1.self_attn "and named"
+python3 -c 'import json, struct
+header = json.dumps({"in.input_ids": {"dtype": "I64", "shape": [2], "data_offsets": [0, 16]}}).encode()
+open("'"$work"'/empty", "wb").write(struct.pack("<Q", len(header)) + header + bytes(16))'
+equals "$(exit_of verify --golden "$work/empty")" 3 "nothing to compare: exit 3"
+equals "$(exit_of verify --golden "$work/absent")" 3 "no such file: exit 3"
+equals "$(exit_of verify)" 2 "no golden: exit 2"
+equals "$(exit_of verify --golden $golden --dtype bf16)" 2 "another dtype than the golden's: exit 2"
+equals "$(exit_of verify --golden $golden --context 5)" 2 "a context too small: exit 2"
+equals "$(exit_of verify --golden $golden --memory 1MiB)" 5 "a budget too small: exit 5"
+
+# ---- the truth of bfloat16 ----
+mkdir "$work/tmp"
+export TMPDIR=$work/tmp
+equals "$(exit_of verify --json --golden tests/golden/b-bf16/text.safetensors --model tests/golden/b)" 0 \
+    "bfloat16 with a computed truth: exit 0"
+equals "$(json ratio taps <"$work/out")" 22 "judged by its distance to it"
+equals "$(ls "$work/tmp")" "" "which is removed afterwards"
+equals "$(exit_of verify --golden tests/golden/b-bf16/text.safetensors --model tests/golden/b \
+    --truth tests/golden/b-f32/text.safetensors)" 0 "with the original's truth: exit 0"
+equals "$(exit_of verify --golden $golden16 --truth $golden --isolate)" 2 "--truth with --isolate: exit 2"
+equals "$(exit_of verify --golden $golden --truth $golden)" 2 "--truth without a bfloat16 golden: exit 2"
+equals "$(TMPDIR=$work/none exit_of verify --golden tests/golden/b-bf16/text.safetensors --model tests/golden/b)" 4 \
+    "no place for the truth: exit 4"
+unset TMPDIR
+
+# ---- page and ledger ----
+equals "$(exit_of verify --golden $golden --html "$work/report.html" --ledger "$work/ledger")" 0 "--html: exit 0"
+contains "$(cat "$work/report.html")" "<svg" "a page with a drawing"
+equals "$("$tessera" ledger list --json --ledger "$work/ledger" | json entries 1 outcome)" agree "recorded in the ledger"
+equals "$(exit_of verify --golden $golden --ledger off)" 0 "--ledger off: exit 0"
+equals "$(exit_of verify --golden $golden --html "$work/no/report.html")" 4 "a page that cannot be written: exit 4"
