@@ -105,6 +105,7 @@ typedef struct tess_tap {
      * outputs
      * ("….mlp.experts.17"), whose rows are the tokens that choose the expert. */
     int64_t dim[3];
+    int64_t n_value; /* an integer tap's elements lie in 0 … n_value-1; 0: no bound is known */
 } tess_tap;
 
 /* A piece of a tap: rows [row, row + n_row) of its first axis, dense; row -1: those after the last piece. */
@@ -118,13 +119,14 @@ typedef struct tess_tap_rows {
 
 /* Who listens. `wants` is asked before a tap is made. `hear` gets the rows of every wanted tap, in model
  * order within a chunk, a single expert's output before it is weighted; an error it returns ends the run.
- * `replace` (may be NULL) is called after `hear` for float taps and may overwrite the values, which then go
- * on through the model: this is how a module is fed another run's input. */
+ * `replace` (may be NULL) is called after `hear` for taps of the whole prompt and may overwrite the values,
+ * float or int64_t below n_value, which then go on through the model: this is how a module is fed another
+ * run's input. */
 typedef struct tess_tap_listener {
     void *context;
     bool (*wants)(void *context, const tess_tap *tap);
     tess_status (*hear)(void *context, const tess_tap_rows *rows, tess_error *err);
-    tess_status (*replace)(void *context, const tess_tap_rows *rows, float *values, tess_error *err);
+    tess_status (*replace)(void *context, const tess_tap_rows *rows, void *values, tess_error *err);
 } tess_tap_listener;
 
 /* Calls visit for every tap a text prompt of n_tok tokens reaches, in model order. Reads config.json only.

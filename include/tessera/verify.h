@@ -44,7 +44,7 @@ typedef struct tess_verify_options {
 } tess_verify_options;
 
 /* Runs the golden's inputs in a new session and judges every tap. The engine's precision must be the
- * golden's. Isolated, every float tap is overwritten by the golden's after it was heard, and the greedy
+ * golden's. Isolated, every tap is overwritten by the golden's after it was heard, and the greedy
  * tokens, which belong to a whole run, are left out. A run that ends in a value that is not finite is judged
  * by what was heard until then. Errors: those of tess_compare_files and tess_session_feed; TESS_EINPUT ids
  * that are none of this model, an isolated run without the golden's value for a module's input; TESS_EUSAGE a

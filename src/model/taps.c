@@ -56,7 +56,8 @@ void tess_tap_describe(const tess_decoder_config *config, tess_tap_kind kind, in
     *out = (tess_tap){.name = name,
                       .is_integer = taps[kind].is_integer,
                       .n_dim = 2,
-                      .dim = {n_row, width_of(config, kind, n_tok)}};
+                      .dim = {n_row, width_of(config, kind, n_tok)},
+                      .n_value = kind == TESS_TAP_GATE_INDICES ? config->n_expert : 0};
 }
 
 void tess_taps_visit(const tess_decoder_config *config, int64_t n_tok, bool last_logits,
@@ -118,7 +119,7 @@ tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int lay
 }
 
 tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
-                                   int64_t n_row, const int64_t *integers, tess_error *err)
+                                   int64_t n_row, int64_t *integers, tess_error *err)
 {
     const tess_tap_listener *listener = sink->listener;
     if (!listener) return TESS_OK;
@@ -127,7 +128,10 @@ tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind
     tess_tap_describe(sink->config, kind, layer, sink->n_tok, sink->last_logits, name, &rows.tap);
     rows.row_width = (size_t)rows.tap.dim[1];
     if (!listener->wants(listener->context, &rows.tap)) return TESS_OK;
-    return listener->hear(listener->context, &rows, err);
+    tess_status status = listener->hear(listener->context, &rows, err);
+    if (status == TESS_OK && listener->replace)
+        status = listener->replace(listener->context, &rows, integers, err);
+    return status;
 }
 
 tess_status tess_tap_emit_expert(const tess_tap_sink *sink, int layer, int expert, int64_t n_row,

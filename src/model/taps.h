@@ -49,7 +49,7 @@ tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int lay
                           int64_t n_row, float *values, tess_error *err);
 /* The same for an integer tap. */
 tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
-                                   int64_t n_row, const int64_t *integers, tess_error *err);
+                                   int64_t n_row, int64_t *integers, tess_error *err);
 
 /* A piece of one expert's output, before it is weighted: the tokens of this chunk that chose it, by position.
  * How many of the prompt will is not known, so the tap's first dimension and `row` are -1. Only who wants it

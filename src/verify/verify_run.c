@@ -40,21 +40,40 @@ static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *er
                                 (size_t)rows->n_row * rows->row_width, err);
 }
 
-static tess_status replace(void *context, const tess_tap_rows *rows, float *values, tess_error *err)
+/* Experts of the golden become indices of the model. */
+static tess_status check_range(const verifying *v, const tess_tap *tap, const tess_tensor *t, uint64_t at,
+                               const int64_t *integers, size_t n, tess_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (integers[i] >= 0 && integers[i] < tap->n_value) continue;
+        char expected[48];
+        snprintf(expected, sizeof expected, "0 to %lld", (long long)tap->n_value - 1);
+        return tess_refuse(err, v->golden->path, tap->name,
+                           (int64_t)(t->offset + (at + i) * sizeof *integers), expected, "%lld",
+                           (long long)integers[i]);
+    }
+    return TESS_OK;
+}
+
+static tess_status replace(void *context, const tess_tap_rows *rows, void *values, tess_error *err)
 {
     verifying *v = context;
     const tess_tensor *t = tess_safetensors_find(v->reader.st, rows->tap.name);
     if (!t) return TESS_OK;
     uint64_t at = (uint64_t)rows->row * rows->row_width;
     size_t left = (size_t)rows->n_row * rows->row_width;
+    size_t size = rows->tap.is_integer ? sizeof(int64_t) : sizeof(float);
+    char *next = values;
     while (left) {
         const void *piece;
         size_t n = tess_trace_reader_piece(t, at, rows->row_width);
         if (n > left) n = left;
         tess_status status = tess_trace_reader_read(&v->reader, t, at, n, &piece, err);
+        if (status == TESS_OK && rows->tap.is_integer)
+            status = check_range(v, &rows->tap, t, at, piece, n, err);
         if (status != TESS_OK) return status;
-        memcpy(values, piece, n * sizeof *values);
-        values += n;
+        memcpy(next, piece, n * size);
+        next += n * size;
         at += n;
         left -= n;
     }
@@ -189,17 +208,18 @@ typedef struct supply {
 static void check_tap(void *context, const tess_tap *tap)
 {
     supply *s = context;
-    bool is_read = !tap->is_integer && strcmp(tap->name, "tap.thinker.position_ids") &&
-                   strcmp(tap->name, "tap.thinker.lm_head");
+    bool is_read =
+        strcmp(tap->name, "tap.thinker.position_ids") != 0 && strcmp(tap->name, "tap.thinker.lm_head") != 0;
     if (s->status != TESS_OK || !is_read) return;
     const tess_tensor *t = tess_safetensors_find(s->v->reader.st, tap->name);
-    bool is_same = t && t->dtype == TESS_DTYPE_F32 && t->n_dim == tap->n_dim;
+    tess_dtype dtype = tap->is_integer ? TESS_DTYPE_I64 : TESS_DTYPE_F32;
+    bool is_same = t && t->dtype == dtype && t->n_dim == tap->n_dim;
     for (int i = 0; is_same && i < tap->n_dim; i++) is_same = t->dim[i] == (uint64_t)tap->dim[i];
     if (is_same) return;
     char shape[80] = "no such tensor", expected[120];
     if (t) tess_tensor_format_shape(t->n_dim, t->dim, shape, sizeof shape);
-    snprintf(expected, sizeof expected, "F32 [%lld, %lld], which isolation feeds to the next module",
-             (long long)tap->dim[0], (long long)tap->dim[1]);
+    snprintf(expected, sizeof expected, "%s [%lld, %lld], which isolation feeds to the next module",
+             tess_dtype_name(dtype), (long long)tap->dim[0], (long long)tap->dim[1]);
     s->status = tess_refuse(s->err, s->v->golden->path, tap->name, t ? (int64_t)t->offset : -1, expected,
                             "%s%s%s", t ? tess_dtype_name(t->dtype) : "", t ? " " : "", shape);
 }

@@ -100,14 +100,18 @@ static tess_status keep(void *context, const tess_tap_rows *rows, tess_error *er
     return TESS_OK;
 }
 
-static tess_status replace(void *context, const tess_tap_rows *rows, float *values, tess_error *err)
+static tess_status replace(void *context, const tess_tap_rows *rows, void *values, tess_error *err)
 {
     (void)err;
     test_recording *recording = context;
     const test_tensor *t = test_tensors_find(recording->replacement, rows->tap.name);
     if (!t) return TESS_OK;
     size_t first = (size_t)rows->row * rows->row_width;
-    memcpy(values, t->values + first, (size_t)rows->n_row * rows->row_width * sizeof(float));
+    size_t n = (size_t)rows->n_row * rows->row_width;
+    if (t->is_integer)
+        memcpy(values, t->integers + first, n * sizeof(int64_t));
+    else
+        memcpy(values, t->values + first, n * sizeof(float));
     return TESS_OK;
 }
 

@@ -28,7 +28,7 @@ void test_tensors_release(test_tensors *tensors);
 test_tensor *test_tensors_get(const test_tensors *tensors, const char *name);
 test_tensor *test_tensors_find(const test_tensors *tensors, const char *name); /* or NULL */
 
-/* Keeps what is heard; `replacement`, if set, is written over every float tap it has: the isolated run. */
+/* Keeps what is heard; `replacement`, if set, is written over every tap it has: the isolated run. */
 typedef struct test_recording {
     test_tensors taps;
     const test_tensors *replacement;

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Isolation feeds the experts the golden's own choice and weights, which it must have and which must be experts.
+. tests/support/tap.sh
+model=tests/golden/c
+golden=tests/golden/c-f32/positions.safetensors # holds no single experts, whose rows go by rank
+gate=thinker.model.layers.1.mlp.gate
+
+isolated() { "$tessera" verify --quiet --ledger off --memory 1GiB --isolate --model $model --golden "$@"; }
+edit() { python3 tests/support/edit_trace.py "$@"; }
+# The values of a row of three in a golden.
+row() { python3 - $golden "$1" "$2" <<'PY'
+import json, struct, sys
+path, name, row = sys.argv[1], "tap." + sys.argv[2], int(sys.argv[3])
+with open(path, "rb") as file:
+    (size,) = struct.unpack("<Q", file.read(8))
+    entry = json.loads(file.read(size))[name]
+    code, width = ("q", 8) if entry["dtype"] == "I64" else ("f", 4)
+    file.seek(8 + size + entry["data_offsets"][0] + row * 3 * width)
+    print(*struct.unpack(f"<3{code}", file.read(3 * width)))
+PY
+}
+
+equals "$(exit_of isolated $golden)" 0 "every module agrees on the golden's own input"
+
+read -r one two _ <<<"$(row $gate.indices 4)"
+read -r light heavy _ <<<"$(row $gate.weights 4)"
+edit $golden "$work/order" set $gate.indices 12 "$two" set $gate.indices 13 "$one" \
+    set $gate.weights 12 "$heavy" set $gate.weights 13 "$light"
+equals "$(exit_of isolated "$work/order" --json)" 0 "the same experts in another order: weights stay with theirs"
+
+edit $golden "$work/other" set $gate.indices 12 11 set $gate.indices 13 11
+equals "$(exit_of isolated "$work/other" --json)" 1 "a choice that is not ours"
+equals "$(json first component <"$work/out") $(json first layer <"$work/out")" "mlp.gate 1" "is the router's"
+
+for id in 12 -1; do
+    edit $golden "$work/none" set $gate.indices 14 $id
+    equals "$(exit_of isolated "$work/none" --json)" 3 "expert $id of twelve: exit 3"
+    equals "$(json error field <"$work/out") $(json error file <"$work/out")" "tap.$gate.indices $work/none" "named"
+    equals "$(json error expected <"$work/out"), $(json error found <"$work/out")" "0 to 11, $id" "with what is allowed"
+done
+edit $golden "$work/none" drop $gate.indices
+equals "$(exit_of isolated "$work/none" --json)" 3 "no choice to feed: exit 3"
+equals "$(json error field <"$work/out")" "tap.$gate.indices" "named"
+equals "$(exit_of "$tessera" verify --quiet --ledger off --memory 1GiB --model $model --golden "$work/none")" 0 \
+    "a whole run needs none"
