@@ -219,7 +219,11 @@ ALSO = {
 
 @dataclass
 class Defect:
-    """`tap` is the first one that moves; `golden` a golden's path within tests/golden."""
+    """`tap` is the first one that moves; `golden` a golden's path within tests/golden.
+
+    A defect of code, and one of the configuration, is planted wherever that code runs: in `others`, places of other
+    components and layers, as well. A run shows the first place only, isolated modules show them all.
+    """
 
     title: str
     golden: str
@@ -229,6 +233,11 @@ class Defect:
     experts: tuple = ()
     change: object = None  # of a Checkpoint; None: the defect is in CODE
     options: tuple = ()  # of the run
+    others: tuple = ()  # of (component, layer)
+
+    @property
+    def places(self):
+        return {(self.component, self.layer), *self.others}
 
     @property
     def tap_name(self):
@@ -240,47 +249,58 @@ POSITIONS, RAW, MESSAGES = "c-f32/positions", "demo/f32/raw_france", "demo/f32/f
 REFERENCE = ("--isa", "reference")
 
 
-def attention(title, golden, layer, change=None, options=()):
-    return Defect(title, golden, LAYER.format(layer) + "self_attn", "self_attn", layer, (), change, options)
+def attention(title, golden, layer, change=None, options=(), others=()):
+    return Defect(title, golden, LAYER.format(layer) + "self_attn", "self_attn", layer, (), change, options, others)
 
 
-def experts(title, golden, layer, numbers=(), change=None):
-    return Defect(title, golden, LAYER.format(layer) + "mlp", "mlp", layer, numbers, change)
+def experts(title, golden, layer, numbers=(), change=None, others=()):
+    return Defect(title, golden, LAYER.format(layer) + "mlp", "mlp", layer, numbers, change, others=others)
 
 
-def routing(title, golden, layer, what, numbers=()):
-    return Defect(title, golden, LAYER.format(layer) + "mlp.gate." + what, "mlp.gate", layer, numbers)
+def routing(title, golden, layer, what, numbers=(), others=()):
+    return Defect(title, golden, LAYER.format(layer) + "mlp.gate." + what, "mlp.gate", layer, numbers, others=others)
 
 
-def prompt(title, golden, change=None):
-    return Defect(title, golden, "in.input_ids", "tokenizer", change=change)
+def prompt(title, golden, component, change=None):
+    return Defect(title, golden, "in.input_ids", component, change=change)
 
 
+def layers(numbers, *components):
+    return tuple((component, number) for number in numbers for component in components)
+
+
+C_LAYERS, B_ROUTERS, B_LAYERS, D_LAYERS = range(4), (1, 5), range(6), range(2)
+NORMED = ("self_attn", "mlp.gate", "mlp")  # what a layer's norms feed
 DEFECTS = {
     "zeroed": experts("an expert zeroed", C, 1, (5,), zero_expert),
     "masked": routing("one expert missing from routing", C, 1, "indices", (5,)),
     "swapped": experts("two experts swapped", C, 1, (5, 7), swap_experts),
     "gate_and_up": experts("gate and up exchanged", C, 1, (5,), exchange_gate_and_up),
-    "gate_only": experts("gate only, no up", C, 0),
-    "once_per_sequence": routing("routing once per sequence", C, 0, "indices"),
-    "first_eight": routing("router restricted to the first 8 ids", B, 1, "indices"),
-    "no_renormalisation": routing("no renormalisation of top-k", C, 0, "weights"),
-    "softmax_after_topk": routing("softmax after top-k", B, 1, "weights"),
+    "gate_only": experts("gate only, no up", C, 0, others=layers(C_LAYERS, "mlp")),
+    "once_per_sequence": routing("routing once per sequence", C, 0, "indices", others=layers(C_LAYERS, "mlp.gate")),
+    "first_eight": routing("router restricted to the first 8 ids", B, 1, "indices",
+                           others=layers(B_ROUTERS, "mlp.gate")),
+    "no_renormalisation": routing("no renormalisation of top-k", C, 0, "weights", others=layers(C_LAYERS, "mlp.gate")),
+    "softmax_after_topk": routing("softmax after top-k", B, 1, "weights", others=layers(B_ROUTERS, "mlp.gate")),
     "random_norm": attention("norm weights random in one layer", C, 2, randomize_norm),
-    "epsilon": attention("norm epsilon 1e-5 for 1e-6", D, 0, change_epsilon),
-    "no_head_norm": attention("q/k norm left out", C, 0),
-    "sectioned_rope": attention("RoPE sectioned, not interleaved", POSITIONS, 0),
-    "theta": attention("RoPE theta wrong", C, 0, change_theta),
-    "adjacent_pairs": attention("adjacent pairs for half-rotation", C, 0, options=REFERENCE),
+    "epsilon": attention("norm epsilon 1e-5 for 1e-6", D, 0, change_epsilon,
+                         others=(*layers(D_LAYERS, *NORMED), ("norm", None))),
+    "no_head_norm": attention("q/k norm left out", C, 0, others=layers(C_LAYERS, "self_attn")),
+    "sectioned_rope": attention("RoPE sectioned, not interleaved", POSITIONS, 0, others=layers(C_LAYERS, "self_attn")),
+    "theta": attention("RoPE theta wrong", C, 0, change_theta, others=layers(C_LAYERS, "self_attn")),
+    "adjacent_pairs": attention("adjacent pairs for half-rotation", C, 0, options=REFERENCE,
+                                others=layers(C_LAYERS, "self_attn")),
     "skipped_layer": Defect("one layer skipped", C, "thinker.model.layers.2", "layer", 2),
-    "exchanged_layers": attention("two layers exchanged", C, 1, exchange_layers),
-    "mask_off_by_one": attention("causal mask off by one", C, 0),
-    "heads_by_modulo": attention("KV heads mapped by modulo", C, 0),
+    "exchanged_layers": attention("two layers exchanged", C, 1, exchange_layers, others=layers((1, 2), *NORMED)),
+    "mask_off_by_one": attention("causal mask off by one", C, 0, others=layers(C_LAYERS, "self_attn")),
+    "heads_by_modulo": attention("KV heads mapped by modulo", C, 0, others=layers(C_LAYERS, "self_attn")),
     "tied_head": Defect("head tied to the embedding", C, "thinker.lm_head", "lm_head", change=tie_head),
     "flipped_bit": experts("one flipped mantissa bit", C, 1, (5,), flip_bit),
-    "truncation": attention("bf16 activations truncated", B16, 0, options=REFERENCE),
-    "other_tokenizer": prompt("tokenizer of another family", RAW, change_tokenizer),
-    "no_header": prompt("chat template without the header", MESSAGES),
+    "truncation": attention("bf16 activations truncated", B16, 0, options=REFERENCE,
+                            others=(*layers(B_LAYERS, "self_attn", "mlp", "layer"), *layers(B_ROUTERS, "mlp.gate"),
+                                    ("norm", None), ("lm_head", None))),
+    "other_tokenizer": prompt("tokenizer of another family", RAW, "tokenizer", change_tokenizer),
+    "no_header": prompt("chat template without the header", MESSAGES, "chat_template"),
     "stale_entry": attention("stale KV entry after a chunk", C, 1, options=("--chunk", "16")),
 }
 # Runs without a defect: every golden as the defects run it.

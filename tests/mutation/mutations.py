@@ -59,42 +59,75 @@ def inputs_of(golden):
     return ["--inputs", path_of(golden)]
 
 
-def look(binary, golden, change, options, work):
-    """Runs the golden's inputs and returns what the comparison says."""
-    folder = checkpoint_of(golden)
-    if change:
-        shutil.copytree(folder, work / "checkpoint")
-        folder = work / "checkpoint"
-        change(Checkpoint(folder))
-    trace = work / "trace.safetensors"
-    subprocess.run([binary, "trace", "--quiet", "--ledger", "off", "--memory", "1GiB", "--threads", "1", "--model",
-                    folder, "--dtype", dtype_of(golden), *inputs_of(golden), *options, "--out", trace], check=True)
-    judged = ["--truth", truth_of(golden)] if truth_of(golden) else []
-    done = subprocess.run([BUILD / "tessera", "compare", "--ignore-identity", "--json", *judged, path_of(golden), trace],
-                          text=True, capture_output=True)
+def run_tessera(binary, command, arguments):
+    """What a comparing command prints as JSON; its exit code must fit the verdict."""
+    done = subprocess.run([binary, command, "--quiet", "--json", "--ignore-identity", *arguments], text=True,
+                          capture_output=True)
     if done.returncode not in (0, 1):
-        raise ValueError(done.stdout + done.stderr)
+        raise ValueError(f"exit {done.returncode}: {done.stdout}{done.stderr}")
     result = json.loads(done.stdout)
     if done.returncode != (result["verdict"] == "different"):
         raise ValueError(f"exit {done.returncode} for the verdict {result['verdict']}")
     return result
 
 
-def describe(component, layer, experts):
-    text = component + (f" {layer}" if layer is not None else "")
-    return text + (" experts " + ",".join(map(str, experts)) if experts else "")
+def look(binary, golden, folder, options, work):
+    """What comparing says of a golden's inputs run again, by how it is asked."""
+    common = ["--ledger", "off", "--memory", "1GiB", "--threads", "1", "--model", folder, *options]
+    truth = ["--truth", truth_of(golden)] if truth_of(golden) else []
+    trace = work / "trace.safetensors"
+    subprocess.run([binary, "trace", "--quiet", *common, "--dtype", dtype_of(golden), *inputs_of(golden), "--out", trace],
+                   check=True)
+    verify = [*common, "--golden", path_of(golden)]
+    return {
+        "trace": run_tessera(BUILD / "tessera", "compare", [*truth, path_of(golden), trace]),
+        "verify": run_tessera(binary, "verify", [*verify, *truth]),
+        "isolated": run_tessera(binary, "verify", [*verify, "--isolate"]),
+    }
 
 
-def judge(result, defect):
-    """Whether the first divergence is where the defect was planted, the tap that shows it, and the place as text."""
+# ---- where it is ----
+
+
+def place_text(places, experts=()):
+    """"self_attn 0-3, norm": components with the layers they were found in."""
+    of = {}
+    for component, layer in sorted(places, key=lambda place: (place[1] is None, place[0], place[1] or 0)):
+        of.setdefault(component, []).append(layer)
+    parts = []
+    for component, numbers in of.items():
+        run = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1))
+        text = f"{numbers[0]}-{numbers[-1]}" if run else "+".join(str(n) for n in numbers if n is not None)
+        parts.append(f"{component} {text}".rstrip())
+    return ", ".join(parts) + (f" expert {'+'.join(map(str, experts))}" if experts else "")
+
+
+def place_of(entry):
+    return entry["component"], entry["layer"]
+
+
+def experts_of(result, places):
+    """All experts that are named for what failed at these places."""
+    return tuple(sorted({expert for entry in result["failed"] if place_of(entry) in places for expert in entry["experts"]}))
+
+
+def judge(how, result, defect):
+    """Whether what is found is what was planted, the tap that shows it, the place found and the expected one."""
+    # The trace command cannot tell whether the tokenizer or the template made other ids.
+    component = "tokenizer" if how == "trace" and defect.component == "chat_template" else defect.component
+    expected = defect.places if how == "isolated" else {(component, defect.layer)}
+    wanted = place_text(expected, defect.experts)
+    if not result["failed"]:
+        return False, "none", "nowhere", wanted
     first = result["first"]
-    if not first:
-        return False, "none", "not found"
-    ok = (first["component"], first["layer"], tuple(first["experts"])) == (defect.component, defect.layer, defect.experts)
-    ok &= first["tap"] == defect.tap_name
+    found = {place_of(entry) for entry in (result["failed"] if how == "isolated" else [first])}
+    experts = experts_of(result, found) if defect.experts else ()
+    tap = first["tap"].split(".experts.")[0]  # where the golden holds them, single experts come before their sum
+    ok = found == expected and experts == defect.experts
+    ok &= (tap, place_of(first)) == (defect.tap_name, (component, defect.layer))
     if len(defect.experts) == 1:
         ok &= first["expert"] == defect.experts[0]
-    return ok, first["tap"].removeprefix("tap."), describe(first["component"], first["layer"], first["experts"])
+    return ok, first["tap"].removeprefix("tap."), place_text(found, experts), wanted
 
 
 # ---- the original, changed the same way ----
@@ -146,31 +179,42 @@ class Report:
 def run_control(report, golden, options, work):
     text = f"control {golden} {' '.join(options)}".rstrip()
     try:
-        result = look(BUILD / "tessera", golden, None, options, work)
+        results = look(BUILD / "tessera", golden, checkpoint_of(golden), options, work)
     except Exception as error:
         report.crash(text, error)
         return None
-    report.line(result["verdict"] in ("equal", "agree"), f"{text}: {result['verdict']}")
-    return result
+    for how, result in results.items():
+        report.line(result["verdict"] in ("equal", "agree"), f"{text}, {how}: {result['verdict']}")
+    return results
+
+
+def plant(name, defect, work):
+    """The binary and the checkpoint that have the defect between them."""
+    if not defect.change:
+        return compile_with(name, Path("build/mutation") / name), checkpoint_of(defect.golden)
+    folder = shutil.copytree(checkpoint_of(defect.golden), work / "checkpoint")
+    defect.change(Checkpoint(folder))
+    return BUILD / "tessera", folder
 
 
 def run_defect(report, name, controls, moves, work):
-    """Returns whether all that is asked of one defect is so, and its row of the table."""
-    defect = DEFECTS[name]
-    expected = describe(defect.component, defect.layer, defect.experts)
+    """Returns whether all that is asked of one defect is so, and its rows of the table."""
+    defect, failed, rows = DEFECTS[name], report.failed, []
     try:
         control = controls[defect.golden, defect.options]
         if control is None or name not in moves:
             raise ValueError("no control, or no record of the original")
-        far, text = moved_enough(defect, moves[name], control)
-        binary = BUILD / "tessera" if defect.change else compile_with(name, Path("build/mutation") / name)
-        ok, tap, place = judge(look(binary, defect.golden, defect.change, defect.options, work), defect)
+        far, text = moved_enough(defect, moves[name], control["trace"])
+        report.line(far, f"{defect.title}: the original moves, {text}")
+        binary, folder = plant(name, defect, work)
+        for how, result in look(binary, defect.golden, folder, defect.options, work).items():
+            ok, tap, found, expected = judge(how, result, defect)
+            report.line(ok, f"{defect.title}, {how}: found and located")
+            rows.append((defect.title, how, tap, found, expected))
     except Exception as error:
         report.crash(defect.title, error)
-        return False, (defect.title, "none", "none", expected)
-    far = report.line(far, f"{defect.title}: the original moves, {text}")
-    found = report.line(ok, f"{defect.title}: found and located")
-    return far and found, (defect.title, tap, place, expected)
+        rows.append((defect.title, "-", "none", "nowhere", place_text({(defect.component, defect.layer)})))
+    return report.failed == failed, rows
 
 
 def main():
@@ -184,13 +228,12 @@ def main():
             controls[golden, options] = run_control(report, golden, options, work)
         for name in wanted:
             work = Path(tempfile.mkdtemp(dir=folder))
-            ok, row = run_defect(report, name, controls, moves, work)
+            ok, rows = run_defect(report, name, controls, moves, work)
             complete += ok
-            table.append(row)
+            table += rows
             shutil.rmtree(work)
-    print(f"# {'defect':38} {'detected by':40} {'located':26} expected")
-    for row in table:
-        print("# {:38} {:40} {:26} {}".format(*row))
+    for row in [("defect", "run", "detected by", "located", "expected"), *table]:
+        print("# {:36} {:9} {:42} {:38} {}".format(*row))
     print(f"1..{report.number}")
     print(f"# {complete} of {len(wanted)}")
     return report.failed != 0
