@@ -201,11 +201,11 @@ static tess_status emit_experts(const wave *w, int layer, const tess_tap_sink *s
 {
     const tess_decoder *t = w->decoder;
     tess_status status = TESS_OK;
-    FOR_EXPERTS(w, e, index)
-    {
+    for (int e = w->first_expert; e < w->end_expert && status == TESS_OK; e++) {
+        if (!has_tokens(t, e)) continue;
         int first = t->work.expert_begin[e], n = t->work.expert_begin[e + 1] - first;
         const float *y = t->work.expert_output + (size_t)(first - w->first_row) * (size_t)t->config->d_model;
-        if (status == TESS_OK) status = tess_tap_emit_expert(sink, layer, e, n, y, err);
+        status = tess_tap_emit_expert(sink, layer, e, n, y, err);
     }
     return status;
 }
