@@ -51,6 +51,7 @@ typedef struct tess_engine_options {
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
     tess_direct_mode direct;
+    uint64_t other_bytes; /* memory the caller takes besides while the engine is open; part of the budget */
     tess_progress *progress; /* may be NULL */
     void *progress_context;
 } tess_engine_options;

@@ -22,6 +22,7 @@ typedef struct tess_golden {
     char *path;
     tess_trace_inputs inputs;
     char *config_sha256, *weights_sha256; /* declared; NULL where it does not say */
+    uint64_t working_bytes; /* that comparing with it takes at most; for tess_engine_options.other_bytes */
     /* Where it says what was said (`raw`, `messages`) and the model has tokenizer files: the ids this
      * becomes, and which component is at fault if they are not in.input_ids. */
     bool text_is_checked;

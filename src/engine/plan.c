@@ -276,7 +276,7 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
     p.choice.n_chunk = p.choice.n_logit_rows = 1;
     p.choice.n_layer_slot = p.choice.n_head_slot = p.choice.n_embedding_slot = 1;
     p.choice.n_expert_slot = count_experts(c) ? c->n_expert_used : 0;
-    p.process = tess_system_resident_bytes() + PROCESS_ALLOWANCE_BYTES +
+    p.process = tess_system_resident_bytes() + options->other_bytes + PROCESS_ALLOWANCE_BYTES +
                 (uint64_t)p.choice.n_thread * THREAD_ALLOWANCE_BYTES +
                 (uint64_t)p.choice.n_context * POSITION_ALLOWANCE_BYTES;
     uint64_t least = p.process + measure(&p, &p.choice), peak = tess_system_peak_bytes();

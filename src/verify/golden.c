@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "tessera/verify.h"
+#include "verify/measure.h"
 #include "verify/prompt_check.h"
-#include "verify/trace_reader.h"
 
 void tess_golden_release(tess_golden *golden)
 {
@@ -23,6 +23,34 @@ static tess_status copy(const char *text, char **out, tess_error *err)
     return *out ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for a golden's metadata");
 }
 
+/* Every tap has a state, a report and its name in two places; rows that fail are marked; routers' columns are
+ * experts with sums of their own, in the layer and in the report; ids and logits have records by row. */
+static uint64_t tap_bytes(const tess_tensor *t)
+{
+    uint64_t n = sizeof(tess_tap_state) + sizeof(tess_tap_report) + 4 * (strlen(t->name) + 1) + sizeof(*t);
+    uint64_t n_row = t->n_dim ? t->dim[0] : 1, n_column = t->n_dim > 1 ? t->dim[1] : 1;
+    switch (tess_tap_place_of(t->name).class) {
+    case TESS_CLASS_ROUTER_LOGITS:
+        return n + n_column * (sizeof(tess_expert_sum) + sizeof(tess_expert_error));
+    case TESS_CLASS_ROUTER_INDICES:
+        return n + n_row + t->n_byte;
+    case TESS_CLASS_LOGITS:
+        return n + n_row * (sizeof(tess_logits_row) + sizeof(tess_next_token)) + n_column * sizeof(float);
+    default:
+        return n + n_row;
+    }
+}
+
+/* Beside the taps: windows of three readers, one more, and what is shared while they are heard. */
+static uint64_t working_bytes(const tess_trace_reader *reader)
+{
+    uint64_t n = 5 * (uint64_t)tess_window_bytes(TESS_TRACE_PIECE_BYTES) +
+                 TESS_COMPARE_MAX_EXPERT * (sizeof(float) + sizeof(int)) + TESS_ROUTED_ROOM * sizeof(int64_t);
+    for (size_t i = 0; i < tess_safetensors_get_count(reader->st); i++)
+        n += tap_bytes(tess_safetensors_get(reader->st, i));
+    return n;
+}
+
 static tess_status read_identity(const char *path, tess_golden *out, tess_error *err)
 {
     tess_trace_reader reader;
@@ -33,6 +61,7 @@ static tess_status read_identity(const char *path, tess_golden *out, tess_error 
         status = copy(tess_safetensors_get_metadata(reader.st, "config_sha256"), &out->config_sha256, err);
     if (status == TESS_OK)
         status = copy(tess_safetensors_get_metadata(reader.st, "weights_sha256"), &out->weights_sha256, err);
+    out->working_bytes = working_bytes(&reader);
     tess_trace_reader_close(&reader);
     return status;
 }

@@ -179,3 +179,14 @@ contains "$(cat "$work/report.html")" "<svg" "a page with a drawing"
 equals "$("$tessera" ledger list --json --ledger "$work/ledger" | json entries 1 outcome)" agree "recorded in the ledger"
 equals "$(exit_of verify --golden $golden --ledger off)" 0 "--ledger off: exit 0"
 equals "$(exit_of verify --golden $golden --html "$work/no/report.html")" 4 "a page that cannot be written: exit 4"
+
+# ---- memory: the smallest budget is told, works, and is kept, comparing included ----
+for isolate in "" --isolate; do
+    verify --json --golden $golden --memory 1MiB $isolate >"$work/out" 2>"$work/err"
+    budget=$(json smallest_budget_bytes <"$work/out")
+    equals "$(exit_of verify --json --golden $golden --memory "$budget" $isolate)" 0 "the smallest budget works ${isolate:-whole}"
+    [ "${TESS_SANITIZED:-0}" = 1 ] && continue
+    peak=$(json peak_rss_bytes <"$work/out")
+    [ "$peak" -le "$budget" ]
+    result $? "peak $peak of $budget bytes ${isolate:-whole}"
+done
