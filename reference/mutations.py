@@ -359,7 +359,7 @@ def measure_defect(name, defect, work):
         folder = copytree(folder, Path(work) / name)
         defect.change(catalogue.Checkpoint(folder))
     model = original.load(folder, metadata["dtype"], int(metadata["threads"]))
-    if defect.component == "tokenizer":
+    if defect.tap == "in.input_ids":
         return measure_prompt(defect, model, folder, name != "no_header", golden, metadata)
     inputs = {name: array for name, array in golden.items() if name.startswith("in.")}
     with replaced() if defect.change else PLANTED[name](model):
