@@ -40,17 +40,21 @@ static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *er
                                 (size_t)rows->n_row * rows->row_width, err);
 }
 
-/* Experts of the golden become indices of the model. */
-static tess_status check_range(const verifying *v, const tess_tap *tap, const tess_tensor *t, uint64_t at,
-                               const int64_t *integers, size_t n, tess_error *err)
+/* Experts of the golden become indices of the model, which has room for every expert once per token. */
+static tess_status check_choices(const verifying *v, const tess_tap_rows *rows, const tess_tensor *t,
+                                 uint64_t at, const int64_t *ids, size_t n, tess_error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        if (integers[i] >= 0 && integers[i] < tap->n_value) continue;
-        char expected[48];
-        snprintf(expected, sizeof expected, "0 to %lld", (long long)tap->n_value - 1);
-        return tess_refuse(err, v->golden->path, tap->name,
-                           (int64_t)(t->offset + (at + i) * sizeof *integers), expected, "%lld",
-                           (long long)integers[i]);
+        size_t column = (size_t)((at + i) % rows->row_width);
+        bool is_repeated = false;
+        for (size_t j = 1; j <= column && j <= i; j++) is_repeated |= ids[i - j] == ids[i];
+        if (ids[i] >= 0 && ids[i] < rows->tap.n_value && !is_repeated) continue;
+        char expected[64];
+        snprintf(expected, sizeof expected, "0 to %lld, each once per token",
+                 (long long)rows->tap.n_value - 1);
+        return tess_refuse(err, v->golden->path, rows->tap.name,
+                           (int64_t)(t->offset + (at + i) * sizeof *ids), expected, "%lld%s",
+                           (long long)ids[i], is_repeated ? " again" : "");
     }
     return TESS_OK;
 }
@@ -69,8 +73,7 @@ static tess_status replace(void *context, const tess_tap_rows *rows, void *value
         size_t n = tess_trace_reader_piece(t, at, rows->row_width);
         if (n > left) n = left;
         tess_status status = tess_trace_reader_read(&v->reader, t, at, n, &piece, err);
-        if (status == TESS_OK && rows->tap.is_integer)
-            status = check_range(v, &rows->tap, t, at, piece, n, err);
+        if (status == TESS_OK && rows->tap.is_integer) status = check_choices(v, rows, t, at, piece, n, err);
         if (status != TESS_OK) return status;
         memcpy(next, piece, n * size);
         next += n * size;

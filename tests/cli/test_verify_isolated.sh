@@ -28,7 +28,9 @@ edit $golden "$work/order" set $gate.indices 12 "$two" set $gate.indices 13 "$on
     set $gate.weights 12 "$heavy" set $gate.weights 13 "$light"
 equals "$(exit_of isolated "$work/order" --json)" 0 "the same experts in another order: weights stay with theirs"
 
-edit $golden "$work/other" set $gate.indices 12 11 set $gate.indices 13 11
+read -r _ _ three <<<"$(row $gate.indices 4)"
+for id in 11 10 9; do case " $one $two $three " in *" $id "*) ;; *) other=$id ;; esac; done
+edit $golden "$work/other" set $gate.indices 12 "$other"
 equals "$(exit_of isolated "$work/other" --json)" 1 "a choice that is not ours"
 equals "$(json first component <"$work/out") $(json first layer <"$work/out")" "mlp.gate 1" "is the router's"
 
@@ -36,8 +38,12 @@ for id in 12 -1; do
     edit $golden "$work/none" set $gate.indices 14 $id
     equals "$(exit_of isolated "$work/none" --json)" 3 "expert $id of twelve: exit 3"
     equals "$(json error field <"$work/out") $(json error file <"$work/out")" "tap.$gate.indices $work/none" "named"
-    equals "$(json error expected <"$work/out"), $(json error found <"$work/out")" "0 to 11, $id" "with what is allowed"
+    equals "$(json error expected <"$work/out"), $(json error found <"$work/out")" "0 to 11, each once per token, $id" "with what is allowed"
 done
+edit $golden "$work/none" $(for token in 0 1 2 3 4 5; do for rank in 0 1 2; do
+    echo "set $gate.indices $((3 * token + rank)) 7"; done; done)
+equals "$(exit_of isolated "$work/none" --json)" 3 "an expert three times per token: exit 3"
+equals "$(json error found <"$work/out")" "7 again" "named"
 edit $golden "$work/none" drop $gate.indices
 equals "$(exit_of isolated "$work/none" --json)" 3 "no choice to feed: exit 3"
 equals "$(json error field <"$work/out")" "tap.$gate.indices" "named"
