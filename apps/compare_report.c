@@ -347,3 +347,15 @@ int cli_comparison_exit(const tess_compare_result *result)
 {
     return result->verdict == TESS_VERDICT_DIFFERENT ? CLI_DIFFERENT : CLI_DONE;
 }
+
+static const char *token_bytes(void *context, int64_t id, size_t *n_bytes)
+{
+    const tess_tokenizer *tokenizer = context;
+    return id < 0 || id > INT32_MAX ? NULL : tess_tokenizer_get_bytes(tokenizer, (int32_t)id, n_bytes);
+}
+
+tess_page_options cli_page_options(const char *title, const tess_tokenizer *tokenizer)
+{
+    return (tess_page_options){
+        .title = title, .get_bytes = tokenizer ? token_bytes : NULL, .context = (void *)(uintptr_t)tokenizer};
+}

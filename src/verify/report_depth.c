@@ -62,6 +62,7 @@ static scale make_scale(const tess_compare_result *result)
         s.n++;
         widen(&s, drawn_error(&s, &result->tap[i]));
         widen(&s, drawn_bar(&result->tap[i]));
+        widen(&s, drawn_bar(&result->tap[i]) / 100); /* room below, where all taps should lie */
         if (s.by_truth) widen(&s, result->tap[i].reference_truth_distance);
     }
     if (s.low > s.high) s.low = -8, s.high = -4;
