@@ -84,8 +84,8 @@ static tess_status add_layer(const tess_tap_state *s, const tess_tap_report *rep
     return TESS_OK;
 }
 
-/* A single expert's own output says more than rows that it shares with others; one that is misshapen or
- * missing in part only says that the expert is at fault. */
+/* A single expert's own output says more than rows that it shares with others, unless there is a truth that
+ * does not hold it; one that is misshapen or missing in part only says that the expert is at fault. */
 static void set_own(const tess_tap_state *s, const tess_tap_report *report, tess_compare_result *result)
 {
     for (int i = 0; i < result->n_experts; i++) {
@@ -95,7 +95,7 @@ static void set_own(const tess_tap_state *s, const tess_tap_report *report, tess
             continue;
         tess_expert_error *expert = &layer->expert[s->place.expert];
         expert->is_fault |= report->outcome >= TESS_OUTCOME_DIFFERENT;
-        if (!is_whole(s)) continue;
+        if (!is_whole(s) || (result->truth && !s->truth)) continue;
         *expert = (tess_expert_error){.n_tok = (int64_t)s->reference->dim[0],
                                       .rel_l2 = report->rel_l2,
                                       .truth_distance = report->truth_distance,

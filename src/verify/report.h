@@ -30,6 +30,10 @@ bool tess_report_has_failed(const tess_tap_report *tap);
 /* Whether a tap is a single expert's own output: those are drawn as cells of a mosaic. */
 bool tess_report_is_expert(const tess_tap_report *tap);
 
+/* Whether errors in bfloat16 steps are shown, or else distances to the truth. */
+bool tess_report_by_steps(const tess_compare_result *result);
+bool tess_report_by_truth(const tess_compare_result *result);
+
 void tess_report_depth(FILE *out, const tess_compare_result *result);   /* the error of every tap */
 void tess_report_routing(FILE *out, const tess_compare_result *result); /* bars per layer */
 void tess_report_mosaic(FILE *out, const tess_compare_result *result);  /* layers × experts */

@@ -20,12 +20,14 @@ typedef struct scale {
     double low, high; /* decades */
     int n;            /* taps that are drawn */
     bool by_truth;    /* distances to the truth are drawn, ours and the reference's */
+    bool by_steps;    /* errors in bfloat16 steps are drawn */
 } scale;
 
 /* What is drawn for a tap; NaN where there is no number. */
 static double drawn_error(const scale *s, const tess_tap_report *tap)
 {
     if (!tap->is_measured || tap->is_integer) return NAN;
+    if (s->by_steps) return tap->measure == TESS_MEASURE_ULP ? tap->error : NAN;
     if (s->by_truth) return tap->truth_distance;
     return tap->measure == TESS_MEASURE_MAX_ABS ? tap->max_abs : tap->rel_l2;
 }
@@ -35,12 +37,12 @@ static double drawn_bar(const tess_tap_report *tap)
     switch (tap->measure) {
     case TESS_MEASURE_REL_L2:
     case TESS_MEASURE_MAX_ABS:
+    case TESS_MEASURE_ULP:
         return tap->tolerance;
     case TESS_MEASURE_RATIO:
         return tap->tolerance * tap->reference_truth_distance;
     case TESS_MEASURE_NONE:
     case TESS_MEASURE_EXACT:
-    case TESS_MEASURE_ULP:
         break;
     }
     return NAN;
@@ -56,7 +58,9 @@ static void widen(scale *s, double value)
 
 static scale make_scale(const tess_compare_result *result)
 {
-    scale s = {INFINITY, -INFINITY, 0, result->truth != NULL};
+    scale s = {.low = INFINITY, .high = -INFINITY};
+    s.by_steps = tess_report_by_steps(result);
+    s.by_truth = tess_report_by_truth(result);
     for (int i = 0; i < result->n_tap; i++) {
         if (tess_report_is_expert(&result->tap[i])) continue;
         s.n++;
@@ -196,14 +200,14 @@ static void draw_legend(FILE *out, const scale *s)
 void tess_report_depth(FILE *out, const tess_compare_result *result)
 {
     scale s = make_scale(result);
-    fprintf(out, "<h2>%s</h2>\n<figure id=\"depth\"><div class=\"wide\">",
-            s.by_truth ? "Distance to the float32 truth along the model"
-                       : "Error of every tap along the model");
+    const char *what = s.by_steps   ? "Error in bfloat16 steps of every module by itself"
+                       : s.by_truth ? "Distance to the float32 truth along the model"
+                                    : "Error of every tap along the model";
+    fprintf(out, "<h2>%s</h2>\n<figure id=\"depth\"><div class=\"wide\">", what);
     fprintf(out,
-            "<svg " TESS_REPORT_VIEW " role=\"img\" aria-label=\"%s of %d taps in model order on a "
-            "logarithmic scale; %d failed\">\n",
-            TESS_REPORT_VIEW_OF(WIDTH, HEIGHT), s.by_truth ? "distance to the truth" : "relative error", s.n,
-            result->n_failed);
+            "<svg " TESS_REPORT_VIEW " role=\"img\" aria-label=\"%s: %d taps in model order on a logarithmic "
+            "scale, %d failed\">\n",
+            TESS_REPORT_VIEW_OF(WIDTH, HEIGHT), what, s.n, result->n_failed);
     draw_grid(out, &s);
     draw_layers(out, &s, result);
     for (int i = 0, at = 0; i < result->n_tap; i++)

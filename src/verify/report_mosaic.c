@@ -58,7 +58,7 @@ static void set_scale(mosaic *m)
     }
     if (m->low > m->high) m->low = -8, m->high = -4;
     widen(m, m->tolerance);
-    if (m->high < m->low + 2) m->high = m->low + 2;
+    if (m->low > m->high - 3) m->low = m->high - 3;
 }
 
 static void set_places(mosaic *m)
@@ -236,7 +236,7 @@ void tess_report_mosaic(FILE *out, const tess_compare_result *result)
     if (!result->n_experts) return;
     fputs("<h2>Experts</h2>\n", out);
     for (int first = 0; first < result->n_experts;) {
-        mosaic m = {.layer = &result->experts[first], .by_truth = result->truth != NULL};
+        mosaic m = {.layer = &result->experts[first], .by_truth = tess_report_by_truth(result)};
         while (first + m.n_layer < result->n_experts && !strcmp(m.layer[m.n_layer].part, m.layer->part))
             m.n_layer++;
         set_scale(&m);

@@ -83,9 +83,10 @@ void tess_report_put_number(FILE *out, double value)
     } else {
         char text[32];
         snprintf(text, sizeof text, "%.1e", value);
-        /* 4.1e-07 is written 4.1e-7. */
-        char *exponent = strchr(text, 'e') + 2;
-        fprintf(out, "%.*s%s", (int)(exponent - text), text, exponent + (*exponent == '0'));
+        /* 4.1e-07 is written 4.1e-7, and 1.0e+00 1.0e0. */
+        char *exponent = strchr(text, 'e') + 1;
+        fprintf(out, "%.*s%s%s", (int)(exponent - text), text, *exponent == '-' ? "-" : "",
+                exponent + (exponent[1] == '0' ? 2 : 1));
     }
 }
 
@@ -102,4 +103,16 @@ bool tess_report_has_failed(const tess_tap_report *tap)
 bool tess_report_is_expert(const tess_tap_report *tap)
 {
     return tess_tap_place_of(tap->name).class == TESS_CLASS_EXPERT;
+}
+
+bool tess_report_by_steps(const tess_compare_result *result)
+{
+    for (int i = 0; i < result->n_tap; i++)
+        if (result->tap[i].measure == TESS_MEASURE_ULP) return true;
+    return false;
+}
+
+bool tess_report_by_truth(const tess_compare_result *result)
+{
+    return result->truth && !tess_report_by_steps(result);
 }

@@ -49,12 +49,15 @@ equals "$(exit_of "$tessera" compare --json --html "$work/page" $golden "$work/r
 cp "$work/out" "$work/compared"
 taps=$(json taps <"$work/compared" | python3 -c 'import json, sys; print(len(json.load(sys.stdin)))')
 other=$(json tokens other <"$work/compared")
+"$tessera" verify --ledger off --quiet --memory 1GiB --model "$work/defect" --golden $golden --isolate --ignore-identity --json \
+    --html "$work/isolated" >"$work/verified" 2>"$work/err"
+equals $? 1 "the same by verify --isolate: exit 1"
 TESS_PAGE=$work/large-page "$build/tests/browser/test_large_report" >"$work/out" 2>&1
-equals "$(grep -c -E 'https?:|src=|@import|url\(' "$work/page" "$work/large-page" | tr '\n' ' ' | sed "s|$work/||g")" \
-    "page:0 large-page:0 " "the pages name nothing outside themselves"
+equals "$(grep -c -E 'https?:|src=|@import|url\(' "$work/page" "$work/isolated" "$work/large-page" | tr '\n' ' ' | sed "s|$work/||g")" \
+    "page:0 isolated:0 large-page:0 " "the pages name nothing outside themselves"
 
 render "$work/page" light 1200,2600 --no-pdf-header-footer --print-to-pdf="$work/light.pdf" &
-render "$work/page" dark 1200,2600 --force-dark-mode &
+render "$work/isolated" dark 1200,2600 --force-dark-mode &
 wait
 render "$work/page" narrow 500,1600 &
 render "$work/large-page" large 1200,1700 --no-pdf-header-footer --print-to-pdf="$work/large.pdf" &
@@ -72,7 +75,9 @@ fact light outlined_rows "$other" "rows are outlined where the likeliest token d
 fact light tap_rows "$taps" "a row for every tap"
 fact light dark false "light by default"
 fact dark dark true "dark where that is preferred"
-fact dark outlined 1 "the expert is outlined in the dark as well"
+fact dark rings 1 "by itself only one module fails"
+fact dark fault '["layer 2, expert 4: 7 tokens, 1.0e0, at fault"]' "its expert, judged by its own output"
+fact dark outlined 1 "is outlined in the dark as well"
 fact large cells 6144 "48 layers by 128 experts"
 fact large outlined 1 "one of them outlined"
 fact large token_rows 64 "64 positions of many"

@@ -129,6 +129,21 @@ static void test_experts_with_truth(void **state)
     assert_true(isnan(fx.result->experts[1].tolerance));
 }
 
+/* An own output that the truth does not hold has no distance to it: then the rows are shown. */
+static void test_own_output_without_truth(void **state)
+{
+    (void)state;
+    strcpy(fx.reference.dtype, "bfloat16");
+    strcpy(fx.trace.dtype, "bfloat16");
+    fx.options.truth = fx.truth_path;
+    test_trace *const both[] = {&fx.reference, &fx.trace};
+    for (int k = 0; k < 2; k++)
+        test_trace_add(both[k], LAYER(1, ".mlp.experts.2"), false, 2, (int64_t[]){2, SYNTHETIC_WIDTH});
+    if (compare() != TESS_OK) fail_msg("%s", fx.err.message);
+    assert_true(!fx.result->experts[1].expert[2].is_own);
+    assert_true(fx.result->experts[1].expert[2].truth_distance == 0);
+}
+
 /* Softmax of one row in the obvious way. */
 static double probability(const test_trace *trace, int row, int64_t id)
 {
@@ -264,6 +279,7 @@ int main(void)
         COMPARING(test_own_output_says_more),
         COMPARING(test_experts_not_finite),
         COMPARING(test_experts_with_truth),
+        COMPARING(test_own_output_without_truth),
         COMPARING(test_tokens),
         COMPARING(test_tokens_at_the_edges),
         COMPARING(test_long_prompts_list_worst_and_last),
