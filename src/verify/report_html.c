@@ -49,6 +49,21 @@ static void put_extra(FILE *out, const tess_compare_result *result)
     fputs("</p>\n", out);
 }
 
+/* All that failed, where that is a few: modules that were run by themselves each fail for a reason of their
+ * own. */
+static void put_failed(FILE *out, const tess_compare_result *result)
+{
+    enum { FEW = 12 };
+    if (result->n_failed < 2 || result->n_failed > FEW) return;
+    fputs("<dt>all that failed</dt><dd>", out);
+    for (int i = 0, n = 0; i < result->n_tap; i++) {
+        if (!tess_report_has_failed(&result->tap[i])) continue;
+        if (n++) fputs("<br>", out);
+        put_place(out, &result->tap[i]);
+    }
+    fputs("</dd>\n", out);
+}
+
 static void put_head(FILE *out, const tess_compare_result *result, const tess_page_options *options)
 {
     static const char *const same[] = {"unknown", "the same", "different"};
@@ -74,6 +89,7 @@ static void put_head(FILE *out, const tess_compare_result *result, const tess_pa
         }
         fputs("</dd>\n", out);
     }
+    put_failed(out, result);
     if (result->n_ratio)
         fprintf(
             out,
