@@ -19,7 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from catalogue import ALSO, CODE, CONTROLS, DEFECTS, Checkpoint, checkpoint_of, dtype_of, path_of, read_metadata, truth_of
+from catalogue import ALSO, CODE, CONTROLS, DEFECTS, Checkpoint
+from catalogue import checkpoint_of, dtype_of, path_of, read_metadata, truth_of
 
 BUILD = Path(os.environ.get("TESS_BUILD", "build/release-gcc"))
 MOVES = Path(__file__).parent / "original_moves.json"
@@ -76,8 +77,8 @@ def look(binary, golden, folder, options, work):
     common = ["--ledger", "off", "--memory", "1GiB", "--threads", "1", "--model", folder, *options]
     truth = ["--truth", truth_of(golden)] if truth_of(golden) else []
     trace = work / "trace.safetensors"
-    subprocess.run([binary, "trace", "--quiet", *common, "--dtype", dtype_of(golden), *inputs_of(golden), "--out", trace],
-                   check=True)
+    subprocess.run([binary, "trace", "--quiet", *common, "--dtype", dtype_of(golden), *inputs_of(golden), "--out",
+                    trace], check=True)
     verify = [*common, "--golden", path_of(golden)]
     return {
         "trace": run_tessera(BUILD / "tessera", "compare", [*truth, path_of(golden), trace]),
@@ -108,7 +109,8 @@ def place_of(entry):
 
 def experts_of(result, places):
     """All experts that are named for what failed at these places."""
-    return tuple(sorted({expert for entry in result["failed"] if place_of(entry) in places for expert in entry["experts"]}))
+    failed = [entry for entry in result["failed"] if place_of(entry) in places]
+    return tuple(sorted({expert for entry in failed for expert in entry["experts"]}))
 
 
 def judge(how, result, defect):
@@ -221,7 +223,7 @@ def main():
     wanted = sys.argv[1:] or list(DEFECTS)
     report, controls, table, complete = Report(), {}, [], 0
     moves = json.loads(MOVES.read_text())["defects"]
-    report.line(set(moves) == set(DEFECTS), "the original was changed by every defect of the catalogue, and by no other")
+    report.line(set(moves) == set(DEFECTS), "the original was changed by every defect here, and by no other")
     with tempfile.TemporaryDirectory() as folder:
         for golden, options in CONTROLS:
             work = Path(tempfile.mkdtemp(dir=folder))
