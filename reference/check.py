@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
-    check.py [GROUP...]       groups: unicode, text, topk, shared, small, demo, mutations, layerwise (default: all)
+    check.py [GROUP...]       groups: unicode, text, topk, shared, small, demo, mutations, layerwise, memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch chooses kernels by instruction set. Where the CPU differs from the one a golden was made on, the
@@ -169,6 +169,12 @@ def check_layerwise(report):
     checks.check_layerwise(report)
 
 
+def check_memory(report):
+    import check_layerwise as checks
+
+    checks.check_memory(report)
+
+
 def check_topk(report):
     import topk
     import tracefile
@@ -203,7 +209,7 @@ def finish_script(report, name, process):
 
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py"}
 GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "demo": check_demo,
-          "mutations": check_mutations, "layerwise": check_layerwise}
+          "mutations": check_mutations, "layerwise": check_layerwise, "memory": check_memory}
 
 
 def main():

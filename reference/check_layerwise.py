@@ -11,9 +11,14 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import numpy as np
+
+import tracefile
 
 REFERENCE = Path(__file__).resolve().parent
 ROOT = REFERENCE.parent
@@ -59,8 +64,8 @@ def listen_to_logits(arguments, keep):
     """Every forward of the head, in prefill and of each decoded token, gives `keep` a digest of its logits."""
     import torch
 
-    config = json.loads((Path(arguments[arguments.index("--model") + 1]) / "config.json").read_text())
-    vocab = config["thinker_config"]["text_config"]["vocab_size"]
+    path = Path(arguments[arguments.index("--model") + 1]) / "config.json"
+    vocab = json.loads(path.read_text())["thinker_config"]["text_config"]["vocab_size"] if path.exists() else 0
 
     def hook(module, _inputs, output):
         if isinstance(module, torch.nn.Linear) and module.out_features == vocab:
@@ -103,7 +108,6 @@ def run(context, folder, arguments, kill_at=0, reads=True, limit_file=0):
 def cases():
     """(label, options of golden.py and layerwise.py) of the comparisons."""
     import demo_goldens
-    import tracefile
 
     golden = ROOT / "tests" / "golden"
     kept = [(name, golden / name, golden / f"{name}-f32" / f"{case}.safetensors", None)
@@ -126,15 +130,14 @@ def cases():
             yield f"demo/{case}", ["--model", ROOT / "demo" / "checkpoint", *source, "--generate", 8, "--dtype", dtype]
 
 
-def compare_files(layers, whole):
-    """(tensors, those that differ): empty only if the files are the same byte for byte."""
+def compare_files(layers, whole, metadata=True):
+    """(tensors, those that differ): empty only if the files are the same byte for byte, or all but their metadata."""
     import check
-    import tracefile
 
     if not layers.exists():
         return 0, ["no file"]
     count, different, worst = check.compare_bits(tracefile.read(layers)[0], tracefile.read(whole)[0])
-    if not different and layers.read_bytes() != whole.read_bytes():
+    if metadata and not different and layers.read_bytes() != whole.read_bytes():
         different = ["the metadata"]
     return count, [f"{name} (worst relative L2 {worst:.1e})" for name in different]
 
@@ -196,8 +199,134 @@ def check_kills(report, context, folder):
                     f"{len(digests)} steps' logits bit-equal {', '.join(different[:4])}")
 
 
+def refusals(folder):
+    """(what, options, exit code, what the message must say); folder/inputs holds inputs that would do."""
+    golden = ROOT / "tests" / "golden"
+    model, demo = ["--model", golden / "c"], ["--model", ROOT / "demo" / "checkpoint"]
+    said, made = ["--inputs", folder / "inputs"], ["--out", folder / "refused"]
+    yield "no checkpoint", ["--model", folder / "none", *said, *made], 3, "none/config.json: not there"
+    yield "no shard", ["--model", folder / "shardless", *said, *made], 3, "model-00003-of-00003.safetensors: not there"
+    yield "short shard", ["--model", folder / "short", *said, *made], 3, "its header expects"
+    yield "missing tensor", ["--model", folder / "lacking", *said, *made], 3, "lm_head.weight: not in the checkpoint"
+    yield "wrong shape", ["--model", folder / "other", *said, *made], 3, "expected [300, 32]"
+    yield "media", [*model, "--inputs", folder / "media", *made], 3, "not run layer by layer"
+    yield "large id", [*model, "--inputs", folder / "large", *made], 3, "expected 0 to 299"
+    yield "no ids", [*model, "--inputs", folder / "empty", *made], 3, "in.input_ids: absent or empty"
+    yield "positions", [*model, "--inputs", folder / "askew", *made], 3, "in.position_ids: found"
+    yield "messages", [*demo, "--messages", '[{"role": "robot"}]', *made], 3, "--messages: role 'robot'"
+    yield "no tokenizer", [*model, "--prompt", "x", *made], 3, "vocab.json: not there"
+    yield "existing OUT", [*model, *said, "--out", folder / "inputs"], 3, "inputs: exists already"
+    yield "no folder", [*model, *said, "--out", folder / "none" / "x"], 3, "there is no folder"
+    yield "other run", [*model, *said, "--generate", 2, "--out", folder / "left"], 3, "left by a run with other options"
+    yield "damaged state", [*model, *said, "--out", folder / "damaged"], 3, "unreadable; remove"
+    yield "raw messages", [*demo, "--messages", "[]", "--raw", *made], 2, "--raw goes with --prompt"
+    yield "size", [*model, *said, *made, "--max-memory", "4TB"], 2, "expected a size such as 4GiB"
+    yield "too little", [*model, *said, *made, "--max-memory", "100MiB"], 5, "the smallest that works is"
+
+
+def make_bad_inputs(folder):
+    import shutil
+
+    ids = np.arange(9, dtype=np.int64)
+    tracefile.write(folder / "inputs", {"in.input_ids": ids}, {})
+    tracefile.write(folder / "media", {"in.input_ids": ids, "in.pixel_values": np.zeros((4, 1536), np.float32)}, {})
+    tracefile.write(folder / "large", {"in.input_ids": ids * 40}, {})
+    tracefile.write(folder / "empty", {"in.input_ids": ids[:0]}, {})
+    tracefile.write(folder / "askew", {"in.input_ids": ids, "in.position_ids": np.zeros((3, 8), np.float32)}, {})
+    source = ROOT / "tests" / "golden" / "c"
+    for name in ("shardless", "short", "lacking", "other"):
+        shutil.copytree(source, folder / name)
+    last = "model-00003-of-00003.safetensors"
+    (folder / "shardless" / last).unlink()
+    os.truncate(folder / "short" / last, os.path.getsize(source / last) - 1)
+    for shard in source.glob("*.safetensors"):
+        data = shard.read_bytes()
+        (folder / "lacking" / shard.name).write_bytes(data.replace(b"thinker.lm_head.", b"thinker.lm_tail."))
+    config = (source / "config.json").read_text()
+    (folder / "other" / "config.json").write_text(config.replace('"hidden_size": 24', '"hidden_size": 32'))
+    (folder / "damaged.work").mkdir()
+    (folder / "damaged.work" / "state.pt").write_bytes(b"PK")
+
+
+def check_refusals(report, context, folder):
+    """Each by its name and exit code; a killed or failed run's folder is not taken for another's."""
+    make_bad_inputs(folder)
+    good = ["--model", ROOT / "tests" / "golden" / "c", "--inputs", folder / "inputs"]
+    run(context, folder, [*good, "--out", folder / "left"], kill_at=60)
+    for what, options, expected, words in refusals(folder):
+        code, said = run(context, folder, options)
+        ok = code == expected and words in said and "Traceback" not in said and not (folder / "refused").exists()
+        report.line(ok, f"layerwise refuses: {what}, exit {code}" + ("" if ok else f": NOT {expected}, {words}: {said[-400:]}"))
+    code, said = run(context, folder, [*good, "--out", folder / "full"], limit_file=4000)
+    code_again, _ = run(context, folder, [*good, "--out", folder / "full"])
+    ok = code == 4 and "File too large; the same command resumes" in said and code_again == 0
+    report.line(ok, f"layerwise: a disk that takes no more ends it with exit {code}, the next run completes{'' if ok else said}")
+    code, said = run(context, folder, [*good, "--out", folder / "none2", "--max-memory", "1"])
+    smallest = int(said.split("smallest that works is ")[1].split("MiB")[0])
+    below, _ = run(context, folder, [*good, "--out", folder / "below", "--max-memory", f"{smallest - 1}MiB"])
+    code, said = run(context, folder, [*good, "--out", folder / "least", "--max-memory", f"{smallest}MiB"])
+    report.line(below == 5 and code == 0, f"layerwise: {smallest}MiB works as said, {smallest - 1}MiB is refused")
+
+
+def program(name, *options):
+    """A fresh process; returns (exit code, what it printed)."""
+    command = [sys.executable, REFERENCE / name, *options]
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+def printed(said, name):
+    """The number of a line `name N`; 0 if there is none."""
+    return next((int(line.split()[1]) for line in said.splitlines() if line.startswith(name + " ")), 0)
+
+
+def measure(report, folder, dtype, bound):
+    """The smallest bound is asked for, lies within `bound`, and is kept."""
+    out = folder / f"six-{dtype}"
+    options = ["--model", folder / "six", "--inputs", folder / "ids", "--dtype", dtype, "--generate", 3, "--out", out]
+    refused, said = program("layerwise.py", *options, "--max-memory", "64MiB")
+    smallest = int(said.partition("smallest that works is ")[2].partition("MiB")[0] or 0) << 20
+    code, said = program("layerwise.py", *options, "--max-memory", smallest)
+    peak = printed(said, "peak_rss_bytes")
+    taps = tracefile.read(out)[0] if code == 0 else {}
+    sound = all(np.isfinite(array).all() and array.any() for name, array in taps.items() if name.endswith((".mlp", "lm_head")))
+    ok = refused == 5 and code == 0 and sound and 0.75 * smallest < peak <= smallest <= bound
+    report.line(ok, f"released dimensions, 6 layers, {dtype}: peak {peak >> 20} MiB, planned {smallest >> 20} MiB, "
+                    f"bound {bound >> 20} MiB, {len(taps)} tensors{'' if ok else ': NOT ' + said[-400:]}")
+
+
+def compare_released(report, folder, dtype):
+    """The kernels torch chooses at these sizes are others than in tiny models."""
+    options = ["--model", folder / "short", "--inputs", folder / "ids", "--dtype", dtype, "--generate", 3, "--experts"]
+    for name in ("golden.py", "layerwise.py"):
+        code, said = program(name, *options, "--out", folder / f"{dtype}-{name}")
+        if code:
+            report.line(False, f"released dimensions, {dtype}: {name}: {said[-400:]}")
+            return
+    count, different = compare_files(folder / f"{dtype}-layerwise.py", folder / f"{dtype}-golden.py", metadata=False)
+    report.line(not different, f"released dimensions, 1 layer, {dtype}: {count} tensors bit-equal to the whole model's "
+                               f"{', '.join(different[:4])}")
+
+
+def check_memory(report):
+    """Released dimensions, six layers: fresh processes, their own VmHWM against the bound and against the plan."""
+    import released
+
+    (ROOT / "build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ROOT / "build")) as name:
+        folder = Path(name)
+        released.write(folder / "six", 6)
+        tracefile.write(folder / "ids", {"in.input_ids": np.arange(64, dtype=np.int64) * 127}, {})
+        for dtype, bound in (("bfloat16", 3), ("float32", 4)):
+            measure(report, folder, dtype, bound << 30)
+        released.write(folder / "short", 1)
+        for dtype in ("bfloat16", "float32"):
+            compare_released(report, folder, dtype)
+
+
 def check_layerwise(report):
     context = server()
     with tempfile.TemporaryDirectory() as folder:
+        check_refusals(report, context, Path(folder))
         check_equality(report, context, Path(folder))
         check_kills(report, context, Path(folder))

@@ -21,8 +21,10 @@ import argparse
 import ctypes
 import fcntl
 import hashlib
+import io
 import json
 import os
+import pickle
 import re
 import shutil
 import sys
@@ -143,6 +145,27 @@ def planned_bytes(parts, n_prompt, generate, with_experts):
     return max(process + ALLOWANCE_BYTES + max(layer, head), status_bytes("VmHWM"))
 
 
+def put(path, write):
+    """`write` fills a file of another name, which then takes the place of `path`; a failure leaves nothing of it."""
+    new = path.with_name(path.name + ".new")
+    try:
+        write(new)
+        with open(new, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)
+        raise
+
+
+def save_tensors(value, path):
+    """torch.save by way of memory: the values are small, and a full disk stays an OSError."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    path.write_bytes(buffer.getbuffer())
+
+
 class Folder:
     """OUT.work: what a kill leaves behind. A file is whole or absent; `state.pt` goes last and says what counts."""
 
@@ -156,34 +179,29 @@ class Folder:
             raise BadInput(f"{path}: another process is at work there") from error
         self.state = {"key": key, "step": 0, "layer": -1, "generated": []}
         if (path / "state.pt").exists():
-            try:
-                self.state = torch.load(path / "state.pt", weights_only=True)
-            except (RuntimeError, ValueError, EOFError, KeyError) as error:
-                raise BadInput(f"{path}/state.pt: unreadable; remove {path} to begin again") from error
+            self.state = self.load("state.pt")
             if self.state["key"] != key:
                 raise BadInput(f"{path}: left by a run with other options, inputs or weights; remove it to begin again")
 
-    def replace(self, name, write):
-        new = self.path / (name + ".new")
-        write(new)
-        with open(new, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(new, self.path / name)
+    def load(self, name):
+        try:
+            return torch.load(self.path / name, weights_only=True)
+        except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise BadInput(f"{self.path / name}: unreadable; remove {self.path} to begin again") from error
 
     def keep_taps(self, name, taps):
         if taps:
-            self.replace(name + ".safetensors", lambda new: tracefile.write(new, taps, {}))
+            put(self.path / (name + ".safetensors"), lambda new: tracefile.write(new, taps, {}))
 
     def keep_cache(self, number, tensors):
-        self.replace(f"cache{number}.pt", lambda new: torch.save(tensors, new))
+        put(self.path / f"cache{number}.pt", lambda new: save_tensors(tensors, new))
 
     def cache(self, number, n_past):
         """A layer's keys and values, less those of a position that a killed run had already added."""
-        kept = torch.load(self.path / f"cache{number}.pt", weights_only=True)
-        return [tensor[:, :, :n_past] for tensor in kept]
+        return [tensor[:, :, :n_past] for tensor in self.load(f"cache{number}.pt")]
 
     def keep_state(self):
-        self.replace("state.pt", lambda new: torch.save(self.state, new))
+        put(self.path / "state.pt", lambda new: save_tensors(self.state, new))
 
     def traces(self):
         return sorted(self.path.glob("*.safetensors"))
@@ -392,12 +410,11 @@ def make(options):
         print("hashing the weights", file=sys.stderr)
         identity = tracefile.identity(options.model)
     folder.keep_taps("inputs", inputs)
-    new = Path(options.out + ".new")
-    tracefile.merge(new, folder.traces(), {
+    metadata = {
         **original.versions(options.dtype), **identity, **metadata, "case": options.case,
         "generate": str(options.generate), "speak": "0", "speaker": "ethan",
-    })
-    os.replace(new, out)
+    }
+    put(out, lambda new: tracefile.merge(new, folder.traces(), metadata))
     shutil.rmtree(folder.path)
     print(f"planned_bytes {planned}\npeak_rss_bytes {status_bytes('VmHWM')}")
 

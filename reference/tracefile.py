@@ -15,7 +15,6 @@ bytes of config.json.
 
 import hashlib
 import json
-import os
 import struct
 from pathlib import Path
 
@@ -99,8 +98,6 @@ def merge(path, sources, metadata):
                 file.seek(offset)
                 for begin in range(0, size, CHUNK_BYTES):
                     out.write(file.read(min(CHUNK_BYTES, size - begin)))
-        out.flush()
-        os.fsync(out.fileno())
 
 
 def shards(folder):
