@@ -5,6 +5,7 @@
 #ifndef TESSERA_H
 #define TESSERA_H
 
+#include "tessera/certificate.h"
 #include "tessera/chat.h"
 #include "tessera/compare.h"
 #include "tessera/engine.h"
