@@ -9,6 +9,7 @@
 #include "base/digest.h"
 #include "commands.h"
 #include "engine_options.h"
+#include "verify_certificate.h"
 #include "verify_known_answers.h"
 #include "verify_report.h"
 #include "weights_identity.h"
@@ -21,6 +22,8 @@ typedef struct request {
     const char *html;
     bool known_answers;
     const char *answers_path; /* NULL: the built-in list */
+    cli_certifying certifying;
+    cli_checking checking;
     tess_verify_options options;
     tess_golden *golden;          /* [n] */
     tess_compare_result **result; /* [n] */
@@ -92,12 +95,12 @@ static int read_goldens(request *r)
 
 /* ---- identity ---- */
 
-/* Hashes the weights if a golden says which it was made from. */
+/* Hashes the weights if a golden says which it was made from, or for a certificate. */
 static int identify(request *r)
 {
-    bool is_declared = false;
+    bool is_declared = false, is_certified = r->certifying.path || r->checking.path;
     for (int i = 0; i < r->n; i++) is_declared |= r->golden[i].weights_sha256 != NULL;
-    if (!is_declared || r->options.ignore_identity) return -1;
+    if (!is_certified && (!is_declared || r->options.ignore_identity)) return -1;
     int code =
         cli_weights_sha256(r->self, &r->common, r->options.model_dir, &r->engine.ledger, r->weights_sha256);
     r->options.weights_sha256 = *r->weights_sha256 ? r->weights_sha256 : NULL;
@@ -214,6 +217,7 @@ static int run_all(request *r)
         tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
         cli_progress_clear(&r->engine.bar);
         if (status != TESS_OK) return report_error(r, &err);
+        r->certifying.run[r->certifying.n_run++] = tess_certified_run_of(engine);
         for (int i = 0; i < r->n && status == TESS_OK; i++) {
             status = run_one(r, engine, i, &err);
             cli_progress_clear(&r->engine.bar);
@@ -246,8 +250,12 @@ static tess_status write_page(const request *r, tess_error *err)
 
 static int show(const request *r)
 {
+    if (r->checking.path) return cli_checking_report(&r->checking, r->self, &r->common, r->golden, r->result);
     verify_report report = {r->golden, r->result, r->n, r->options.isolate};
     tess_error err;
+    int code =
+        cli_certificate_write(&r->certifying, r->self, &r->common, &r->options, r->golden, r->result, r->n);
+    if (code >= 0) return code;
     if (r->html && write_page(r, &err) != TESS_OK) return report_error(r, &err);
     if (r->common.json)
         verify_print_json(&report);
@@ -256,29 +264,34 @@ static int show(const request *r)
     return verify_exit(&report);
 }
 
-/* Known answers stand in the place of goldens. */
-static int verify_known_answers(request *r)
+/* The option about goldens that was given, NULL if there is none. */
+static const char *find_golden_option(const request *r)
 {
-    const char *given = r->paths.count               ? "--golden"
-                        : r->options.isolate         ? "--isolate"
-                        : r->options.truth           ? "--truth"
-                        : r->html                    ? "--html"
-                        : r->options.ignore_identity ? "--ignore-identity"
-                                                     : NULL;
-    if (given)
-        return cli_usage(r->self, &r->common, "%s is about goldens and does not go with --known-answers",
-                         given);
-    if (!r->engine.dtype) r->engine.dtype = "f32";
-    int code = cli_engine_check(&r->engine, r->self, &r->common);
-    return code < 0 ? cli_known_answers(r->self, &r->common, &r->engine, r->answers_path) : code;
+    return r->paths.count               ? "--golden"
+           : r->options.isolate         ? "--isolate"
+           : r->options.truth           ? "--truth"
+           : r->html                    ? "--html"
+           : r->options.ignore_identity ? "--ignore-identity"
+           : r->certifying.path         ? "--certificate"
+                                        : NULL;
 }
 
-static int verify(request *r)
+/* Known answers and a certificate to be checked stand in the place of goldens. */
+static int check_options(const request *r)
 {
-    const char *dtype = r->engine.dtype;
-    if (r->known_answers) return verify_known_answers(r);
-    if (r->answers_path)
+    const char *instead = r->known_answers   ? "--known-answers"
+                          : r->checking.path ? "--check-certificate"
+                                             : NULL;
+    const char *given = instead ? find_golden_option(r) : NULL;
+    if (given)
+        return cli_usage(r->self, &r->common, "%s is about goldens and does not go with %s", given, instead);
+    if (r->known_answers && r->checking.path)
+        return cli_usage(r->self, &r->common, "--check-certificate does not go with --known-answers");
+    if (r->answers_path && !r->known_answers)
         return cli_usage(r->self, &r->common, "--answers is a list for --known-answers, which is missing");
+    if (r->checking.sample >= 0 && !r->checking.path)
+        return cli_usage(r->self, &r->common, "--sample belongs to --check-certificate, which is missing");
+    if (instead) return -1;
     if (r->paths.count == 0)
         return cli_usage(r->self, &r->common, "--golden is missing: the file to verify by");
     if (r->options.truth && r->options.isolate)
@@ -286,17 +299,35 @@ static int verify(request *r)
                          "--truth judges a whole run; with --isolate the golden itself is the measure");
     if (r->html && r->paths.count > 1)
         return cli_usage(r->self, &r->common, "--html shows one golden; found %zu", r->paths.count);
-    if (!dtype) r->engine.dtype = "f32";
-    int code = cli_engine_check(&r->engine, r->self, &r->common);
-    if (code >= 0) return code;
-    r->engine.dtype = dtype;
+    return -1;
+}
+
+static int verify_goldens(request *r)
+{
     r->options.model_dir = r->engine.options.model_dir;
-    code = read_goldens(r);
+    int code = read_goldens(r);
     if (code < 0) code = identify(r);
+    if (code < 0 && r->checking.path)
+        code = cli_checking_model(&r->checking, r->self, &r->common, &r->options);
+    if (code < 0) code = cli_certificate_probe(&r->certifying, r->self, &r->common, &r->options);
     /* Before memory is planned, which the ledger counts in. */
     if (code < 0) cli_ledger_open(&r->engine.ledger, r->self);
     if (code < 0) code = run_all(r);
     return code < 0 ? show(r) : code;
+}
+
+static int verify(request *r)
+{
+    const char *dtype = r->engine.dtype;
+    int code = check_options(r);
+    if (code < 0 && r->checking.path)
+        code = cli_checking_begin(&r->checking, r->self, &r->common, &r->engine, &r->paths, &r->options);
+    if (!dtype) r->engine.dtype = "f32";
+    if (code < 0) code = cli_engine_check(&r->engine, r->self, &r->common);
+    if (code >= 0) return code;
+    if (r->known_answers) return cli_known_answers(r->self, &r->common, &r->engine, r->answers_path);
+    r->engine.dtype = dtype;
+    return verify_goldens(r);
 }
 
 /* Words after the options are further goldens. */
@@ -316,6 +347,7 @@ static void release(request *r)
 {
     remove_truths(r);
     cli_ledger_close(&r->engine.ledger);
+    cli_checking_end(&r->checking);
     for (int i = 0; i < r->n; i++) {
         tess_golden_release(&r->golden[i]);
         tess_compare_result_free(r->result[i]);
@@ -329,6 +361,7 @@ static int run_verify(const cli_command *self, int argc, char **argv)
 {
     request r = {.self = self, .common = CLI_COMMON_DEFAULT, .engine = CLI_ENGINE_DEFAULT};
     r.engine.dtype = NULL;
+    r.checking.sample = -1;
     const cli_option options[] = {
         {"golden", CLI_LIST, &r.paths, "FILE",
          "a trace made by the original (required; several may follow, as plain words too)"},
@@ -339,8 +372,12 @@ static int run_verify(const cli_command *self, int argc, char **argv)
         {"ignore-identity", CLI_FLAG, &r.options.ignore_identity, NULL,
          "compare although the golden says it is of another configuration or other weights"},
         {"html", CLI_TEXT, &r.html, "FILE", "also write a report as one HTML page"},
-        {"certificate", CLI_LATER, NULL, "FILE", NULL},
-        {"check-certificate", CLI_LATER, NULL, "FILE", NULL},
+        {"certificate", CLI_TEXT, &r.certifying.path, "OUT.json",
+         "also write what was found, of what and with what, as a file that can be checked"},
+        {"check-certificate", CLI_TEXT, &r.checking.path, "FILE",
+         "run a certificate's goldens again; everything must come out as certified"},
+        {"sample", CLI_COUNT, &r.checking.sample, "N",
+         "with --check-certificate, only N of its goldens, chosen by --seed; default all"},
         {"known-answers", CLI_FLAG, &r.known_answers, NULL,
          "check published observations of the real model instead of goldens"},
         {"answers", CLI_TEXT, &r.answers_path, "FILE",

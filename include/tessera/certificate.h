@@ -47,6 +47,10 @@ typedef struct tess_certifying {
  * UTF-8, which JSON cannot hold; TESS_EIO, TESS_ENOMEM. After an error there is no new file. */
 tess_status tess_certificate_write(const tess_certifying *what, const char *path, tess_error *err);
 
+/* Whether a certificate could be written to `path`: asked before a long run, it saves the run. Leaves nothing
+ * behind. */
+tess_status tess_certificate_probe(const char *path, tess_error *err);
+
 /* ---- reading and checking ---- */
 
 typedef struct tess_certificate tess_certificate;

@@ -270,3 +270,11 @@ tess_status tess_certificate_write(const tess_certifying *what, const char *path
     json_decref(w.root);
     return status;
 }
+
+tess_status tess_certificate_probe(const char *path, tess_error *err)
+{
+    tess_output *output;
+    tess_status status = tess_output_create(path, 0, &output, err);
+    if (status == TESS_OK) tess_output_abandon(output);
+    return status;
+}
