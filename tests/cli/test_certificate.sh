@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# verify --certificate and --check-certificate: written, checked, come out again, refused.
+. tests/support/tap.sh
+model=tests/golden/c
+f32=tests/golden/c-f32/text.safetensors
+bf16=tests/golden/c-bf16/positions.safetensors
+c=$work/c.json
+verify() { exit_of "$tessera" verify "$@"; }
+check() { exit_of "$tessera" verify --check-certificate "$@"; }
+
+equals "$(verify --model $model --golden $f32 $bf16 tests/golden/c-f32/stop.safetensors --certificate "$c")" 0 "a certificate of three goldens"
+contains "$(cat "$work/out")" "3 goldens, 0 different" "the report is printed as without"
+equals "$(json verdict <"$c") $(json checkpoint config_sha256 <"$c")" \
+    "agree $(sha256sum $model/config.json | cut -d ' ' -f 1)" "says the verdict and the checkpoint"
+equals "$(json cases 0 golden_sha256 <"$c")" "$(sha256sum $f32 | cut -d ' ' -f 1)" "the golden's digest"
+equals "$(json cases 0 truth <"$c") $(json cases 1 truth <"$c") $(json cases 1 dtype <"$c")" "null computed bfloat16" "and by what truth"
+equals "$(json references 0 transformers <"$c")" 5.23.0 "the original's version"
+equals "$(json runs 0 dtype <"$c") $(json runs 1 dtype <"$c")" "float32 bfloat16" "how the engines ran"
+equals "$(python3 -c 'import hashlib, json, sys
+text = open(sys.argv[1], "rb").read()
+digest = json.loads(text)["digest"].encode()
+print(hashlib.sha256(text.replace(digest, b"0" * 64)).hexdigest() == digest.decode())' "$c")" True "the digest, by the rule"
+
+equals "$(check "$c" --model $model)" 0 "checked: everything comes out again"
+contains "$(cat "$work/out")" "3 of 3 cases run again: all came out as certified" "says so"
+for options in "--threads 1" "--threads 3 --isa reference" "--memory 32MiB --chunk 5" "--isa reference --chunk 1 --context 100"; do
+    equals "$(check "$c" --json $options)" 0 "with $options, and the model the certificate names"
+    equals "$(json verdict <"$work/out") $(json run_again <"$work/out" | grep -o confirmed | wc -l)" "confirmed 3" "all of it"
+done
+equals "$(check "$c" --sample 2 --seed 1 --json)" 0 "a sample"
+first=$(json run_again <"$work/out")
+equals "$(echo "$first" | json | grep -o confirmed | wc -l) $(json not_run <"$work/out" | grep -o safetensors | wc -l)" "2 1" "of two, one is left"
+equals "$(check "$c" --sample 2 --seed 1 --json)$(json run_again <"$work/out")" "0$first" "the same again by the same seed"
+equals "$(for seed in 1 2 3 4 5 6 7 8; do check "$c" --sample 1 --seed $seed --json >/dev/null
+    json run_again 0 golden <"$work/out"; done | sort -u | wc -l)" 3 "other seeds take others"
+
+equals "$(verify --model $model --golden $f32 --isolate --certificate "$work/i.json" --quiet)" 0 "of isolated modules"
+equals "$(json cases 0 mode <"$work/i.json") $(check "$work/i.json")" "isolated 0" "comes out again, isolated"
+exit_of "$tessera" trace --model $model --inputs $bf16 --dtype f32 --generate 0 --out "$work/truth.safetensors" >/dev/null
+equals "$(verify --model $model --golden $bf16 --truth "$work/truth.safetensors" --certificate "$work/t.json")" 0 "by a given truth"
+equals "$(json cases 0 truth <"$work/t.json") $(check "$work/t.json")" "$(sha256sum "$work/truth.safetensors" | cut -d ' ' -f 1) 0" "comes out again"
+rm "$work/truth.safetensors"
+equals "$(check "$work/t.json" --json)" 3 "without that truth: exit 3"
+equals "$(json error field <"$work/out")" "cases[0].truth" "names it"
+
+# A model in which one weight is another: what is found is certified, and is no certificate of the sound one.
+python3 tests/support/zero_tensor.py $model "$work/model" thinker.model.layers.2.mlp.experts.4.down_proj.weight
+equals "$(verify --model "$work/model" --golden $f32 --ignore-identity --certificate "$work/d.json")" 1 "a defect is certified as one"
+equals "$(json verdict <"$work/d.json") $(check "$work/d.json")" "different 0" "and comes out again"
+contains "$(cat "$work/out")" "says         different, 1 case" "which is not hidden"
+equals "$(check "$c" --model "$work/model" --json)" 3 "other weights: exit 3"
+equals "$(json error field <"$work/out")" weights_sha256 "names them"
+equals "$(check "$c" --model tests/golden/b --json)" 3 "another configuration: exit 3"
+equals "$(json error field <"$work/out")" config_sha256 "names it"
+
+# A forged metric with a digest that is right: only running tells.
+python3 - "$c" "$work/forged.json" <<'END'
+import hashlib, json, re, sys
+text = open(sys.argv[1]).read()
+digest = json.loads(text)["digest"]
+text = re.sub(r'"outcome": "agrees",(\s+)"measure": "rel_l2",(\s+)"error": [0-9.e-]+', r'"outcome": "agrees",\1"measure": "rel_l2",\2"error": 1.0e-9', text, count=1)
+text = text.replace(digest, "0" * 64)
+open(sys.argv[2], "w").write(text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest(), 1))
+END
+equals "$(check "$work/forged.json")" 1 "a forged metric: exit 1"
+contains "$(cat "$work/out")" ".error: certified 1.0000000000000001e-9, found" "is named with both values"
+sed 's/"agree"/"equal"/' "$c" >"$work/altered.json"
+equals "$(check "$work/altered.json" --json)" 3 "an altered certificate: exit 3"
+equals "$(json error field <"$work/out")" digest "names the digest"
+equals "$(check "$work/absent.json")" 3 "no such certificate: exit 3"
+equals "$(check $f32)" 3 "something else: exit 3"
+cp $f32 "$work/text.safetensors"
+python3 tests/support/edit_trace.py "$work/text.safetensors" "$work/changed.safetensors" add thinker.model.norm 0 1e-3
+mkdir "$work/moved"
+cp "$c" "$work/moved/c.json"
+cp "$work/changed.safetensors" "$work/moved/text.safetensors"
+tessera=$(realpath "$tessera")
+root=$PWD
+cd "$work/moved" || exit 1
+equals "$(check c.json --model "$root/$model" --json)" 3 "a golden that was changed: exit 3"
+equals "$(json error field <"$work/out") $(json error file <"$work/out")" "cases[0].golden_sha256 text.safetensors" "names it"
+cp "$root/$f32" "$root/$bf16" "$root/tests/golden/c-f32/stop.safetensors" .
+equals "$(check c.json --model "$root/$model")" 0 "goldens beside the certificate are found"
+cd "$root" || exit 1
+
+equals "$(verify --model $model --golden $f32 --certificate "$work/no/c.json")" 4 "a place that is not there: exit 4"
+equals "$(trap '' XFSZ; ulimit -f 4; exec 3>&1; "$tessera" verify --model $model --golden $f32 --ledger off --quiet \
+    --certificate "$work/full.json" >/dev/null 2>&1; echo $?)" 4 "no room for it: exit 4"
+equals "$(ls "$work" | grep -c full)" 0 "nothing half-written stays"
+equals "$(verify --model $model --golden $f32 --check-certificate "$c")" 2 "with --golden: exit 2"
+equals "$(verify --model $model --golden $f32 --sample 1)" 2 "--sample alone: exit 2"
+equals "$(check "$c" --sample 0)" 2 "--sample 0: exit 2"
