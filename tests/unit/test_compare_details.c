@@ -200,12 +200,11 @@ static void make_long(int n)
     for (int k = 0; k < 2; k++) {
         test_trace_remove(both[k], "tap.thinker.lm_head");
         test_trace_remove(both[k], "in.input_ids");
-        test_tensor *ids = test_trace_add(both[k], "in.input_ids", true, 1, (int64_t[]){n});
-        test_tensor *t =
-            test_trace_add(both[k], "tap.thinker.lm_head", false, 2, (int64_t[]){n, SYNTHETIC_VOCAB});
+        test_trace_add(both[k], "in.input_ids", true, 1, (int64_t[]){n});
+        test_trace_add(both[k], "tap.thinker.lm_head", false, 2, (int64_t[]){n, SYNTHETIC_VOCAB});
         for (int i = 0; i < n; i++) {
-            ids->integers[i] = 100 + i;
-            t->values[i * SYNTHETIC_VOCAB + 4] = 2;
+            of(both[k], "in.input_ids")->integers[i] = 100 + i;
+            of(both[k], "tap.thinker.lm_head")->values[i * SYNTHETIC_VOCAB + 4] = 2;
         }
     }
 }
