@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "commands.h"
+#include "compare_report.h"
 #include "engine_options.h"
 #include "verify_certificate.h"
 #include "verify_known_answers.h"
@@ -228,21 +229,13 @@ static int run_all(request *r)
     return -1;
 }
 
-static const char *get_bytes(void *context, int64_t id, size_t *n_byte)
-{
-    return id < INT32_MAX ? tess_tokenizer_get_bytes(context, (int32_t)id, n_byte) : NULL;
-}
-
 /* Tokens are shown as text where the model has a tokenizer. */
 static tess_status write_page(const request *r, tess_error *err)
 {
     tess_tokenizer *tokenizer = NULL;
-    tess_page_options page = {.title = r->options.isolate ? "Model and golden, module by module"
-                                                          : "Model and golden"};
-    if (tess_tokenizer_open(r->options.model_dir, &tokenizer, NULL) == TESS_OK) {
-        page.get_bytes = get_bytes;
-        page.context = tokenizer;
-    }
+    const char *title = r->options.isolate ? "Model and golden, module by module" : "Model and golden";
+    if (tess_tokenizer_open(r->options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
+    tess_page_options page = cli_page_options(title, tokenizer);
     tess_status status = tess_compare_write_html(r->result[0], &page, r->html, err);
     tess_tokenizer_close(tokenizer);
     return status;

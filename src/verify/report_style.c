@@ -15,7 +15,7 @@ const char tess_report_style[] =
     "body{background:var(--bg);color:var(--fg);font:15px/1.45 system-ui,sans-serif;max-width:1160px;"
     "margin:2rem auto;padding:0 1rem}\n"
     "h1{font-size:1.4rem;margin:0 0 .2rem}h2{font-size:1.05rem;margin:2.2rem 0 .2rem}"
-    "figure{margin:0}p{margin:.2rem 0 .6rem;max-width:80ch}\n"
+    "figure{margin:0}figure+figure{margin-top:1.4rem}p{margin:.2rem 0 .6rem;max-width:80ch}\n"
     ".equal,.agree{color:var(--ok)}.different,.failed{color:var(--bad)}.dim,figcaption{color:var(--dim)}"
     "figcaption{font-size:13px;max-width:100ch;margin-bottom:.4rem}\n"
     "dl{display:grid;grid-template-columns:fit-content(14rem) 1fr;gap:.1rem 1rem;margin:.8rem 0}"
