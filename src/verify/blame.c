@@ -94,9 +94,65 @@ static void explain(search *s, int n_expert, int64_t *n_of, unsigned char *candi
         found = complete(s, 0, size);
 }
 
+/* ---- by the size of errors ---- */
+
+static int by_size(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+static bool has_chosen(const search *s, int64_t t, int expert)
+{
+    for (int c = 0; c < s->n_chosen; c++)
+        if (s->indices[t * s->n_chosen + c] == expert) return true;
+    return false;
+}
+
+/* How the errors of an expert's tokens compare with those of the others: 0 if one of the others failed or
+ * they do not stand out, 2 if all of them are larger, else 1. room: [n_tok] */
+static int stands_out(const search *s, int expert, const float *error, float *room)
+{
+    int64_t n_own = 0, n_other = 0;
+    for (int64_t t = 0; t < s->n_tok; t++) {
+        if (has_chosen(s, t, expert))
+            room[n_own++] = error[t];
+        else if (s->failed[t])
+            return 0;
+        else
+            room[s->n_tok - ++n_other] = error[t];
+    }
+    if (!n_own || !n_other) return 0;
+    float *other = room + n_own;
+    qsort(room, (size_t)n_own, sizeof *room, by_size);
+    qsort(other, (size_t)n_other, sizeof *other, by_size);
+    if (!(room[(n_own - 1) / 2] > TESS_BLAME_APART * other[n_other / 2])) return 0;
+    return room[0] > other[n_other - 1] ? 2 : 1;
+}
+
+static tess_status explain_by_size(const search *s, int n_expert, const float *error, tess_error *err)
+{
+    bool has_failed = false;
+    for (int64_t t = 0; t < s->n_tok; t++) has_failed |= s->failed[t] != 0;
+    if (!has_failed) return TESS_OK;
+    float *room = malloc((size_t)s->n_tok * sizeof *room);
+    if (!room) return tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
+    int most = 1;
+    for (int e = 0; e < n_expert; e++) {
+        int grade = stands_out(s, e, error, room);
+        if (grade > most) {
+            memset(s->named, 0, (size_t)n_expert);
+            most = grade;
+        }
+        s->named[e] = grade == most;
+    }
+    free(room);
+    return TESS_OK;
+}
+
 tess_status tess_blame_experts(const int64_t *indices, int64_t n_tok, int n_chosen,
-                               const unsigned char *failed, int *out, int room, int *n_out, bool *is_set,
-                               tess_error *err)
+                               const unsigned char *failed, const float *error, int *out, int room,
+                               int *n_out, bool *is_set, tess_error *err)
 {
     *n_out = 0;
     *is_set = false;
@@ -114,9 +170,14 @@ tess_status tess_blame_experts(const int64_t *indices, int64_t n_tok, int n_chos
     s.named = flags + n_expert;
     s.covered = flags + 2 * (size_t)n_expert;
     explain(&s, n_expert, n_of, flags, is_set);
+    tess_status status = TESS_OK;
+    if (error && !memchr(s.named, 1, (size_t)n_expert)) {
+        *is_set = false;
+        status = explain_by_size(&s, n_expert, error, err);
+    }
     for (int e = 0; e < n_expert && *n_out < room; e++)
         if (s.named[e]) out[(*n_out)++] = e;
     free(n_of);
     free(flags);
-    return TESS_OK;
+    return status;
 }

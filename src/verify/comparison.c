@@ -233,6 +233,7 @@ void tess_comparison_free(tess_comparison *c)
     if (!c) return;
     for (int i = 0; i < c->n_tap; i++) {
         free(c->tap[i].row_failed);
+        free(c->tap[i].row_error);
         tess_logits_sums_free(c->tap[i].logits);
         tess_expert_sums_release(&c->tap[i].experts);
     }

@@ -55,8 +55,8 @@ static tess_status fit(tess_comparison *c, const tess_tap_state *s, const tess_c
     tess_status status = tess_file_read(tess_safetensors_get_file(c->hearing.reference.st), t->offset,
                                         indices, (size_t)t->n_byte, err);
     if (status == TESS_OK)
-        status = tess_blame_experts(indices, (int64_t)t->dim[0], (int)t->dim[1], s->row_failed, experts,
-                                    TESS_COMPARE_MAX_EXPERT, n, is_set, err);
+        status = tess_blame_experts(indices, (int64_t)t->dim[0], (int)t->dim[1], s->row_failed, s->row_error,
+                                    experts, TESS_COMPARE_MAX_EXPERT, n, is_set, err);
     free(indices);
     int kept = 0;
     for (int i = 0; i < *n && status == TESS_OK; i++) {

@@ -37,7 +37,7 @@ static uint64_t tap_bytes(const tess_tensor *t)
     case TESS_CLASS_LOGITS:
         return n + n_row * (sizeof(tess_logits_row) + sizeof(tess_next_token)) + n_column * sizeof(float);
     default:
-        return n + n_row;
+        return n + n_row * (1 + sizeof(float));
     }
 }
 

@@ -231,6 +231,11 @@ static void judge_expert(tess_comparison *c, const tess_tap_state *s, tess_tap_r
         r->outcome = TESS_OUTCOME_NOT_JUDGED;
         r->error = NAN;
         SAY(r, "other tokens chose it; see the router");
+    } else if (!choice && r->outcome == TESS_OUTCOME_DIFFERENT) {
+        /* Rows may stand by position or by rank, which only the choices tell. */
+        r->outcome = TESS_OUTCOME_NOT_JUDGED;
+        r->error = NAN;
+        SAY(r, "the reference does not tell which tokens chose it");
     } else if (is_other_length(s) && r->outcome != TESS_OUTCOME_NOT_JUDGED) {
         r->outcome = TESS_OUTCOME_SHAPE;
         r->error = INFINITY;

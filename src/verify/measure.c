@@ -18,27 +18,28 @@ static double row_ulp(const tess_sums *row)
     return row->max_abs / tess_bf16_ulp(row->max_reference);
 }
 
-static bool is_row_over(const tess_tap_state *s)
+/* How much of its bar a row uses up; infinite for a difference where there must be none. */
+static double row_share(const tess_tap_state *s)
 {
     const tess_sums *row = &s->row;
-    if (row->n_nonfinite || row->n_nonfinite_reference) return true;
-    double tolerance = s->rule.tolerance;
+    double tolerance = s->rule.tolerance, unequal = row->n_different ? INFINITY : 0;
+    if (row->n_nonfinite || row->n_nonfinite_reference) return INFINITY;
     switch (s->rule.measure) {
     case TESS_MEASURE_REL_L2:
-        if (row->reference2 == 0) return row->n_different > 0;
-        return row->error2 > tolerance * tolerance * row->reference2;
+        return row->reference2 == 0 ? unequal : sqrt(row->error2 / row->reference2) / tolerance;
     case TESS_MEASURE_MAX_ABS:
-        return row->max_abs > tolerance;
+        return row->max_abs / tolerance;
     case TESS_MEASURE_RATIO:
-        return s->truth_row.error2 > tolerance * tolerance * s->reference_truth_row.error2;
+        if (s->reference_truth_row.error2 == 0) return s->truth_row.error2 > 0 ? INFINITY : 0;
+        return sqrt(s->truth_row.error2 / s->reference_truth_row.error2) / tolerance;
     case TESS_MEASURE_EXACT:
-        return row->n_different > 0;
+        return unequal;
     case TESS_MEASURE_ULP:
-        return row_ulp(row) > tolerance;
+        return row_ulp(row) / tolerance;
     case TESS_MEASURE_NONE:
         break;
     }
-    return false;
+    return 0;
 }
 
 /* The output of experts and the router's choice are traced back to experts, so there rows are remembered. */
@@ -70,9 +71,18 @@ static tess_status add_to_experts(tess_hearing *h, tess_tap_state *s, int64_t ro
                                 &s->reference_truth_row, err);
 }
 
+static tess_status note_error(tess_tap_state *s, int64_t row, double share, tess_error *err)
+{
+    if (!s->row_error) s->row_error = calloc((size_t)s->reference->dim[0], sizeof *s->row_error);
+    if (!s->row_error) return tess_fail(err, TESS_ENOMEM, "no memory to note the errors of rows");
+    s->row_error[row] = (float)share;
+    return TESS_OK;
+}
+
 static tess_status end_row(tess_hearing *h, tess_tap_state *s, int64_t row, tess_error *err)
 {
-    bool over = is_row_over(s);
+    double share = row_share(s);
+    bool over = share > 1;
     if (s->logits) {
         const tess_logits_row *next = tess_logits_sums_end_row(s->logits, row);
         bool is_other = next->expected != next->found;
@@ -80,6 +90,7 @@ static tess_status end_row(tess_hearing *h, tess_tap_state *s, int64_t row, tess
         over |= is_other && s->rule.measure == TESS_MEASURE_REL_L2;
     }
     tess_status status = s->choices ? add_to_experts(h, s, row, err) : TESS_OK;
+    if (status == TESS_OK && s->choices) status = note_error(s, row, share, err);
     if (status != TESS_OK) return status;
     s->worst_ulp = fmax(s->worst_ulp, row_ulp(&s->row));
     tess_sums_fold(&s->total, &s->row);

@@ -29,7 +29,8 @@ typedef struct tess_tap_state {
     /* Of lists whose length is a result too (generated, in.input_ids, single experts): what the other side
      * has. */
     bool length_is_compared;
-    uint64_t other_length;      /* elements */
+    uint64_t other_length; /* elements */
+    float *row_error;      /* [rows] error ÷ bar, of outputs of expert layers; NULL before a row is heard */
     unsigned char *row_failed;  /* [rows], for taps that can name experts; NULL until a row fails */
     int64_t n_argmax;           /* rows with another arg max */
     tess_logits_sums *logits;   /* of taps of logits, once heard */

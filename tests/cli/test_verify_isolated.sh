@@ -49,3 +49,6 @@ equals "$(exit_of isolated "$work/none" --json)" 3 "no choice to feed: exit 3"
 equals "$(json error field <"$work/out")" "tap.$gate.indices" "named"
 equals "$(exit_of "$tessera" verify --quiet --ledger off --memory 1GiB --model $model --golden "$work/none")" 0 \
     "a whole run needs none"
+edit tests/golden/c-f32/text.safetensors "$work/none" drop $gate.indices
+equals "$(exit_of "$tessera" verify --json --ledger off --memory 1GiB --model $model --golden "$work/none")" 0 \
+    "nor do single experts' outputs, of which rows by rank are then not judged"

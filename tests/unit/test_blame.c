@@ -1,0 +1,81 @@
+/* Which experts are named for failing tokens: exactly theirs, sets of them, and by the size of the errors. */
+#include "verify/blame.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { N_TOK = 6, N_CHOSEN = 2 };
+/* Expert 0: tokens 0 1 2; 1: 0 3; 2: 1 4; 3: 2 5; 4: 3 4; 5: 5. */
+static const int64_t choices[N_TOK * N_CHOSEN] = {0, 1, 0, 2, 0, 3, 1, 4, 2, 4, 3, 5};
+
+static void expect(const char *failed, const float *error, int n, const int *experts, bool is_set)
+{
+    unsigned char flags[N_TOK];
+    int out[8], n_out;
+    bool found_set;
+    tess_error err;
+    for (int t = 0; t < N_TOK; t++) flags[t] = failed[t] == 'x';
+    assert_int_equal(
+        tess_blame_experts(choices, N_TOK, N_CHOSEN, flags, error, out, 8, &n_out, &found_set, &err),
+        TESS_OK);
+    assert_int_equal(n_out, n);
+    for (int i = 0; i < n; i++) assert_int_equal(out[i], experts[i]);
+    if (n) assert_int_equal(found_set, is_set);
+}
+
+static void test_exact(void **state)
+{
+    (void)state;
+    expect("xxx...", NULL, 1, (int[]){0}, false);
+    expect(".....x", NULL, 1, (int[]){5}, false);
+    expect("xx.xx.", NULL, 2, (int[]){1, 2}, true);
+    expect("x.....", NULL, 0, NULL, false);
+    expect("xxxxxx", NULL, 0, NULL, false);
+    expect("......", NULL, 0, NULL, false);
+}
+
+static void test_by_size(void **state)
+{
+    (void)state;
+    /* One of expert 0's tokens is within the bar, but further off than any other. */
+    expect("x.x...", (float[]){3, 0.5f, 4, 0.1f, 0.05f, 0.1f}, 1, (int[]){0}, false);
+    /* One is as near as the others. */
+    expect("x.x...", (float[]){3, 0.1f, 4, 0.1f, 0.05f, 0.2f}, 1, (int[]){0}, false);
+    /* Whoever failed alone tells one expert from another by the rest of its tokens. */
+    expect("x.....", (float[]){3, 0.5f, 0.6f, 0.1f, 0.1f, 0.1f}, 1, (int[]){0}, false);
+    expect("x.....", (float[]){3, 0.1f, 0.1f, 0.5f, 0.1f, 0.1f}, 1, (int[]){1}, false);
+    /* Errors of all tokens alike name nobody, though one expert was chosen by both that failed. */
+    expect("x.x...", (float[]){1.1f, 0.9f, 1.2f, 0.8f, 0.9f, 0.7f}, 0, NULL, false);
+    /* An exact explanation needs no sizes. */
+    expect("xxx...", (float[]){2, 2, 2, 0.9f, 0.9f, 0.9f}, 1, (int[]){0}, false);
+}
+
+static void test_hostile_ids(void **state)
+{
+    (void)state;
+    int out[2], n_out = 1;
+    bool is_set;
+    tess_error err;
+    const unsigned char failed[2] = {1, 0};
+    const float error[2] = {2, 0};
+    static const int64_t bad[][2] = {{-1, 0}, {INT64_MAX, 0}, {65536, 0}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(tess_blame_experts(bad[i], 2, 1, failed, error, out, 2, &n_out, &is_set, &err),
+                         TESS_OK);
+        assert_int_equal(n_out, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_by_size),
+        cmocka_unit_test(test_hostile_ids),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
