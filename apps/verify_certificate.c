@@ -46,7 +46,9 @@ int cli_certificate_write(const cli_certifying *c, const cli_command *self, cons
                                   .n_case = n};
     tess_status status = tess_certificate_write(&what, c->path, &err);
     free(cases);
-    return status == TESS_OK ? -1 : cli_report(self, common, &err);
+    if (status != TESS_OK) return cli_report(self, common, &err);
+    if (!common->quiet) fprintf(stderr, "[certificate written: %s]\n", c->path);
+    return -1;
 }
 
 /* ---- checking ---- */
