@@ -42,7 +42,9 @@ const char tess_report_style[] =
     ".unused{fill:none;stroke:var(--line);stroke-width:1}\n"
     ".halo{fill:none;stroke:var(--bg);stroke-width:4.5}.outline{fill:none;stroke:var(--fg);stroke-width:2}\n"
     "@page{size:A4 landscape;margin:12mm}\n"
-    "@media print{:root{color-scheme:light}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}"
+    "@media "
+    "print{:root{color-scheme:light;--bg:#fff}*{-webkit-print-color-adjust:exact;print-color-adjust:exact}"
     "body{max-width:none;margin:0;padding:0;font-size:12px}.wide{overflow:visible}svg{min-width:0!important}"
-    "figure,tr,dl{break-inside:avoid}h2,figcaption{break-after:avoid}thead{display:table-header-group}"
+    "figure,tr,dl{break-inside:avoid}h2,figcaption,h2+p,tr.part{break-after:avoid}thead{display:table-header-"
+    "group}"
     "table,code{font-size:11px}}\n";
