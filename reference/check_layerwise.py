@@ -324,9 +324,34 @@ def check_memory(report):
             compare_released(report, folder, dtype)
 
 
+def check_make(report, folder):
+    """The one command: a prompt that shell and make would both like to read, and what is missing."""
+    raw = 'it\'s "$5" $(shell touch pwned) `touch pwned` # \\ $$\nnext line'
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+
+    def make(*arguments):
+        return subprocess.run(["make", "--no-print-directory", "golden", *arguments], cwd=ROOT, env=environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    out = folder / "by make"
+    done = make("MODEL=demo/checkpoint", f"PROMPT={raw}", f"OUT={out}", "RAW=1", "DTYPE=bfloat16", "GENERATE=1")
+    kept = tracefile.read(out)[1]["raw"] if out.exists() else done.stdout[-400:]
+    report.line(kept == raw, f"make golden: the prompt arrives as given{'' if kept == raw else f': NOT {kept!r}'}")
+    for words, arguments in (
+        ("MODEL is missing", ["PROMPT=x", "OUT=x"]), ("PROMPT or MESSAGES is missing", ["MODEL=demo/checkpoint", "OUT=x"]),
+        ("OUT is missing", ["MODEL=demo/checkpoint", "PROMPT=x"]),
+        ("exists already", ["MODEL=demo/checkpoint", "PROMPT=x", f"OUT={out}"]),
+        ("is not a folder", ["MODEL=none", "PROMPT=x", "OUT=x"]),
+        ("tests/golden/c has no vocab.json", ["MODEL=tests/golden/c", "PROMPT=x", "OUT=x"]),
+    ):
+        done = make(*arguments)
+        report.line(done.returncode != 0 and words in done.stdout, f"make golden refuses: {words}")
+
+
 def check_layerwise(report):
     context = server()
     with tempfile.TemporaryDirectory() as folder:
+        check_make(report, Path(folder))
         check_refusals(report, context, Path(folder))
         check_equality(report, context, Path(folder))
         check_kills(report, context, Path(folder))

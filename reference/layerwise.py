@@ -98,23 +98,23 @@ class Parts:
     def __init__(self, config, dtype):
         self.config, self.dtype = config, dtype
 
+    def build(self, name, kind, *arguments, **keywords):
+        return on_meta(self.dtype, lambda: kind(*arguments, **keywords)), name
+
     def embedding(self):
-        config = self.config
-        return on_meta(self.dtype, lambda: torch.nn.Embedding(config.vocab_size, config.hidden_size)), "thinker.model.embed_tokens."
+        return self.build("thinker.model.embed_tokens.", torch.nn.Embedding, self.config.vocab_size, self.config.hidden_size)
 
     def layer(self, number):
-        build = lambda: modules.Qwen3OmniMoeThinkerTextDecoderLayer(self.config, number)  # noqa: E731
-        return on_meta(self.dtype, build), f"thinker.model.layers.{number}."
+        kind = modules.Qwen3OmniMoeThinkerTextDecoderLayer
+        return self.build(f"thinker.model.layers.{number}.", kind, self.config, number)
 
     def norm(self):
-        config = self.config
-        build = lambda: modules.Qwen3OmniMoeTextRMSNorm(config.hidden_size, eps=config.rms_norm_eps)  # noqa: E731
-        return on_meta(self.dtype, build), "thinker.model.norm."
+        kind, config = modules.Qwen3OmniMoeTextRMSNorm, self.config
+        return self.build("thinker.model.norm.", kind, config.hidden_size, eps=config.rms_norm_eps)
 
     def head(self):
-        config = self.config
-        build = lambda: torch.nn.Linear(config.hidden_size, config.vocab_size, bias=False)  # noqa: E731
-        return on_meta(self.dtype, build), "thinker.lm_head."
+        sizes = self.config.hidden_size, self.config.vocab_size
+        return self.build("thinker.lm_head.", torch.nn.Linear, *sizes, bias=False)
 
     def all(self):
         yield self.embedding()
@@ -244,9 +244,10 @@ class Run:
         self.begun = now
         peak = status_bytes("VmHWM")
         left = self.seconds_left(phase, {"embedding": 0, "layer": self.state["layer"], "head": layers + 1}[kind], layers)
+        timed = any(key[1] == "layer" for key in self.seconds)
+        estimate = f"at most {left:.0f} s left" if timed else "no estimate yet"
         token = f"token {self.state['step'] + 1} of at most {max(self.generate, 1)}"
-        print(f"{token}: {part}; at most {left:.0f} s left; peak {peak // MIB} MiB",
-              file=sys.stderr, flush=True)
+        print(f"{token}: {part}; {estimate}; peak {peak // MIB} MiB", file=sys.stderr, flush=True)
         if self.limit and peak > self.limit:
             raise TooLittleMemory(f"the peak is {peak // MIB}MiB, over --max-memory; the run can be resumed with more")
 
@@ -316,10 +317,13 @@ class Run:
         self.state["step"], self.state["layer"], self.state["hidden"] = self.state["step"] + 1, -1, None
         self.folder.keep_state()
 
+    def ended(self):
+        return self.state["step"] >= max(self.generate, 1) or self.state["generated"][-1:] == [self.end_id]
+
     @torch.no_grad()
     def run(self):
         state = self.state
-        while state["step"] < max(self.generate, 1) and state["generated"][-1:] != [self.end_id]:
+        while not self.ended():
             if state["layer"] < 0:
                 self.embed()
             for number in range(state["layer"], self.config.num_hidden_layers):
@@ -400,10 +404,11 @@ def make(options):
         weights.check(module, prefix)
     planned = plan(options, parts, inputs)
     folder = Folder(Path(options.out + ".work"), key_of(options, weights, inputs))
-    state = folder.state
+    run, state = Run(root, weights, parts, inputs, options, folder), folder.state
     if state["step"] or state["layer"] >= 0:
-        print(f"resuming at token {state['step'] + 1}, layer {max(state['layer'], 0) + 1}", file=sys.stderr)
-    Run(root, weights, parts, inputs, options, folder).run()
+        place = f"token {state['step'] + 1}, layer {max(state['layer'], 0) + 1}"
+        print(f"resuming at {place}" if not run.ended() else "resuming: only the file is left to write", file=sys.stderr)
+    run.run()
     weights.close()
     identity = {"config_sha256": hashlib.sha256((Path(options.model) / "config.json").read_bytes()).hexdigest()}
     if options.hash_weights:
