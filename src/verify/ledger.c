@@ -30,10 +30,11 @@ int64_t tess_ledger_now_ms(void)
 
 /* ---- errors -------------------------------------------------------------------------------------------- */
 
-tess_status tess_ledger_fail(const tess_ledger *ledger, int rc, const char *what, tess_error *err)
+/* Fills `err` from a result code of SQLite. Returns the status. */
+static tess_status fail(const tess_ledger *ledger, int rc, tess_error *err)
 {
-    const char *reason = ledger->db && sqlite3_errcode(ledger->db) == (rc & 0xff) ? sqlite3_errmsg(ledger->db)
-                                                                                  : sqlite3_errstr(rc);
+    static const char full[] = "the disk is full";
+    const char *reason = ledger->db ? sqlite3_errmsg(ledger->db) : sqlite3_errstr(rc);
     int code = ledger->db ? sqlite3_system_errno(ledger->db) : 0;
     tess_status status = TESS_EIO;
     switch (rc & 0xff) {
@@ -46,7 +47,7 @@ tess_status tess_ledger_fail(const tess_ledger *ledger, int rc, const char *what
         break;
     case SQLITE_FULL:
         code = ENOSPC;
-        reason = "the disk is full";
+        reason = full;
         break;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -57,12 +58,12 @@ tess_status tess_ledger_fail(const tess_ledger *ledger, int rc, const char *what
         break;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN: /* the file, or the log and its index beside it */
-        if (code) reason = strerror(code);
+        if (code) reason = code == ENOSPC ? full : strerror(code);
         break;
     default:
         break;
     }
-    tess_fail(err, status, "%s: cannot %s: %s", ledger->path, what, reason);
+    tess_fail(err, status, "%s: cannot use it: %s", ledger->path, reason);
     if (err) {
         err->os_errno = code;
         snprintf(err->file, sizeof err->file, "%.250s", ledger->path);
@@ -129,7 +130,7 @@ static tess_ledger_value column_value(sqlite3_stmt *statement, int i)
 tess_status tess_ledger_prepare(tess_ledger *ledger, const char *sql, sqlite3_stmt **out, tess_error *err)
 {
     int rc = sqlite3_prepare_v2(ledger->db, sql, -1, out, NULL);
-    return rc == SQLITE_OK ? TESS_OK : tess_ledger_fail(ledger, rc, "use it", err);
+    return rc == SQLITE_OK ? TESS_OK : fail(ledger, rc, err);
 }
 
 static int run_rows(sqlite3_stmt *statement, const tess_ledger_value *bind, int n_bind, tess_ledger_row *row,
@@ -152,7 +153,7 @@ tess_status tess_ledger_repeat(tess_ledger *ledger, sqlite3_stmt *statement, con
                                int n_bind, tess_error *err)
 {
     int rc = run_rows(statement, bind, n_bind, NULL, NULL);
-    tess_status status = rc == SQLITE_DONE ? TESS_OK : tess_ledger_fail(ledger, rc, "write it", err);
+    tess_status status = rc == SQLITE_DONE ? TESS_OK : fail(ledger, rc, err);
     sqlite3_reset(statement);
     return status;
 }
@@ -164,8 +165,7 @@ tess_status tess_ledger_ask(tess_ledger *ledger, const char *sql, const tess_led
     tess_status status = tess_ledger_prepare(ledger, sql, &statement, err);
     if (status != TESS_OK) return status;
     int rc = run_rows(statement, bind, n_bind, row, context);
-    bool reads = sqlite3_stmt_readonly(statement);
-    if (rc != SQLITE_DONE) status = tess_ledger_fail(ledger, rc, reads ? "read it" : "write it", err);
+    if (rc != SQLITE_DONE) status = fail(ledger, rc, err);
     sqlite3_finalize(statement);
     return status;
 }
@@ -312,8 +312,7 @@ static tess_status open_file(tess_ledger *ledger, const char *name, int flags, i
                              tess_error *err)
 {
     int rc = sqlite3_open_v2(name, &ledger->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
-    tess_status status =
-        rc == SQLITE_OK ? configure(ledger, err) : tess_ledger_fail(ledger, rc, "open it", err);
+    tess_status status = rc == SQLITE_OK ? configure(ledger, err) : fail(ledger, rc, err);
     header now = {0};
     if (status == TESS_OK) status = read_header(ledger, &now, err);
     *schema = now.schema;
@@ -331,8 +330,7 @@ static tess_status use_log(tess_ledger *ledger, tess_error *err)
         int rc = run_rows(statement, NULL, 0, NULL, NULL);
         sqlite3_finalize(statement);
         if (rc == SQLITE_DONE) return TESS_OK;
-        if ((rc & 0xff) != SQLITE_BUSY || waited_ms >= BUSY_MS)
-            return tess_ledger_fail(ledger, rc, "write it", err);
+        if ((rc & 0xff) != SQLITE_BUSY || waited_ms >= BUSY_MS) return fail(ledger, rc, err);
         sqlite3_sleep(10);
     }
 }

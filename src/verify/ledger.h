@@ -33,9 +33,6 @@ tess_ledger_value tess_bind_bytes(const char *text, size_t n_byte); /* text of a
 tess_ledger_value tess_bind_id(int64_t id);                         /* 0 becomes NULL */
 enum { TESS_LEDGER_MAX_COLUMN = 32 };
 
-/* Fills `err` from a result code of SQLite; `what` as in "cannot `what`". Returns the status. */
-tess_status tess_ledger_fail(const tess_ledger *ledger, int rc, const char *what, tess_error *err);
-
 tess_status tess_ledger_prepare(tess_ledger *ledger, const char *sql, sqlite3_stmt **out, tess_error *err);
 /* Binds, runs to the end and resets; the statement may be used again. */
 tess_status tess_ledger_repeat(tess_ledger *ledger, sqlite3_stmt *statement, const tess_ledger_value *bind,
