@@ -77,7 +77,7 @@ void cli_ledger_open(cli_ledger *l, const cli_command *self)
     char *path = cli_ledger_find(l->place, true, &err);
     if (!path || tess_ledger_open(path, TESS_LEDGER_WRITE, &l->ledger, &err) != TESS_OK) {
         l->ledger = NULL;
-        cli_ledger_give_up(l, "this", &err);
+        cli_ledger_give_up(l, "what this command does", &err);
     }
     free(path);
 }
