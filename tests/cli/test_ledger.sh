@@ -176,20 +176,83 @@ equals "$(cat "$work/code" "$work/out")" "0
 $answer" "files that may not grow: the run goes on"
 contains "$(cat "$work/err")" "not recorded" "and says what is not recorded"
 equals "$(exit_of ledger list --ledger "$work/full")" 0 "the ledger stays readable"
+read_only() { # read_only LEDGER: it lies where nothing can be written
+    goes_on "cannot write the ledger" "a read-only place" --ledger "$1"
+    equals "$(ledger list --ledger "$1" --json | json entries 1 kind)" run "which can be read"
+    equals "$(exit_of ledger forget --all --ledger "$1")" 4 "and not forgotten"
+}
 mkdir "$work/small"
+run "${raw[@]}" --ledger "$work/away" >/dev/null
 if mount -t tmpfs -o size=56k none "$work/small" 2>/dev/null; then
     equals "$(exit_of run "${raw[@]}" --ledger "$work/small/ledger")$(cat "$work/out")" "0$answer" "a full disk: the run goes on"
-    contains "$(cat "$work/err")" "is not recorded in the ledger: $work/small/ledger: cannot" "and says what is not recorded"
+    contains "$(cat "$work/err")" "what this command does is not recorded in the ledger: $work/small/ledger: cannot use it: the disk is full" \
+        "and says what is not recorded"
     umount "$work/small"
-    run "${raw[@]}" --ledger "$work/away" >/dev/null
     mount -t tmpfs none "$work/small" && cp "$work/away" "$work/small/ledger" && mount -o remount,ro "$work/small"
-    goes_on "cannot write the ledger" "a read-only place" --ledger "$work/small/ledger"
-    equals "$(ledger list --ledger "$work/small/ledger" --json | json entries 1 kind)" run "which can be read"
-    equals "$(exit_of ledger forget --all --ledger "$work/small/ledger")" 4 "and not forgotten"
+    read_only "$work/small/ledger"
     umount "$work/small"
 else
-    result 0 "a full disk and a read-only place # SKIP no mounting here"
+    result 0 "a full disk # SKIP no mounting here; tests/fault fills one at every write"
+    cp "$work/away" "$work/small/ledger"
+    chmod 400 "$work/small/ledger" && chmod 500 "$work/small"
+    if [ "$(id -u)" = 0 ]; then
+        result 0 "a read-only place # SKIP no mounting here, and root may write everywhere"
+    else
+        read_only "$work/small/ledger"
+    fi
+    chmod 700 "$work/small"
 fi
+(ulimit -f 8 && sum --rehash --ledger "$work/full" 2>"$work/err" | tail -n 2 >"$work/out")
+equals "$(cat "$work/out")" "$(sum --ledger off 2>/dev/null | tail -n 2)" "nor do checksums stop"
+contains "$(cat "$work/err")" "not recorded" "and say what is not recorded"
+
+# --- killed at any moment
+sound() { # sound FILE: what SQLite says of it, and its dangling references
+    python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+print(db.execute("PRAGMA integrity_check").fetchone()[0], db.execute("PRAGMA foreign_key_check").fetchall())' "$1"
+}
+long() { # long [COMMAND...]: a run that takes a while
+    "$@" "$tessera" run --model $model --memory 64MiB --quiet --ledger "$work/killed" --raw --chunk 4 --max-new 5 \
+        --prompt "$(printf 'The capital of France is Paris. %.0s' $(seq 300))"
+}
+seconds() { printf %09d "$1" | sed 's/......$/.&/'; } # of microseconds
+run "${raw[@]}" --ledger "$work/killed" >/dev/null
+rm -rf "$work/model" && cp -r $model "$work/model"
+start=$(date +%s%N)
+long >/dev/null
+whole_us=$((($(date +%s%N) - start) / 1000))
+sound=0 lost=0
+for moment in $(seq 20); do
+    ledger export --ledger "$work/killed" | grep '"kind":"run"' | grep -v '"finish":null' >"$work/before"
+    (
+        long timeout -s KILL "$(seconds $((whole_us * moment / 20)))"
+        timeout -s KILL "$(seconds $((whole_us * moment / 100)))" \
+            "$tessera" inspect --checksum --rehash "$work/model" --ledger "$work/killed" || : # no message of the shell's
+    ) >/dev/null 2>&1
+    [ "$(sound "$work/killed")" = "ok []" ] && sound=$((sound + 1))
+    ledger export --ledger "$work/killed" >"$work/after"
+    grep -v -q -x -F -f "$work/after" "$work/before" && lost=$((lost + 1))
+done
+cut=$(grep -c '"finish":null' "$work/after")
+echo "# $cut runs were cut off, $(grep -c '"finish":"\(stop\|length\)"' "$work/after") were not"
+equals "$sound $lost" "20 0" "after 40 kills of runs and checksums the file is sound, and every finished run as it was"
+[ "$cut" -gt 3 ]
+result $? "runs that were cut off show as that"
+run "${raw[@]}" --ledger "$work/killed" >/dev/null 2>"$work/err"
+equals "$(cat "$work/err")$(ledger list --last 1 --ledger "$work/killed" | awk 'NR > 1 { print $2, $6 }')" "run 5" "and the next run is recorded"
+equals "$(sum --ledger "$work/killed" 2>/dev/null | tail -2)" "$(sum --ledger off 2>/dev/null | tail -2)" "digests recorded so far are right ones"
+
+# --- locked by somebody else
+python3 -c 'import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(60)' "$work/killed" >"$work/locked" &
+holder=$!
+until [ -s "$work/locked" ]; do sleep 0.05; done
+goes_on "another process keeps it locked" "a ledger that stays locked" --ledger "$work/killed"
+kill $holder
 
 # --- several at once
 for i in 1 2 3 4; do run "${raw[@]}" --ledger "$work/shared" >/dev/null 2>>"$work/errors" & done

@@ -1,8 +1,11 @@
-/* The ledger when things go wrong: killed in mid-write, no room to write, memory refused, several at once. */
+/* The ledger when things go wrong: killed in mid-write, no room to write, memory
+ * refused, several at once, bytes damaged. */
 #include "tessera/ledger.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,6 +177,59 @@ static void test_no_room(void **state)
     assert_true(n_failed > 20 && n_done > 0);
 }
 
+/* A disk that is full from the k-th write on, for every k, between SQLite and the system. */
+static long writes_left;
+
+static ssize_t write_if_room(int fd, const void *bytes, size_t n_byte, off_t offset)
+{
+    if (writes_left > 0) return writes_left--, pwrite(fd, bytes, n_byte, offset);
+    errno = ENOSPC;
+    return -1;
+}
+
+static void fill_disk_after(long n_write)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    writes_left = n_write;
+    sqlite3_syscall_ptr call = n_write < 0 ? NULL : (sqlite3_syscall_ptr)write_if_room;
+    assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite64", call), SQLITE_OK);
+    assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite", call), SQLITE_OK);
+}
+
+static void test_full_disk(void **state)
+{
+    (void)state;
+    enum { RUNS = 3 };
+    tess_ledger *ledger;
+    tess_status status = TESS_EIO;
+    int64_t id;
+    long k;
+    for (k = 0; status != TESS_OK; k++) {
+        int n_done = 0;
+        start_anew(NULL);
+        ledger = NULL;
+        fill_disk_after(k);
+        status = tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err);
+        while (status == TESS_OK && n_done < RUNS) {
+            status = test_ledger_write_run(ledger, &id, &err);
+            n_done += status == TESS_OK;
+        }
+        if (status != TESS_OK && !strstr(err.message, "the disk is full"))
+            fail_msg("write %ld: %s", k, err.message);
+        if (status != TESS_OK) assert_int_equal(err.os_errno, ENOSPC);
+        fill_disk_after(-1); /* there is room again: the same ledger goes on */
+        if (!ledger) assert_int_equal(tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err), TESS_OK);
+        assert_int_equal(test_ledger_write_run(ledger, &id, &err), TESS_OK);
+        tess_ledger_close(ledger);
+        test_ledger_assert_sound(path);
+        assert_int_equal(test_ledger_count_torn(path), 0);
+        assert_int_equal(test_ledger_ask(path, "SELECT count(*) FROM runs WHERE finish = 'stop'"),
+                         n_done + 1);
+    }
+    print_message("full after 0 to %ld writes\n", k - 2);
+    assert_true(k > 50);
+}
+
 /* Every allocation of our own fails once. */
 static void test_no_memory(void **state)
 {
@@ -200,13 +256,66 @@ static void test_no_memory(void **state)
     test_ledger_assert_sound(path);
 }
 
+static bool count_row(void *context, const tess_ledger_value *value, int n_value)
+{
+    (void)value;
+    (void)n_value;
+    ++*(int *)context;
+    return true;
+}
+
+/* Whatever bytes are damaged: an error or rows, and never more than that. */
+static void test_damaged(void **state)
+{
+    (void)state;
+    tess_ledger *ledger;
+    int64_t id;
+    assert_int_equal(tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err), TESS_OK);
+    for (int i = 0; i < 5; i++) assert_int_equal(test_ledger_write_run(ledger, &id, &err), TESS_OK);
+    tess_ledger_close(ledger);
+    size_t size;
+    int n_refused = 0, n_opened = 0;
+    unsigned char *bytes = test_file_read(path, &size);
+    unsigned seed = 1;
+    for (int round = 0; round < 200; round++) {
+        unsigned char *damaged = malloc(size);
+        memcpy(damaged, bytes, size);
+        size_t n = size;
+        if (round % 4 == 0) n = (size_t)rand_r(&seed) % size;
+        /* The first page says what the file is; half of the rounds leave it alone. */
+        size_t from = round % 2 ? 4096 : 0;
+        for (int k = 0; k < 40; k++)
+            damaged[from + (size_t)rand_r(&seed) % (size - from)] ^= (unsigned char)rand_r(&seed);
+        memset(damaged + from + (size_t)rand_r(&seed) % (size - from - 512), rand_r(&seed) & 255, 512);
+        start_anew(NULL);
+        test_file_write(path, damaged, n);
+        free(damaged);
+        tess_status status = tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err);
+        int n_row = 0;
+        n_opened += status == TESS_OK;
+        if (status == TESS_OK) {
+            status = tess_ledger_read(ledger, TESS_LEDGER_ENTRIES, 0, count_row, &n_row, &err);
+            if (status == TESS_OK) status = test_ledger_write_run(ledger, &id, &err);
+            tess_ledger_close(ledger);
+        }
+        n_refused += status != TESS_OK;
+        if (status != TESS_OK) assert_int_not_equal(strlen(err.message), 0);
+    }
+    print_message("%d of 200 damaged files could be opened, %d were refused sooner or later\n", n_opened,
+                  n_refused);
+    assert_true(n_opened > 10 && n_refused > 100);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_killed, start_anew),
         cmocka_unit_test_setup(test_several_at_once, start_anew),
         cmocka_unit_test_setup(test_no_room, start_anew),
+        cmocka_unit_test_setup(test_full_disk, start_anew),
         cmocka_unit_test_setup(test_no_memory, start_anew),
+        cmocka_unit_test_setup(test_damaged, start_anew),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

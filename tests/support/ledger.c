@@ -81,3 +81,25 @@ int64_t test_ledger_count_torn(const char *path)
            test_ledger_ask(path, "SELECT count(*) FROM entries WHERE kind = 'run' AND id NOT IN (SELECT id "
                                  "FROM runs)");
 }
+
+unsigned char *test_file_read(const char *file, size_t *size)
+{
+    FILE *f = fopen(file, "rb");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    *size = (size_t)ftell(f);
+    rewind(f);
+    unsigned char *bytes = malloc(*size + 1);
+    assert_non_null(bytes);
+    assert_int_equal(fread(bytes, 1, *size, f), *size);
+    fclose(f);
+    return bytes;
+}
+
+void test_file_write(const char *file, const void *bytes, size_t n)
+{
+    FILE *f = fopen(file, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    fclose(f);
+}

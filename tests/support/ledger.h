@@ -19,4 +19,8 @@ tess_status test_ledger_write_run(tess_ledger *ledger, int64_t *id, tess_error *
  */
 int64_t test_ledger_count_torn(const char *path);
 
+/* A whole file; the caller frees it. */
+unsigned char *test_file_read(const char *file, size_t *size);
+void test_file_write(const char *file, const void *bytes, size_t n);
+
 #endif

@@ -76,28 +76,6 @@ static void execute(const char *file, const char *sql)
     sqlite3_close(db);
 }
 
-static unsigned char *read_all(const char *file, size_t *size)
-{
-    FILE *f = fopen(file, "rb");
-    assert_non_null(f);
-    fseek(f, 0, SEEK_END);
-    *size = (size_t)ftell(f);
-    rewind(f);
-    unsigned char *bytes = malloc(*size + 1);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, *size, f), *size);
-    fclose(f);
-    return bytes;
-}
-
-static void write_all(const char *file, const void *bytes, size_t n)
-{
-    FILE *f = fopen(file, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    fclose(f);
-}
-
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
 static void test_new_file(void **state)
@@ -157,13 +135,13 @@ static void test_refusals(void **state)
     tess_ledger_close(open_ledger());
     execute(path, "PRAGMA user_version = 97");
     for (int access_kind = 0; access_kind < 2; access_kind++) {
-        unsigned char *before = read_all(path, &size);
+        unsigned char *before = test_file_read(path, &size);
         assert_int_equal(tess_ledger_open(path, (tess_ledger_access)access_kind, &ledger, &err),
                          TESS_EUNSUPPORTED);
         assert_non_null(strstr(err.message, "schema 97"));
         assert_non_null(strstr(err.message, "newer version"));
         assert_string_equal(err.file, path);
-        unsigned char *after = read_all(path, &size_after);
+        unsigned char *after = test_file_read(path, &size_after);
         assert_int_equal(size, size_after);
         assert_memory_equal(before, after, size);
         free(before);
@@ -172,7 +150,7 @@ static void test_refusals(void **state)
     execute(other, "CREATE TABLE recipes (name TEXT)");
     assert_int_equal(tess_ledger_open(other, TESS_LEDGER_WRITE, &ledger, &err), TESS_EINPUT);
     assert_string_equal(err.found, "an SQLite file of something else");
-    write_all(
+    test_file_write(
         other,
         "This is no database, but it is long enough to be looked at as one.............................", 90);
     assert_int_equal(tess_ledger_open(other, TESS_LEDGER_WRITE, &ledger, &err), TESS_EINPUT);
@@ -180,56 +158,6 @@ static void test_refusals(void **state)
     assert_int_equal(tess_ledger_open(folder, TESS_LEDGER_WRITE, &ledger, &err), TESS_EIO);
     assert_int_equal(tess_ledger_open("/nonexistent/ledger", TESS_LEDGER_WRITE, &ledger, &err), TESS_EIO);
     assert_null(ledger);
-}
-
-static bool count_row(void *context, const tess_ledger_value *value, int n_value)
-{
-    (void)value;
-    (void)n_value;
-    ++*(int *)context;
-    return true;
-}
-
-/* Whatever bytes are damaged: an error or rows, and never more than that. */
-static void test_damaged(void **state)
-{
-    (void)state;
-    tess_ledger *ledger = open_ledger();
-    int64_t id;
-    for (int i = 0; i < 5; i++) MUST(test_ledger_write_run(ledger, &id, &err));
-    tess_ledger_close(ledger);
-    size_t size;
-    int n_refused = 0, n_opened = 0;
-    unsigned char *bytes = read_all(path, &size);
-    unsigned seed = 1;
-    for (int round = 0; round < 200; round++) {
-        unsigned char *damaged = malloc(size);
-        memcpy(damaged, bytes, size);
-        size_t n = size;
-        if (round % 4 == 0) n = (size_t)rand_r(&seed) % size;
-        /* The first page says what the file is; half of the rounds leave it alone. */
-        size_t from = round % 2 ? 4096 : 0;
-        for (int k = 0; k < 40; k++)
-            damaged[from + (size_t)rand_r(&seed) % (size - from)] ^= (unsigned char)rand_r(&seed);
-        memset(damaged + from + (size_t)rand_r(&seed) % (size - from - 512), rand_r(&seed) & 255, 512);
-        remove_files();
-        write_all(path, damaged, n);
-        free(damaged);
-        tess_status status = tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err);
-        int n_row = 0;
-        n_opened += status == TESS_OK;
-        if (status == TESS_OK) {
-            status = tess_ledger_read(ledger, TESS_LEDGER_ENTRIES, 0, count_row, &n_row, &err);
-            if (status == TESS_OK) status = test_ledger_write_run(ledger, &id, &err);
-            tess_ledger_close(ledger);
-        }
-        n_refused += status != TESS_OK;
-        if (status != TESS_OK) assert_int_not_equal(strlen(err.message), 0);
-    }
-    print_message("%d of 200 damaged files could be opened, %d were refused sooner or later\n", n_opened,
-                  n_refused);
-    assert_true(n_opened > 10 && n_refused > 100);
-    free(bytes);
 }
 
 /* ---- runs ---------------------------------------------------------------------------------------------- */
@@ -354,6 +282,14 @@ static void test_routing(void **state)
 
 /* ---- verifications ------------------------------------------------------------------------------------- */
 
+static bool count_row(void *context, const tess_ledger_value *value, int n_value)
+{
+    (void)value;
+    (void)n_value;
+    ++*(int *)context;
+    return true;
+}
+
 static bool check_tap(void *context, const tess_ledger_value *v, int n)
 {
     int *row = context;
@@ -425,6 +361,33 @@ static void test_verifications(void **state)
     test_ledger_assert_sound(path);
 }
 
+/* What comparing really says: a golden with itself, of bfloat16 with its truth. */
+static void test_comparison(void **state)
+{
+    (void)state;
+    static const char golden[] = "tests/golden/c-bf16/text.safetensors";
+    const tess_compare_options options = {.truth = "tests/golden/c-f32/text.safetensors"};
+    tess_compare_result *result;
+    tess_ledger *ledger = open_ledger();
+    int64_t id;
+    int n_tap = 0;
+    MUST(tess_compare_files(golden, golden, &options, &result, &err));
+    const tess_ledger_verification v = {.command = "compare", .golden_sha256 = "abc", .result = result};
+    MUST(tess_ledger_record_verification(ledger, &v, &id, &err));
+    MUST(tess_ledger_read(ledger, TESS_LEDGER_TAPS, id, count_row, &n_tap, &err));
+    assert_true(n_tap > 20);
+    assert_int_equal(n_tap, result->n_tap);
+    assert_int_equal(test_ledger_ask(path, "SELECT count(*) FROM verifications WHERE verdict = 'equal' AND"
+                                           " dtype = 'bf16' AND taps_failed = 0 AND first_place IS NULL AND"
+                                           " reference LIKE '%c-bf16/text%' AND truth LIKE '%c-f32/text%' AND"
+                                           " golden_sha256 = 'abc' AND checkpoint_id IS NULL"),
+                     1);
+    assert_int_equal(test_ledger_ask(path, "SELECT taps_compared FROM verifications"), result->n_compared);
+    tess_compare_result_free(result);
+    tess_ledger_close(ledger);
+    test_ledger_assert_sound(path);
+}
+
 /* ---- forgetting and waiting ---------------------------------------------------------------------------- */
 
 static bool file_holds(const char *text)
@@ -436,7 +399,7 @@ static bool file_holds(const char *text)
         size_t size;
         snprintf(name, sizeof name, "%s%s", path, ends[i]);
         if (access(name, F_OK)) continue;
-        unsigned char *bytes = read_all(name, &size);
+        unsigned char *bytes = test_file_read(name, &size);
         found = found || memmem(bytes, size, text, strlen(text));
         free(bytes);
     }
@@ -507,10 +470,10 @@ int main(void)
         cmocka_unit_test_setup(test_new_file, start_anew),
         cmocka_unit_test_setup(test_migration, start_anew),
         cmocka_unit_test_setup(test_refusals, start_anew),
-        cmocka_unit_test_setup(test_damaged, start_anew),
         cmocka_unit_test_setup(test_runs, start_anew),
         cmocka_unit_test_setup(test_routing, start_anew),
         cmocka_unit_test_setup(test_verifications, start_anew),
+        cmocka_unit_test_setup(test_comparison, start_anew),
         cmocka_unit_test_setup(test_forgetting, start_anew),
         cmocka_unit_test_setup(test_waiting, start_anew),
     };
