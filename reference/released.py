@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a checkpoint with the text model's released dimensions, cut to a few layers, of cheap random weights.
 
-    released.py FOLDER [--layers N] [--full]
+    released.py FOLDER [--layers N] [--experts N] [--full]
 
 One block of normal values is drawn; every tensor takes its own stretch of it, in a size that keeps activations finite
 and lets every branch carry signal. Norms are near one. The towers are tiny. Of the experts only those whose id is a
@@ -26,13 +26,13 @@ VOCAB = 151936
 ROWS = 8192
 
 
-def config(n_layer):
+def config(n_layer, n_expert=128):
     """The text model as released; layouts of special ids and towers as in the tiny checkpoints."""
     ids = tiny.special_ids(VOCAB, tiny.ROOT_IDS)
     text = layout.text_config(
         "published", 1000000.0, [24, 20, 20], vocab_size=VOCAB, hidden_size=2048, intermediate_size=768,
         num_hidden_layers=n_layer, num_attention_heads=32, num_key_value_heads=4, head_dim=128,
-        moe_intermediate_size=768, num_experts=128, num_experts_per_tok=8,
+        moe_intermediate_size=768, num_experts=n_expert, num_experts_per_tok=8,
     )
     audio = layout.audio_config(
         d_model=16, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=24, downsample_hidden_size=4,
@@ -45,9 +45,9 @@ def config(n_layer):
     return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision))
 
 
-def text_tensors(n_layer):
+def text_tensors(n_layer, n_expert=128):
     """(name, shape, mean, standard deviation) in the order of the network."""
-    d, heads, groups, width, d_ff, n_expert = 2048, 32, 4, 128, 768, 128
+    d, heads, groups, width, d_ff = 2048, 32, 4, 128, 768
     yield "thinker.model.embed_tokens.weight", (VOCAB, d), 0, 1
     for number in range(n_layer):
         layer = f"thinker.model.layers.{number}."
@@ -118,12 +118,12 @@ def tower_tensors(folder):
             yield f"thinker.{name}.{key}", tuple(tensor.shape), 0, 0.1
 
 
-def write(folder, n_layer, full=False):
+def write(folder, n_layer, n_expert=128, full=False):
     folder = Path(folder)
-    layout.write_config(folder, config(n_layer))
+    layout.write_config(folder, config(n_layer, n_expert))
     values = np.random.Generator(np.random.PCG64(40)).standard_normal(BLOCK, dtype=np.float32)
     blocks = {(0, 1): torch.from_numpy(values).to(torch.bfloat16)}  # by mean and standard deviation
-    tensors = [*text_tensors(n_layer), *tower_tensors(folder)]
+    tensors = [*text_tensors(n_layer, n_expert), *tower_tensors(folder)]
     per_shard = -(-len(tensors) // max(n_layer, 1))
     groups = [tensors[begin : begin + per_shard] for begin in range(0, len(tensors), per_shard)]
     index = {}
@@ -137,9 +137,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--experts", type=int, default=128)
     parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
-    write(options.folder, options.layers, options.full)
+    write(options.folder, options.layers, options.experts, options.full)
 
 
 if __name__ == "__main__":
