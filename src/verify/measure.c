@@ -31,7 +31,9 @@ static double row_share(const tess_tap_state *s)
         return row->max_abs / tolerance;
     case TESS_MEASURE_RATIO:
         if (s->reference_truth_row.error2 == 0) return s->truth_row.error2 > 0 ? INFINITY : 0;
-        return sqrt(s->truth_row.error2 / s->reference_truth_row.error2) / tolerance;
+        if (s->truth_row.error2 == 0) return INFINITY;
+        double ratio = sqrt(s->truth_row.error2 / s->reference_truth_row.error2);
+        return fmax(ratio, 1 / ratio) / tolerance;
     case TESS_MEASURE_EXACT:
         return unequal;
     case TESS_MEASURE_ULP:

@@ -23,6 +23,6 @@ tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer, tess_
 /* Bounds of the mean ratio and of every ratio in bfloat16. */
 #define TESS_RATIO_LOW 0.87
 #define TESS_RATIO_HIGH 1.15
-#define TESS_RATIO_MOST 2.5
+#define TESS_RATIO_MOST 2.5 /* and its inverse at least */
 
 #endif

@@ -70,6 +70,20 @@ static void test_bf16_one_tap_too_far(void **state)
     assert_int_equal(report(LAYER(1, ".self_attn"))->measure, TESS_MEASURE_RATIO);
 }
 
+/* A truth of the same defective weights: the reference alone is far from it. */
+static void test_bf16_one_tap_too_near(void **state)
+{
+    (void)state;
+    make_bf16(1.1e-2);
+    const test_tensor *truth = of(&fx.truth, LAYER(1, ".self_attn"));
+    memcpy(of(&fx.trace, LAYER(1, ".self_attn"))->values, truth->values, truth->count * sizeof(float));
+    test_trace_blur(&fx.trace, LAYER(1, ".self_attn"), 0.3e-2);
+    expect(TESS_VERDICT_DIFFERENT, 1);
+    expect_first(LAYER(1, ".self_attn"), "self_attn", 1, 0);
+    assert_true(fx.result->ratio_mean > 0.87 && fx.result->ratio_mean < 1.15);
+    assert_true(report(LAYER(1, ".self_attn"))->error > 2.5);
+}
+
 static void test_bf16_mean(void **state)
 {
     (void)state;
@@ -139,6 +153,7 @@ int main(void)
         COMPARING(test_bf16_needs_a_truth),
         COMPARING(test_bf16_ratio),
         COMPARING(test_bf16_one_tap_too_far),
+        COMPARING(test_bf16_one_tap_too_near),
         COMPARING(test_bf16_mean),
         COMPARING(test_bf16_of_a_float32_run_fails),
         COMPARING(test_bf16_zero_distance),
