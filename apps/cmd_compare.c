@@ -2,14 +2,14 @@
 #include "commands.h"
 #include "compare_report.h"
 
-static tess_status write_page(const tess_compare_result *result, const char *model, const char *path,
+static tess_status write_page(tess_compare_result *result, const char *model, const char *path,
                               tess_error *err)
 {
     tess_tokenizer *tokenizer = NULL;
     tess_status status = model ? tess_tokenizer_open(model, &tokenizer, err) : TESS_OK;
     if (status == TESS_OK) {
         tess_page_options options = cli_page_options(NULL, tokenizer);
-        status = tess_compare_write_html(result, &options, path, err);
+        status = tess_compare_write_html(&result, 1, &options, path, err);
     }
     tess_tokenizer_close(tokenizer);
     return status;

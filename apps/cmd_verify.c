@@ -190,7 +190,10 @@ static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *e
     }
     tess_verify_options options = r->options;
     if (precision == TESS_PRECISION_F32) options.truth = NULL;
-    if (needs_truth(r, golden)) options.truth = path;
+    if (needs_truth(r, golden)) {
+        options.truth = path;
+        options.truth_name = "computed from the same weights";
+    }
     double started = now();
     tess_status status = tess_verify_run(engine, golden, &options, &r->result[i], err);
     if (status == TESS_OK) record(r, engine, i, now() - started);
@@ -236,7 +239,7 @@ static tess_status write_page(const request *r, tess_error *err)
     const char *title = r->options.isolate ? "Model and golden, module by module" : "Model and golden";
     if (tess_tokenizer_open(r->options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
     tess_page_options page = cli_page_options(title, tokenizer);
-    tess_status status = tess_compare_write_html(r->result[0], &page, r->html, err);
+    tess_status status = tess_compare_write_html(r->result, r->n, &page, r->html, err);
     tess_tokenizer_close(tokenizer);
     return status;
 }
@@ -244,7 +247,7 @@ static tess_status write_page(const request *r, tess_error *err)
 static int show(const request *r)
 {
     if (r->checking.path) return cli_checking_report(&r->checking, r->self, &r->common, r->golden, r->result);
-    verify_report report = {r->golden, r->result, r->n, r->options.isolate};
+    verify_report report = {r->golden, r->result, r->n, r->options.isolate, !r->options.truth};
     tess_error err;
     int code =
         cli_certificate_write(&r->certifying, r->self, &r->common, &r->options, r->golden, r->result, r->n);
@@ -290,8 +293,6 @@ static int check_options(const request *r)
     if (r->options.truth && r->options.isolate)
         return cli_usage(r->self, &r->common,
                          "--truth judges a whole run; with --isolate the golden itself is the measure");
-    if (r->html && r->paths.count > 1)
-        return cli_usage(r->self, &r->common, "--html shows one golden; found %zu", r->paths.count);
     return -1;
 }
 

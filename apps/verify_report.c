@@ -20,6 +20,10 @@ static void print_golden(const verify_report *report, int i)
     if (golden->inputs.raw || golden->inputs.messages)
         printf("text: %s\n", golden->text_is_checked ? "rendered, encoded and compared with in.input_ids"
                                                      : "not checked, the model has no tokenizer files");
+    if (report->truth_is_computed && result->truth)
+        puts("truth: computed here from the same weights, so a defect of theirs is in it too; --isolate or "
+             "the "
+             "original's own --truth shows it more sharply");
     if (!report->isolated) return;
     puts("isolated: every module was fed the golden's own input; greedy tokens belong to a whole run and are "
          "left out");

@@ -8,7 +8,7 @@ typedef struct verify_report {
     const tess_golden *golden;          /* [n] */
     tess_compare_result *const *result; /* [n] */
     int n;
-    bool isolated;
+    bool isolated, truth_is_computed;
 } verify_report;
 
 void verify_print(const verify_report *report);

@@ -42,9 +42,9 @@ typedef enum tess_measure {
     TESS_MEASURE_NONE,    /* not judged */
     TESS_MEASURE_REL_L2,  /* ‖a-b‖ / ‖b‖ */
     TESS_MEASURE_MAX_ABS, /* largest |a-b|; router weights, matched by expert id */
-    TESS_MEASURE_RATIO,   /* our distance to the truth ÷ the reference's */
-    TESS_MEASURE_EXACT,   /* bit equality; chosen experts: the same set in every row, ties aside */
-    TESS_MEASURE_ULP, /* largest |a-b| in bfloat16 steps of the row's largest element; isolated bfloat16 */
+    TESS_MEASURE_RATIO, /* our distance to the truth ÷ the reference's; the inverse where that is too large */
+    TESS_MEASURE_EXACT, /* bit equality; chosen experts: the same set in every row, ties aside */
+    TESS_MEASURE_ULP,   /* largest |a-b| in bfloat16 steps of the row's largest element; isolated bfloat16 */
 } tess_measure;
 const char *tess_measure_name(tess_measure measure); /* "rel_l2", … */
 
@@ -123,6 +123,7 @@ typedef enum tess_sameness { TESS_SAME_UNKNOWN, TESS_SAME_YES, TESS_SAME_NO } te
 
 typedef struct tess_compare_result {
     char *reference, *trace, *truth; /* paths; truth NULL if none was given */
+    bool is_run;                     /* the trace was a run of the model in that folder, and no file */
     tess_precision reference_precision, trace_precision;
     bool reference_precision_known, trace_precision_known;
     tess_sameness config, weights; /* declared by both sides */
@@ -172,10 +173,10 @@ typedef struct tess_page_options {
     void *context;
 } tess_page_options;
 
-/* Writes the result as one self-contained HTML page, under a temporary name and renamed. options NULL: as
- * zeroed. Errors: TESS_EIO, TESS_ENOMEM. */
-tess_status tess_compare_write_html(const tess_compare_result *result, const tess_page_options *options,
-                                    const char *path, tess_error *err);
+/* Writes n results, at least one, as one self-contained HTML page, under a temporary name and renamed.
+ * options NULL: as zeroed. Errors: TESS_EIO, TESS_ENOMEM. */
+tess_status tess_compare_write_html(tess_compare_result *const *results, int n,
+                                    const tess_page_options *options, const char *path, tess_error *err);
 
 #ifdef __cplusplus
 }

@@ -40,7 +40,8 @@ typedef struct tess_verify_options {
     const char *model_dir;      /* of the engine */
     const char *weights_sha256; /* of its checkpoint; NULL: not known, and not compared */
     const char *truth; /* a float32 trace of the same inputs; needed for a bfloat16 golden unless isolated */
-    bool isolate;      /* feed every module the golden's own input, and judge by the bars of single modules */
+    const char *truth_name; /* what the result calls it; NULL: its path */
+    bool isolate; /* feed every module the golden's own input, and judge by the bars of single modules */
     bool ignore_identity; /* as in tess_compare_options */
 } tess_verify_options;
 

@@ -31,7 +31,8 @@ typedef struct tess_comparison {
     bool is_isolated;   /* judged by the bars of single modules */
     char ended_at[160]; /* the tap at which the other side's run ended, in a value `ended_by`; "" */
     char ended_by[192];
-    bool hears_experts; /* the other side tells of every expert that a token chose; else they may be absent */
+    bool
+        is_run; /* the other side is a run, which tells of every expert that a token chose; a file need not */
     char **extra;
     int n_extra;
 } tess_comparison;

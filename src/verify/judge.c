@@ -134,8 +134,13 @@ static void judge_ratio(const tess_tap_state *s, tess_tap_report *r)
         judge_exact(s, r);
         return;
     }
-    fail_by(r, sqrt(s->truth_total.error2) / theirs);
-    if (r->outcome == TESS_OUTCOME_DIFFERENT)
+    double ratio = sqrt(s->truth_total.error2) / theirs;
+    bool is_nearer = ratio * TESS_RATIO_MOST < 1;
+    fail_by(r, is_nearer ? 1 / ratio : ratio);
+    if (r->outcome != TESS_OUTCOME_DIFFERENT) return;
+    if (is_nearer)
+        SAY(r, "the reference is %.3g times as far from the truth", r->error);
+    else
         SAY(r, "%.2f times as far from the truth as the reference", r->error);
 }
 
@@ -329,7 +334,7 @@ static void judge_mean(tess_compare_result *result)
         if (r->outcome > TESS_OUTCOME_DIFFERENT || !(r->reference_truth_distance > 0)) continue;
         if (r->measure != TESS_MEASURE_RATIO) continue;
         /* Bit equality with the reference is a ratio of one. */
-        sum += r->outcome == TESS_OUTCOME_EQUAL ? 0 : log(r->error);
+        if (r->outcome != TESS_OUTCOME_EQUAL) sum += log(r->truth_distance / r->reference_truth_distance);
         result->n_ratio++;
     }
     if (!result->n_ratio) return;
@@ -416,6 +421,7 @@ static tess_status describe(tess_comparison *c, tess_compare_result *result, tes
     result->tap = calloc((size_t)c->n_tap + 1, sizeof *result->tap);
     if (!result->reference || !result->trace || !result->tap || (c->has_truth && !result->truth))
         return tess_fail(err, TESS_ENOMEM, "no memory for the result");
+    result->is_run = c->is_run;
     result->reference_precision = c->precision;
     result->reference_precision_known = c->precision_known;
     result->trace_precision = c->other_precision;
@@ -451,11 +457,11 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
         if (s->place.class == TESS_CLASS_EXPERT) {
             tess_expert_rows_settle(s);
             /* Nobody tells of an expert that no token chose. */
-            s->is_present |= c->hears_experts && s->reference->dim[0] == 0;
+            s->is_present |= c->is_run && s->reference->dim[0] == 0;
         }
         /* Inputs are shown where they differ: then nothing that follows can be expected to agree. */
         if (s->place.class == TESS_CLASS_INPUT && !s->is_present) continue;
-        if (s->place.class == TESS_CLASS_EXPERT && !s->is_present && !c->hears_experts) {
+        if (s->place.class == TESS_CLASS_EXPERT && !s->is_present && !c->is_run) {
             result->n_expert_absent++;
             continue;
         }

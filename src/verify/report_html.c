@@ -74,7 +74,7 @@ static void put_head(FILE *out, const tess_compare_result *result, const tess_pa
             result->n_equal, result->n_failed);
     put_pair(out, "reference", result->reference,
              precision_note(result->reference_precision_known, result->reference_precision));
-    put_pair(out, "trace", result->trace,
+    put_pair(out, result->is_run ? "model" : "trace", result->trace,
              precision_note(result->trace_precision_known, result->trace_precision));
     if (result->truth) put_pair(out, "truth", result->truth, "float32");
     put_pair(out, "configuration", same[result->config], "");
@@ -100,16 +100,8 @@ static void put_head(FILE *out, const tess_compare_result *result, const tess_pa
     fputs("</dl>\n", out);
 }
 
-static void put_page(FILE *out, const tess_compare_result *result, const tess_page_options *options)
+static void put_result(FILE *out, const tess_compare_result *result, const tess_page_options *options)
 {
-    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-          "<meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" "
-          "content=\"light dark\"><title>Tessera: ",
-          out);
-    put_heading(out, result, options);
-    fputs("</title>\n<style>\n", out);
-    fputs(tess_report_style, out);
-    fputs("</style></head><body>\n<main>\n", out);
     put_head(out, result, options);
     tess_report_depth(out, result);
     tess_report_routing(out, result);
@@ -117,11 +109,54 @@ static void put_page(FILE *out, const tess_compare_result *result, const tess_pa
     tess_report_tokens(out, result, options);
     tess_report_taps(out, result);
     put_extra(out, result);
+}
+
+/* Of several results: how each ended, and the way to it. */
+static void put_summary(FILE *out, tess_compare_result *const *results, int n)
+{
+    int n_different = 0;
+    for (int i = 0; i < n; i++) n_different += results[i]->verdict == TESS_VERDICT_DIFFERENT;
+    fprintf(out, "<h1 class=\"%s\">%d references: %d different</h1>\n<div class=\"wide\"><table>\n",
+            n_different ? "different" : "agree", n, n_different);
+    fputs("<tr><th class=\"l\">reference</th><th>taps</th><th>failed</th><th>verdict</th></tr>\n", out);
+    for (int i = 0; i < n; i++) {
+        fprintf(out, "<tr><td class=\"l\"><a href=\"#result-%d\">", i + 1);
+        tess_report_put_string(out, results[i]->reference);
+        fprintf(out, "</a></td><td>%d</td><td>%d</td><td class=\"%s\">%s</td></tr>\n", results[i]->n_compared,
+                results[i]->n_failed, tess_verdict_name(results[i]->verdict),
+                tess_verdict_name(results[i]->verdict));
+    }
+    fputs("</table></div>\n", out);
+}
+
+static void put_page(FILE *out, tess_compare_result *const *results, int n, const tess_page_options *options)
+{
+    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+          "<meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" "
+          "content=\"light dark\"><title>Tessera: ",
+          out);
+    if (n == 1)
+        put_heading(out, results[0], options);
+    else
+        fprintf(out, "%d references", n);
+    fputs("</title>\n<style>\n", out);
+    fputs(tess_report_style, out);
+    fputs("</style></head><body>\n<main>\n", out);
+    if (n > 1) {
+        fputs("<section>\n", out);
+        put_summary(out, results, n);
+        fputs("</section>\n", out);
+    }
+    for (int i = 0; i < n; i++) {
+        fprintf(out, "<section id=\"result-%d\">\n", i + 1);
+        put_result(out, results[i], options);
+        fputs("</section>\n", out);
+    }
     fprintf(out, "</main>\n<p class=\"dim\">tessera %s</p>\n</body></html>\n", TESS_VERSION);
 }
 
-tess_status tess_compare_write_html(const tess_compare_result *result, const tess_page_options *options,
-                                    const char *path, tess_error *err)
+tess_status tess_compare_write_html(tess_compare_result *const *results, int n,
+                                    const tess_page_options *options, const char *path, tess_error *err)
 {
     static const tess_page_options none = {0};
     if (!options) options = &none;
@@ -129,7 +164,7 @@ tess_status tess_compare_write_html(const tess_compare_result *result, const tes
     size_t n_byte = 0;
     FILE *out = open_memstream(&text, &n_byte);
     if (!out) return tess_fail(err, TESS_ENOMEM, "no memory for the report");
-    put_page(out, result, options);
+    put_page(out, results, n, options);
     bool failed = ferror(out) != 0;
     failed |= fclose(out) != 0;
     tess_status status = failed ? tess_fail(err, TESS_ENOMEM, "no memory for the report") : TESS_OK;

@@ -52,7 +52,7 @@ void tess_report_taps(FILE *out, const tess_compare_result *result)
 {
     bool has_truth = result->truth != NULL;
     int n_left = 0;
-    fputs("<h2>Taps in model order</h2>\n<div class=\"wide\"><table id=\"taps\"><thead><tr>"
+    fputs("<h2>Taps in model order</h2>\n<div class=\"wide\"><table class=\"taps\"><thead><tr>"
           "<th class=\"l\" scope=\"col\">tap</th><th scope=\"col\">shape</th><th scope=\"col\">rel. L2</th>"
           "<th scope=\"col\">max abs</th><th scope=\"col\">cosine</th>",
           out);

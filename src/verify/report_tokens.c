@@ -75,7 +75,7 @@ void tess_report_tokens(FILE *out, const tess_compare_result *result, const tess
             result->n_position_other, result->n_position);
     if (result->n_token < result->n_position)
         fprintf(out, " Listed are %d of them: the worst and the last.", result->n_token);
-    fputs("</p>\n<div class=\"wide\"><table id=\"tokens\">", out);
+    fputs("</p>\n<div class=\"wide\"><table class=\"tokens\">", out);
     put_head(out);
     fputs("<tbody>\n", out);
     for (int i = 0; i < result->n_token; i++) {

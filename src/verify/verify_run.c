@@ -247,6 +247,16 @@ static tess_status hear_text(verifying *v, tess_error *err)
     return hear_ids(v, "in.input_ids", v->golden->said.data, v->golden->said.count, err);
 }
 
+static tess_status name_truth(const verifying *v, tess_compare_result *result, tess_error *err)
+{
+    if (!result->truth || !v->options->truth_name) return TESS_OK;
+    free(result->truth);
+    result->truth = strdup(v->options->truth_name);
+    if (result->truth) return TESS_OK;
+    tess_compare_result_free(result);
+    return tess_fail(err, TESS_ENOMEM, "no memory for the result");
+}
+
 static tess_status verify(verifying *v, tess_compare_result **out, tess_error *err)
 {
     tess_compare_options options = {.truth = v->options->truth,
@@ -256,10 +266,11 @@ static tess_status verify(verifying *v, tess_compare_result **out, tess_error *e
     if (status == TESS_OK) status = meet(v, err);
     if (status == TESS_OK && v->options->isolate) status = isolate(v, err);
     if (status != TESS_OK) return status;
-    v->comparison->hears_experts = true;
+    v->comparison->is_run = true;
     status = hear_text(v, err);
     if (status == TESS_OK) status = run(v, err);
-    return status == TESS_OK ? tess_comparison_finish(v->comparison, out, err) : status;
+    if (status == TESS_OK) status = tess_comparison_finish(v->comparison, out, err);
+    return status == TESS_OK ? name_truth(v, *out, err) : status;
 }
 
 tess_status tess_verify_run(tess_engine *engine, const tess_golden *golden,

@@ -186,7 +186,8 @@ static void test_page(void **state)
     (void)state;
     tess_page_options options = {.title = "Golden <whole> run", .get_bytes = bytes_of, .context = &result};
     tess_error err;
-    if (tess_compare_write_html(&result, &options, path, &err) != TESS_OK) fail_msg("%s", err.message);
+    if (tess_compare_write_html((tess_compare_result *[]){&result}, 1, &options, path, &err) != TESS_OK)
+        fail_msg("%s", err.message);
     const char *text = read_page();
     assert_int_equal(count(text, "<rect class=\"cell "), LAYERS * EXPERTS);
     assert_int_equal(count(text, " fault\" x="), 1);
@@ -224,7 +225,9 @@ static void test_page_is_left(void **state)
     (void)state;
     const char *page = getenv("TESS_PAGE");
     tess_page_options options = {.title = "Golden, whole run", .get_bytes = bytes_of, .context = &result};
-    if (page) assert_int_equal(tess_compare_write_html(&result, &options, page, NULL), TESS_OK);
+    if (page)
+        assert_int_equal(tess_compare_write_html((tess_compare_result *[]){&result}, 1, &options, page, NULL),
+                         TESS_OK);
 }
 
 int main(void)

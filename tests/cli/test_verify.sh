@@ -176,6 +176,10 @@ unset TMPDIR
 # ---- page and ledger ----
 equals "$(exit_of verify --golden $golden --html "$work/report.html" --ledger "$work/ledger")" 0 "--html: exit 0"
 contains "$(cat "$work/report.html")" "<svg" "a page with a drawing"
+equals "$(exit_of verify --golden $golden $golden16 --html "$work/both.html" --ledger off)" 0 "a page of two goldens"
+contains "$(cat "$work/both.html")" 'href="#result-2"' "which leads to either"
+contains "$(cat "$work/both.html")" 'id="result-2"' "and holds it"
+contains "$(cat "$work/both.html")" "computed from the same weights" "and says where the truth is from"
 equals "$("$tessera" ledger list --json --ledger "$work/ledger" | json entries 1 outcome)" agree "recorded in the ledger"
 equals "$(exit_of verify --golden $golden --ledger off)" 0 "--ledger off: exit 0"
 equals "$(exit_of verify --golden $golden --html "$work/no/report.html")" 4 "a page that cannot be written: exit 4"

@@ -84,7 +84,7 @@ static void test_page(void **state)
     spoil_mlp((int[]){0, 1, 5}, 3);
     test_trace_remove(&fx.trace, "tap.thinker.model.norm");
     expect(TESS_VERDICT_DIFFERENT, 2);
-    assert_int_equal(tess_compare_write_html(fx.result, NULL, fx.truth_path, &fx.err), TESS_OK);
+    assert_int_equal(tess_compare_write_html(&fx.result, 1, NULL, fx.truth_path, &fx.err), TESS_OK);
     FILE *f = fopen(fx.truth_path, "rb");
     static char text[1 << 17];
     size_t n = fread(text, 1, sizeof text - 1, f);
@@ -99,7 +99,8 @@ static void test_page(void **state)
     int circles = 0;
     for (const char *at = text; (at = strstr(at, "<circle class=")); at++) circles++;
     assert_int_equal(circles, 17 + 2 + 5); /* taps, rings, legend */
-    assert_int_equal(tess_compare_write_html(fx.result, NULL, "/nonexistent/page.html", &fx.err), TESS_EIO);
+    assert_int_equal(tess_compare_write_html(&fx.result, 1, NULL, "/nonexistent/page.html", &fx.err),
+                     TESS_EIO);
 }
 
 int main(void)
