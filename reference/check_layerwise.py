@@ -84,7 +84,7 @@ def child(arguments, folder, kill_at, reads, limit_file):
     sys.argv = ["layerwise.py", *map(str, arguments)]
 
     def keep(digest):
-        mapped = "safetensors" in Path("/proc/self/maps").read_text()
+        mapped = ".safetensors\n" in Path("/proc/self/maps").read_text()  # not the library of that name
         with open(folder / "logits", "a") as file:
             file.write(("a shard is mapped" if mapped else digest) + "\n")
 
