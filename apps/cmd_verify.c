@@ -174,7 +174,7 @@ static void record(request *r, const tess_engine *engine, int i, double seconds)
         int64_t id;
         status = tess_ledger_record_verification(l->ledger, &verification, &id, &err);
     }
-    if (status != TESS_OK) cli_ledger_give_up(l, "this verification", &err);
+    if (status != TESS_OK) cli_ledger_say_unrecorded(l, "this verification", &err);
 }
 
 static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *err)

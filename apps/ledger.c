@@ -57,14 +57,14 @@ char *cli_ledger_find(const char *place, bool make_folder, tess_error *err)
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
-static void say_unrecorded(const cli_ledger *l, const char *what, const tess_error *err)
+void cli_ledger_say_unrecorded(const cli_ledger *l, const char *what, const tess_error *err)
 {
     fprintf(stderr, "tessera %s: %s is not recorded in the ledger: %s\n", l->self->name, what, err->message);
 }
 
 void cli_ledger_give_up(cli_ledger *l, const char *what, const tess_error *err)
 {
-    say_unrecorded(l, what, err);
+    cli_ledger_say_unrecorded(l, what, err);
     tess_ledger_close(l->ledger);
     l->ledger = NULL;
 }
@@ -165,7 +165,7 @@ void cli_ledger_begin_run(cli_ledger *l, const tess_engine_options *options, uin
                                  .system_text = l->system_text,
                                  .n_system_text = l->n_system_text};
     if (status == TESS_OK) status = tess_ledger_begin_run(l->ledger, &run, &l->run, &err);
-    if (status != TESS_OK) say_unrecorded(l, "this run", &err);
+    if (status != TESS_OK) cli_ledger_say_unrecorded(l, "this run", &err);
     if (l->routing) tess_routing_clear(l->routing);
 }
 
@@ -192,7 +192,7 @@ void cli_ledger_end_run(cli_ledger *l, const tess_engine *engine, tess_ledger_ru
     tess_error err;
     tess_status status = tess_ledger_end_run(l->ledger, l->run, end, l->routing, &err);
     l->run = 0;
-    if (status != TESS_OK) say_unrecorded(l, "how this run ended", &err);
+    if (status != TESS_OK) cli_ledger_say_unrecorded(l, "how this run ended", &err);
 }
 
 void cli_ledger_fail_run(cli_ledger *l, const tess_engine *engine, int exit_code)

@@ -64,7 +64,9 @@ void cli_ledger_fail_run(cli_ledger *l, const tess_engine *engine, int exit_code
 /* "stop", "length" or "interrupted". */
 const char *cli_finish_name(tess_finish finish);
 
-/* Says that something is not recorded, and why; nothing more is then tried. */
+/* Says on standard error that something is not recorded, and why. */
+void cli_ledger_say_unrecorded(const cli_ledger *l, const char *what, const tess_error *err);
+/* The same, and nothing more is tried. */
 void cli_ledger_give_up(cli_ledger *l, const char *what, const tess_error *err);
 
 #endif
