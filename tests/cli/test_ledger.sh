@@ -223,11 +223,11 @@ start=$(date +%s%N)
 long >/dev/null
 whole_us=$((($(date +%s%N) - start) / 1000))
 sound=0 lost=0
-for moment in $(seq 20); do
+for moment in $(seq 12); do
     ledger export --ledger "$work/killed" | grep '"kind":"run"' | grep -v '"finish":null' >"$work/before"
     (
-        long timeout -s KILL "$(seconds $((whole_us * moment / 20)))"
-        timeout -s KILL "$(seconds $((whole_us * moment / 100)))" \
+        long timeout -s KILL "$(seconds $((whole_us * moment / 12)))"
+        timeout -s KILL "$(seconds $((whole_us * moment / 60)))" \
             "$tessera" inspect --checksum --rehash "$work/model" --ledger "$work/killed" || : # no message of the shell's
     ) >/dev/null 2>&1
     [ "$(sound "$work/killed")" = "ok []" ] && sound=$((sound + 1))
@@ -236,8 +236,8 @@ for moment in $(seq 20); do
 done
 cut=$(grep -c '"finish":null' "$work/after")
 echo "# $cut runs were cut off, $(grep -c '"finish":"\(stop\|length\)"' "$work/after") were not"
-equals "$sound $lost" "20 0" "after 40 kills of runs and checksums the file is sound, and every finished run as it was"
-[ "$cut" -gt 3 ]
+equals "$sound $lost" "12 0" "after 24 kills of runs and checksums the file is sound, and every finished run as it was"
+[ "$cut" -gt 2 ]
 result $? "runs that were cut off show as that"
 run "${raw[@]}" --ledger "$work/killed" >/dev/null 2>"$work/err"
 equals "$(cat "$work/err")$(ledger list --last 1 --ledger "$work/killed" | awk 'NR > 1 { print $2, $6 }')" "run 5" "and the next run is recorded"
