@@ -82,7 +82,8 @@ tess_status tess_ledger_record_shard(tess_ledger *ledger, const tess_checkpoint 
 /* Records the digest of another file of the folder, as config.json. */
 tess_status tess_ledger_record_file(tess_ledger *ledger, const char *model_dir, const char *name,
                                     tess_ledger_stamp before, const char *sha256, tess_error *err);
-/* Records that the shards recorded of this checkpoint, all of them, have this digest together. */
+/* Records that the shards recorded of this checkpoint, all of them, have this digest together. If one of them
+ * is not recorded, or no longer what it was, nothing is recorded. */
 tess_status tess_ledger_record_weights(tess_ledger *ledger, const char *model_dir,
                                        const tess_checkpoint *checkpoint, const char *weights_sha256,
                                        tess_ledger_checkpoint *out, tess_error *err);

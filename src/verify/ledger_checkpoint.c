@@ -144,10 +144,11 @@ static tess_status insert_checkpoint(tess_ledger *ledger, const char *folder, co
         bind, 4, NULL, NULL, err);
 }
 
-static tess_status hash_config(const char *folder, char out[65], tess_error *err)
+/* "" if the file cannot be read. */
+static tess_status hash_file(const char *folder, const char *name, char out[65], tess_error *err)
 {
-    char path[PATH_MAX + 16];
-    snprintf(path, sizeof path, "%s/config.json", folder);
+    char path[PATH_MAX + 64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
     tess_status status = tess_sha256_file(path, out, err);
     if (status == TESS_ENOMEM) return status;
     if (status != TESS_OK) *out = 0;
@@ -160,7 +161,7 @@ tess_status tess_ledger_note_checkpoint(tess_ledger *ledger, const char *model_d
     char folder[PATH_MAX];
     tess_ledger_checkpoint noted = {0};
     tess_status status = find_folder(model_dir, folder, err);
-    if (status == TESS_OK) status = hash_config(folder, noted.config_sha256, err);
+    if (status == TESS_OK) status = hash_file(folder, "config.json", noted.config_sha256, err);
     if (status == TESS_OK) status = find_checkpoint(ledger, folder, &noted, err);
     if (status == TESS_OK && !noted.id) {
         status = tess_ledger_begin(ledger, err);
@@ -388,6 +389,17 @@ static tess_status link_files(tess_ledger *ledger, int64_t id, const char *folde
     return status;
 }
 
+/* The index says in which shards the weights are. */
+static tess_status record_index(tess_ledger *ledger, const char *folder, tess_error *err)
+{
+    char sha256[65];
+    tess_ledger_stamp before = stamp_in(folder, index_name);
+    if (before.n_byte < 0) return TESS_OK;
+    tess_status status = hash_file(folder, index_name, sha256, err);
+    if (status != TESS_OK || !*sha256) return status;
+    return tess_ledger_record_file(ledger, folder, index_name, before, sha256, err);
+}
+
 /* The entry from before the weights were known goes if nothing was recorded of it. */
 static tess_status drop_unhashed(tess_ledger *ledger, const char *folder, const char *config_sha256,
                                  tess_error *err)
@@ -431,7 +443,8 @@ tess_status tess_ledger_record_weights(tess_ledger *ledger, const char *model_di
     char folder[PATH_MAX], config[65];
     bool complete = false;
     tess_status status = find_folder(model_dir, folder, err);
-    if (status == TESS_OK) status = hash_config(folder, config, err);
+    if (status == TESS_OK) status = hash_file(folder, "config.json", config, err);
+    if (status == TESS_OK) status = record_index(ledger, folder, err);
     if (status == TESS_OK) status = tess_ledger_begin(ledger, err);
     if (status != TESS_OK) return status;
     status = write_weights(ledger, folder, config, checkpoint, weights_sha256, &complete, err);
