@@ -1,4 +1,7 @@
-/* SHA-256 of published files, as others who have them stated. The shards' are not known publicly. */
+/* SHA-256 of files of Qwen3-Omni-30B-A3B-Instruct at revision 26291f79, as others who have them stated: in
+ * the artifact hashes of dishierweidu/qwen3-test, a public oracle of that revision's processor; those of the
+ * generation's and the preprocessor's configuration are besides what files rebuilt byte by byte have. The
+ * shards' are not known publicly. */
 #include <string.h>
 
 #include "tessera/checkpoint.h"
