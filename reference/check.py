@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
+from bits import compare_bits
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -34,26 +34,6 @@ class Report:
         self.passed += ok
         self.failed += not ok
         print(("ok - " if ok else "not ok - ") + text, flush=True)
-
-
-def relative_l2(value, reference):
-    value, reference = value.astype(np.float64).ravel(), reference.astype(np.float64).ravel()
-    norm = np.linalg.norm(reference)
-    return np.linalg.norm(value - reference) / norm if norm else float(np.any(value != reference))
-
-
-def compare_bits(made, golden):
-    """Returns (number compared, list of tensors that differ, worst relative L2)."""
-    different, worst = [], 0.0
-    for name, reference in sorted(golden.items()):
-        value = made.get(name)
-        if value is None or value.shape != reference.shape or value.dtype != reference.dtype:
-            different.append(f"{name} (absent or of another shape)")
-            worst = float("inf")
-        elif value.tobytes() != reference.tobytes():
-            different.append(name)
-            worst = max(worst, relative_l2(value, reference))
-    return len(golden), different, worst
 
 
 def check_golden(report, models, folder, path, threads=None, capability=None):

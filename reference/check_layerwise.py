@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import tracefile
+from bits import compare_bits
 
 REFERENCE = Path(__file__).resolve().parent
 ROOT = REFERENCE.parent
@@ -134,11 +135,9 @@ def cases():
 
 def compare_files(layers, whole, metadata=True):
     """(tensors, those that differ): empty only if the files are the same byte for byte, or all but their metadata."""
-    import check
-
     if not layers.exists():
         return 0, ["no file"]
-    count, different, worst = check.compare_bits(tracefile.read(layers)[0], tracefile.read(whole)[0])
+    count, different, worst = compare_bits(tracefile.read(layers)[0], tracefile.read(whole)[0])
     if metadata and not different and layers.read_bytes() != whole.read_bytes():
         different = ["the metadata"]
     return count, [f"{name} (worst relative L2 {worst:.1e})" for name in different]
@@ -297,6 +296,13 @@ def measure(report, folder, dtype, bound):
                     f"bound {bound >> 20} MiB, {len(taps)} tensors{'' if ok else ': NOT ' + said[-400:]}")
 
 
+def available_gib():
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable"):
+            return int(line.split()[1]) / (1 << 20)
+    return 0
+
+
 def compare_released(report, folder, dtype, n_expert):
     """The kernels torch chooses at these sizes are others than in tiny models."""
     import released
@@ -326,8 +332,11 @@ def check_memory(report):
         for dtype, bound in (("bfloat16", 3), ("float32", 4)):
             measure(report, folder, dtype, bound << 30)
         # In float32 the whole model takes 8.8 GiB with 128 experts and 5.1 with 32; its matrices are of the same sizes.
-        for dtype, n_expert in (("bfloat16", 128), ("float32", 32)):
-            compare_released(report, folder, dtype, n_expert)
+        for dtype, n_expert, needed in (("bfloat16", 128, 5), ("float32", 32, 6)):
+            if available_gib() > needed:
+                compare_released(report, folder, dtype, n_expert)
+            else:
+                print(f"skipped - released dimensions, {dtype}: the whole model needs {needed} GiB to compare with")
 
 
 def check_make(report, folder):
