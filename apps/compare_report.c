@@ -110,7 +110,8 @@ static void print_head(const tess_compare_result *result)
 {
     print_side("reference", result->reference, result->reference_precision_known,
                result->reference_precision);
-    print_side(result->is_run ? "model" : "trace", result->trace, result->trace_precision_known, result->trace_precision);
+    print_side(result->is_run ? "model" : "trace", result->trace, result->trace_precision_known,
+               result->trace_precision);
     if (result->truth) print_side("truth", result->truth, true, TESS_PRECISION_F32);
     printf("%-10s configuration %s, weights %s\n\n", "checkpoint", sameness_word(result->config),
            sameness_word(result->weights));
