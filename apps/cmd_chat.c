@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/system.h"
 #include "commands.h"
 #include "engine_options.h"
 #include "generate.h"
@@ -116,13 +116,6 @@ static void print_answer_json(const cli_answer *answer)
                              cli_finish_name(answer->finish)));
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Every turn is a run of its own in the ledger. */
 static void begin_turn(chat *c, const char *question)
 {
@@ -148,9 +141,9 @@ static int answer_turn(chat *c)
     tess_error err;
     int n_fed = 0;
     cli_clear_interrupt();
-    double start = now();
+    double start = tess_system_seconds();
     tess_status status = feed(c, &n_fed, &err);
-    double prefill_seconds = now() - start;
+    double prefill_seconds = tess_system_seconds() - start;
     if (status == TESS_EINTERRUPTED || status == TESS_EUSAGE) {
         forget(&c->talk, c->talk.n_message - 1);
         fprintf(stderr, "%s%s\n", status == TESS_EUSAGE ? err.message : "stopped; the question is forgotten",

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/system.h"
 #include "commands.h"
 #include "engine_options.h"
 #include "generate.h"
@@ -137,13 +137,6 @@ static void remark_speed(const request *r, const tess_engine *engine, const cli_
             r->prompt.ids.count, prefill_seconds, answer->n_new, answer->seconds, read, peak);
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Before the peak is told, so that it is the peak of all that was done. */
 static void record_answer(request *r, const tess_engine *engine, const cli_answer *answer,
                           double prefill_seconds, int code)
@@ -160,14 +153,14 @@ static void record_answer(request *r, const tess_engine *engine, const cli_answe
 static int answer_prompt(const cli_command *self, request *r, tess_engine *engine, tess_session *session)
 {
     tess_error err;
-    double start = now();
+    double start = tess_system_seconds();
     const tess_tap_listener *listener = cli_ledger_get_listener(&r->engine.ledger);
     tess_feed feed = {.ids = r->prompt.ids.data,
                       .n_tok = (int)r->prompt.ids.count,
                       .listener = listener,
                       .last_logits = true};
     tess_status status = tess_session_feed(session, &feed, &err);
-    double prefill_seconds = now() - start;
+    double prefill_seconds = tess_system_seconds() - start;
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
     ranking ranks = {0};

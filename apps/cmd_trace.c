@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/system.h"
 #include "commands.h"
 #include "engine_options.h"
 #include "prompt.h"
@@ -171,13 +171,6 @@ static void print_result(const request *r, const tess_engine *engine)
     }
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* A trace does not tell how many tokens it generated, nor the time of prompt and generation apart. */
 static void record_trace(request *r, const tess_engine *engine, double seconds, int code)
 {
@@ -213,11 +206,11 @@ static int trace(const cli_command *self, request *r)
                                   .n_glob = r->n_glob,
                                   .last_logits = r->last_logits,
                                   .observer = cli_ledger_get_listener(&r->engine.ledger)};
-    double start = now();
+    double start = tess_system_seconds();
     status = tess_trace_write(engine, &r->inputs, &options, r->out, &err);
     cli_progress_clear(&r->engine.bar);
     int code = status == TESS_OK ? CLI_DONE : cli_report(self, &r->common, &err);
-    record_trace(r, engine, now() - start, code);
+    record_trace(r, engine, tess_system_seconds() - start, code);
     if (status == TESS_OK) print_result(r, engine);
     tess_engine_close(engine);
     return code;

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/system.h"
 #include "commands.h"
 #include "compare_report.h"
 #include "engine_options.h"
@@ -144,13 +144,6 @@ static void remove_truths(const request *r)
 
 /* ---- runs ---- */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Records one result in the ledger. A ledger that cannot be written stops nothing. */
 static void record(request *r, const tess_engine *engine, int i, double seconds)
 {
@@ -194,9 +187,9 @@ static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *e
         options.truth = path;
         options.truth_name = "computed from the same weights";
     }
-    double started = now();
+    double started = tess_system_seconds();
     tess_status status = tess_verify_run(engine, golden, &options, &r->result[i], err);
-    if (status == TESS_OK) record(r, engine, i, now() - started);
+    if (status == TESS_OK) record(r, engine, i, tess_system_seconds() - started);
     return status;
 }
 

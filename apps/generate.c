@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "base/system.h"
 
 int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cli_common *common,
                        uint64_t seed)
@@ -54,13 +55,6 @@ static bool print_token(void *context, int32_t id)
     return p->status == TESS_OK && print_piece(p, text, n_byte) && !cli_interrupted();
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 static tess_status generate(tess_engine *engine, tess_session *session, const tess_tokenizer *tokenizer,
                             const cli_sampling *sampling, const tess_tap_listener *listener, int max_new,
                             printer *p)
@@ -80,10 +74,10 @@ static tess_status generate(tess_engine *engine, tess_session *session, const te
                                   .context = p,
                                   .listener = listener};
     cli_answer *answer = p->answer;
-    double start = now();
+    double start = tess_system_seconds();
     tess_status status =
         tess_session_generate(session, &generation, answer->ids, &answer->n_new, &answer->finish, &p->err);
-    answer->seconds = now() - start;
+    answer->seconds = tess_system_seconds() - start;
     if (status == TESS_OK) status = p->status;
     if (status != TESS_OK) return status;
     const char *text;

@@ -2,22 +2,17 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { BAR_WIDTH = 24 };
+#include "base/system.h"
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
+enum { BAR_WIDTH = 24 };
 
 void cli_progress_init(cli_progress *progress, const cli_common *common, const char *unit)
 {
     bool terminal = isatty(STDERR_FILENO);
-    *progress = (cli_progress){.unit = unit, .in_bytes = !strcmp(unit, "bytes"), .started = now()};
+    *progress =
+        (cli_progress){.unit = unit, .in_bytes = !strcmp(unit, "bytes"), .started = tess_system_seconds()};
     progress->shown = !common->quiet && (!strcmp(common->progress, "always") ||
                                          (terminal && !strcmp(common->progress, "auto")));
 }
@@ -32,7 +27,7 @@ static void format_amount(const cli_progress *progress, double amount, char *out
 
 void cli_progress_update(cli_progress *progress, const char *what, uint64_t done, uint64_t total)
 {
-    double t = now();
+    double t = tess_system_seconds();
     if (!progress->shown || (progress->dirty && done < total && t - progress->drawn < 0.1)) return;
     if (done == 0) progress->started = t;
     progress->drawn = t;
