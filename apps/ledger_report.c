@@ -190,17 +190,18 @@ static void print_routing(const json_t *routing)
     printf("\n%-9s %5s %9s %7s  %s\n", "component", "layer", "choices", "experts", "busiest");
     while (i < n) {
         const json_t *first = json_array_get(routing, i), *busiest = first;
-        long long layer = json_integer_value(json_object_get(first, "layer")), sum = 0, most = 0, used = 0;
+        const char *component = json_string_value(json_object_get(first, "component"));
+        long long layer = json_integer_value(json_object_get(first, "layer")), most = 0, used = 0;
+        double sum = 0;
         for (; i < n; i++, used++) {
             const json_t *row = json_array_get(routing, i);
             long long count = json_integer_value(json_object_get(row, "count"));
             if (json_integer_value(json_object_get(row, "layer")) != layer) break;
-            sum += count;
+            sum += (double)count;
             if (count > most) busiest = row;
             if (count > most) most = count;
         }
-        printf("%-9s %5lld %9lld %7lld  %lld (%lld)\n",
-               json_string_value(json_object_get(first, "component")), layer, sum, used,
+        printf("%-9s %5lld %9.0f %7lld  %lld (%lld)\n", component ? component : "-", layer, sum, used,
                (long long)json_integer_value(json_object_get(busiest, "expert")), most);
     }
 }

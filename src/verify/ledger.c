@@ -19,7 +19,8 @@
 
 #include "base/error.h"
 
-enum { BUSY_MS = 5000, CACHE_KIB = 256 };
+/* MAX_BYTES bounds one text or row, whatever the file says. */
+enum { BUSY_MS = 5000, CACHE_KIB = 256, MAX_BYTES = 64 << 20 };
 
 int64_t tess_ledger_now_ms(void)
 {
@@ -40,7 +41,14 @@ static tess_status fail(const tess_ledger *ledger, int rc, tess_error *err)
     switch (rc & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_ERROR: /* tables or columns that are others, or none */
+    case SQLITE_AUTH:
+    case SQLITE_MISMATCH:
         return tess_refuse(err, ledger->path, "", -1, "a ledger", "a damaged file (%s)", reason);
+    case SQLITE_CONSTRAINT:
+        reason = rc == SQLITE_CONSTRAINT_FOREIGNKEY ? "the entry it belongs to has been forgotten meanwhile"
+                                                    : reason;
+        break;
     case SQLITE_NOMEM:
         status = TESS_ENOMEM;
         reason = "no memory";
@@ -247,6 +255,8 @@ static tess_status read_header(tess_ledger *ledger, header *out, tess_error *err
     bool is_new = out->application == 0 && out->schema == 0 && out->n_object == 0;
     if (!is_new && out->application != TESS_LEDGER_APPLICATION)
         return tess_refuse(err, ledger->path, "", -1, "a ledger", "an SQLite file of something else");
+    if (out->schema < 0 || (out->schema == 0 && !is_new))
+        return tess_refuse(err, ledger->path, "schema", -1, "1 or more", "%lld", (long long)out->schema);
     if (out->schema <= TESS_LEDGER_SCHEMA) return TESS_OK;
     char expected[96];
     snprintf(expected, sizeof expected, "at most %d; a newer version of tessera wrote it (this is %s)",
@@ -288,6 +298,7 @@ static tess_status configure(tess_ledger *ledger, tess_error *err)
     char cache[64];
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, BUSY_MS);
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, MAX_BYTES);
     sqlite3_db_config(db, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
     /* The file may come from anybody: what it says to do on its own is not done. */
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -335,15 +346,30 @@ static tess_status use_log(tess_ledger *ledger, tess_error *err)
     }
 }
 
+/* A pipe would be waited for. */
+static tess_status check_is_file(const tess_ledger *ledger, tess_error *err)
+{
+    struct stat st;
+    if (stat(ledger->path, &st) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            return tess_fail_system(err, errno, ledger->path, -1, "open the ledger");
+        return tess_refuse(err, ledger->path, "", -1, "a ledger", "no such file");
+    }
+    if (S_ISREG(st.st_mode)) return TESS_OK;
+    return tess_refuse(err, ledger->path, "", -1, "a ledger", "something that is no file");
+}
+
 /* The file is made before SQLite opens it, because SQLite would let everybody read it. Its log and index take
  * over its permissions. */
 static tess_status open_to_write(tess_ledger *ledger, tess_error *err)
 {
     bool in_memory = !strcmp(ledger->path, ":memory:");
     if (!in_memory) {
-        int fd = open(ledger->path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+        int fd = open(ledger->path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
         if (fd < 0) return tess_fail_system(err, errno, ledger->path, -1, "open the ledger");
         close(fd);
+        tess_status status = check_is_file(ledger, err);
+        if (status != TESS_OK) return status;
         if (access(ledger->path, W_OK) != 0)
             return tess_fail_system(err, errno, ledger->path, -1, "write the ledger");
     }
@@ -385,11 +411,11 @@ static bool has_log(const char *path)
 /* In a place where the log's index cannot be made, a ledger without a log is read as it lies there. */
 static tess_status open_to_read(tess_ledger *ledger, tess_error *err)
 {
-    if (access(ledger->path, F_OK) != 0)
-        return tess_refuse(err, ledger->path, "", -1, "a ledger", "no such file");
     tess_error first;
     int64_t schema;
-    tess_status status = open_file(ledger, ledger->path, SQLITE_OPEN_READWRITE, &schema, &first);
+    tess_status status = check_is_file(ledger, err);
+    if (status != TESS_OK) return status;
+    status = open_file(ledger, ledger->path, SQLITE_OPEN_READWRITE, &schema, &first);
     if (status == TESS_EIO && !has_log(ledger->path)) {
         char *name = immutable_name(ledger->path);
         if (!name) return tess_fail(err, TESS_ENOMEM, "%s: no memory to open it", ledger->path);
