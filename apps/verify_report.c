@@ -21,9 +21,13 @@ static void print_golden(const verify_report *report, int i)
         printf("text: %s\n", golden->text_is_checked ? "rendered, encoded and compared with in.input_ids"
                                                      : "not checked, the model has no tokenizer files");
     if (report->truth_is_computed && result->truth)
-        puts("truth: computed here from the same weights, so a defect of theirs is in it too; --isolate or "
-             "the "
-             "original's own --truth shows it more sharply");
+        puts("truth: computed here from the same weights; a defect of theirs is in it too");
+    if (result->both_sides)
+        puts("judged by both sides of the bfloat16 bar: as a whole run, and module by module on the golden's "
+             "own "
+             "input");
+    else if (*result->one_side)
+        printf("judged as a whole run only: %s\n", result->one_side);
     if (!report->isolated) return;
     puts("isolated: every module was fed the golden's own input; greedy tokens belong to a whole run and are "
          "left out");
@@ -61,6 +65,7 @@ static json_t *golden_json(const verify_report *report, int i)
     json_t *object = cli_comparison_json(report->result[i]);
     json_object_set_new(object, "golden", json_string(golden->path));
     json_object_set_new(object, "isolated", json_boolean(report->isolated));
+    json_object_set_new(object, "both_sides", json_boolean(report->result[i]->both_sides));
     json_object_set_new(object, "text_checked", json_boolean(golden->text_is_checked));
     return object;
 }

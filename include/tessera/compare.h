@@ -128,6 +128,10 @@ typedef struct tess_compare_result {
     bool reference_precision_known, trace_precision_known;
     tess_sameness config, weights; /* declared by both sides */
     tess_verdict verdict;
+    /* Of a verified bfloat16 golden: judged as a whole run and module by module; else, why not the latter is
+     * in one_side, "" if that does not apply. */
+    bool both_sides;
+    char one_side[160];
     int n_tap, n_compared, n_failed, n_equal;
     tess_tap_report *tap; /* [n_tap] the reference's, in model order */
     int worst;            /* index of the largest error ÷ tolerance among measured float taps; -1 */

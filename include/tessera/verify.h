@@ -47,10 +47,11 @@ typedef struct tess_verify_options {
 
 /* Runs the golden's inputs in a new session and judges every tap. The engine's precision must be the
  * golden's. Isolated, every tap is overwritten by the golden's after it was heard, and the greedy
- * tokens, which belong to a whole run, are left out. A run that ends in a value that is not finite is judged
- * by what was heard until then. Errors: those of tess_compare_files and tess_session_feed; TESS_EINPUT ids
- * that are none of this model, an isolated run without the golden's value for a module's input; TESS_EUSAGE a
- * context too small; TESS_EUNSUPPORTED speech. The caller frees the result. */
+ * tokens, which belong to a whole run, are left out. A bfloat16 golden that is not to be isolated is judged
+ * by both sides of its bar: as a whole run, and then isolated as well. A run that ends in a value that is not
+ * finite is judged by what was heard until then. Errors: those of tess_compare_files and tess_session_feed;
+ * TESS_EINPUT ids that are none of this model, an isolated run without the golden's value for a module's
+ * input; TESS_EUSAGE a context too small; TESS_EUNSUPPORTED speech. The caller frees the result. */
 tess_status tess_verify_run(tess_engine *engine, const tess_golden *golden,
                             const tess_verify_options *options, tess_compare_result **out, tess_error *err);
 

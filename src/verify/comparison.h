@@ -73,6 +73,9 @@ void tess_comparison_end(tess_comparison *c, const tess_error *err);
 /* Judges what was heard. The result does not depend on `c` any more. */
 tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out, tess_error *err);
 
+/* Counts what the reports of a result say, and finds the first and the worst; finishing does it too. */
+void tess_comparison_count(tess_compare_result *result);
+
 tess_tap_state *tess_comparison_find(tess_comparison *c, const char *name);
 
 #endif

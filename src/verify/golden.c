@@ -23,19 +23,21 @@ static tess_status copy(const char *text, char **out, tess_error *err)
     return *out ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for a golden's metadata");
 }
 
-/* Every tap has a state, a report and its name in two places; rows that fail are marked; routers' columns are
- * experts with sums of their own, in the layer and in the report; ids and logits have records by row. */
+/* Every tap has a state, two reports where both sides of a bar are judged, and its name in two places; rows
+ * that fail are marked; routers' columns are experts with sums of their own, in the layer and in the report;
+ * ids and logits have records by row. */
 static uint64_t tap_bytes(const tess_tensor *t)
 {
-    uint64_t n = sizeof(tess_tap_state) + sizeof(tess_tap_report) + 4 * (strlen(t->name) + 1) + sizeof(*t);
+    uint64_t n =
+        sizeof(tess_tap_state) + 2 * sizeof(tess_tap_report) + 4 * (strlen(t->name) + 1) + sizeof(*t);
     uint64_t n_row = t->n_dim ? t->dim[0] : 1, n_column = t->n_dim > 1 ? t->dim[1] : 1;
     switch (tess_tap_place_of(t->name).class) {
     case TESS_CLASS_ROUTER_LOGITS:
-        return n + n_column * (sizeof(tess_expert_sum) + sizeof(tess_expert_error));
+        return n + n_column * (sizeof(tess_expert_sum) + 2 * sizeof(tess_expert_error));
     case TESS_CLASS_ROUTER_INDICES:
         return n + n_row + t->n_byte;
     case TESS_CLASS_LOGITS:
-        return n + n_row * (sizeof(tess_logits_row) + sizeof(tess_next_token)) + n_column * sizeof(float);
+        return n + n_row * (sizeof(tess_logits_row) + 2 * sizeof(tess_next_token)) + n_column * sizeof(float);
     default:
         return n + n_row * (1 + sizeof(float));
     }

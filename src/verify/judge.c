@@ -371,10 +371,12 @@ static bool is_input(const tess_tap_report *r)
     return !strncmp(r->name, "in.", 3);
 }
 
-static void count(tess_compare_result *result)
+void tess_comparison_count(tess_compare_result *result)
 {
     double worst = -1;
     result->worst = result->first = -1;
+    result->n_compared = result->n_equal = result->n_failed = 0;
+    result->n_tie = 0;
     for (int i = 0; i < result->n_tap; i++) {
         const tess_tap_report *r = &result->tap[i];
         result->n_compared += r->is_measured;
@@ -476,7 +478,7 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
         if (c->has_truth && c->precision == TESS_PRECISION_BF16 && !c->options.metrics_only)
             judge_mean(result);
         judge_share(result);
-        count(result);
+        tess_comparison_count(result);
         status = decide(c, result, err);
     }
     if (status == TESS_OK) status = tess_details_fill(c, result, err);

@@ -9,7 +9,11 @@ static void put_pair(FILE *out, const char *key, const char *value, const char *
 {
     fprintf(out, "<dt>%s</dt><dd>", key);
     tess_report_put_string(out, value);
-    if (*note) fprintf(out, " <span class=\"dim\">%s</span>", note);
+    if (*note) {
+        fputs(" <span class=\"dim\">", out);
+        tess_report_put_string(out, note);
+        fputs("</span>", out);
+    }
     fputs("</dd>\n", out);
 }
 
@@ -79,6 +83,8 @@ static void put_head(FILE *out, const tess_compare_result *result, const tess_pa
     if (result->truth) put_pair(out, "truth", result->truth, "float32");
     put_pair(out, "configuration", same[result->config], "");
     put_pair(out, "weights", same[result->weights], "");
+    if (result->both_sides) put_pair(out, "judged", "as a whole run, and module by module", "");
+    if (*result->one_side) put_pair(out, "judged", "as a whole run only", result->one_side);
     if (result->first >= 0) {
         const tess_tap_report *tap = &result->tap[result->first];
         fputs("<dt>first divergence</dt><dd class=\"failed\">", out);

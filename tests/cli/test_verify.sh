@@ -173,6 +173,21 @@ equals "$(TMPDIR=$work/none exit_of verify --golden tests/golden/b-bf16/text.saf
     "no place for the truth: exit 4"
 unset TMPDIR
 
+# The mean ratio of this run is within its bounds, because the computed truth lacks the expert as well.
+few=tests/golden/c-bf16/positions.safetensors
+equals "$(exit_of "$tessera" verify --json --model "$work/zeroed" --golden $few --ignore-identity)" 1 \
+    "an expert missing from run and truth: exit 1"
+equals "$(json first component <"$work/out") $(json first layer <"$work/out") $(json first expert <"$work/out")" "mlp 2 5" \
+    "named by the module that fails by itself"
+equals "$(python3 -c 'import json; print(0.87 < json.load(open("'"$work"'/out"))["ratio"]["mean"] < 1.15)')" True \
+    "which the mean ratio does not see"
+equals "$(json both_sides <"$work/out")" true "judged by both sides"
+edit $few "$work/edited" drop thinker.model.layers.1.mlp.gate.weights
+equals "$(exit_of verify --json --golden "$work/edited")" 0 "a golden without every module's input: exit 0"
+equals "$(json both_sides <"$work/out")" false "judged as a whole run only"
+equals "$(exit_of verify --golden "$work/edited")" 0 "as text"
+contains "$(cat "$work/out")" "whole run only: the golden lacks tap.thinker.model.layers.1.mlp.gate.weights" "with the reason"
+
 # ---- page and ledger ----
 equals "$(exit_of verify --golden $golden --html "$work/report.html" --ledger "$work/ledger")" 0 "--html: exit 0"
 contains "$(cat "$work/report.html")" "<svg" "a page with a drawing"
