@@ -190,11 +190,11 @@ static tess_status sum_all(inspection *in, tess_error *err)
     cli_progress_clear(&in->bar);
     if (status != TESS_OK) return status;
     if (!*weights && !in->n_wrong) in->n_wrong++; /* a shard that could not be read */
+    inspect_digests_take_weights(&in->digests, weights);
     json_t *files = in->common.json ? json_array() : NULL;
     if (files) json_object_set_new(in->root, "files", files);
     status = inspect_digests_take_files(&in->digests, files, err);
     if (status != TESS_OK) return status;
-    inspect_digests_take_weights(&in->digests, weights);
     status = tess_checkpoint_get_config_sha256(in->checkpoint, config, err);
     if (status != TESS_OK && status != TESS_EINPUT) return status;
     show_identity(in, "weights_sha256", weights);
@@ -291,9 +291,8 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     tess_error err;
     if (tess_checkpoint_open(in.dir, (tess_direct_mode)mode, &in.checkpoint, &err) != TESS_OK)
         return cli_report(self, &in.common, &err);
-    if (in.checksum && !in.glob)
-        code = inspect_digests_begin(&in.digests, self, &in.common, in.dir, in.checkpoint);
-    if (code < 0) code = inspect(&in);
+    if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, in.dir, in.checkpoint);
+    code = inspect(&in);
     inspect_digests_end(&in.digests);
     tess_checkpoint_close(in.checkpoint);
     return code;

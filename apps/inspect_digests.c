@@ -1,6 +1,7 @@
 #include "inspect_digests.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,37 +15,24 @@
 /* Larger files that are no shards are none of a checkpoint. */
 static const int64_t MOST_FILE_BYTES = 64 << 20;
 
-int inspect_digests_begin(inspect_digests *d, const cli_command *self, const cli_common *common,
-                          const char *dir, const tess_checkpoint *checkpoint)
+void inspect_digests_begin(inspect_digests *d, const cli_command *self, const char *dir,
+                           const tess_checkpoint *checkpoint)
 {
-    int n = tess_checkpoint_get_shard_count(checkpoint);
     d->dir = dir;
     d->checkpoint = checkpoint;
-    d->stamp = calloc((size_t)n + 1, sizeof *d->stamp);
-    if (!d->stamp) {
-        tess_error err;
-        tess_fail(&err, TESS_ENOMEM, "%s: no memory for its checksums", dir);
-        return cli_report(self, common, &err);
-    }
-    for (int i = 0; i < n; i++) {
-        tess_shard_info info;
-        tess_checkpoint_get_shard(checkpoint, i, &info);
-        d->stamp[i] = tess_ledger_stamp_file(info.path);
-    }
     cli_ledger_open(&d->ledger, self);
-    if (!d->ledger.ledger) return -1;
+    if (!d->ledger.ledger) return;
     tess_ledger_checkpoint noted;
     tess_error err;
     if (tess_ledger_note_checkpoint(d->ledger.ledger, dir, &noted, &err) != TESS_OK)
         cli_ledger_give_up(&d->ledger, "this checkpoint", &err);
-    return -1;
+    else
+        tess_ledger_await_shards(checkpoint);
 }
 
 void inspect_digests_end(inspect_digests *d)
 {
     cli_ledger_close(&d->ledger);
-    free(d->stamp);
-    d->stamp = NULL;
 }
 
 bool inspect_digests_recall(inspect_digests *d, int shard, tess_tensor_checksum *sum, char sha256[65])
@@ -71,8 +59,8 @@ void inspect_digests_take(inspect_digests *d, int shard, const char *sha256)
     }
     d->n_hashed++;
     if (!d->ledger.ledger) return;
-    tess_status status = tess_ledger_record_shard(d->ledger.ledger, d->checkpoint, shard, d->stamp[shard],
-                                                  d->sum, sha256, &recorded, &err);
+    tess_status status =
+        tess_ledger_record_shard(d->ledger.ledger, d->checkpoint, shard, d->sum, sha256, &recorded, &err);
     if (status != TESS_OK) cli_ledger_give_up(&d->ledger, "what follows of this checkpoint", &err);
     d->n_recorded += recorded;
 }
@@ -122,12 +110,13 @@ tess_status inspect_digests_take_files(inspect_digests *d, json_t *list, tess_er
 {
     struct dirent **entry;
     int n = scandir(d->dir, &entry, is_other_file, alphasort);
+    if (n < 0) return tess_fail_system(err, errno, d->dir, -1, "list the folder");
     tess_status status = TESS_OK;
     for (int i = 0; i < n; i++) {
         if (status == TESS_OK) status = take_file(d, entry[i]->d_name, list, err);
         free(entry[i]);
     }
-    if (n >= 0) free(entry);
+    free(entry);
     return status;
 }
 

@@ -11,7 +11,6 @@ typedef struct inspect_digests {
     bool rehash;
     const char *dir;
     const tess_checkpoint *checkpoint;
-    tess_ledger_stamp *stamp;  /* [shards] when the checkpoint was opened */
     tess_tensor_checksum *sum; /* of the shard at hand */
     bool is_recalled;          /* it was taken from the ledger, */
     int64_t hashed_ms;         /* where it is from this time */
@@ -19,9 +18,9 @@ typedef struct inspect_digests {
     int64_t oldest_ms; /* of those recalled */
 } inspect_digests;
 
-/* Directly after the checkpoint was opened. Returns -1 or an exit code. */
-int inspect_digests_begin(inspect_digests *d, const cli_command *self, const cli_common *common,
-                          const char *dir, const tess_checkpoint *checkpoint);
+/* Before anything is hashed. */
+void inspect_digests_begin(inspect_digests *d, const cli_command *self, const char *dir,
+                           const tess_checkpoint *checkpoint);
 void inspect_digests_end(inspect_digests *d);
 
 /* Of tess_checksum_listener: before a shard, and after it. */

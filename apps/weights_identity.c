@@ -36,17 +36,14 @@ int cli_weights_sha256(const cli_command *self, const cli_common *common, const 
     tess_status status = tess_checkpoint_open(model_dir, TESS_DIRECT_MODE_AUTO, &checkpoint, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
     hashing h = {.digests.ledger.place = ledger->place};
-    int code = inspect_digests_begin(&h.digests, self, common, model_dir, checkpoint);
-    if (code < 0) {
-        cli_progress_init(&h.bar, common, "bytes");
-        const tess_checksum_listener listener = {
-            .shard = take, .recall = recall, .progress = show, .context = &h};
-        status = tess_checkpoint_checksum(checkpoint, &listener, out, &err);
-        cli_progress_clear(&h.bar);
-        if (status == TESS_OK) inspect_digests_take_weights(&h.digests, out);
-        if (status != TESS_OK) code = cli_report(self, common, &err);
-        inspect_digests_end(&h.digests);
-    }
+    inspect_digests_begin(&h.digests, self, model_dir, checkpoint);
+    cli_progress_init(&h.bar, common, "bytes");
+    const tess_checksum_listener listener = {
+        .shard = take, .recall = recall, .progress = show, .context = &h};
+    status = tess_checkpoint_checksum(checkpoint, &listener, out, &err);
+    cli_progress_clear(&h.bar);
+    if (status == TESS_OK) inspect_digests_take_weights(&h.digests, out);
+    inspect_digests_end(&h.digests);
     tess_checkpoint_close(checkpoint);
-    return code;
+    return status == TESS_OK ? -1 : cli_report(self, common, &err);
 }

@@ -128,7 +128,8 @@ typedef struct tess_shard_info {
     const char *name, *path; /* file name, and with the folder; live as long as the checkpoint */
     bool is_usable;          /* else the rest is 0 */
     size_t n_tensor;
-    uint64_t n_byte; /* of the file */
+    uint64_t n_byte;  /* of the file, when it was opened */
+    int64_t mtime_ns; /* likewise: when it was last modified, nanoseconds since 1970 */
 } tess_shard_info;
 int tess_checkpoint_get_shard_count(const tess_checkpoint *checkpoint);
 void tess_checkpoint_get_shard(const tess_checkpoint *checkpoint, int shard, tess_shard_info *out);

@@ -69,16 +69,20 @@ tess_status tess_ledger_note_checkpoint(tess_ledger *ledger, const char *model_d
 tess_status tess_ledger_recall_shard(tess_ledger *ledger, const tess_checkpoint *checkpoint, int shard,
                                      tess_tensor_checksum *sum, char sha256[65], int64_t *hashed_ms,
                                      bool *found, tess_error *err);
+/* Call before shards are hashed that will be recorded: waits, two seconds at most, until a later change would
+ * show in the modification time of every shard and of the index. A time that has a fraction of a second is
+ * taken to be exact to 20 ms, one that has none to 2 s. */
+void tess_ledger_await_shards(const tess_checkpoint *checkpoint);
+/* Records the digests of one shard. Where a tensor could not be read, or the file at its path is no longer
+ * the one that was opened, nothing is recorded and *recorded is false. */
+tess_status tess_ledger_record_shard(tess_ledger *ledger, const tess_checkpoint *checkpoint, int shard,
+                                     const tess_tensor_checksum *sum, const char *sha256, bool *recorded,
+                                     tess_error *err);
 /* What a file looked like before it was read: for a record that does not claim more than it knows. */
 typedef struct tess_ledger_stamp {
     int64_t n_byte, mtime_ns; /* n_byte -1: there was no such file */
 } tess_ledger_stamp;
 tess_ledger_stamp tess_ledger_stamp_file(const char *path);
-/* Records the digests of one shard. Where a tensor could not be read, or the file is no longer what the stamp
- * says, nothing is recorded and *recorded is false. */
-tess_status tess_ledger_record_shard(tess_ledger *ledger, const tess_checkpoint *checkpoint, int shard,
-                                     tess_ledger_stamp before, const tess_tensor_checksum *sum,
-                                     const char *sha256, bool *recorded, tess_error *err);
 /* Records the digest of another file of the folder, as config.json. */
 tess_status tess_ledger_record_file(tess_ledger *ledger, const char *model_dir, const char *name,
                                     tess_ledger_stamp before, const char *sha256, tess_error *err);

@@ -8,6 +8,7 @@
 #include <openssl/sha.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(SHA256_CTX) <= sizeof(tess_sha256), "the record is too small");
@@ -36,10 +37,15 @@ void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX])
 
 tess_status tess_sha256_file(const char *path, char hex[TESS_SHA256_HEX], tess_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return tess_refuse(err, path, "", -1, "a file", "no such file");
     if (fd < 0) return tess_fail_system(err, errno, path, -1, "open");
+    if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
+        close(fd);
+        return tess_refuse(err, path, "", -1, "a regular file", "something else");
+    }
     tess_sha256 sha;
     tess_sha256_init(&sha);
     char block[16384];

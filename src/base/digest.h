@@ -18,7 +18,7 @@ void tess_sha256_add(tess_sha256 *sha, const void *bytes, size_t n_byte);
 /* Lower-case digits; ends the record's use. */
 void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX]);
 
-/* Of a whole file. TESS_EINPUT if there is none. */
+/* Of a whole file. TESS_EINPUT if there is none, or something that is no regular file. */
 tess_status tess_sha256_file(const char *path, char hex[TESS_SHA256_HEX], tess_error *err);
 
 #endif

@@ -164,6 +164,7 @@ void tess_checkpoint_get_shard(const tess_checkpoint *c, int shard, tess_shard_i
     if (!st) return;
     out->n_tensor = tess_safetensors_get_count(st);
     out->n_byte = tess_file_get_size(tess_safetensors_get_file(st));
+    out->mtime_ns = tess_file_get_mtime_ns(tess_safetensors_get_file(st));
 }
 
 /* The length of the part of a tensor's name that all matrices of its routed expert share, 0 if it is none. */

@@ -21,6 +21,7 @@ struct tess_file {
     int fd, direct_fd; /* direct_fd is -1 if direct reads were refused or are not wanted */
     bool must_be_direct;
     uint64_t size;
+    int64_t mtime_ns;
     atomic_bool is_direct;
     _Atomic uint64_t bytes_read;
     char path[];
@@ -74,6 +75,7 @@ tess_status tess_file_open(const char *path, tess_direct direct, tess_file **out
         status = tess_refuse(err, path, "", -1, "a regular file", "something else");
     else {
         file->size = (uint64_t)info.st_size;
+        file->mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
         status = open_direct(file, direct, err);
     }
     if (status != TESS_OK) {
@@ -100,6 +102,11 @@ const char *tess_file_get_path(const tess_file *file)
 uint64_t tess_file_get_size(const tess_file *file)
 {
     return file->size;
+}
+
+int64_t tess_file_get_mtime_ns(const tess_file *file)
+{
+    return file->mtime_ns;
 }
 
 bool tess_file_is_direct(const tess_file *file)

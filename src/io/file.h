@@ -36,6 +36,8 @@ void tess_file_close(tess_file *file); /* NULL is fine */
 const char *tess_file_get_path(const tess_file *file);
 /* Bytes it had when it was opened. */
 uint64_t tess_file_get_size(const tess_file *file);
+/* When it was last modified, as of opening; nanoseconds since 1970. */
+int64_t tess_file_get_mtime_ns(const tess_file *file);
 /* Whether windows are read past the page cache; TESS_DIRECT_AUTO may find out only at a read. */
 bool tess_file_is_direct(const tess_file *file);
 /* Bytes the system delivered so far, what alignment added included. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/digest.h"
 #include "base/error.h"
@@ -55,6 +56,41 @@ static tess_status find_folder_of_shard(const tess_shard_info *info, char out[PA
     else
         snprintf(dir, sizeof dir, "%.*s", length, info->path);
     return find_folder(dir, out, err);
+}
+
+/* The shard as it was opened, which is what its digests are of. */
+static tess_ledger_stamp stamp_of(const tess_shard_info *info)
+{
+    return (tess_ledger_stamp){.n_byte = (int64_t)info->n_byte, .mtime_ns = info->mtime_ns};
+}
+
+/* How long a change of the file may still leave its modification time as it is. */
+static int64_t unsettled_ns(tess_ledger_stamp stamp, int64_t now_ns)
+{
+    static const int64_t second_ns = 1000000000, fine_ns = 20000000;
+    int64_t resolution_ns = stamp.mtime_ns % second_ns ? fine_ns : 2 * second_ns;
+    int64_t age_ns = now_ns - stamp.mtime_ns;
+    return stamp.n_byte >= 0 && age_ns >= 0 && age_ns < resolution_ns ? resolution_ns - age_ns : 0;
+}
+
+void tess_ledger_await_shards(const tess_checkpoint *checkpoint)
+{
+    char folder[PATH_MAX];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, longest_ns = 0;
+    for (int i = 0; i < tess_checkpoint_get_shard_count(checkpoint); i++) {
+        tess_shard_info info;
+        tess_checkpoint_get_shard(checkpoint, i, &info);
+        if (!info.is_usable) continue;
+        int64_t left_ns = unsettled_ns(stamp_of(&info), now_ns);
+        if (left_ns > longest_ns) longest_ns = left_ns;
+        if (i || find_folder_of_shard(&info, folder, NULL) != TESS_OK) continue;
+        left_ns = unsettled_ns(stamp_in(folder, index_name), now_ns);
+        if (left_ns > longest_ns) longest_ns = left_ns;
+    }
+    const struct timespec pause = {longest_ns / 1000000000, longest_ns % 1000000000};
+    if (longest_ns) nanosleep(&pause, NULL);
 }
 
 /* ---- checkpoints --------------------------------------------------------------------------------------- */
@@ -144,11 +180,14 @@ static tess_status insert_checkpoint(tess_ledger *ledger, const char *folder, co
         bind, 4, NULL, NULL, err);
 }
 
-/* "" if the file cannot be read. */
+/* "" if the file cannot be read, or is larger than any config.json or index that is read. */
 static tess_status hash_file(const char *folder, const char *name, char out[65], tess_error *err)
 {
+    static const int64_t most_bytes = 256 << 20;
     char path[PATH_MAX + 64];
     snprintf(path, sizeof path, "%s/%s", folder, name);
+    *out = 0;
+    if (tess_ledger_stamp_file(path).n_byte > most_bytes) return TESS_OK;
     tess_status status = tess_sha256_file(path, out, err);
     if (status == TESS_ENOMEM) return status;
     if (status != TESS_OK) *out = 0;
@@ -256,7 +295,8 @@ tess_status tess_ledger_recall_shard(tess_ledger *ledger, const tess_checkpoint 
     if (!info.is_usable) return TESS_OK;
     tess_status status = find_folder_of_shard(&info, folder, err);
     if (status == TESS_OK) status = find_file(ledger, folder, info.name, &file, err);
-    if (status != TESS_OK || !file.id || !is_same(tess_ledger_stamp_file(info.path), file.stamp))
+    if (status != TESS_OK || !file.id || !is_same(stamp_of(&info), file.stamp) ||
+        !is_same(tess_ledger_stamp_file(info.path), file.stamp))
         return status;
     recalling r = {.checkpoint = checkpoint,
                    .first = first_tensor(checkpoint, shard),
@@ -323,21 +363,21 @@ static tess_status write_tensors(tess_ledger *ledger, int64_t file, const tess_t
 }
 
 tess_status tess_ledger_record_shard(tess_ledger *ledger, const tess_checkpoint *checkpoint, int shard,
-                                     tess_ledger_stamp before, const tess_tensor_checksum *sum,
-                                     const char *sha256, bool *recorded, tess_error *err)
+                                     const tess_tensor_checksum *sum, const char *sha256, bool *recorded,
+                                     tess_error *err)
 {
     char folder[PATH_MAX];
     tess_shard_info info;
     *recorded = false;
     tess_checkpoint_get_shard(checkpoint, shard, &info);
-    if (!info.is_usable || !is_same(tess_ledger_stamp_file(info.path), before)) return TESS_OK;
+    if (!info.is_usable || !is_same(tess_ledger_stamp_file(info.path), stamp_of(&info))) return TESS_OK;
     for (size_t i = 0; i < info.n_tensor; i++)
         if (!sum[i].is_readable) return TESS_OK;
     tess_status status = find_folder_of_shard(&info, folder, err);
     if (status == TESS_OK) status = tess_ledger_begin(ledger, err);
     if (status != TESS_OK) return status;
     int64_t file = 0;
-    status = write_file(ledger, folder, info.name, before, sha256, &file, err);
+    status = write_file(ledger, folder, info.name, stamp_of(&info), sha256, &file, err);
     if (status == TESS_OK) status = write_tensors(ledger, file, sum, info.n_tensor, err);
     status = tess_ledger_end(ledger, status, err);
     *recorded = status == TESS_OK;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -76,7 +77,6 @@ static int remove_model(void **state)
 
 /* Makes all checksums: what the ledger knows is recalled, the rest is read and recorded. */
 typedef struct summing {
-    tess_ledger_stamp stamp[N_SHARD];
     tess_tensor_checksum *sum;
     bool recalled;
     int n_recalled, n_recorded, n_tensor, n_unreadable;
@@ -105,8 +105,7 @@ static void take_shard(void *context, int shard, const char *sha256)
     bool recorded = false;
     s->n_recalled += s->recalled;
     if (s->recalled) return;
-    MUST(tess_ledger_record_shard(ledger, checkpoint, shard, s->stamp[shard], s->sum, sha256, &recorded,
-                                  &err));
+    MUST(tess_ledger_record_shard(ledger, checkpoint, shard, s->sum, sha256, &recorded, &err));
     s->n_recorded += recorded;
 }
 
@@ -115,12 +114,6 @@ static summing sum_all(char weights[65])
     summing s = {0};
     const tess_checksum_listener listener = {
         .tensor = take_tensor, .shard = take_shard, .recall = recall, .context = &s};
-    for (int i = 0; i < N_SHARD; i++) {
-        tess_shard_info info;
-        tess_checkpoint_get_shard(checkpoint, i, &info);
-        s.stamp[i] = tess_ledger_stamp_file(info.path);
-        assert_true(s.stamp[i].n_byte > 0);
-    }
     MUST(tess_checkpoint_checksum(checkpoint, &listener, weights, &err));
     return s;
 }
@@ -163,6 +156,7 @@ static void test_recall(void **state)
     assert_int_equal(second.n_tensor, first.n_tensor);
     assert_string_equal(weights, again);
     age(4, 1); /* one shard looks new: that one is read, and recorded as it is now */
+    reopen();
     summing third = sum_all(again);
     assert_int_equal(third.n_recalled, N_SHARD - 1);
     assert_int_equal(third.n_recorded, 1);
@@ -261,21 +255,25 @@ static void test_not_recorded(void **state)
     for (size_t i = 0; i < info.n_tensor; i++)
         sum[i] =
             (tess_tensor_checksum){.tensor = tess_checkpoint_get_tensor(checkpoint, i), .is_readable = true};
-    tess_ledger_stamp stamp = tess_ledger_stamp_file(info.path), old = stamp, grown = stamp;
-    old.mtime_ns--; /* it changed while it was read */
-    grown.n_byte++;
-    const tess_ledger_stamp none = {.n_byte = -1};
-    const tess_ledger_stamp others[] = {old, grown, none};
-    for (int i = 0; i < 3; i++) {
-        MUST(tess_ledger_record_shard(ledger, checkpoint, 0, others[i], sum, "", &recorded, &err));
+    for (int i = 0; i < 3; i++) { /* it changed while it was read: later, longer, gone */
+        char name[160], away[176];
+        in_model(2, name);
+        snprintf(away, sizeof away, "%s.away", name);
+        if (i == 0) age(2, 1);
+        if (i == 1) assert_int_equal(truncate(name, (off_t)info.n_byte + 1), 0);
+        if (i == 2) assert_int_equal(rename(name, away), 0);
+        MUST(tess_ledger_record_shard(ledger, checkpoint, 0, sum, "", &recorded, &err));
         assert_false(recorded);
+        if (i == 1) assert_int_equal(truncate(name, (off_t)info.n_byte), 0);
+        if (i == 2) assert_int_equal(rename(away, name), 0);
     }
+    reopen();
+    for (size_t i = 0; i < info.n_tensor; i++) sum[i].tensor = tess_checkpoint_get_tensor(checkpoint, i);
     sum[3].is_readable = false;
-    MUST(tess_ledger_record_shard(ledger, checkpoint, 0, stamp, sum, "", &recorded, &err));
+    MUST(tess_ledger_record_shard(ledger, checkpoint, 0, sum, "", &recorded, &err));
     assert_false(recorded);
     sum[3].is_readable = true; /* a digest that is none: refused by the table, and nothing half-written */
-    assert_int_equal(tess_ledger_record_shard(ledger, checkpoint, 0, stamp, sum, "abc", &recorded, &err),
-                     TESS_EIO);
+    assert_int_equal(tess_ledger_record_shard(ledger, checkpoint, 0, sum, "abc", &recorded, &err), TESS_EIO);
     assert_false(recorded);
     free(sum);
     assert_int_equal(test_ledger_ask(path, "SELECT count(*) FROM files"), 0);
@@ -286,6 +284,81 @@ static void test_not_recorded(void **state)
     test_ledger_ask(path, "DELETE FROM tensors WHERE place = 2");
     assert_int_equal(sum_all(weights).n_recalled, 0);
     assert_int_equal(sum_all(weights).n_recalled, N_SHARD);
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Another file of the same size at a shard's path: what was opened is hashed, and is not recorded as what is
+ * there now. */
+static void test_replaced_shard(void **state)
+{
+    (void)state;
+    char weights[65], first[65], name[160], other[176];
+    summing s = sum_all(first);
+    assert_int_equal(s.n_recorded, N_SHARD);
+    size_t size;
+    unsigned char *bytes = test_file_read(in_model(3, name), &size);
+    bytes[size - 1] ^= 1;
+    snprintf(other, sizeof other, "%s.other", name);
+    test_file_write(other, bytes, size);
+    free(bytes);
+    reopen();
+    assert_int_equal(rename(other, name), 0);
+    s = sum_all(weights);
+    assert_string_equal(weights, first);
+    assert_int_equal(s.n_recalled, N_SHARD - 1);
+    assert_int_equal(s.n_recorded, 0);
+    reopen();
+    s = sum_all(weights);
+    assert_int_equal(s.n_recorded, 1);
+    assert_string_not_equal(weights, first);
+}
+
+/* A change within what a modification time can tell apart would go unnoticed, so hashing waits. */
+static void test_await_shards(void **state)
+{
+    (void)state;
+    char name[160];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const struct timespec whole[2] = {{now.tv_sec, 0}, {now.tv_sec, 0}};
+    assert_int_equal(utimensat(AT_FDCWD, in_model(4, name), whole, 0), 0);
+    reopen();
+    tess_ledger_await_shards(checkpoint);
+    assert_true(now_ns() >= (now.tv_sec + 2) * 1000000000);
+    for (int i = 0; i < N_COPIED; i++) age(i, -100);
+    reopen();
+    int64_t before = now_ns();
+    tess_ledger_await_shards(checkpoint);
+    assert_true(now_ns() - before < 500000000);
+    clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_nsec |= 1;
+    const struct timespec fine[2] = {now, now};
+    assert_int_equal(utimensat(AT_FDCWD, in_model(1, name), fine, 0), 0); /* the index counts as well */
+    tess_ledger_await_shards(checkpoint);
+    assert_true(now_ns() >= now.tv_sec * 1000000000 + now.tv_nsec + 20000000);
+}
+
+/* What stands in the place of config.json is not waited for, and not read without end. */
+static void test_no_configuration(void **state)
+{
+    (void)state;
+    char name[160];
+    in_model(0, name);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(mkfifo(name, 0600), 0);
+    alarm(20);
+    assert_string_equal(noted().config_sha256, "");
+    assert_int_equal(unlink(name), 0);
+    test_file_write(name, "{}", 2);
+    assert_int_equal(truncate(name, (off_t)1 << 42), 0);
+    assert_string_equal(noted().config_sha256, "");
+    alarm(0);
 }
 
 static void test_published(void **state)
@@ -304,6 +377,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_changed_weight, make_model, remove_model),
         cmocka_unit_test_setup_teardown(test_identity, make_model, remove_model),
         cmocka_unit_test_setup_teardown(test_not_recorded, make_model, remove_model),
+        cmocka_unit_test_setup_teardown(test_replaced_shard, make_model, remove_model),
+        cmocka_unit_test_setup_teardown(test_await_shards, make_model, remove_model),
+        cmocka_unit_test_setup_teardown(test_no_configuration, make_model, remove_model),
         cmocka_unit_test(test_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
