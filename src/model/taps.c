@@ -108,14 +108,17 @@ tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int lay
     tess_tap_rows rows = {.row = row, .n_row = n_row, .values = values};
     tess_tap_describe(sink->config, kind, layer, sink->n_tok, sink->last_logits, name, &rows.tap);
     rows.row_width = (size_t)rows.tap.dim[1];
+    const tess_tap_listener *listener = sink->listener;
+    tess_status status = TESS_OK;
+    /* What is replaced is told even if it is not finite: the replacement goes on, and must be. */
+    bool is_replaced = listener && listener->replace && listener->wants(listener->context, &rows.tap);
+    if (is_replaced) status = listener->hear(listener->context, &rows, err);
+    if (is_replaced && status == TESS_OK) status = listener->replace(listener->context, &rows, values, err);
+    if (status != TESS_OK) return status;
     size_t n = (size_t)n_row * rows.row_width, at = sink->kernels->find_non_finite(values, n);
     if (at < n) return refuse_non_finite(&rows.tap, row, rows.row_width, at, values[at], err);
-    const tess_tap_listener *listener = sink->listener;
-    if (!listener || !listener->wants(listener->context, &rows.tap)) return TESS_OK;
-    tess_status status = listener->hear(listener->context, &rows, err);
-    if (status == TESS_OK && listener->replace)
-        status = listener->replace(listener->context, &rows, values, err);
-    return status;
+    if (!listener || listener->replace || !listener->wants(listener->context, &rows.tap)) return TESS_OK;
+    return listener->hear(listener->context, &rows, err);
 }
 
 tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,

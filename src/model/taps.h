@@ -1,7 +1,8 @@
 /* Taps: named intermediate tensors, spelled like the checkpoint's tensors.
  *
  * The list below is in model order and is the only place that knows names and shapes. Emitting a tap also
- * checks it: a non-finite value ends the run with the tap's name, whether anybody listens or not.
+ * checks it: a non-finite value that would go on ends the run with the tap's name, whether anybody listens or
+ * not.
  */
 #ifndef TESS_MODEL_TAPS_H
 #define TESS_MODEL_TAPS_H

@@ -290,15 +290,16 @@ static tess_status report_tap(tess_comparison *c, const tess_tap_state *s, const
     for (int i = 0; i < t->n_dim; i++) r->dim[i] = (int64_t)t->dim[i];
     r->name = strdup(t->name);
     if (!r->name) return tess_fail(err, TESS_ENOMEM, "no memory for the result");
-    bool is_list = s->length_is_compared && s->is_present && !s->is_misshapen;
-    r->is_measured = !s->is_misshapen && s->is_present && (s->n_heard == tess_tensor_count(t) || is_list);
+    bool is_whole = s->n_heard == tess_tensor_count(t), is_cut = *c->ended_at && !is_whole;
+    bool is_list = s->length_is_compared && s->is_present && !s->is_misshapen && !is_cut;
+    r->is_measured = !s->is_misshapen && s->is_present && (is_whole || is_list);
     if (r->is_measured) {
         report_sums(s, r);
         judge_measured(s, r);
     } else {
         report_absent(c, s, r);
     }
-    if (s->place.class == TESS_CLASS_EXPERT)
+    if (s->place.class == TESS_CLASS_EXPERT && !is_cut)
         judge_expert(c, s, r);
     else if (is_list)
         judge_tokens(s, r);

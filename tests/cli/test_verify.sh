@@ -77,6 +77,9 @@ equals "$(exit_of "$tessera" verify --json --model "$work/nan" --golden $golden 
     "a weight that is a NaN: exit 1"
 equals "$(json first tap <"$work/out") $(json failed 0 outcome <"$work/out")" \
     "tap.thinker.model.layers.1.self_attn not finite" "first where the run ends"
+equals "$(python3 -c 'import json, sys
+print(sorted({f["outcome"] for f in json.load(sys.stdin)["failed"][1:]}))' <"$work/out")" "['missing']" \
+    "all that follows is missing, single experts too"
 
 # ---- goldens that are not whole ----
 failing() { # failing TEXT TAP OUTCOME EDIT...

@@ -44,6 +44,10 @@ edit $golden "$work/none" $(for token in 0 1 2 3 4 5; do for rank in 0 1 2; do
     echo "set $gate.indices $((3 * token + rank)) 7"; done; done)
 equals "$(exit_of isolated "$work/none" --json)" 3 "an expert three times per token: exit 3"
 equals "$(json error found <"$work/out")" "7 again" "named"
+edit $golden "$work/none" set $gate.logits 30 nan
+equals "$(exit_of isolated "$work/none" --json)" 1 "a golden that is not finite: exit 1"
+equals "$(json first tap <"$work/out"), $(json failed 0 outcome <"$work/out")" "tap.$gate.logits, not finite" "named"
+contains "$(json first why <"$work/out")" "in the reference" "as the golden's"
 edit $golden "$work/none" drop $gate.indices
 equals "$(exit_of isolated "$work/none" --json)" 3 "no choice to feed: exit 3"
 equals "$(json error field <"$work/out")" "tap.$gate.indices" "named"
