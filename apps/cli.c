@@ -219,31 +219,70 @@ static int exit_code(tess_status status)
     return CLI_SYSTEM;
 }
 
+/* Bytes of the UTF-8 character that the text begins with; 0 if it begins with none. */
+static size_t character_bytes(const char *text, size_t n_byte)
+{
+    for (size_t n = 1; n <= 4 && n <= n_byte; n++) {
+        json_t *character = json_stringn(text, n);
+        json_decref(character);
+        if (character) return n;
+    }
+    return 0;
+}
+
+json_t *cli_text(const char *text, size_t n_byte)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    json_t *value = json_stringn(text, n_byte);
+    char *copy = value ? NULL : malloc(n_byte * (sizeof replacement - 1) + 1);
+    if (!copy) return value ? value : json_null();
+    size_t used = 0;
+    for (size_t i = 0; i < n_byte;) {
+        size_t n = character_bytes(text + i, n_byte - i);
+        memcpy(copy + used, n ? text + i : replacement, n ? n : sizeof replacement - 1);
+        used += n ? n : sizeof replacement - 1;
+        i += n ? n : 1;
+    }
+    value = json_stringn(copy, used);
+    free(copy);
+    return value ? value : json_null();
+}
+
 static json_t *text_or_null(const char *text)
 {
-    return *text ? json_string(text) : json_null();
+    return *text ? cli_text(text, strlen(text)) : json_null();
 }
 
 int cli_report(const cli_command *self, const cli_common *common, const tess_error *err)
+{
+    return cli_report_with(self, common, err, common->json ? json_object() : NULL);
+}
+
+int cli_report_with(const cli_command *self, const cli_common *common, const tess_error *err, json_t *root)
 {
     bool closed_pipe = err->status == TESS_EIO && err->os_errno == EPIPE;
     if (common->json && !closed_pipe) {
         json_t *error = json_object();
         json_object_set_new(error, "code", json_string(tess_status_name(err->status)));
-        json_object_set_new(error, "message", json_string(err->message));
+        json_object_set_new(error, "message", text_or_null(err->message));
         json_object_set_new(error, "file", text_or_null(err->file));
         json_object_set_new(error, "field", text_or_null(err->field));
         json_object_set_new(error, "found", text_or_null(err->found));
         json_object_set_new(error, "expected", text_or_null(err->expected));
         json_object_set_new(error, "offset", err->offset < 0 ? json_null() : json_integer(err->offset));
-        json_t *root = json_object();
         json_object_set_new(root, "error", error);
         if (err->status == TESS_EBUDGET)
             json_object_set_new(root, "smallest_budget_bytes",
                                 json_integer((json_int_t)err->smallest_budget_bytes));
-        cli_print_json(root);
+        cli_print_json(json_incref(root));
     }
-    if (!closed_pipe) fprintf(stderr, "tessera %s: %s\n", self->name, err->message);
+    json_decref(root);
+    if (!closed_pipe) {
+        /* Names and texts of files from anywhere are in it. */
+        char safe[4 * sizeof err->message + 1];
+        cli_escape(err->message, strlen(err->message), safe, sizeof safe);
+        fprintf(stderr, "tessera %s: %s\n", self->name, safe);
+    }
     return exit_code(err->status);
 }
 

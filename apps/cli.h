@@ -77,8 +77,13 @@ int cli_usage(const cli_command *self, const cli_common *common, const char *for
  * the exit code that belongs to its status. */
 int cli_report(const cli_command *self, const cli_common *common, const tess_error *err);
 
+/* The same, with the error as a further member of `object`, which it takes; NULL without --json. */
+int cli_report_with(const cli_command *self, const cli_common *common, const tess_error *err, json_t *object);
+
 /* Prints one JSON object and a newline on standard output; takes the reference. */
 void cli_print_json(json_t *object);
+/* A JSON text; bytes that are no UTF-8 become U+FFFD. */
+json_t *cli_text(const char *text, size_t n_byte);
 /* A JSON number, null where it is not finite. */
 json_t *cli_number(double value);
 

@@ -239,9 +239,10 @@ static int inspect(inspection *in)
     if (in->common.json) {
         in->root = json_object();
         in->problems = json_array();
-        json_object_set_new(in->root, "model", json_string(in->dir));
+        json_object_set_new(in->root, "model", cli_text(in->dir, strlen(in->dir)));
         json_object_set_new(in->root, "config",
-                            has_config ? json_string("usable") : json_string(config_err.message));
+                            has_config ? json_string("usable")
+                                       : cli_text(config_err.message, strlen(config_err.message)));
         json_object_set_new(in->root, "problems", in->problems);
         if (in->glob || in->checksum) {
             in->tensors = json_array();

@@ -25,7 +25,8 @@ static int list(const request *r)
     if (!entries) return cli_report(r->self, &r->common, &err);
     while (r->n_last && json_array_size(entries) > (size_t)r->n_last) json_array_remove(entries, 0);
     if (r->common.json) {
-        cli_print_json(json_pack("{s:s, s:o}", "ledger", r->path, "entries", entries));
+        cli_print_json(
+            json_pack("{s:o, s:o}", "ledger", cli_text(r->path, strlen(r->path)), "entries", entries));
         return CLI_DONE;
     }
     if (json_array_size(entries))

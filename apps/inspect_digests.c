@@ -90,9 +90,8 @@ static tess_status take_file(inspect_digests *d, const char *name, json_t *list,
     if (status != TESS_OK) return status;
     const char *word = words[tess_published_find(name, sha256)];
     if (list) {
-        json_t *text = json_string(name);
         json_array_append_new(list,
-                              json_pack("{s:o, s:I, s:s, s:s}", "file", text ? text : json_null(), "bytes",
+                              json_pack("{s:o, s:I, s:s, s:s}", "file", cli_text(name, strlen(name)), "bytes",
                                         (json_int_t)before.n_byte, "sha256", sha256, "published", word));
     } else {
         char shown[512];

@@ -9,15 +9,13 @@
 
 static json_t *value_json(const tess_ledger_value *v)
 {
-    json_t *text;
     switch (v->kind) {
     case TESS_LEDGER_INTEGER:
         return json_integer(v->integer);
     case TESS_LEDGER_REAL:
         return cli_number(v->real);
     case TESS_LEDGER_TEXT:
-        text = json_stringn(v->text, v->n_text);
-        return text ? text : json_null();
+        return cli_text(v->text, v->n_text);
     case TESS_LEDGER_NULL:
         break;
     }

@@ -14,8 +14,7 @@ typedef struct listing {
 
 static json_t *text_or_null(const char *text)
 {
-    json_t *value = *text ? json_string(text) : NULL;
-    return value ? value : json_null(); /* an answer that is no UTF-8 cannot be: it is decoded */
+    return *text ? cli_text(text, strlen(text)) : json_null();
 }
 
 static void add_json(json_t *answers, const tess_known_finding *f)
@@ -59,25 +58,32 @@ static void show(void *context, const tess_known_finding *f)
     fflush(stdout);
 }
 
+static size_t count_checked(const listing *l)
+{
+    return l->n_of[TESS_KNOWN_CONFIRMED] + l->n_of[TESS_KNOWN_DIFFERENT] + l->n_of[TESS_KNOWN_REPORTED];
+}
+
 static void print_summary(const listing *l, size_t n)
 {
+    if (count_checked(l) < n) printf("only %zu of ", count_checked(l));
     printf("%zu known answers: %zu confirmed, %zu DIFFERENT, %zu reported without an expectation\n", n,
            l->n_of[TESS_KNOWN_CONFIRMED], l->n_of[TESS_KNOWN_DIFFERENT], l->n_of[TESS_KNOWN_REPORTED]);
 }
 
-static void print_json(listing *l, const tess_known_answers *answers, const char *path)
+/* `verdict` NULL: not all were checked. */
+static json_t *as_json(const listing *l, const tess_known_answers *answers, const char *path,
+                       const char *verdict)
 {
     json_t *root = json_object();
-    bool is_different = l->n_of[TESS_KNOWN_DIFFERENT] > 0;
-    json_object_set_new(root, "verdict", json_string(is_different ? "different" : "agree"));
+    json_object_set_new(root, "verdict", verdict ? json_string(verdict) : json_null());
     json_object_set_new(root, "checkpoint", json_string(tess_known_answers_get_checkpoint(answers)));
-    json_object_set_new(root, "list", json_string(path ? path : "built-in"));
+    json_object_set_new(root, "list", text_or_null(path ? path : "built-in"));
     for (int v = TESS_KNOWN_CONFIRMED; v <= TESS_KNOWN_REPORTED; v++)
         json_object_set_new(root, tess_known_verdict_name((tess_known_verdict)v),
                             json_integer((json_int_t)l->n_of[v]));
     json_object_set_new(root, "answers", json_incref(l->answers));
     json_object_set_new(root, "peak_rss_bytes", json_integer((json_int_t)tess_peak_rss_bytes()));
-    cli_print_json(root);
+    return root;
 }
 
 int cli_known_answers(const cli_command *self, const cli_common *common, cli_engine *engine,
@@ -93,11 +99,14 @@ int cli_known_answers(const cli_command *self, const cli_common *common, cli_eng
     cli_progress_clear(&engine->bar);
     int code = n_different ? CLI_DIFFERENT : CLI_DONE;
     if (status != TESS_OK) {
-        code = cli_report(self, common, &err);
+        /* What was found until then has been printed, or is in the object beside the error. */
+        if (count_checked(&l) && !common->json) print_summary(&l, tess_known_answers_get_count(answers));
+        code = cli_report_with(self, common, &err,
+                               common->json ? as_json(&l, answers, answers_path, NULL) : NULL);
         if (strstr(err.file, "config.json") && !answers_path && !common->quiet)
             fprintf(stderr, "--answers FILE takes another list than the built-in one\n");
     } else if (common->json) {
-        print_json(&l, answers, answers_path);
+        cli_print_json(as_json(&l, answers, answers_path, n_different ? "different" : "agree"));
     } else {
         print_summary(&l, tess_known_answers_get_count(answers));
     }

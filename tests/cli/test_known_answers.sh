@@ -37,6 +37,29 @@ equals "$(known --answers "$work/absent.json")" 3 "no such list: exit 3"
 echo '{"format": ' >"$work/broken.json"
 equals "$(known --answers "$work/broken.json")" 3 "no JSON: exit 3"
 
+edit rank token '"no token at all"'
+equals "$(known --answers "$work/edited.json" --json)" 3 "one that cannot be checked: exit 3"
+equals "$(json error field <"$work/out") $(json verdict <"$work/out") $(json confirmed <"$work/out")" "answers[13].token null 13" \
+    "as JSON with what was found until then"
+equals "$(json answers <"$work/out" | grep -o '"kind"' | wc -l)" 13 "answer by answer"
+equals "$(known --answers "$work/edited.json")" 3 "and as text"
+contains "$(tail -n 1 "$work/out")" "only 13 of 18 known answers: 13 confirmed" "which says how many"
+
+# Files of strangers: nothing they hold reaches the terminal as a control sequence, and JSON stays JSON.
+printf '{"format": "tessera known answers", "version": 1, "\\u001b[2Jblank": 1}' >"$work/escape.json"
+equals "$(known --answers "$work/escape.json")" 3 "a key with a control sequence: exit 3"
+equals "$(grep -c $'\x1b' "$work/err") $(grep -c 'x1b\[2Jblank' "$work/err")" "0 1" "is shown, and not obeyed"
+cp "$work/broken.json" "$work/"$'no\xffutf.json'
+equals "$(known --answers "$work/"$'no\xffutf.json' --json)" 3 "a name that is no UTF-8: exit 3"
+equals "$(json error file <"$work/out")" "$work/no�utf.json" "and JSON with it"
+contains "$(json error message <"$work/out")" "no�utf.json" "in the message too"
+deep=$(printf '[%.0s' $(seq 70))
+for text in '{"format": '"$deep" '{"version": 1e999}' '{"version": 99999999999999999999}' '{"format": "x", "format": "x"}' \
+    '{"format": "a\u0000b"}' '{"format": 1}' '[]' '{"format": "tessera known answers", "version": "1"}' ''; do
+    printf '%s' "$text" >"$work/broken.json"
+    equals "$(known --answers "$work/broken.json" --json) $(json error code <"$work/out")" "3 bad_input" "refused: ${text:0:60}"
+done
+
 equals "$(known --json)" 3 "the built-in list is of another checkpoint: exit 3"
 equals "$(json error field <"$work/out")" "thinker_config.text_config.hidden_size" "names what differs"
 contains "$(cat "$work/err")" "--answers FILE" "says what helps"
