@@ -1,0 +1,20 @@
+/* Replays the fuzzing corpus of comparisons. */
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "../../fuzz/fuzz_compare.c"
+#include "../support/corpus.h"
+
+static void replays(void **state)
+{
+    (void)state;
+    test_corpus_replay("fuzz/corpus/compare", LLVMFuzzerTestOneInput, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(replays)};
+    return cmocka_run_group_tests_name("compare_corpus", tests, NULL, NULL);
+}
