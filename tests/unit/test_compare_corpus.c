@@ -1,6 +1,8 @@
 /* Replays the fuzzing corpus of comparisons. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include <cmocka.h>
 

@@ -1,6 +1,8 @@
 /* Replays the fuzzing corpora of safetensors files, indices and configurations. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdint.h>
 
 #include <cmocka.h>
