@@ -154,7 +154,7 @@ static void print_result(const request *r, const tess_engine *engine)
 {
     if (r->common.json) {
         json_t *root = json_object();
-        json_object_set_new(root, "out", json_string(r->out));
+        json_object_set_new(root, "out", cli_text(r->out, strlen(r->out)));
         json_object_set_new(root, "prompt_tokens", json_integer(r->inputs.n_tok));
         json_object_set_new(root, "generate", json_integer(r->inputs.generate));
         json_object_set_new(root, "bytes_read", json_integer((json_int_t)tess_engine_get_bytes_read(engine)));

@@ -27,7 +27,8 @@ typedef struct request {
     cli_checking checking;
     tess_verify_options options;
     tess_golden *golden;          /* [n] */
-    tess_compare_result **result; /* [n] */
+    tess_compare_result **result; /* [n]; NULL: not run yet */
+    bool *has_truth;              /* [n] a float32 truth was computed */
     int n;
     char weights_sha256[65];
     char truth_dir[PATH_MAX]; /* of the computed truths; "" while there is none */
@@ -68,7 +69,8 @@ static int read_goldens(request *r)
     int n_bf16 = 0, n_path = (int)r->paths.count;
     r->golden = calloc((size_t)n_path, sizeof *r->golden);
     r->result = calloc((size_t)n_path, sizeof *r->result);
-    if (!r->golden || !r->result) {
+    r->has_truth = calloc((size_t)n_path, sizeof *r->has_truth);
+    if (!r->golden || !r->result || !r->has_truth) {
         err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the goldens"};
         return report_error(r, &err);
     }
@@ -170,6 +172,15 @@ static void record(request *r, const tess_engine *engine, int i, double seconds)
     if (status != TESS_OK) cli_ledger_say_unrecorded(l, "this verification", &err);
 }
 
+/* Weights that let the float32 run end in a value that is not finite let the bfloat16 run end as well, which
+ * needs no truth to be different. */
+static tess_status compute_truth(request *r, tess_engine *engine, int i, const char *path, tess_error *err)
+{
+    tess_status status = tess_verify_write_truth(engine, r->options.model_dir, &r->golden[i], path, err);
+    r->has_truth[i] = status == TESS_OK;
+    return status == TESS_ENONFINITE ? TESS_OK : status;
+}
+
 static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *err)
 {
     const tess_golden *golden = &r->golden[i];
@@ -177,13 +188,11 @@ static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *e
     char path[PATH_MAX];
     if (needs_truth(r, golden) && !*r->truth_dir && make_truth_dir(r, err) != TESS_OK) return err->status;
     truth_path(r, i, path, sizeof path);
-    if (precision != precision_of(golden)) {
-        if (!needs_truth(r, golden)) return TESS_OK;
-        return tess_verify_write_truth(engine, r->options.model_dir, golden, path, err);
-    }
+    if (precision != precision_of(golden))
+        return needs_truth(r, golden) ? compute_truth(r, engine, i, path, err) : TESS_OK;
     tess_verify_options options = r->options;
     if (precision == TESS_PRECISION_F32) options.truth = NULL;
-    if (needs_truth(r, golden)) {
+    if (r->has_truth[i]) {
         options.truth = path;
         options.truth_name = "computed from the same weights";
     }
@@ -203,6 +212,26 @@ static bool is_needed(const request *r, tess_precision precision)
     return needed;
 }
 
+/* The run of all goldens ends early: those that are done are shown, in front of the reason. */
+static int report_end(request *r, const tess_error *err)
+{
+    int n_done = 0;
+    for (int i = 0; i < r->n; i++) {
+        if (!r->result[i]) continue;
+        tess_golden golden = r->golden[i];
+        tess_compare_result *result = r->result[i];
+        r->golden[i] = r->golden[n_done];
+        r->result[i] = r->result[n_done];
+        r->golden[n_done] = golden;
+        r->result[n_done++] = result;
+    }
+    if (!n_done || r->checking.path) return report_error(r, err);
+    verify_report report = {r->golden, r->result, n_done, r->options.isolate, !r->options.truth, true};
+    if (r->common.json) return cli_report_with(r->self, &r->common, err, verify_json(&report));
+    verify_print(&report);
+    return report_error(r, err);
+}
+
 /* One engine runs all goldens of its precision; float32 comes first, for the truths. */
 static int run_all(request *r)
 {
@@ -213,14 +242,14 @@ static int run_all(request *r)
         r->engine.options.precision = precision;
         tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
         cli_progress_clear(&r->engine.bar);
-        if (status != TESS_OK) return report_error(r, &err);
+        if (status != TESS_OK) return report_end(r, &err);
         r->certifying.run[r->certifying.n_run++] = tess_certified_run_of(engine);
         for (int i = 0; i < r->n && status == TESS_OK; i++) {
             status = run_one(r, engine, i, &err);
             cli_progress_clear(&r->engine.bar);
         }
         tess_engine_close(engine);
-        if (status != TESS_OK) return report_error(r, &err);
+        if (status != TESS_OK) return report_end(r, &err);
     }
     return -1;
 }
@@ -240,14 +269,14 @@ static tess_status write_page(const request *r, tess_error *err)
 static int show(const request *r)
 {
     if (r->checking.path) return cli_checking_report(&r->checking, r->self, &r->common, r->golden, r->result);
-    verify_report report = {r->golden, r->result, r->n, r->options.isolate, !r->options.truth};
+    verify_report report = {r->golden, r->result, r->n, r->options.isolate, !r->options.truth, false};
     tess_error err;
     int code =
         cli_certificate_write(&r->certifying, r->self, &r->common, &r->options, r->golden, r->result, r->n);
     if (code >= 0) return code;
     if (r->html && write_page(r, &err) != TESS_OK) return report_error(r, &err);
     if (r->common.json)
-        verify_print_json(&report);
+        cli_print_json(verify_json(&report));
     else
         verify_print(&report);
     return verify_exit(&report);
@@ -341,6 +370,7 @@ static void release(request *r)
     }
     free(r->golden);
     free(r->result);
+    free(r->has_truth);
     free(r->paths.item);
 }
 

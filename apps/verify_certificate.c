@@ -202,7 +202,7 @@ static void print_json(const cli_checking *c, json_t *outcomes, int n_different)
             json_array_append_new(rest, json_string(tess_certificate_get_golden(certificate, i)));
     }
     json_object_set_new(root, "verdict", json_string(n_different ? "different" : "confirmed"));
-    json_object_set_new(root, "certificate", json_string(c->path));
+    json_object_set_new(root, "certificate", cli_text(c->path, strlen(c->path)));
     json_object_set_new(root, "digest", json_string(tess_certificate_get_digest(certificate)));
     json_object_set_new(root, "made", json_string(tess_certificate_get_date(certificate)));
     json_object_set_new(root, "certified_verdict", json_string(tess_certificate_get_verdict(certificate)));

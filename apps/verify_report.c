@@ -63,7 +63,7 @@ static json_t *golden_json(const verify_report *report, int i)
 {
     const tess_golden *golden = &report->golden[i];
     json_t *object = cli_comparison_json(report->result[i]);
-    json_object_set_new(object, "golden", json_string(golden->path));
+    json_object_set_new(object, "golden", cli_text(golden->path, strlen(golden->path)));
     json_object_set_new(object, "isolated", json_boolean(report->isolated));
     json_object_set_new(object, "both_sides", json_boolean(report->result[i]->both_sides));
     json_object_set_new(object, "text_checked", json_boolean(golden->text_is_checked));
@@ -86,6 +86,19 @@ static double worst_share(const tess_compare_result *result)
     return tap->error == 0 ? 0 : tap->error / tap->tolerance;
 }
 
+/* What failed in one golden, with the golden's name in it. */
+static void add_failed(json_t *all, const json_t *object)
+{
+    size_t i;
+    json_t *place;
+    json_array_foreach(json_object_get(object, "failed"), i, place)
+    {
+        json_t *copy = json_deep_copy(place);
+        json_object_set(copy, "golden", json_object_get(object, "golden"));
+        json_array_append_new(all, copy);
+    }
+}
+
 static json_t *sum_json(const verify_report *report)
 {
     json_t *root = json_object(), *failed = json_array(), *goldens = json_array(), *worst = NULL,
@@ -105,7 +118,7 @@ static json_t *sum_json(const verify_report *report)
             worst = named(object, "worst");
         }
         if (!first && result->first >= 0) first = named(object, "first");
-        json_array_extend(failed, json_object_get(object, "failed"));
+        add_failed(failed, object);
         json_array_append_new(goldens, object);
     }
     json_object_set_new(root, "verdict", json_string(tess_verdict_name(verdict)));
@@ -118,11 +131,11 @@ static json_t *sum_json(const verify_report *report)
     return root;
 }
 
-void verify_print_json(const verify_report *report)
+json_t *verify_json(const verify_report *report)
 {
-    json_t *root = report->n == 1 ? golden_json(report, 0) : sum_json(report);
+    json_t *root = report->is_part || report->n > 1 ? sum_json(report) : golden_json(report, 0);
     json_object_set_new(root, "peak_rss_bytes", json_integer((json_int_t)tess_peak_rss_bytes()));
-    cli_print_json(root);
+    return root;
 }
 
 int verify_exit(const verify_report *report)

@@ -56,7 +56,8 @@ tess_status tess_verify_run(tess_engine *engine, const tess_golden *golden,
                             const tess_verify_options *options, tess_compare_result **out, tess_error *err);
 
 /* Writes the float32 truth of a bfloat16 golden: the trace of its inputs with an engine of that precision.
- * `path` as in tess_trace_write. */
+ * `path` as in tess_trace_write. Errors: those of tess_trace_write, and of tess_verify_run about the request.
+ */
 tess_status tess_verify_write_truth(tess_engine *engine, const char *model_dir, const tess_golden *golden,
                                     const char *path, tess_error *err);
 

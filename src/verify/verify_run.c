@@ -167,23 +167,23 @@ static tess_status run(verifying *v, tess_error *err)
 
 /* ---- before the run ---- */
 
-static tess_status check_request(const verifying *v, tess_error *err)
+static tess_status check_request(const tess_engine *engine, const tess_golden *golden, tess_error *err)
 {
-    const tess_trace_inputs *in = &v->golden->inputs;
+    const tess_trace_inputs *in = &golden->inputs;
     if (in->speak)
         return tess_fail(err, TESS_EUNSUPPORTED, "%s: speak: speech is not part of this version",
-                         v->golden->path);
-    int n_context = tess_engine_get_plan(v->engine)->n_context;
+                         golden->path);
+    int n_context = tess_engine_get_plan(engine)->n_context;
     if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
         return tess_fail(err, TESS_EUSAGE, "%s: %d tokens and %d to generate do not fit --context %d",
-                         v->golden->path, in->n_tok, in->generate, n_context);
-    int n_vocab = tess_engine_get_vocab_size(v->engine);
+                         golden->path, in->n_tok, in->generate, n_context);
+    int n_vocab = tess_engine_get_vocab_size(engine);
     for (int i = 0; i < in->n_tok; i++) {
         if (in->ids[i] < n_vocab) continue;
         char expected[48];
         snprintf(expected, sizeof expected, "ids below this model's %d", n_vocab);
-        return tess_refuse(err, v->golden->path, "in.input_ids", -1, expected, "%d at position %d",
-                           in->ids[i], i);
+        return tess_refuse(err, golden->path, "in.input_ids", -1, expected, "%d at position %d", in->ids[i],
+                           i);
     }
     return TESS_OK;
 }
@@ -263,7 +263,7 @@ static tess_status verify(verifying *v, tess_compare_result **out, tess_error *e
 {
     tess_compare_options options = {.truth = v->options->truth,
                                     .ignore_identity = v->options->ignore_identity};
-    tess_status status = check_request(v, err);
+    tess_status status = check_request(v->engine, v->golden, err);
     if (status == TESS_OK) status = tess_comparison_new(v->golden->path, &options, &v->comparison, err);
     if (status == TESS_OK) status = meet(v, err);
     if (status == TESS_OK && v->options->isolate) status = find_supply(v, err);
@@ -327,7 +327,8 @@ tess_status tess_verify_write_truth(tess_engine *engine, const char *model_dir, 
                                     const char *path, tess_error *err)
 {
     tess_trace_reader reader;
-    tess_status status = tess_trace_reader_open(golden->path, &reader, err);
+    tess_status status = check_request(engine, golden, err);
+    if (status == TESS_OK) status = tess_trace_reader_open(golden->path, &reader, err);
     if (status != TESS_OK) return status;
     bool last_logits = has_last_logits(&reader, golden->inputs.n_tok);
     tess_trace_reader_close(&reader);

@@ -81,6 +81,38 @@ equals "$(python3 -c 'import json, sys
 print(sorted({f["outcome"] for f in json.load(sys.stdin)["failed"][1:]}))' <"$work/out")" "['missing']" \
     "all that follows is missing, single experts too"
 
+equals "$(exit_of "$tessera" verify --json --model "$work/nan" --golden $golden16 --ignore-identity)" 1 \
+    "in bfloat16, where the truth ends as well: exit 1"
+equals "$(json first tap <"$work/out") $(json failed 0 outcome <"$work/out")" \
+    "tap.thinker.model.layers.1.self_attn not finite" "first where the run ends"
+
+# ---- several goldens of which one cannot be run: the others' results are not lost ----
+for file in $golden $golden16; do
+    edit $file "$work/beyond" set in.input_ids 0 99999
+    equals "$(exit_of verify --golden $golden "$work/beyond")" 3 "an id beyond the vocabulary in the second: exit 3"
+    contains "$(cat "$work/out")" "0 failed: agree" "what the first gave is printed"
+    contains "$(cat "$work/err")" "$work/beyond: in.input_ids: found 99999" "and the reason, with the file"
+    equals "$(exit_of verify --json --golden $golden "$work/beyond")" 3 "as JSON: exit 3"
+    equals "$(json goldens 0 verdict <"$work/out") $(json error field <"$work/out")" "agree in.input_ids" "both in one object"
+done
+cp $golden "$work/"$'\xff'
+equals "$(exit_of verify --json --golden "$work/"$'\xff')" 0 "a path that is no UTF-8: exit 0"
+contains "$(json golden <"$work/out")" "$work/" "is told as far as it is text"
+mkdir "$work/truths"
+TMPDIR=$work/truths python3 - "$tessera" $golden16 >"$work/out" <<'PY'
+import os, signal, subprocess, sys, time
+tessera, golden = sys.argv[1:]
+many = subprocess.Popen([tessera, "verify", "--quiet", "--json", "--ledger", "off", "--model", "tests/golden/c",
+                         "--golden", "tests/golden/c-f32/text.safetensors"] + 400 * [golden], stdout=subprocess.PIPE)
+while not any(files for _, _, files in os.walk(os.environ["TMPDIR"])): time.sleep(0.01)  # a truth is on its way
+many.send_signal(signal.SIGINT)
+print(many.communicate()[0].decode().strip())
+sys.exit(many.returncode)
+PY
+equals "$?" 130 "interrupted: exit 130"
+equals "$(json error code <"$work/out") $(json goldens 0 verdict <"$work/out")" "interrupted agree" "what was made so far is printed"
+equals "$(ls "$work/truths")" "" "and no truth is left behind"
+
 # ---- goldens that are not whole ----
 failing() { # failing TEXT TAP OUTCOME EDIT...
     local text=$1 tap=$2 outcome=$3
