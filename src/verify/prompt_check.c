@@ -144,8 +144,14 @@ static tess_status encode(const tess_tokenizer *tokenizer, const char *golden,
         return tess_tokenizer_encode(tokenizer, inputs->raw, strlen(inputs->raw), 0, &out->ids, err);
     conversation c = {0};
     tess_status status = read_conversation(golden, inputs->messages, &c, err);
-    if (status == TESS_OK)
+    tess_text text = {0};
+    if (status == TESS_OK) status = tess_chat_render(c.message, c.n, TESS_CHAT_GENERATE, &text, err);
+    tess_text_release(&text);
+    if (status == TESS_OK) {
         status = tess_chat_encode(tokenizer, c.message, c.n, TESS_CHAT_GENERATE, &out->ids, err);
+        /* What can be rendered and not encoded lacks the template's tokens: another tokenizer, and no ids. */
+        if (status == TESS_EINPUT) status = TESS_OK;
+    }
     if (status == TESS_OK && is_own_tokenizer(tokenizer, inputs, &c)) out->component = "chat_template";
     release_conversation(&c);
     return status;

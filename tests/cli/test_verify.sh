@@ -152,6 +152,16 @@ equals "$(exit_of talk "$work/family" $demo)" 1 "a tokenizer with other ids: exi
 equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
 equals "$(exit_of talk "$work/family" tests/golden/demo/f32/raw_france.safetensors)" 1 "a raw prompt: exit 1"
 equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
+python3 - "$work/family" <<'P'
+import json, sys
+place = sys.argv[1] + "/tokenizer_config.json"
+config = json.load(open(place, encoding="utf-8"))
+for token in config["added_tokens_decoder"].values():
+    token["content"] = token["content"].replace("im_start", "turn")
+json.dump(config, open(place, "w", encoding="utf-8"))
+P
+equals "$(exit_of talk "$work/family" $demo)" 1 "a tokenizer without the template's tokens: exit 1"
+equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
 for bad in '{}' '[]' '[1]' '[{"role":"user"}]' '[{"role":"king","content":"x"}]' 'no JSON'; do
     edit $demo "$work/turns" meta messages "$bad"
     equals "$(exit_of talk demo/checkpoint "$work/turns")" 3 "messages $bad: exit 3"
