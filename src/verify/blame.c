@@ -1,12 +1,13 @@
 /* A set explains the failing tokens if it covers them and touches no other token. Only experts all of whose
  * tokens failed can belong to one; among those a smallest cover is searched by branching on the first token
- * that is not covered yet, with at most n_chosen branches and TESS_BLAME_MAX_SET levels. */
+ * that is not covered yet, with at most n_chosen branches and TESS_BLAME_MAX_SET levels. Where tokens choose
+ * very many experts, sets are kept smaller, so that the search stays short. */
 #include "verify/blame.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_EXPERT = 65536 };
+enum { MAX_EXPERT = 65536, MAX_BRANCHES = 4096 };
 
 typedef struct search {
     const int64_t *indices;
@@ -19,14 +20,38 @@ typedef struct search {
     int set[TESS_BLAME_MAX_SET];
 } search;
 
+static bool has_chosen(const search *s, int64_t t, int expert)
+{
+    for (int c = 0; c < s->n_chosen; c++)
+        if (s->indices[t * s->n_chosen + c] == expert) return true;
+    return false;
+}
+
 static void cover(search *s, int expert, int by)
 {
     for (int64_t t = 0; t < s->n_tok; t++)
-        for (int c = 0; c < s->n_chosen; c++)
-            if (s->indices[t * s->n_chosen + c] == expert) {
-                s->covered[t] = (unsigned char)(s->covered[t] + by);
-                break;
-            }
+        if (has_chosen(s, t, expert)) s->covered[t] = (unsigned char)(s->covered[t] + by);
+}
+
+static bool covers_rest(const search *s, int expert)
+{
+    for (int64_t t = 0; t < s->n_tok; t++)
+        if (s->failed[t] && !s->covered[t] && !has_chosen(s, t, expert)) return false;
+    return true;
+}
+
+/* Names the present set of `depth` experts with each of those that alone cover what it leaves, of which `t`
+ * is the first token. */
+static bool complete_by_one(search *s, int64_t t, int depth)
+{
+    bool found = false;
+    for (int c = 0; c < s->n_chosen; c++) {
+        int64_t expert = s->indices[t * s->n_chosen + c];
+        if (!s->candidate[expert] || !covers_rest(s, (int)expert)) continue;
+        s->named[expert] = found = true;
+    }
+    for (int i = 0; i < depth && found; i++) s->named[s->set[i]] = 1;
+    return found;
 }
 
 /* Completes the present set of `depth` experts to `size`; returns whether any completion explains. */
@@ -34,11 +59,9 @@ static bool complete(search *s, int depth, int size)
 {
     int64_t t = 0;
     while (t < s->n_tok && (!s->failed[t] || s->covered[t])) t++;
-    if (t == s->n_tok) {
-        for (int i = 0; i < depth; i++) s->named[s->set[i]] = 1;
-        return true;
-    }
-    if (depth == size) return false;
+    /* A smaller set explains; it was named before. */
+    if (t == s->n_tok) return false;
+    if (depth + 1 == size) return complete_by_one(s, t, depth);
     bool found = false;
     for (int c = 0; c < s->n_chosen; c++) {
         int64_t expert = s->indices[t * s->n_chosen + c];
@@ -90,8 +113,12 @@ static void explain(search *s, int n_expert, int64_t *n_of, unsigned char *candi
         if (candidate[e] && n_of[e] == n_failed) s->named[e] = found = true;
     /* When every token failed, sets that cover them all exist by chance and say nothing. */
     *is_set = !found;
-    for (int size = 2; size <= TESS_BLAME_MAX_SET && !found && n_failed && n_failed < s->n_tok; size++)
+    if (found || !n_failed || n_failed == s->n_tok) return;
+    int n_branch = s->n_chosen;
+    for (int size = 2; size <= TESS_BLAME_MAX_SET && !found && n_branch <= MAX_BRANCHES; size++) {
         found = complete(s, 0, size);
+        n_branch *= s->n_chosen;
+    }
 }
 
 /* ---- by the size of errors ---- */
@@ -100,13 +127,6 @@ static int by_size(const void *a, const void *b)
 {
     float x = *(const float *)a, y = *(const float *)b;
     return (x > y) - (x < y);
-}
-
-static bool has_chosen(const search *s, int64_t t, int expert)
-{
-    for (int c = 0; c < s->n_chosen; c++)
-        if (s->indices[t * s->n_chosen + c] == expert) return true;
-    return false;
 }
 
 /* How the errors of an expert's tokens compare with those of the others: 0 if one of the others failed or

@@ -13,7 +13,8 @@
 
 #include "base/error.h"
 
-/* Experts a set may have at most; how far errors of an expert at fault stand out. */
+/* Experts a set may have at most, where tokens choose at most 64, else one less; how far errors of an expert
+ * at fault stand out. */
 enum { TESS_BLAME_MAX_SET = 3, TESS_BLAME_APART = 3 };
 
 /* indices: [n_tok, n_chosen] expert ids. failed: [n_tok], one byte each, not 0 for a failing token.
