@@ -29,6 +29,8 @@ typedef struct request {
     tess_golden *golden;          /* [n] */
     tess_compare_result **result; /* [n]; NULL: not run yet */
     bool *has_truth;              /* [n] a float32 truth was computed */
+    int64_t *recorded;            /* [n_recorded] their entries in the ledger */
+    int n_recorded;
     int n;
     char weights_sha256[65];
     char truth_dir[PATH_MAX]; /* of the computed truths; "" while there is none */
@@ -70,7 +72,8 @@ static int read_goldens(request *r)
     r->golden = calloc((size_t)n_path, sizeof *r->golden);
     r->result = calloc((size_t)n_path, sizeof *r->result);
     r->has_truth = calloc((size_t)n_path, sizeof *r->has_truth);
-    if (!r->golden || !r->result || !r->has_truth) {
+    r->recorded = calloc((size_t)n_path, sizeof *r->recorded);
+    if (!r->golden || !r->result || !r->has_truth || !r->recorded) {
         err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the goldens"};
         return report_error(r, &err);
     }
@@ -166,8 +169,8 @@ static void record(request *r, const tess_engine *engine, int i, double seconds)
                                                        .n_thread = tess_engine_get_plan(engine)->n_thread,
                                                        .seconds = seconds,
                                                        .result = r->result[i]};
-        int64_t id;
-        status = tess_ledger_record_verification(l->ledger, &verification, &id, &err);
+        status = tess_ledger_record_verification(l->ledger, &verification, &r->recorded[r->n_recorded], &err);
+        r->n_recorded += status == TESS_OK;
     }
     if (status != TESS_OK) cli_ledger_say_unrecorded(l, "this verification", &err);
 }
@@ -179,6 +182,19 @@ static tess_status compute_truth(request *r, tess_engine *engine, int i, const c
     tess_status status = tess_verify_write_truth(engine, r->options.model_dir, &r->golden[i], path, err);
     r->has_truth[i] = status == TESS_OK;
     return status == TESS_ENONFINITE ? TESS_OK : status;
+}
+
+/* Verifications are recorded as they end; that they are in a certificate once it is written. */
+static void record_certificate(request *r)
+{
+    cli_ledger *l = &r->engine.ledger;
+    char sha256[65];
+    tess_error err;
+    if (!l->ledger || !r->certifying.path || !r->n_recorded) return;
+    tess_status status = tess_sha256_file(r->certifying.path, sha256, &err);
+    if (status == TESS_OK)
+        status = tess_ledger_record_certificate(l->ledger, r->recorded, r->n_recorded, sha256, &err);
+    if (status != TESS_OK) cli_ledger_say_unrecorded(l, "the certificate", &err);
 }
 
 static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *err)
@@ -266,20 +282,21 @@ static tess_status write_page(const request *r, tess_error *err)
     return status;
 }
 
-static int show(const request *r)
+static int show(request *r)
 {
     if (r->checking.path) return cli_checking_report(&r->checking, r->self, &r->common, r->golden, r->result);
     verify_report report = {r->golden, r->result, r->n, r->options.isolate, !r->options.truth, false};
     tess_error err;
     int code =
         cli_certificate_write(&r->certifying, r->self, &r->common, &r->options, r->golden, r->result, r->n);
-    if (code >= 0) return code;
-    if (r->html && write_page(r, &err) != TESS_OK) return report_error(r, &err);
-    if (r->common.json)
-        cli_print_json(verify_json(&report));
-    else
+    if (code < 0) record_certificate(r);
+    if (code < 0 && r->html && write_page(r, &err) != TESS_OK) code = report_error(r, &err);
+    /* A file that cannot be written does not cost the result; with --json the one object is the error. */
+    if (!r->common.json)
         verify_print(&report);
-    return verify_exit(&report);
+    else if (code < 0)
+        cli_print_json(verify_json(&report));
+    return code < 0 ? verify_exit(&report) : code;
 }
 
 /* The option about goldens that was given, NULL if there is none. */
@@ -321,10 +338,12 @@ static int check_options(const request *r)
 static int verify_goldens(request *r)
 {
     r->options.model_dir = r->engine.options.model_dir;
-    int code = read_goldens(r);
+    /* The configuration first: hashing weights can take an hour. */
+    int code = cli_checking_model(&r->checking, r->self, &r->common, r->options.model_dir, NULL);
+    if (code < 0) code = read_goldens(r);
     if (code < 0) code = identify(r);
-    if (code < 0 && r->checking.path)
-        code = cli_checking_model(&r->checking, r->self, &r->common, &r->options);
+    if (code < 0)
+        code = cli_checking_model(&r->checking, r->self, &r->common, r->options.model_dir, r->weights_sha256);
     if (code < 0) code = cli_certificate_probe(&r->certifying, r->self, &r->common, &r->options);
     /* Before memory is planned, which the ledger counts in. */
     if (code < 0) cli_ledger_open(&r->engine.ledger, r->self);
@@ -371,6 +390,7 @@ static void release(request *r)
     free(r->golden);
     free(r->result);
     free(r->has_truth);
+    free(r->recorded);
     free(r->paths.item);
 }
 

@@ -116,11 +116,11 @@ int cli_checking_begin(cli_checking *c, const cli_command *self, const cli_commo
 }
 
 int cli_checking_model(const cli_checking *c, const cli_command *self, const cli_common *common,
-                       const tess_verify_options *options)
+                       const char *model_dir, const char *weights_sha256)
 {
     tess_error err;
-    tess_status status = tess_certificate_check_model(
-        c->certificate, options->model_dir, options->weights_sha256 ? options->weights_sha256 : "", &err);
+    if (!c->path) return -1;
+    tess_status status = tess_certificate_check_model(c->certificate, model_dir, weights_sha256, &err);
     return status == TESS_OK ? -1 : cli_report(self, common, &err);
 }
 
@@ -136,13 +136,14 @@ typedef struct outcome {
 
 static void print_outcome(const outcome *o)
 {
-    char path[512];
+    char path[512], field[sizeof o->difference.field * 4];
     cli_escape(o->golden, strlen(o->golden), path, sizeof path);
+    cli_escape(o->difference.field, strlen(o->difference.field), field, sizeof field);
     if (o->is_same)
         printf("as certified  %s: %s, %d taps\n", path, o->verdict, o->n_tap);
     else
-        printf("DIFFERENT     %s: %s: certified %s, found %s\n", path, o->difference.field,
-               o->difference.certified, o->difference.found);
+        printf("DIFFERENT     %s: %s: certified %s, found %s\n", path, field, o->difference.certified,
+               o->difference.found);
 }
 
 static json_t *outcome_json(const outcome *o)
@@ -152,7 +153,7 @@ static json_t *outcome_json(const outcome *o)
     json_object_set_new(object, "verdict", json_string(o->is_same ? "confirmed" : "different"));
     json_object_set_new(object, "taps", json_integer(o->n_tap));
     if (o->is_same) return object;
-    json_object_set_new(object, "field", json_string(o->difference.field));
+    json_object_set_new(object, "field", cli_text(o->difference.field, strlen(o->difference.field)));
     json_object_set_new(object, "certified", json_string(o->difference.certified));
     json_object_set_new(object, "found", json_string(o->difference.found));
     return object;
@@ -161,12 +162,15 @@ static json_t *outcome_json(const outcome *o)
 static void print_head(const cli_checking *c)
 {
     const tess_certificate *certificate = c->certificate;
-    char path[512];
+    const char *date = tess_certificate_get_date(certificate);
+    const char *version = tess_certificate_get_version(certificate);
+    char path[512], made[64], engine[64];
     cli_escape(c->path, strlen(c->path), path, sizeof path);
+    cli_escape(date, strlen(date), made, sizeof made);
+    cli_escape(version, strlen(version), engine, sizeof engine);
     printf("certificate  %s\ndigest       %s\nmade         %s by tessera %s\nsays         %s, %d case%s\n",
-           path, tess_certificate_get_digest(certificate), tess_certificate_get_date(certificate),
-           tess_certificate_get_version(certificate), tess_certificate_get_verdict(certificate),
-           tess_certificate_get_case_count(certificate),
+           path, tess_certificate_get_digest(certificate), made, engine,
+           tess_certificate_get_verdict(certificate), tess_certificate_get_case_count(certificate),
            tess_certificate_get_case_count(certificate) == 1 ? "" : "s");
     puts("checkpoint   the certified one, by configuration and weights\n");
 }

@@ -36,9 +36,10 @@ typedef struct cli_checking {
  * isolation, truth, and the model where none is given. Returns -1 or an exit code. */
 int cli_checking_begin(cli_checking *c, const cli_command *self, const cli_common *common, cli_engine *engine,
                        cli_list *goldens, tess_verify_options *options);
-/* Whether the model is the certified one. Returns -1 or an exit code. */
+/* Whether the model is the certified one; weights_sha256 NULL: by its configuration. Returns -1 or an exit
+ * code. */
 int cli_checking_model(const cli_checking *c, const cli_command *self, const cli_common *common,
-                       const tess_verify_options *options);
+                       const char *model_dir, const char *weights_sha256);
 /* Prints what came out again and what did not. Returns 0, 1, or the exit code of an error. */
 int cli_checking_report(const cli_checking *c, const cli_command *self, const cli_common *common,
                         const tess_golden *golden, tess_compare_result *const *result);

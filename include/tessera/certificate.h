@@ -71,7 +71,8 @@ int tess_certificate_get_case_count(const tess_certificate *certificate);
 const char *tess_certificate_get_golden(const tess_certificate *certificate, int i); /* as it was given */
 
 /* Whether the checkpoint in `model_dir`, whose weights have this digest, is the certified one: TESS_EINPUT
- * with err->field "config_sha256" or "weights_sha256" if not. */
+ * with err->field "config_sha256", "weights_sha256", or what else is said of it as "checkpoint.tensors", if
+ * not. weights_sha256 NULL: the configuration alone is compared, which takes no hashing of weights. */
 tess_status tess_certificate_check_model(const tess_certificate *certificate, const char *model_dir,
                                          const char *weights_sha256, tess_error *err);
 
@@ -86,9 +87,10 @@ typedef struct tess_certificate_difference {
     char field[192], certified[96], found[96];
 } tess_certificate_difference;
 
-/* Compares case i with a new run of it. Everything must be the same, each metric to the last bit, because
- * results do not depend on budget, threads or instruction set; the mean ratio of bfloat16, which goes through
- * the system's logarithm, to one part in 10^12. *is_same false: *difference says where. */
+/* Compares case i with a new run of it, and what is said of its golden with the golden. Everything must be
+ * the same, each metric to the last bit, because results do not depend on budget, threads or instruction set;
+ * the mean ratio of bfloat16, which goes through the system's logarithm, to one part in 10^12. *is_same
+ * false: *difference says where. */
 tess_status tess_certificate_compare(const tess_certificate *certificate, int i, const tess_golden *golden,
                                      const tess_compare_result *result, bool *is_same,
                                      tess_certificate_difference *difference, tess_error *err);

@@ -139,14 +139,14 @@ tess_status tess_ledger_end_run(tess_ledger *ledger, int64_t id, const tess_ledg
 /* ---- verifications ------------------------------------------------------------------------------------- */
 
 typedef struct tess_ledger_verification {
-    int64_t checkpoint;                             /* its entry; 0: not known */
-    int64_t run;                                    /* the run that was compared; 0: none is recorded */
-    const char *command;                            /* "verify", "compare" */
-    const char *case_name;                          /* of the golden; NULL: it does not say */
-    const char *golden_sha256, *certificate_sha256; /* of the files; NULL: not known, none made */
-    bool isolated;                                  /* every module was fed the golden's own input */
-    const char *isa;                                /* NULL: not known */
-    int n_thread;                                   /* 0: not known */
+    int64_t checkpoint;        /* its entry; 0: not known */
+    int64_t run;               /* the run that was compared; 0: none is recorded */
+    const char *command;       /* "verify", "compare" */
+    const char *case_name;     /* of the golden; NULL: it does not say */
+    const char *golden_sha256; /* of the file; NULL: not known */
+    bool isolated;             /* every module was fed the golden's own input */
+    const char *isa;           /* NULL: not known */
+    int n_thread;              /* 0: not known */
     double seconds;
     const tess_compare_result *result; /* verdict, paths and all taps */
 } tess_ledger_verification;
@@ -154,6 +154,10 @@ typedef struct tess_ledger_verification {
 /* Records a comparison: one entry, and a row for each of its taps. */
 tess_status tess_ledger_record_verification(tess_ledger *ledger, const tess_ledger_verification *verification,
                                             int64_t *id, tess_error *err);
+
+/* Records that verifications, by their entries, are in a certificate whose file has this SHA-256. */
+tess_status tess_ledger_record_certificate(tess_ledger *ledger, const int64_t *verification, int n,
+                                           const char *sha256, tess_error *err);
 
 /* ---- reading and forgetting ---------------------------------------------------------------------------- */
 

@@ -22,8 +22,14 @@ json_t *tess_certificate_case_json(const tess_golden *golden, const tess_compare
                                    const char *path, const char *golden_sha256, bool isolated,
                                    const char *truth_path, const char *truth_sha256);
 
-/* Whether two such objects of case i differ, and where first. */
-bool tess_certificate_find_difference(const json_t *certified, const json_t *found, int i,
+/* What the checkpoint in `model_dir` is; `folder` is how it is named. */
+tess_status tess_certificate_checkpoint_json(const char *model_dir, const char *folder,
+                                             const char *weights_sha256, json_t **out, tess_error *err);
+/* What a golden says of its making. Not the text it was made from, for which its digest stands. */
+tess_status tess_certificate_reference_json(const char *path, json_t **out, tess_error *err);
+
+/* Whether two objects of one kind differ, and where first; `name` is what they are in a certificate. */
+bool tess_certificate_find_difference(const json_t *certified, const json_t *found, const char *name,
                                       tess_certificate_difference *out);
 
 #endif

@@ -157,9 +157,12 @@ typedef struct search {
     tess_certificate_difference *out;
 } search;
 
+/* In ASCII, so that cutting it cuts no character. */
+#define SPELLING (JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(17))
+
 static void spell(const json_t *value, char out[96])
 {
-    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    char *text = value ? json_dumps(value, SPELLING) : NULL;
     snprintf(out, 96, "%.95s", text ? text : "nothing");
     free(text);
 }
@@ -219,10 +222,10 @@ static bool find_difference(search *s, const json_t *certified, const json_t *fo
     return true;
 }
 
-bool tess_certificate_find_difference(const json_t *certified, const json_t *found, int i,
+bool tess_certificate_find_difference(const json_t *certified, const json_t *found, const char *name,
                                       tess_certificate_difference *out)
 {
     search s = {.out = out};
-    snprintf(s.path, sizeof s.path, "cases[%d]", i);
+    snprintf(s.path, sizeof s.path, "%s", name);
     return find_difference(&s, certified, found);
 }

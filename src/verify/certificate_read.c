@@ -18,7 +18,9 @@ struct tess_certificate {
     char *path;
     json_t *root;
     const char *digest, *made, *engine, *verdict, *folder, *config_sha256, *weights_sha256;
-    const json_t *cases; /* each with the members that check_case() asks for */
+    const json_t *checkpoint;
+    const json_t *cases;      /* each with the members that check_case() asks for */
+    const json_t *references; /* as many */
     bool is_isolated;
 };
 
@@ -154,17 +156,46 @@ static tess_status read_cases(const section *root, tess_certificate *c, tess_err
     return status;
 }
 
+/* A member that nothing compares could say anything. */
+static tess_status check_members(const section *root, tess_error *err)
+{
+    static const char *const known[] = {"format", "version", "digest",     "verdict", "made",
+                                        "engine", "runs",    "checkpoint", "cases",   "references"};
+    enum { N_KNOWN = sizeof known / sizeof known[0] };
+    for (void *i = json_object_iter((json_t *)root->object); i;
+         i = json_object_iter_next((json_t *)root->object, i)) {
+        const char *key = json_object_iter_key(i);
+        int k = 0;
+        while (k < N_KNOWN && strcmp(key, known[k])) k++;
+        if (k == N_KNOWN) return refuse(root, key, "no such member", "one that nothing checks", err);
+    }
+    return TESS_OK;
+}
+
+static tess_status read_references(const section *root, tess_certificate *c, tess_error *err)
+{
+    tess_status status =
+        tess_json_array(root->object, &root->place, "references", MAX_CASES, &c->references, err);
+    if (status == TESS_OK && json_array_size(c->references) != json_array_size(c->cases))
+        return refuse(root, "references", "as many as cases", "another number", err);
+    return status;
+}
+
 static tess_status read_fields(tess_certificate *c, tess_error *err)
 {
     section root = {.object = c->root, .place = {.file = c->path}}, engine, checkpoint;
-    tess_status status = read_text(&root, "made", &c->made, err);
+    tess_status status = check_members(&root, err);
+    if (status == TESS_OK) status = read_text(&root, "made", &c->made, err);
     if (status == TESS_OK) status = enter(&root, "engine", &engine, err);
     if (status == TESS_OK) status = read_text(&engine, "version", &c->engine, err);
     if (status == TESS_OK) status = enter(&root, "checkpoint", &checkpoint, err);
     if (status == TESS_OK) status = read_text(&checkpoint, "folder", &c->folder, err);
     if (status == TESS_OK) status = read_sha256(&checkpoint, "config_sha256", &c->config_sha256, err);
     if (status == TESS_OK) status = read_sha256(&checkpoint, "weights_sha256", &c->weights_sha256, err);
-    return status == TESS_OK ? read_cases(&root, c, err) : status;
+    if (status == TESS_OK) status = read_cases(&root, c, err);
+    if (status != TESS_OK) return status;
+    c->checkpoint = checkpoint.object;
+    return read_references(&root, c, err);
 }
 
 /* Format, version, and that nothing was altered: the digits stand where every certificate has them. */
@@ -295,6 +326,23 @@ const char *tess_certificate_get_golden(const tess_certificate *c, int i)
 
 /* ---- does it hold here? ---- */
 
+/* The sizes and totals follow from configuration and weights, unless somebody wrote others. */
+static tess_status check_totals(const tess_certificate *c, const char *model_dir, tess_error *err)
+{
+    json_t *found;
+    tess_certificate_difference d;
+    tess_status status =
+        tess_certificate_checkpoint_json(model_dir, c->folder, c->weights_sha256, &found, err);
+    if (status != TESS_OK) return status;
+    if (tess_certificate_find_difference(c->checkpoint, found, "checkpoint", &d)) {
+        char expected[128];
+        snprintf(expected, sizeof expected, "%s, as certified", d.certified);
+        status = tess_refuse(err, model_dir, d.field, -1, expected, "%s", d.found);
+    }
+    json_decref(found);
+    return status;
+}
+
 tess_status tess_certificate_check_model(const tess_certificate *c, const char *model_dir,
                                          const char *weights_sha256, tess_error *err)
 {
@@ -305,11 +353,12 @@ tess_status tess_certificate_check_model(const tess_certificate *c, const char *
     snprintf(expected, sizeof expected, "%s, as certified", c->config_sha256);
     if (strcmp(sha256, c->config_sha256))
         return tess_refuse(err, path, "config_sha256", -1, expected, "%s", sha256);
+    if (!weights_sha256) return TESS_OK;
     snprintf(expected, sizeof expected, "%s, as certified", c->weights_sha256);
     if (strcmp(weights_sha256, c->weights_sha256))
         return tess_refuse(err, model_dir, "weights_sha256", -1, expected, "%s",
                            *weights_sha256 ? weights_sha256 : "weights without a digest");
-    return TESS_OK;
+    return check_totals(c, model_dir, err);
 }
 
 /* The places a certified file may lie at; caller frees. NULL: no memory. k 0, 1, 2. */
@@ -369,17 +418,32 @@ tess_status tess_certificate_find_golden(const tess_certificate *c, int i, char 
     return status;
 }
 
+static bool differs(const json_t *certified, const json_t *found, const char *name, int i,
+                    tess_certificate_difference *difference)
+{
+    char place[32];
+    snprintf(place, sizeof place, "%s[%d]", name, i);
+    return tess_certificate_find_difference(json_array_get(certified, (size_t)i), found, place, difference);
+}
+
 tess_status tess_certificate_compare(const tess_certificate *c, int i, const tess_golden *golden,
                                      const tess_compare_result *result, bool *is_same,
                                      tess_certificate_difference *difference, tess_error *err)
 {
     const char *truth = case_text(c, i, "truth");
     bool has_truth = truth && is_sha256(truth);
+    json_t *reference;
+    tess_status status = tess_certificate_reference_json(golden->path, &reference, err);
+    if (status != TESS_OK) return status;
     json_t *found = tess_certificate_case_json(golden, result, case_text(c, i, "golden"),
                                                case_text(c, i, "golden_sha256"), c->is_isolated,
                                                case_text(c, i, "truth_file"), has_truth ? truth : NULL);
-    if (!found) return tess_fail(err, TESS_ENOMEM, "no memory to compare with a certificate");
-    *is_same = !tess_certificate_find_difference(json_array_get(c->cases, (size_t)i), found, i, difference);
+    if (found)
+        *is_same = !differs(c->cases, found, "cases", i, difference) &&
+                   !differs(c->references, reference, "references", i, difference);
+    else
+        status = tess_fail(err, TESS_ENOMEM, "no memory to compare with a certificate");
     json_decref(found);
-    return TESS_OK;
+    json_decref(reference);
+    return status;
 }

@@ -1,16 +1,12 @@
 /* Writing a certificate. */
 #include "verify/certificate.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "io/output.h"
-#include "model/config.h"
-#include "tessera/checkpoint.h"
-#include "verify/trace_reader.h"
 
 void tess_certificate_digest(const char *bytes, size_t n_byte, char hex[TESS_SHA256_HEX])
 {
@@ -120,75 +116,6 @@ static void put_runs(writing *w)
     put(w, w->root, "runs", runs);
 }
 
-static void put_configuration(writing *w, json_t *checkpoint, const tess_config *config)
-{
-    const tess_decoder_config *text = &config->thinker.text;
-    const struct {
-        const char *name;
-        int value;
-    } sizes[] = {{"layers", text->n_layer},
-                 {"hidden", text->d_model},
-                 {"heads", text->n_head},
-                 {"kv_heads", text->n_kv_head},
-                 {"head_width", text->d_head},
-                 {"experts", text->n_expert},
-                 {"experts_per_token", text->n_expert_used},
-                 {"expert_width", text->d_expert},
-                 {"vocabulary", text->n_vocab}};
-    json_t *object = json_object();
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        put(w, object, sizes[i].name, json_integer(sizes[i].value));
-    put(w, object, "speech", json_boolean(config->has_talker));
-    put(w, checkpoint, "configuration", object);
-}
-
-/* What the checkpoint is. */
-static tess_status put_checkpoint(writing *w, tess_error *err)
-{
-    const char *dir = w->what->model_dir;
-    tess_config *config = malloc(sizeof *config);
-    tess_checkpoint *opened = NULL;
-    char sha256[65];
-    tess_status status = config ? tess_config_load(dir, config, err)
-                                : tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
-    if (status == TESS_OK) status = tess_checkpoint_open(dir, TESS_DIRECT_MODE_OFF, &opened, err);
-    if (status == TESS_OK) status = tess_checkpoint_get_config_sha256(opened, sha256, err);
-    if (status == TESS_OK) {
-        tess_checkpoint_summary summary;
-        json_t *object = json_object();
-        tess_checkpoint_summarise(opened, &summary);
-        put(w, object, "folder", json_string(dir));
-        put(w, object, "config_sha256", json_string(sha256));
-        put(w, object, "weights_sha256", json_string(w->what->weights_sha256));
-        put(w, object, "shards", json_integer(tess_checkpoint_get_shard_count(opened)));
-        put(w, object, "tensors", json_integer((json_int_t)summary.all.n_tensor));
-        put(w, object, "parameters", json_integer((json_int_t)summary.all.n_parameter));
-        put(w, object, "bytes", json_integer((json_int_t)summary.all.n_byte));
-        put_configuration(w, object, config);
-        put(w, w->root, "checkpoint", object);
-    }
-    tess_checkpoint_close(opened);
-    free(config);
-    return status;
-}
-
-/* What the golden says of its making. The text it was made from is left out: its digest stands for it. */
-static tess_status add_reference(writing *w, json_t *references, const char *path, tess_error *err)
-{
-    tess_trace_reader reader;
-    tess_status status = tess_trace_reader_open(path, &reader, err);
-    if (status != TESS_OK) return status;
-    json_t *reference = json_object();
-    for (size_t i = 0; i < tess_safetensors_get_metadata_count(reader.st); i++) {
-        const char *key, *value;
-        tess_safetensors_get_metadata_at(reader.st, i, &key, &value);
-        if (strcmp(key, "messages") && strcmp(key, "raw")) put(w, reference, key, json_string(value));
-    }
-    tess_trace_reader_close(&reader);
-    append(w, references, reference);
-    return TESS_OK;
-}
-
 /* cases[i] is what can come out again, references[i] what its golden says of itself. */
 static tess_status put_cases(writing *w, tess_error *err)
 {
@@ -199,7 +126,9 @@ static tess_status put_cases(writing *w, tess_error *err)
         char golden[TESS_SHA256_HEX], truth[TESS_SHA256_HEX];
         status = tess_sha256_file(c->golden->path, golden, err);
         if (status == TESS_OK && c->truth) status = tess_sha256_file(c->truth, truth, err);
-        if (status == TESS_OK) status = add_reference(w, references, c->golden->path, err);
+        json_t *reference = NULL;
+        if (status == TESS_OK) status = tess_certificate_reference_json(c->golden->path, &reference, err);
+        if (status == TESS_OK) append(w, references, reference);
         if (status == TESS_OK)
             append(w, cases,
                    tess_certificate_case_json(c->golden, c->result, c->golden->path, golden,
@@ -228,7 +157,10 @@ static tess_status make(writing *w, tess_error *err)
     put_date(w);
     put_engine(w);
     put_runs(w);
-    tess_status status = put_checkpoint(w, err);
+    json_t *checkpoint = NULL;
+    tess_status status = tess_certificate_checkpoint_json(w->what->model_dir, w->what->model_dir,
+                                                          w->what->weights_sha256, &checkpoint, err);
+    if (status == TESS_OK) put(w, w->root, "checkpoint", checkpoint);
     if (status == TESS_OK) status = put_cases(w, err);
     if (status == TESS_OK && w->no_memory) return tess_fail(err, TESS_ENOMEM, "no memory for a certificate");
     return status;

@@ -140,7 +140,6 @@ static tess_status insert_verification(tess_ledger *ledger, const tess_ledger_ve
         tess_bind_text(dtype),
         tess_bind_text(v->case_name),
         tess_bind_text(v->golden_sha256),
-        tess_bind_text(v->certificate_sha256),
         tess_bind_text(v->isa),
         tess_bind_id(v->n_thread),
         tess_bind_text(tess_verdict_name(r->verdict)),
@@ -155,9 +154,9 @@ static tess_status insert_verification(tess_ledger *ledger, const tess_ledger_ve
     return tess_ledger_ask(
         ledger,
         "INSERT INTO verifications (id, checkpoint_id, run_id, command, version, isolated, reference, truth,"
-        " dtype, case_name, golden_sha256, certificate_sha256, isa, threads, verdict, taps_compared,"
+        " dtype, case_name, golden_sha256, isa, threads, verdict, taps_compared,"
         " taps_equal, taps_failed, worst_place, first_place, ratio_mean, seconds) VALUES (?1, ?2, ?3, ?4,"
-        " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+        " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         bind, sizeof bind / sizeof bind[0], NULL, NULL, err);
 }
 
@@ -232,4 +231,17 @@ tess_status tess_ledger_record_verification(tess_ledger *ledger, const tess_ledg
     status = tess_ledger_end(ledger, status, err);
     if (status == TESS_OK && id) *id = new_id;
     return status;
+}
+
+tess_status tess_ledger_record_certificate(tess_ledger *ledger, const int64_t *verification, int n,
+                                           const char *sha256, tess_error *err)
+{
+    tess_status status = tess_ledger_begin(ledger, err);
+    if (status != TESS_OK) return status;
+    for (int i = 0; i < n && status == TESS_OK; i++)
+        status =
+            tess_ledger_ask(ledger, "UPDATE verifications SET certificate_sha256 = ?2 WHERE id = ?1",
+                            (tess_ledger_value[]){TESS_BIND_INTEGER(verification[i]), tess_bind_text(sha256)},
+                            2, NULL, NULL, err);
+    return tess_ledger_end(ledger, status, err);
 }

@@ -66,6 +66,30 @@ open(sys.argv[2], "w").write(text.replace("0" * 64, hashlib.sha256(text.encode()
 END
 equals "$(check "$work/forged.json")" 1 "a forged metric: exit 1"
 contains "$(cat "$work/out")" ".error: certified 1.0000000000000001e-9, found" "is named with both values"
+# What follows from configuration, weights and golden is compared with them, and nothing may be added.
+forge() { # forge TEXT OTHER: the certificate with a right digest
+    python3 - "$c" "$work/forged.json" "$@" <<'END'
+import hashlib, json, sys
+text = open(sys.argv[1]).read()
+assert sys.argv[3] in text
+text = text.replace(sys.argv[3], sys.argv[4], 1).replace(json.loads(text)["digest"], "0" * 64)
+open(sys.argv[2], "w").write(text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest(), 1))
+END
+}
+forge '"layers": 4' '"layers": 48'
+equals "$(check "$work/forged.json" --json)" 3 "a forged size: exit 3"
+equals "$(json error field <"$work/out")" checkpoint.configuration.layers "names it"
+forge '"parameters": ' '"parameters": 9'
+equals "$(check "$work/forged.json" --json) $(json error field <"$work/out")" "3 checkpoint.parameters" "a forged total"
+forge '"transformers": "5.23.0"' '"transformers": "9.9.9"'
+equals "$(check "$work/forged.json" --json) $(json run_again 0 field <"$work/out")" "1 references[0].transformers" "a forged reference"
+forge '"verdict": "agree"' '"verdict": "agree", "signed by": "the publisher"'
+equals "$(check "$work/forged.json" --json) $(json error field <"$work/out")" "3 signed by" "a member that nothing checks"
+forge '"made": "' '"made": "\u001b[2J'
+equals "$(check "$work/forged.json" --sample 1) $(grep -c $'\x1b' "$work/out")" "0 0" "no control sequence reaches the terminal"
+forge '"case": "text"' '"case": "\u001b[2J\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc"'
+equals "$(check "$work/forged.json" --json)" 1 "a long text in place of a name"
+contains "$(json run_again 0 certified <"$work/out")" '"\u001B[2J\u00FC' "is told as far as it goes"
 sed 's/"agree"/"equal"/' "$c" >"$work/altered.json"
 equals "$(check "$work/altered.json" --json)" 3 "an altered certificate: exit 3"
 equals "$(json error field <"$work/out")" digest "names the digest"
@@ -88,6 +112,9 @@ cd "$root" || exit 1
 equals "$(verify --model $model --golden $f32 --certificate "$work/no/c.json")" 4 "a place that is not there: exit 4"
 equals "$(trap '' XFSZ; ulimit -f 4; exec 3>&1; "$tessera" verify --model $model --golden $f32 --ledger off --quiet \
     --certificate "$work/full.json" >/dev/null 2>&1; echo $?)" 4 "no room for it: exit 4"
+mkdir "$work/folder"
+equals "$(verify --model $model --golden $f32 --html "$work/folder")" 2 "a folder in the place of the page: exit 2"
+contains "$(cat "$work/out")" "0 failed: agree" "which does not cost the report"
 equals "$(ls "$work" | grep -c full)" 0 "nothing half-written stays"
 equals "$(verify --model $model --golden $f32 --check-certificate "$c")" 2 "with --golden: exit 2"
 equals "$(verify --model $model --golden $f32 --sample 1)" 2 "--sample alone: exit 2"

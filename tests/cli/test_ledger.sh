@@ -217,6 +217,11 @@ equals "$(ledger show "$last" --json --ledger "$work/verified" | json weights_sh
 equals "$(cat "$work/code") $(grep -c "this verification is not recorded" "$work/err")" "0 2" \
     "nor does verify, which says it of every golden"
 
+"$tessera" verify --model tests/golden/b --memory 1GiB --golden $golden --quiet --ledger "$work/verified" --certificate "$work/c.json" >/dev/null
+last=$(ledger list --ledger "$work/verified" --json | json entries -1 id)
+equals "$(ledger show "$last" --json --ledger "$work/verified" | json certificate_sha256)" "$(sha256sum <"$work/c.json" | cut -d' ' -f1)" \
+    "a verification names the certificate it is in"
+
 # --- killed at any moment
 sound() { # sound FILE: what SQLite says of it, and its dangling references
     python3 -c 'import sqlite3, sys
