@@ -26,6 +26,7 @@ static tess_status check_reference(const tess_trace_reader *reader, const tess_t
     if (t->dtype != TESS_DTYPE_F32 && t->dtype != TESS_DTYPE_I64)
         return tess_refuse(err, path, t->name, (int64_t)t->offset, "F32 or I64", "%s",
                            tess_dtype_name(t->dtype));
+    if (t->n_dim == 0) return tess_refuse(err, path, t->name, (int64_t)t->offset, "rows", "a single number");
     bool is_integer = t->dtype == TESS_DTYPE_I64, wants_integer = false, is_free = false;
     int n_dim = 2;
     switch (place->class) {
@@ -134,6 +135,11 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         if (s->place.class == TESS_CLASS_ROUTER_INDICES && tess_tensor_count(t) > most)
             most = (size_t)tess_tensor_count(t);
     }
+    bool has_tap = false;
+    for (int i = 0; i < c->n_tap; i++) has_tap |= c->tap[i].place.class != TESS_CLASS_INPUT;
+    if (!has_tap)
+        return tess_refuse(err, tess_trace_reader_get_path(&c->hearing.reference), "", -1,
+                           "at least one tap.* tensor to compare with", "none");
     qsort(c->tap, (size_t)c->n_tap, sizeof *c->tap, by_order);
     c->hearing.chosen = calloc(most, sizeof *c->hearing.chosen);
     c->hearing.logits = malloc(TESS_COMPARE_MAX_EXPERT * sizeof *c->hearing.logits);
@@ -176,11 +182,11 @@ static tess_status check_truth(tess_comparison *c, tess_error *err)
     return status;
 }
 
-/* Whether two files hold the same in.input_ids, in pieces. */
-static tess_status check_truth_inputs(tess_comparison *c, tess_error *err)
+/* Where both files hold a tensor that tells the prompt, it is the same. */
+static tess_status check_truth_tensor(tess_comparison *c, const char *name, tess_error *err)
 {
-    const tess_tensor *a = tess_safetensors_find(c->hearing.reference.st, "in.input_ids");
-    const tess_tensor *b = tess_safetensors_find(c->hearing.truth.st, "in.input_ids");
+    const tess_tensor *a = tess_safetensors_find(c->hearing.reference.st, name);
+    const tess_tensor *b = tess_safetensors_find(c->hearing.truth.st, name);
     if (!a || !b) return TESS_OK;
     bool same = a->dtype == b->dtype && tess_tensor_count(a) == tess_tensor_count(b);
     for (uint64_t at = 0; same && at < tess_tensor_count(a);) {
@@ -193,8 +199,18 @@ static tess_status check_truth_inputs(tess_comparison *c, tess_error *err)
         at += n;
     }
     if (same) return TESS_OK;
-    return tess_refuse(err, tess_trace_reader_get_path(&c->hearing.truth), "in.input_ids", (int64_t)b->offset,
-                       "the reference's", "other ids");
+    return tess_refuse(err, tess_trace_reader_get_path(&c->hearing.truth), name, (int64_t)b->offset,
+                       "the reference's, to serve as the truth", "other values");
+}
+
+/* Against another prompt both sides are far off alike, and everything would agree. */
+static tess_status check_truth_inputs(tess_comparison *c, tess_error *err)
+{
+    static const char *const names[] = {"in.input_ids", "in.position_ids", "tap.thinker.position_ids"};
+    tess_status status = TESS_OK;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == TESS_OK; i++)
+        status = check_truth_tensor(c, names[i], err);
+    return status;
 }
 
 static tess_status open_files(tess_comparison *c, const char *reference, tess_error *err)

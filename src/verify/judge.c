@@ -55,7 +55,11 @@ static void report_absent(const tess_comparison *c, const tess_tap_state *s, tes
         SAY(r, "the run ended before, at %s", c->ended_at);
     } else if (!s->is_present) {
         r->outcome = TESS_OUTCOME_MISSING;
-        SAY(r, "not in the trace");
+        SAY(r, "%s",
+            !c->is_run ? "not in the trace"
+            : s->place.class == TESS_CLASS_TOKENS
+                ? "no tokens were generated: the golden's metadata asks for none"
+                : "no module of this run is named so");
     } else {
         r->outcome = TESS_OUTCOME_MISSING;
         SAY(r, "only %llu of %llu elements", (unsigned long long)s->n_heard,
@@ -232,7 +236,8 @@ static void judge_expert(tess_comparison *c, const tess_tap_state *s, tess_tap_r
     char name[256];
     snprintf(name, sizeof name, "%.*s.gate.indices", (int)(strstr(r->name, ".experts.") - r->name), r->name);
     const tess_tap_state *choice = tess_comparison_find(c, name);
-    if (choice && (choice->n_row_failed || choice->n_tie)) {
+    bool is_fed = c->is_isolated; /* the reference's own choice, whatever the router said */
+    if (choice && !is_fed && (choice->n_row_failed || choice->n_tie)) {
         r->outcome = TESS_OUTCOME_NOT_JUDGED;
         r->error = NAN;
         SAY(r, "other tokens chose it; see the router");
@@ -438,13 +443,27 @@ static tess_status describe(tess_comparison *c, tess_compare_result *result, tes
     return TESS_OK;
 }
 
-/* Whether some tap, not an input, is in both. */
+/* Whether some tap, not an input, is in both, and not just as a name: without elements nothing is compared.
+ */
 static bool has_common(const tess_comparison *c)
 {
     if (*c->ended_at) return true;
-    for (int i = 0; i < c->n_tap; i++)
-        if (c->tap[i].is_present && c->tap[i].place.class != TESS_CLASS_INPUT) return true;
+    for (int i = 0; i < c->n_tap; i++) {
+        const tess_tap_state *s = &c->tap[i];
+        bool is_compared = s->is_present && (s->n_heard || s->other_length || s->is_misshapen);
+        if (is_compared && s->place.class != TESS_CLASS_INPUT) return true;
+    }
     return false;
+}
+
+/* A truth is to be measured by. */
+static tess_status check_truth(const tess_comparison *c, const tess_tap_state *s, tess_error *err)
+{
+    uint64_t n = s->truth_total.n_nonfinite_reference;
+    if (!n || s->rule.measure != TESS_MEASURE_RATIO) return TESS_OK;
+    return tess_refuse(err, tess_trace_reader_get_path(&c->hearing.truth), s->reference->name,
+                       (int64_t)s->truth->offset, "finite values, to serve as the truth", "%llu that are not",
+                       (unsigned long long)n);
 }
 
 tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out, tess_error *err)
@@ -468,6 +487,8 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
             result->n_expert_absent++;
             continue;
         }
+        status = check_truth(c, s, err);
+        if (status != TESS_OK) break;
         status = report_tap(c, s, result, r, err);
         result->n_tap++;
         if (status == TESS_OK && is_input(r) && !has_failed(r)) {

@@ -113,6 +113,13 @@ equals "$?" 130 "interrupted: exit 130"
 equals "$(json error code <"$work/out") $(json goldens 0 verdict <"$work/out")" "interrupted agree" "what was made so far is printed"
 equals "$(ls "$work/truths")" "" "and no truth is left behind"
 
+edit $golden "$work/asked" meta generate 0
+equals "$(exit_of verify --json --golden "$work/asked")" 1 "tokens in a golden that asks for none: exit 1"
+contains "$(json first why <"$work/out")" "metadata asks for none" "and what is wrong with it"
+edit $golden "$work/named" rename thinker.model.norm talker.model.norm
+equals "$(exit_of verify --json --golden "$work/named")" 1 "a tap of the talker in a golden of text: exit 1"
+contains "$(json first tap <"$work/out"), $(json first why <"$work/out")" "tap.talker.model.norm, no module of this run" "named"
+
 # ---- goldens that are not whole ----
 failing() { # failing TEXT TAP OUTCOME EDIT...
     local text=$1 tap=$2 outcome=$3

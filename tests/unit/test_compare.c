@@ -321,6 +321,25 @@ static void test_nothing_in_common(void **state)
     must_refuse(TESS_EINPUT, fx.trace_path, "");
 }
 
+/* A tap without elements is in both and says nothing; a reference without taps has nothing to say. */
+static void test_nothing_to_compare(void **state)
+{
+    (void)state;
+    test_trace *const both[] = {&fx.reference, &fx.trace};
+    for (int k = 0; k < 2; k++) {
+        test_trace_release(both[k]);
+        *both[k] = (test_trace){.dtype = "float32"};
+        test_trace_add(both[k], "in.input_ids", true, 1, (int64_t[]){SYNTHETIC_TOKENS});
+    }
+    must_refuse(TESS_EINPUT, fx.reference_path, "");
+    for (int k = 0; k < 2; k++)
+        test_trace_add(both[k], LAYER(0, ".mlp"), false, 2, (int64_t[]){0, SYNTHETIC_WIDTH});
+    must_refuse(TESS_EINPUT, fx.trace_path, "");
+    test_trace_remove(&fx.reference, LAYER(0, ".mlp"));
+    test_trace_add(&fx.reference, LAYER(0, ".mlp"), false, 0, (int64_t[]){0});
+    must_refuse(TESS_EINPUT, fx.reference_path, LAYER(0, ".mlp"));
+}
+
 static void test_misshapen_reference(void **state)
 {
     (void)state;
@@ -353,6 +372,7 @@ int main(void)
         COMPARING(test_identity),
         COMPARING(test_dtypes),
         COMPARING(test_nothing_in_common),
+        COMPARING(test_nothing_to_compare),
         COMPARING(test_misshapen_reference),
     };
     return cmocka_run_group_tests(tests, comparing_make_folder, comparing_remove_folder);

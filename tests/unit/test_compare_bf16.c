@@ -143,6 +143,15 @@ static void test_bf16_truth_must_fit(void **state)
     of(&fx.truth, "in.input_ids")->integers[0] = 77;
     must_refuse(TESS_EINPUT, fx.truth_path, "in.input_ids");
     of(&fx.truth, "in.input_ids")->integers[0] = 3;
+    /* Of other positions everything is far off alike on both sides. */
+    of(&fx.truth, "tap.thinker.position_ids")->values[3] += 1;
+    must_refuse(TESS_EINPUT, fx.truth_path, "tap.thinker.position_ids");
+    of(&fx.truth, "tap.thinker.position_ids")->values[3] -= 1;
+    float kept = of(&fx.truth, LAYER(0, ""))->values[1];
+    of(&fx.truth, LAYER(0, ""))->values[1] = INFINITY;
+    must_refuse(TESS_EINPUT, fx.truth_path, LAYER(0, ""));
+    of(&fx.truth, LAYER(0, ""))->values[1] = kept;
+    expect(TESS_VERDICT_AGREE, 0);
     test_trace_remove(&fx.truth, LAYER(0, ""));
     must_refuse(TESS_EINPUT, fx.truth_path, LAYER(0, ""));
 }

@@ -78,6 +78,38 @@ static void test_heard_in_part(void **state)
     assert_string_equal(report(LAYER(0, ""))->why, "only 8 of 48 elements");
 }
 
+/* Isolated, an expert works on the reference's own choice of tokens: its output is judged although the router
+ * chose others. */
+static void test_isolated_expert_behind_another_choice(void **state)
+{
+    (void)state;
+    test_tensor *t =
+        test_trace_add(&fx.reference, LAYER(1, ".mlp.experts.2"), false, 2, (int64_t[]){2, SYNTHETIC_WIDTH});
+    for (size_t i = 0; i < t->count; i++) t->values[i] = (float)i;
+    if (compare() != TESS_OK) fail_msg("%s", fx.err.message);
+    for (int isolated = 0; isolated < 2; isolated++) {
+        tess_comparison *c;
+        assert_int_equal(tess_comparison_new(fx.reference_path, &fx.options, &c, &fx.err), TESS_OK);
+        assert_int_equal(tess_comparison_meet(c, &(tess_comparison_other){.path = "a run"}, &fx.err),
+                         TESS_OK);
+        if (isolated) tess_comparison_isolate(c);
+        c->is_run = true;
+        const test_tensor *ids = of(&fx.trace, LAYER(1, ".mlp.gate.indices"));
+        ids->integers[11] = 5; /* token 5 chose 4 and 1 */
+        assert_true(tess_comparison_wants(c, ids->name, TESS_DTYPE_I64, 2, (uint64_t[]){6, 2}));
+        assert_int_equal(tess_comparison_hear(c, ids->name, 0, ids->integers, 12, &fx.err), TESS_OK);
+        float values[2 * SYNTHETIC_WIDTH] = {9};
+        assert_true(tess_comparison_wants(c, t->name, TESS_DTYPE_F32, 2, (uint64_t[]){0, SYNTHETIC_WIDTH}));
+        assert_int_equal(
+            tess_comparison_hear(c, t->name, TESS_HEAR_NEXT, values, 2 * SYNTHETIC_WIDTH, &fx.err), TESS_OK);
+        tess_compare_result_free(fx.result);
+        assert_int_equal(tess_comparison_finish(c, &fx.result, &fx.err), TESS_OK);
+        tess_comparison_free(c);
+        assert_int_equal(report(LAYER(1, ".mlp.experts.2"))->outcome,
+                         isolated ? TESS_OUTCOME_DIFFERENT : TESS_OUTCOME_NOT_JUDGED);
+    }
+}
+
 static void test_page(void **state)
 {
     (void)state;
@@ -108,6 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         COMPARING(test_heard_in_chunks),
         COMPARING(test_heard_in_part),
+        COMPARING(test_isolated_expert_behind_another_choice),
         COMPARING(test_page),
     };
     return cmocka_run_group_tests(tests, comparing_make_folder, comparing_remove_folder);
