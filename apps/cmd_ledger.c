@@ -18,12 +18,22 @@ typedef struct request {
     char *path;
 } request;
 
+static void keep_last(json_t **entries, size_t n)
+{
+    size_t n_all = json_array_size(*entries);
+    if (n_all <= n) return;
+    json_t *kept = json_array();
+    for (size_t i = n_all - n; i < n_all; i++) json_array_append(kept, json_array_get(*entries, i));
+    json_decref(*entries);
+    *entries = kept;
+}
+
 static int list(const request *r)
 {
     tess_error err;
     json_t *entries = ledger_part_json(r->ledger, TESS_LEDGER_ENTRIES, 0, &err);
     if (!entries) return cli_report(r->self, &r->common, &err);
-    while (r->n_last && json_array_size(entries) > (size_t)r->n_last) json_array_remove(entries, 0);
+    if (r->n_last) keep_last(&entries, (size_t)r->n_last);
     if (r->common.json) {
         cli_print_json(
             json_pack("{s:o, s:o}", "ledger", cli_text(r->path, strlen(r->path)), "entries", entries));
@@ -90,6 +100,12 @@ static int forget(const request *r, int64_t id)
     tess_ledger_forgotten gone;
     tess_status status = tess_ledger_forget(r->ledger, id, &gone, &err);
     if (status != TESS_OK) return cli_report(r->self, &r->common, &err);
+    if (!gone.is_overwritten)
+        fprintf(
+            stderr,
+            "tessera ledger: another process has %s open; what is forgotten can still be read in it until "
+            "that ends\n",
+            r->path);
     const struct {
         const char *one, *many;
         int64_t n;
@@ -101,11 +117,11 @@ static int forget(const request *r, int64_t id)
                  {"verification", "verifications", gone.n_verification},
                  {"tap", "taps", gone.n_tap}};
     if (r->common.json) {
-        cli_print_json(json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}}", "forgotten", "checkpoints",
+        cli_print_json(json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:b}", "forgotten", "checkpoints",
                                  (json_int_t)gone.n_checkpoint, "files", (json_int_t)gone.n_file, "tensors",
                                  (json_int_t)gone.n_tensor, "runs", (json_int_t)gone.n_run, "routing",
                                  (json_int_t)gone.n_routing, "verifications", (json_int_t)gone.n_verification,
-                                 "taps", (json_int_t)gone.n_tap));
+                                 "taps", (json_int_t)gone.n_tap, "overwritten", gone.is_overwritten));
         return CLI_DONE;
     }
     const char *before = "forgotten: ";

@@ -130,12 +130,13 @@ void cli_ledger_note_prompt(cli_ledger *l, const char *kind, const void *bytes, 
 static tess_status find_checkpoint(cli_ledger *l, const tess_engine_options *options, tess_error *err)
 {
     tess_ledger_checkpoint checkpoint;
-    if (l->checkpoint) return TESS_OK;
+    /* Anew for every run: a chat can outlast what it was begun with, by a change of the folder or a forget.
+     */
     tess_status status = tess_ledger_note_checkpoint(l->ledger, options->model_dir, &checkpoint, err);
     if (status != TESS_OK) return status;
     l->checkpoint = checkpoint.id;
     /* A configuration that cannot be used is for the engine to refuse. */
-    if (tess_routing_new(options->model_dir, &l->routing, NULL) != TESS_OK) l->routing = NULL;
+    if (!l->routing && tess_routing_new(options->model_dir, &l->routing, NULL) != TESS_OK) l->routing = NULL;
     return TESS_OK;
 }
 

@@ -58,8 +58,9 @@ static bool add_part(tess_ledger *ledger, tess_ledger_part part, const char *nam
 
 json_t *ledger_entry_json(tess_ledger *ledger, int64_t id, tess_error *err)
 {
-    json_t *list = ledger_part_json(ledger, TESS_LEDGER_ENTRIES, id, err), *entry = json_object();
+    json_t *list = ledger_part_json(ledger, TESS_LEDGER_ENTRIES, id, err);
     if (!list) return NULL;
+    json_t *entry = json_object();
     const json_t *head = json_array_get(list, 0);
     json_object_set(entry, "id", json_object_get(head, "id"));
     json_object_set(entry, "kind", json_object_get(head, "kind"));

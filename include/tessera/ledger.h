@@ -38,7 +38,8 @@ extern "C" {
 typedef struct tess_ledger tess_ledger;
 
 typedef enum tess_ledger_access {
-    TESS_LEDGER_READ,  /* the file must exist; a read-only place will do */
+    TESS_LEDGER_READ,  /* the file must exist; a read-only place will do. Shows what it held at the first
+                          reading, whatever others write meanwhile */
     TESS_LEDGER_WRITE, /* created where it is absent, readable by its owner only; its folder must exist */
 } tess_ledger_access;
 
@@ -201,11 +202,14 @@ tess_status tess_ledger_get_kind(tess_ledger *ledger, int64_t id, const char **k
 
 typedef struct tess_ledger_forgotten {
     int64_t n_checkpoint, n_file, n_tensor, n_run, n_routing, n_verification, n_tap;
+    bool is_overwritten; /* in the file as well; else another process reads it, and it will be when that ends
+                          */
 } tess_ledger_forgotten;
 
 /* Removes an entry; with a checkpoint go its runs, verifications and digests, with a run its counts, with a
- * verification its taps. id 0: everything. What is removed is overwritten in the file.
- * Errors: TESS_EUSAGE  there is no such entry. */
+ * verification its taps. id 0: everything. What is removed is overwritten in the file, for which other
+ * processes that read it are waited for, five seconds at most. Errors: TESS_EUSAGE  there is no such entry.
+ */
 tess_status tess_ledger_forget(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out, tess_error *err);
 
 #ifdef __cplusplus

@@ -428,7 +428,8 @@ static tess_status open_to_read(tess_ledger *ledger, tess_error *err)
     }
     if (status == TESS_OK && schema < TESS_LEDGER_SCHEMA)
         status = tess_ledger_migrate(ledger, TESS_LEDGER_SCHEMA, err);
-    return status == TESS_OK ? say(ledger, "PRAGMA query_only = ON", err) : status;
+    if (status == TESS_OK) status = say(ledger, "PRAGMA query_only = ON", err);
+    return status == TESS_OK ? say(ledger, "BEGIN", err) : status;
 }
 
 tess_status tess_ledger_open(const char *path, tess_ledger_access access, tess_ledger **out, tess_error *err)

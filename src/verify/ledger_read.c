@@ -34,7 +34,8 @@ static const char *const parts[] = {
         " f.folder = c.folder AND f.name = w.name AND f.sha256 = w.sha256) ORDER BY 1",
 
     [TESS_LEDGER_TENSORS] =
-        "SELECT f.name AS file, t.name, t.dtype, t.shape, t.sha256, t.n_nonfinite AS non_finite"
+        "SELECT f.name AS file, t.name, t.dtype, t.shape, t.sha256, t.n_nonfinite AS non_finite,"
+        " t.first_nonfinite AS first_non_finite"
         " FROM checkpoints c JOIN files f ON f.folder = c.folder JOIN tensors t ON t.file_id = f.id"
         " WHERE c.id = ?1 ORDER BY f.name, t.place",
 
@@ -143,11 +144,14 @@ static tess_status remove_going(tess_ledger *ledger, int64_t id, tess_ledger_for
     return status;
 }
 
-/* What was removed also leaves the log, unless another process still reads it there. */
-static void empty_log(tess_ledger *ledger, bool shrink)
+/* Whether all of the log went into the file, and what was removed with it. Not while another process still
+ * reads it there: then it goes when the last of them closes the ledger. */
+static bool empty_log(tess_ledger *ledger)
 {
-    if (shrink) tess_ledger_ask(ledger, "VACUUM", NULL, 0, NULL, NULL, NULL);
-    tess_ledger_ask(ledger, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, 0, NULL, NULL, NULL);
+    int64_t is_busy = 1;
+    tess_status status =
+        tess_ledger_ask_integer(ledger, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, 0, &is_busy, NULL, NULL);
+    return status == TESS_OK && !is_busy;
 }
 
 tess_status tess_ledger_forget(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out, tess_error *err)
@@ -162,7 +166,12 @@ tess_status tess_ledger_forget(tess_ledger *ledger, int64_t id, tess_ledger_forg
     status = remove_going(ledger, id, &going, err);
     status = tess_ledger_end(ledger, status, err);
     if (status != TESS_OK) return status;
-    empty_log(ledger, id == 0);
+    going.is_overwritten = empty_log(ledger);
+    /* Pages are overwritten before the file gets shorter. */
+    if (id == 0 && going.is_overwritten) {
+        tess_ledger_ask(ledger, "VACUUM", NULL, 0, NULL, NULL, NULL);
+        going.is_overwritten = empty_log(ledger);
+    }
     *out = going;
     return TESS_OK;
 }

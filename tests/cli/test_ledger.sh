@@ -134,6 +134,19 @@ grep -q "Who are you" "$own"*
 equals "$?" 1 "not even its text is left in the file"
 equals "$(ledger forget --all --json | json forgotten runs)" 8 "--all"
 equals "$(ledger list --json | json entries)" "[]" "leaves nothing"
+for _ in 1 2 3; do run "${raw[@]}" --ledger "$work/many" >/dev/null; done
+equals "$(ledger list --ledger "$work/many" --last 2 --json | json entries | grep -o '"id": [0-9]*' | tr -d '\n')" '"id": 3"id": 4' "--last N are the latest"
+mkfifo "$work/turns"
+"$tessera" chat --model $model --memory 64MiB --quiet --ledger "$work/many" <"$work/turns" >"$work/said" 2>"$work/err" &
+exec 7>"$work/turns"
+echo "Who are you?" >&7
+until [ -s "$work/said" ]; do sleep 0.05; done
+until ledger show 5 --ledger "$work/many" --json 2>/dev/null | grep -q '"exit_code":0'; do sleep 0.05; done
+equals "$(ledger forget --all --json --ledger "$work/many" | json forgotten runs)" 4 "all is forgotten while a chat goes on"
+echo "What is 2+2?" >&7
+exec 7>&-
+wait
+equals "$(cat "$work/err")$(ledger list --ledger "$work/many" --json | json entries | grep -o '"kind": "run"' | wc -l)" 1 "whose next turn is recorded"
 for words in "" "list all" "show" "show x" "show 0" "show 99999999999999999999" "forget" "forget --all 3" "list --all" "dance" "list --ledger off"; do
     # shellcheck disable=SC2086 -- words split
     equals "$(exit_of ledger $words)" 2 "wrong usage: ledger $words"

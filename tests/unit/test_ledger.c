@@ -423,6 +423,7 @@ static void test_forgetting(void **state)
     MUST(tess_ledger_begin_run(ledger, &run, &id, &err));
     assert_true(file_holds(secret));
     MUST(tess_ledger_forget(ledger, id, &gone, &err));
+    assert_true(gone.is_overwritten);
     assert_false(file_holds(secret));
     assert_int_equal(test_ledger_ask(path, "SELECT count(*) FROM runs"), 1);
     assert_int_equal(tess_ledger_forget(ledger, id, &gone, &err), TESS_EUSAGE);
@@ -444,6 +445,36 @@ static void test_forgetting(void **state)
     assert_int_equal(tess_ledger_forget(ledger, 0, &gone, &err), TESS_EIO); /* opened to read */
     tess_ledger_close(ledger);
     test_ledger_assert_sound(path);
+}
+
+static int count_entries(tess_ledger *ledger)
+{
+    int n = 0;
+    MUST(tess_ledger_read(ledger, TESS_LEDGER_ENTRIES, 0, count_row, &n, &err));
+    return n;
+}
+
+/* A reader sees one moment, and keeps what it reads from being overwritten, which is told. */
+static void test_reader(void **state)
+{
+    (void)state;
+    tess_ledger *ledger = open_ledger(), *reader;
+    tess_ledger_checkpoint checkpoint;
+    tess_ledger_forgotten gone;
+    int64_t id;
+    MUST(tess_ledger_note_checkpoint(ledger, "demo/checkpoint", &checkpoint, &err));
+    const tess_ledger_run run = {
+        .checkpoint = checkpoint.id, .command = "run", .prompt_text = "secret", .n_prompt_text = 6};
+    MUST(tess_ledger_begin_run(ledger, &run, &id, &err));
+    MUST(tess_ledger_open(path, TESS_LEDGER_READ, &reader, &err));
+    assert_int_equal(count_entries(reader), 2);
+    MUST(tess_ledger_forget(ledger, id, &gone, &err));
+    assert_false(gone.is_overwritten);
+    assert_int_equal(count_entries(reader), 2);
+    assert_int_equal(count_entries(ledger), 1);
+    tess_ledger_close(reader);
+    tess_ledger_close(ledger);
+    assert_false(file_holds("secret"));
 }
 
 static void test_waiting(void **state)
@@ -475,6 +506,7 @@ int main(void)
         cmocka_unit_test_setup(test_verifications, start_anew),
         cmocka_unit_test_setup(test_comparison, start_anew),
         cmocka_unit_test_setup(test_forgetting, start_anew),
+        cmocka_unit_test_setup(test_reader, start_anew),
         cmocka_unit_test_setup(test_waiting, start_anew),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
