@@ -4,16 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *short_name(const char *name)
-{
-    return strncmp(name, "tap.", 4) ? name : name + 4;
-}
-
-static bool has_failed(const tess_tap_report *tap)
-{
-    return tap->outcome >= TESS_OUTCOME_DIFFERENT;
-}
-
 static void format_shape(const tess_tap_report *tap, char *out, size_t size)
 {
     size_t used = (size_t)snprintf(out, size, "[");
@@ -67,7 +57,7 @@ static int name_width(const tess_compare_result *result)
 {
     size_t width = 3;
     for (int i = 0; i < result->n_tap; i++) {
-        size_t length = strlen(short_name(result->tap[i].name));
+        size_t length = strlen(tess_tap_short_name(result->tap[i].name));
         if (length > width) width = length;
     }
     return (int)(width < 60 ? width : 60);
@@ -84,7 +74,7 @@ static void print_row(const tess_tap_report *tap, int width, bool has_truth)
     if (tap->reference_truth_distance > 0)
         snprintf(ratio, sizeof ratio, "%.3f", tap->truth_distance / tap->reference_truth_distance);
     char name[256];
-    cli_escape(short_name(tap->name), strlen(short_name(tap->name)), name, sizeof name);
+    cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
     printf("%-*s  %-12s %9s %9s %12s", width, name, shape, rel, max_abs, cosine);
     if (has_truth) printf(" %7s", ratio);
     printf("  %-9s  %s%s%s\n", bar, mark_of(tap), *tap->why ? ": " : "", tap->why);
@@ -131,7 +121,7 @@ static void print_experts(const tess_tap_report *tap)
 void cli_print_place(const char *label, const tess_tap_report *tap)
 {
     char name[256];
-    cli_escape(short_name(tap->name), strlen(short_name(tap->name)), name, sizeof name);
+    cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
     printf("%s%s (%s", label, name, tap->component);
     if (tap->layer >= 0) printf(", layer %d", tap->layer);
     print_experts(tap);
@@ -148,7 +138,7 @@ static void print_verdict(const tess_compare_result *result)
         const tess_tap_report *tap = &result->tap[result->worst];
         char error[16], name[256];
         format_number(tap->error, error);
-        cli_escape(short_name(tap->name), strlen(short_name(tap->name)), name, sizeof name);
+        cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
         double share = tap->error / tap->tolerance;
         if (!isfinite(share))
             printf("worst: %s\n", name);
@@ -177,7 +167,8 @@ void cli_print_comparison(const tess_compare_result *result)
     putchar('\n');
     for (int i = 0; i < result->n_extra; i++) {
         char name[256];
-        cli_escape(short_name(result->extra[i]), strlen(short_name(result->extra[i])), name, sizeof name);
+        cli_escape(tess_tap_short_name(result->extra[i]), strlen(tess_tap_short_name(result->extra[i])), name,
+                   sizeof name);
         printf("%s%s%s", i ? ", " : "only in the trace: ", name, i + 1 == result->n_extra ? "\n" : "");
     }
     if (result->n_expert_absent)
@@ -323,7 +314,7 @@ json_t *cli_comparison_json(const tess_compare_result *result)
     json_object_set_new(root, "first",
                         result->first < 0 ? json_null() : place_json(&result->tap[result->first]));
     for (int i = 0; i < result->n_tap; i++) {
-        if (has_failed(&result->tap[i])) json_array_append_new(failed, place_json(&result->tap[i]));
+        if (tess_tap_has_failed(&result->tap[i])) json_array_append_new(failed, place_json(&result->tap[i]));
         json_array_append_new(taps, tap_json(&result->tap[i]));
     }
     for (int i = 0; i < result->n_extra; i++) json_array_append_new(extra, json_string(result->extra[i]));

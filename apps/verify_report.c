@@ -5,11 +5,6 @@
 
 #include "compare_report.h"
 
-static bool has_failed(const tess_tap_report *tap)
-{
-    return tap->outcome >= TESS_OUTCOME_DIFFERENT;
-}
-
 /* ---- text ---- */
 
 static void print_golden(const verify_report *report, int i)
@@ -34,7 +29,7 @@ static void print_golden(const verify_report *report, int i)
     if (!result->n_failed) return;
     puts("modules that fail by themselves:");
     for (int t = 0; t < result->n_tap; t++)
-        if (has_failed(&result->tap[t])) cli_print_place("  ", &result->tap[t]);
+        if (tess_tap_has_failed(&result->tap[t])) cli_print_place("  ", &result->tap[t]);
 }
 
 void verify_print(const verify_report *report)

@@ -44,7 +44,7 @@ void tess_both_sides_merge(tess_compare_result *whole, tess_compare_result *isol
 {
     for (int i = 0; i < isolated->n_tap; i++) {
         tess_tap_report *from = &isolated->tap[i], *to = find_tap(whole, from->name);
-        if (to && from->outcome >= TESS_OUTCOME_DIFFERENT) adopt(to, from);
+        if (to && tess_tap_has_failed(from)) adopt(to, from);
     }
     adopt_faults(whole, isolated);
     tess_comparison_count(whole);

@@ -71,7 +71,7 @@ static json_t *tap_json(const tess_tap_report *tap)
         put(object, "truth_distance", number(tap->truth_distance), &ok);
         put(object, "reference_truth_distance", number(tap->reference_truth_distance), &ok);
     }
-    if (tap->outcome >= TESS_OUTCOME_DIFFERENT) put_place(object, tap, &ok);
+    if (tess_tap_has_failed(tap)) put_place(object, tap, &ok);
     return end(object, ok);
 }
 

@@ -94,7 +94,7 @@ static void set_own(const tess_tap_state *s, const tess_tap_report *report, tess
             s->place.expert >= layer->n_expert)
             continue;
         tess_expert_error *expert = &layer->expert[s->place.expert];
-        expert->is_fault |= report->outcome >= TESS_OUTCOME_DIFFERENT;
+        expert->is_fault |= tess_tap_has_failed(report);
         if (!is_whole(s) || (result->truth && !s->truth)) continue;
         *expert = (tess_expert_error){.n_tok = (int64_t)s->reference->dim[0],
                                       .rel_l2 = report->rel_l2,

@@ -28,11 +28,6 @@ static const tess_tap_report *find_expert(const tess_compare_result *so_far, con
     return NULL;
 }
 
-static bool has_failed(const tess_tap_report *r)
-{
-    return r->outcome >= TESS_OUTCOME_DIFFERENT;
-}
-
 /* Experts whose own outputs the reference holds, and which failed. Returns how many. */
 static int list_failed(const tess_compare_result *so_far, const char *layer, int *out)
 {
@@ -40,7 +35,8 @@ static int list_failed(const tess_compare_result *so_far, const char *layer, int
     size_t length = strlen(layer);
     for (int i = 0; i < so_far->n_tap && n < TESS_COMPARE_MAX_EXPERT; i++) {
         const tess_tap_report *r = &so_far->tap[i];
-        if (!strncmp(r->name, layer, length) && !strncmp(r->name + length, ".experts.", 9) && has_failed(r))
+        if (!strncmp(r->name, layer, length) && !strncmp(r->name + length, ".experts.", 9) &&
+            tess_tap_has_failed(r))
             out[n++] = r->expert;
     }
     return n;

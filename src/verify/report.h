@@ -25,8 +25,6 @@ void tess_report_put_token(FILE *out, const char *bytes, size_t n_byte);
 /* "2.3e-7", "0", "∞", or "–" for NaN. */
 void tess_report_put_number(FILE *out, double value);
 
-const char *tess_report_short_name(const char *name); /* without "tap." */
-bool tess_report_has_failed(const tess_tap_report *tap);
 /* Whether a tap is a single expert's own output: those are drawn as cells of a mosaic. */
 bool tess_report_is_expert(const tess_tap_report *tap);
 

@@ -157,7 +157,7 @@ static void draw_tap(FILE *out, const scale *s, const tess_tap_report *tap, int 
     }
     if (tap->is_integer && tap->outcome <= TESS_OUTCOME_AGREES) y = HEIGHT - BOTTOM - STRIP / 2.0;
     fprintf(out, "<circle class=\"tap %s\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\"><title>", class_of(tap), x, y);
-    tess_report_put_string(out, tess_report_short_name(tap->name));
+    tess_report_put_string(out, tess_tap_short_name(tap->name));
     fprintf(out, ": %s", tess_outcome_name(tap->outcome));
     if (!isnan(error)) {
         fputs(", ", out);
@@ -168,7 +168,7 @@ static void draw_tap(FILE *out, const scale *s, const tess_tap_report *tap, int 
         tess_report_put_string(out, tap->why);
     }
     fputs("</title></circle>", out);
-    if (tess_report_has_failed(tap))
+    if (tess_tap_has_failed(tap))
         fprintf(out, "<circle class=\"ring\" cx=\"%.1f\" cy=\"%.1f\" r=\"6.5\"/>", x, y);
     fputc('\n', out);
 }

@@ -24,7 +24,7 @@ static const char *precision_note(bool known, tess_precision precision)
 
 static void put_place(FILE *out, const tess_tap_report *tap)
 {
-    tess_report_put_string(out, tess_report_short_name(tap->name));
+    tess_report_put_string(out, tess_tap_short_name(tap->name));
     fprintf(out, " <span class=\"dim\">%s", tap->component);
     if (tap->layer >= 0) fprintf(out, ", layer %d", tap->layer);
     if (tap->expert >= 0) fprintf(out, ", expert %d", tap->expert);
@@ -48,7 +48,7 @@ static void put_extra(FILE *out, const tess_compare_result *result)
     fputs("<h2>Only in the trace</h2>\n<p>", out);
     for (int i = 0; i < result->n_extra; i++) {
         if (i) fputs(", ", out);
-        tess_report_put_string(out, tess_report_short_name(result->extra[i]));
+        tess_report_put_string(out, tess_tap_short_name(result->extra[i]));
     }
     fputs("</p>\n", out);
 }
@@ -61,7 +61,7 @@ static void put_failed(FILE *out, const tess_compare_result *result)
     if (result->n_failed < 2 || result->n_failed > FEW) return;
     fputs("<dt>all that failed</dt><dd>", out);
     for (int i = 0, n = 0; i < result->n_tap; i++) {
-        if (!tess_report_has_failed(&result->tap[i])) continue;
+        if (!tess_tap_has_failed(&result->tap[i])) continue;
         if (n++) fputs("<br>", out);
         put_place(out, &result->tap[i]);
     }

@@ -24,8 +24,8 @@ static void put_bar(FILE *out, const tess_tap_report *tap)
 
 static void put_row(FILE *out, const tess_tap_report *tap, bool has_truth)
 {
-    fprintf(out, "<tr%s><td class=\"l\">", tess_report_has_failed(tap) ? " class=\"failed\"" : "");
-    tess_report_put_string(out, tess_report_short_name(tap->name));
+    fprintf(out, "<tr%s><td class=\"l\">", tess_tap_has_failed(tap) ? " class=\"failed\"" : "");
+    tess_report_put_string(out, tess_tap_short_name(tap->name));
     fputs("</td><td>", out);
     for (int i = 0; i < tap->n_dim; i++) fprintf(out, "%s%" PRId64, i ? " × " : "", tap->dim[i]);
     fputs("</td>", out);
@@ -60,7 +60,7 @@ void tess_report_taps(FILE *out, const tess_compare_result *result)
     fputs("<th scope=\"col\">bar</th><th class=\"l\" scope=\"col\">result</th></tr></thead><tbody>\n", out);
     for (int i = 0; i < result->n_tap; i++) {
         const tess_tap_report *tap = &result->tap[i];
-        bool is_left = tess_report_is_expert(tap) && !tess_report_has_failed(tap);
+        bool is_left = tess_report_is_expert(tap) && !tess_tap_has_failed(tap);
         n_left += is_left;
         if (!is_left) put_row(out, tap, has_truth);
     }

@@ -90,16 +90,6 @@ void tess_report_put_number(FILE *out, double value)
     }
 }
 
-const char *tess_report_short_name(const char *name)
-{
-    return strncmp(name, "tap.", 4) ? name : name + 4;
-}
-
-bool tess_report_has_failed(const tess_tap_report *tap)
-{
-    return tap->outcome >= TESS_OUTCOME_DIFFERENT;
-}
-
 bool tess_report_is_expert(const tess_tap_report *tap)
 {
     return tess_tap_place_of(tap->name).class == TESS_CLASS_EXPERT;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tessera/compare.h"
 #include "tessera/trace.h"
 #include "verify/trace_reader.h"
 
@@ -172,7 +173,7 @@ tess_status tess_trace_inputs_read(const char *path, tess_trace_inputs *out, tes
 
 bool tess_tap_matches(const char *name, const char *const *globs, int n_glob)
 {
-    const char *module = strncmp(name, "tap.", 4) ? name : name + 4;
+    const char *module = tess_tap_short_name(name);
     for (int i = 0; i < n_glob; i++)
         if (!fnmatch(globs[i], module, 0) || !fnmatch(globs[i], name, 0)) return true;
     return n_glob == 0;
