@@ -53,17 +53,26 @@ static const char *mark_of(const tess_tap_report *tap)
     return marks[tap->outcome];
 }
 
-static int name_width(const tess_compare_result *result)
+/* Columns of the table that are as wide as what they hold, up to a bound. */
+typedef struct widths {
+    int name, shape;
+    bool has_truth;
+} widths;
+
+static widths measure(const tess_compare_result *result)
 {
-    size_t width = 3;
+    widths w = {3, 12, result->truth != NULL};
     for (int i = 0; i < result->n_tap; i++) {
-        size_t length = strlen(tess_tap_short_name(result->tap[i].name));
-        if (length > width) width = length;
+        char shape[96];
+        format_shape(&result->tap[i], shape, sizeof shape);
+        int name = (int)strlen(tess_tap_short_name(result->tap[i].name)), n = (int)strlen(shape);
+        if (name > w.name) w.name = name < 60 ? name : 60;
+        if (n > w.shape) w.shape = n < 30 ? n : 30;
     }
-    return (int)(width < 60 ? width : 60);
+    return w;
 }
 
-static void print_row(const tess_tap_report *tap, int width, bool has_truth)
+static void print_row(const tess_tap_report *tap, widths w)
 {
     char shape[96], rel[16], max_abs[16], cosine[16] = "-", bar[24], ratio[16] = "-";
     format_shape(tap, shape, sizeof shape);
@@ -75,8 +84,8 @@ static void print_row(const tess_tap_report *tap, int width, bool has_truth)
         snprintf(ratio, sizeof ratio, "%.3f", tap->truth_distance / tap->reference_truth_distance);
     char name[256];
     cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
-    printf("%-*s  %-12s %9s %9s %12s", width, name, shape, rel, max_abs, cosine);
-    if (has_truth) printf(" %7s", ratio);
+    printf("%-*s  %-*s %9s %9s %12s", w.name, name, w.shape, shape, rel, max_abs, cosine);
+    if (w.has_truth) printf(" %7s", ratio);
     printf("  %-9s  %s%s%s\n", bar, mark_of(tap), *tap->why ? ": " : "", tap->why);
 }
 
@@ -159,11 +168,10 @@ static void print_verdict(const tess_compare_result *result)
 void cli_print_comparison(const tess_compare_result *result)
 {
     print_head(result);
-    int width = name_width(result);
-    bool has_truth = result->truth != NULL;
-    printf("%-*s  %-12s %9s %9s %12s%s  %-9s  %s\n", width, "tap", "shape", "rel L2", "max abs", "cosine",
-           has_truth ? "   ratio" : "", "bar", "verdict");
-    for (int i = 0; i < result->n_tap; i++) print_row(&result->tap[i], width, has_truth);
+    widths w = measure(result);
+    printf("%-*s  %-*s %9s %9s %12s%s  %-9s  %s\n", w.name, "tap", w.shape, "shape", "rel L2", "max abs",
+           "cosine", w.has_truth ? "   ratio" : "", "bar", "verdict");
+    for (int i = 0; i < result->n_tap; i++) print_row(&result->tap[i], w);
     putchar('\n');
     for (int i = 0; i < result->n_extra; i++) {
         char name[256];

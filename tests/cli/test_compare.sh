@@ -105,6 +105,22 @@ equals "$(exit_of compare --html "$work/page.html" $golden "$work/far")" 1 "--ht
 contains "$(cat "$work/page.html")" "<svg" "the page has its drawing"
 equals "$(grep -c -E 'https?:|src=|@import' "$work/page.html")" 0 "and nothing from outside"
 
+python3 - "$work/long" <<'PY'
+import json, struct, sys
+header = {"__metadata__": {"dtype": "float32"}}
+for name, shape in (("in.input_ids", [1]), ("tap.thinker.model.norm", [1, 2]), ("tap.thinker.inputs_embeds", [1000000, 1000000, 0])):
+    header[name] = {"dtype": "I64" if name[0] == "i" else "F32", "shape": shape}
+at = 0
+for entry in list(header.values())[1:]:
+    entry["data_offsets"] = [at, at + 8 * (0 not in entry["shape"])]
+    at = entry["data_offsets"][1]
+text = json.dumps(header).encode()
+open(sys.argv[1], "wb").write(struct.pack("<Q", len(text)) + text + bytes(at))
+PY
+equals "$(exit_of compare "$work/long" "$work/long")" 0 "a long shape: exit 0"
+equals "$(sed -n 's/\(.*\)\(bar  \|rel 1e-05\).*/\1/p' "$work/out" | awk '{ print length }' | sort -u | wc -l)" 1 \
+    "keeps the table in line"
+
 if [ -d $shared ]; then
     equals "$(exit_of compare $shared/a-f32/text.safetensors $shared/a-f32/text.safetensors)" 0 "shared golden and itself"
     edit $shared/a-f32/text.safetensors "$work/edited" add thinker.model.layers.5.mlp.gate.weights 40 2e-5
