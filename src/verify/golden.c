@@ -30,6 +30,7 @@ static uint64_t tap_bytes(const tess_tensor *t)
 {
     uint64_t n =
         sizeof(tess_tap_state) + 2 * sizeof(tess_tap_report) + 4 * (strlen(t->name) + 1) + sizeof(*t);
+    if (t->n_byte == 0) return n; /* its rows or columns may be any number */
     uint64_t n_row = t->n_dim ? t->dim[0] : 1, n_column = t->n_dim > 1 ? t->dim[1] : 1;
     switch (tess_tap_place_of(t->name).class) {
     case TESS_CLASS_ROUTER_LOGITS:

@@ -8,7 +8,7 @@
 #include "tessera/trace.h"
 #include "verify/trace_reader.h"
 
-enum { MAX_GENERATE = 1 << 24 };
+enum { MAX_GENERATE = 16777216 };
 
 void tess_trace_inputs_release(tess_trace_inputs *inputs)
 {
@@ -126,8 +126,8 @@ static tess_status read_count(const tess_trace_reader *reader, const char *key, 
     const char *at = text;
     for (; *at >= '0' && *at <= '9' && value <= MAX_GENERATE; at++) value = value * 10 + (*at - '0');
     if (*at || value > MAX_GENERATE)
-        return tess_refuse(err, tess_trace_reader_get_path(reader), key, -1, "a whole number of steps",
-                           "\"%.40s\"", text);
+        return tess_refuse(err, tess_trace_reader_get_path(reader), key, -1,
+                           "a whole number of steps, at most 16777216", "\"%.40s\"", text);
     *out = (int)value;
     return TESS_OK;
 }

@@ -116,6 +116,12 @@ equals "$(ls "$work/truths")" "" "and no truth is left behind"
 edit $golden "$work/asked" meta generate 0
 equals "$(exit_of verify --json --golden "$work/asked")" 1 "tokens in a golden that asks for none: exit 1"
 contains "$(json first why <"$work/out")" "metadata asks for none" "and what is wrong with it"
+edit $golden "$work/empty" empty thinker.model.norm 4611686018427387904x0
+equals "$(exit_of verify --json --golden "$work/empty" --memory 1GiB)" 1 "a tap of very many rows without columns: exit 1"
+equals "$(json first tap <"$work/out") $(json first outcome <"$work/out")" "tap.thinker.model.norm shape" "named"
+edit $golden "$work/endless" meta generate 1000000000
+equals "$(exit_of verify --json --golden "$work/endless")" 3 "a thousand million tokens to generate: exit 3"
+contains "$(json error expected <"$work/out")" "at most 16777216" "with what is allowed"
 edit $golden "$work/named" rename thinker.model.norm talker.model.norm
 equals "$(exit_of verify --json --golden "$work/named")" 1 "a tap of the talker in a golden of text: exit 1"
 contains "$(json first tap <"$work/out"), $(json first why <"$work/out")" "tap.talker.model.norm, no module of this run" "named"

@@ -2,8 +2,9 @@
 """Changes a trace, for tests: edit_trace.py IN OUT ACTION...; standard library only.
 
     drop NAME · rename NAME NEW · add NAME INDEX VALUE · set NAME INDEX VALUE · scale NAME FACTOR · rows NAME FIRST END
-    meta KEY VALUE · unmeta KEY
-Without "tap." a name gets it. `rows` keeps rows [FIRST, END) of the first axis.
+    empty NAME SHAPE · meta KEY VALUE · unmeta KEY
+Without "tap." a name gets it. `rows` keeps rows [FIRST, END) of the first axis; `empty` gives
+a tensor a shape without elements, as 7x0.
 """
 import array
 import json
@@ -54,6 +55,8 @@ def main():
             width = len(values) // shape[0]
             tensors[name][2] = values[first * width : end * width]
             tensors[name][1] = [end - first] + shape[1:]
+        elif action == "empty":
+            tensors[name][1:] = [int(size) for size in next(words).split("x")], array.array(values.typecode)
         else:
             sys.exit(f"no action is named {action}")
 
