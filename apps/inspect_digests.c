@@ -110,13 +110,14 @@ tess_status inspect_digests_take_files(inspect_digests *d, json_t *list, tess_er
     struct dirent **entry;
     int n = scandir(d->dir, &entry, is_other_file, alphasort);
     if (n < 0) return tess_fail_system(err, errno, d->dir, -1, "list the folder");
-    tess_status status = TESS_OK;
+    tess_status first = TESS_OK;
     for (int i = 0; i < n; i++) {
-        if (status == TESS_OK) status = take_file(d, entry[i]->d_name, list, err);
+        tess_status status = take_file(d, entry[i]->d_name, list, first == TESS_OK ? err : NULL);
+        if (first == TESS_OK) first = status;
         free(entry[i]);
     }
     free(entry);
-    return status;
+    return first;
 }
 
 void inspect_digests_take_weights(inspect_digests *d, const char *weights_sha256)
@@ -129,19 +130,20 @@ void inspect_digests_take_weights(inspect_digests *d, const char *weights_sha256
         cli_ledger_give_up(&d->ledger, "weights_sha256", &err);
 }
 
-void inspect_digests_remark(const inspect_digests *d)
+void inspect_digests_remark(const inspect_digests *d, const char *again)
 {
+    const char *command = d->ledger.self->name;
     if (d->n_recalled) {
         char day[32] = "";
         time_t seconds = (time_t)(d->oldest_ms / 1000);
         struct tm tm;
         if (localtime_r(&seconds, &tm)) strftime(day, sizeof day, "%Y-%m-%d %H:%M", &tm);
         fprintf(stderr,
-                "tessera inspect: digests of %d shard%s taken from the ledger (hashed %s, size and time "
-                "unchanged); --rehash reads again\n",
-                d->n_recalled, d->n_recalled == 1 ? "" : "s", day);
+                "tessera %s: digests of %d shard%s taken from the ledger (hashed %s, size and time "
+                "unchanged); %s reads again\n",
+                command, d->n_recalled, d->n_recalled == 1 ? "" : "s", day, again);
     }
     if (d->n_hashed)
-        fprintf(stderr, "tessera inspect: %d shard%s read and hashed, %d recorded in the ledger\n",
+        fprintf(stderr, "tessera %s: %d shard%s read and hashed, %d recorded in the ledger\n", command,
                 d->n_hashed, d->n_hashed == 1 ? "" : "s", d->n_recorded);
 }

@@ -27,11 +27,13 @@ void inspect_digests_end(inspect_digests *d);
 bool inspect_digests_recall(inspect_digests *d, int shard, tess_tensor_checksum *sum, char sha256[65]);
 void inspect_digests_take(inspect_digests *d, int shard, const char *sha256);
 
-/* Hashes the other files of the folder; prints lines, or appends to `list` if it is not NULL. */
+/* Hashes the other files of the folder; prints lines, or appends to `list` if it is not NULL. All that can be
+ * read are taken, the first that cannot is the error. */
 tess_status inspect_digests_take_files(inspect_digests *d, json_t *list, tess_error *err);
 /* Records what all shards give together; "" where that is not known. */
 void inspect_digests_take_weights(inspect_digests *d, const char *weights_sha256);
-/* Says on standard error what was read and what was taken from the ledger. */
-void inspect_digests_remark(const inspect_digests *d);
+/* Says on standard error what was read and what was taken from the ledger; `again` is the option that reads
+ * all of it. */
+void inspect_digests_remark(const inspect_digests *d, const char *again);
 
 #endif

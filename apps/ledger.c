@@ -77,7 +77,9 @@ void cli_ledger_open(cli_ledger *l, const cli_command *self)
     char *path = cli_ledger_find(l->place, true, &err);
     if (!path || tess_ledger_open(path, TESS_LEDGER_WRITE, &l->ledger, &err) != TESS_OK) {
         l->ledger = NULL;
-        cli_ledger_give_up(l, "what this command does", &err);
+        fprintf(stderr, "tessera %s: what this command does is not recorded in the ledger: %s%s\n",
+                self->name, err.message,
+                path ? "; --ledger FILE names another place, --ledger off none" : "");
     }
     free(path);
 }

@@ -43,6 +43,8 @@ int cli_weights_sha256(const cli_command *self, const cli_common *common, const 
     status = tess_checkpoint_checksum(checkpoint, &listener, out, &err);
     cli_progress_clear(&h.bar);
     if (status == TESS_OK) inspect_digests_take_weights(&h.digests, out);
+    if (status == TESS_OK && !common->quiet && h.digests.n_recalled)
+        inspect_digests_remark(&h.digests, "--ledger off");
     inspect_digests_end(&h.digests);
     tess_checkpoint_close(checkpoint);
     return status == TESS_OK ? -1 : cli_report(self, common, &err);

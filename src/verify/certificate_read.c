@@ -381,7 +381,8 @@ static tess_status find_file(const tess_certificate *c, int i, const char *key, 
         struct stat st;
         char *path = candidate(c, given, k);
         if (!path) return tess_fail(err, TESS_ENOMEM, "no memory for a path");
-        bool is_file = !stat(path, &st) && S_ISREG(st.st_mode);
+        bool is_file =
+            !stat(path, &st) && S_ISREG(st.st_mode) && st.st_size > 0; /* no endless one of /proc */
         tess_status status = is_file ? tess_sha256_file(path, found, err) : TESS_OK;
         if (status == TESS_OK && is_file && !strcmp(found, sha256)) {
             *out = path;

@@ -159,6 +159,13 @@ weights=$(awk '/weights_sha256/ {print $1}' "$work/out")
 equals "$(inspect --checksum --json "$work/a" | json weights_sha256)" "$weights" "weights_sha256 in JSON"
 equals "$(inspect --checksum --rehash --direct off "$work/a" | awk '/weights_sha256/ {print $1}')" "$weights" "the same with buffered reads"
 equals "$(inspect --checksum --tensors $q "$work/a")" "$(grep " $q\$" "$work/out")" "--checksum --tensors sums only these"
+# A small file that only somebody else may read costs nothing of the rest.
+cp -r "$work/a" "$work/e" && cp "$tessera" "$work/program" && echo secret >"$work/e/a_secret" && chmod 0 "$work/e/a_secret"
+as_user=()
+[ "$(id -u)" != 0 ] || { as_user=(setpriv --reuid 65534 --regid 65534 --clear-groups) && chmod 755 "$work"; }
+equals "$(exit_of "${as_user[@]}" "$work/program" inspect --checksum --ledger off "$work/e")" 4 "a file that cannot be read: exit 4"
+contains "$(cat "$work/err")" "e/a_secret: cannot open: Permission denied" "names it"
+equals "$(tail -n 2 "$work/out")" "$(inspect --checksum --ledger off "$work/a" 2>/dev/null | tail -n 2)" "and all else is hashed"
 equals "$(exit_of inspect --checksum --rehash --progress always "$work/a")" 0 "--progress always: exit 0"
 contains "$(cat "$work/err")" "checksums" "a progress line"
 

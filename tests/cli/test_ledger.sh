@@ -162,7 +162,7 @@ goes_on() { # goes_on PART TEXT OPTIONS...
     equals "$(wc -l <"$work/err")" 1 "once"
 }
 goes_on "is not recorded in the ledger" "a folder that does not exist" --ledger "$work/no/such/ledger"
-goes_on "is not recorded in the ledger" "a folder for a file" --ledger "$work"
+goes_on "; --ledger FILE names another place, --ledger off none" "a folder for a file" --ledger "$work"
 head -c 20000 /dev/urandom >"$work/noise"
 goes_on "damaged" "a file of noise" --ledger "$work/noise"
 equals "$(exit_of ledger list --ledger "$work/noise")" 3 "the ledger command refuses it"
@@ -230,7 +230,10 @@ equals "$(ledger show "$last" --json --ledger "$work/verified" | json weights_sh
 equals "$(cat "$work/code") $(grep -c "this verification is not recorded" "$work/err")" "0 2" \
     "nor does verify, which says it of every golden"
 
-"$tessera" verify --model tests/golden/b --memory 1GiB --golden $golden --quiet --ledger "$work/verified" --certificate "$work/c.json" >/dev/null
+"$tessera" verify --model tests/golden/b --memory 1GiB --golden $golden --ledger "$work/verified" --certificate "$work/c.json" \
+    >/dev/null 2>"$work/err"
+contains "$(cat "$work/err")" "tessera verify: digests of 3 shards taken from the ledger" "digests that it did not hash itself are told"
+contains "$(cat "$work/err")" "--ledger off reads again" "and what hashes them"
 last=$(ledger list --ledger "$work/verified" --json | json entries -1 id)
 equals "$(ledger show "$last" --json --ledger "$work/verified" | json certificate_sha256)" "$(sha256sum <"$work/c.json" | cut -d' ' -f1)" \
     "a verification names the certificate it is in"
