@@ -33,6 +33,8 @@ tess_ledger_value tess_bind_bytes(const char *text, size_t n_byte); /* text of a
 tess_ledger_value tess_bind_id(int64_t id);                         /* 0 becomes NULL */
 enum { TESS_LEDGER_MAX_COLUMN = 32 };
 
+/* Fills `err` from a result code of SQLite. Returns the status. */
+tess_status tess_ledger_fail(const tess_ledger *ledger, int rc, tess_error *err);
 tess_status tess_ledger_prepare(tess_ledger *ledger, const char *sql, sqlite3_stmt **out, tess_error *err);
 /* Binds, runs to the end and resets; the statement may be used again. */
 tess_status tess_ledger_repeat(tess_ledger *ledger, sqlite3_stmt *statement, const tess_ledger_value *bind,
@@ -40,6 +42,8 @@ tess_status tess_ledger_repeat(tess_ledger *ledger, sqlite3_stmt *statement, con
 /* Prepares, binds, runs, and finalizes; rows, if any, go to `row` (may be NULL). */
 tess_status tess_ledger_ask(tess_ledger *ledger, const char *sql, const tess_ledger_value *bind, int n_bind,
                             tess_ledger_row *row, void *context, tess_error *err);
+/* The same without parameters and rows. */
+tess_status tess_ledger_say(tess_ledger *ledger, const char *sql, tess_error *err);
 /* The first column of the first row as an integer; *found false if there is no row. */
 tess_status tess_ledger_ask_integer(tess_ledger *ledger, const char *sql, const tess_ledger_value *bind,
                                     int n_bind, int64_t *out, bool *found, tess_error *err);

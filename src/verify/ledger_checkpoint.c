@@ -1,97 +1,14 @@
-/* Checkpoints and the digests of their files.
+/* Entries of checkpoints, and which weights they are of.
  *
  * A digest is taken for what it was for as long as the file has the size and the modification time it had
- * then. Shards are recorded one by one, each in a transaction of its own: what was hashed before an
- * interruption stays.
+ * then.
  */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
-#include "base/digest.h"
 #include "base/error.h"
-#include "verify/ledger.h"
-
-static const char index_name[] = "model.safetensors.index.json";
-
-tess_ledger_stamp tess_ledger_stamp_file(const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) != 0) return (tess_ledger_stamp){.n_byte = -1};
-    return (tess_ledger_stamp){.n_byte = st.st_size,
-                               .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec};
-}
-
-static bool is_same(tess_ledger_stamp a, tess_ledger_stamp b)
-{
-    return a.n_byte >= 0 && a.n_byte == b.n_byte && a.mtime_ns == b.mtime_ns;
-}
-
-static tess_ledger_stamp stamp_in(const char *folder, const char *name)
-{
-    char path[PATH_MAX + 512];
-    int n = snprintf(path, sizeof path, "%s/%s", folder, name);
-    if (n < 0 || (size_t)n >= sizeof path) return (tess_ledger_stamp){.n_byte = -1};
-    return tess_ledger_stamp_file(path);
-}
-
-static tess_status find_folder(const char *dir, char out[PATH_MAX], tess_error *err)
-{
-    if (realpath(dir, out)) return TESS_OK;
-    if (errno == ENOENT || errno == ENOTDIR)
-        return tess_refuse(err, dir, "", -1, "the folder of a checkpoint", "no such folder");
-    return tess_fail_system(err, errno, dir, -1, "find the folder");
-}
-
-static tess_status find_folder_of_shard(const tess_shard_info *info, char out[PATH_MAX], tess_error *err)
-{
-    char dir[PATH_MAX];
-    int length = (int)(strlen(info->path) - strlen(info->name));
-    if (length <= 0)
-        strcpy(dir, ".");
-    else
-        snprintf(dir, sizeof dir, "%.*s", length, info->path);
-    return find_folder(dir, out, err);
-}
-
-/* The shard as it was opened, which is what its digests are of. */
-static tess_ledger_stamp stamp_of(const tess_shard_info *info)
-{
-    return (tess_ledger_stamp){.n_byte = (int64_t)info->n_byte, .mtime_ns = info->mtime_ns};
-}
-
-/* How long a change of the file may still leave its modification time as it is. */
-static int64_t unsettled_ns(tess_ledger_stamp stamp, int64_t now_ns)
-{
-    static const int64_t second_ns = 1000000000, fine_ns = 20000000;
-    int64_t resolution_ns = stamp.mtime_ns % second_ns ? fine_ns : 2 * second_ns;
-    int64_t age_ns = now_ns - stamp.mtime_ns;
-    return stamp.n_byte >= 0 && age_ns >= 0 && age_ns < resolution_ns ? resolution_ns - age_ns : 0;
-}
-
-void tess_ledger_await_shards(const tess_checkpoint *checkpoint)
-{
-    char folder[PATH_MAX];
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, longest_ns = 0;
-    for (int i = 0; i < tess_checkpoint_get_shard_count(checkpoint); i++) {
-        tess_shard_info info;
-        tess_checkpoint_get_shard(checkpoint, i, &info);
-        if (!info.is_usable) continue;
-        int64_t left_ns = unsettled_ns(stamp_of(&info), now_ns);
-        if (left_ns > longest_ns) longest_ns = left_ns;
-        if (i || find_folder_of_shard(&info, folder, NULL) != TESS_OK) continue;
-        left_ns = unsettled_ns(stamp_in(folder, index_name), now_ns);
-        if (left_ns > longest_ns) longest_ns = left_ns;
-    }
-    const struct timespec pause = {longest_ns / 1000000000, longest_ns % 1000000000};
-    if (longest_ns) nanosleep(&pause, NULL);
-}
+#include "verify/ledger_files.h"
 
 /* ---- checkpoints --------------------------------------------------------------------------------------- */
 
@@ -108,7 +25,7 @@ static bool check_file(void *context, const tess_ledger_value *value, int n_valu
     tess_ledger_stamp then = {value[1].integer, value[2].integer};
     check->n++;
     check->all_same = value[1].kind == TESS_LEDGER_INTEGER && value[0].text &&
-                      is_same(stamp_in(check->folder, value[0].text), then);
+                      tess_ledger_stamp_is_same(tess_ledger_stamp_in(check->folder, value[0].text), then);
     return check->all_same;
 }
 
@@ -180,27 +97,13 @@ static tess_status insert_checkpoint(tess_ledger *ledger, const char *folder, co
         bind, 4, NULL, NULL, err);
 }
 
-/* "" if the file cannot be read, or is larger than any config.json or index that is read. */
-static tess_status hash_file(const char *folder, const char *name, char out[65], tess_error *err)
-{
-    static const int64_t most_bytes = 256 << 20;
-    char path[PATH_MAX + 64];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    *out = 0;
-    if (tess_ledger_stamp_file(path).n_byte > most_bytes) return TESS_OK;
-    tess_status status = tess_sha256_file(path, out, err);
-    if (status == TESS_ENOMEM) return status;
-    if (status != TESS_OK) *out = 0;
-    return TESS_OK;
-}
-
 tess_status tess_ledger_note_checkpoint(tess_ledger *ledger, const char *model_dir,
                                         tess_ledger_checkpoint *out, tess_error *err)
 {
     char folder[PATH_MAX];
     tess_ledger_checkpoint noted = {0};
-    tess_status status = find_folder(model_dir, folder, err);
-    if (status == TESS_OK) status = hash_file(folder, "config.json", noted.config_sha256, err);
+    tess_status status = tess_ledger_find_folder(model_dir, folder, err);
+    if (status == TESS_OK) status = tess_ledger_hash_file(folder, "config.json", noted.config_sha256, err);
     if (status == TESS_OK) status = find_checkpoint(ledger, folder, &noted, err);
     if (status == TESS_OK && !noted.id) {
         status = tess_ledger_begin(ledger, err);
@@ -214,197 +117,15 @@ tess_status tess_ledger_note_checkpoint(tess_ledger *ledger, const char *model_d
     return status;
 }
 
-/* ---- digests ------------------------------------------------------------------------------------------- */
-
-/* The first tensor of a shard. */
-static size_t first_tensor(const tess_checkpoint *checkpoint, int shard)
-{
-    size_t first = 0;
-    tess_shard_info info;
-    for (int i = 0; i < shard; i++) {
-        tess_checkpoint_get_shard(checkpoint, i, &info);
-        first += info.n_tensor;
-    }
-    return first;
-}
-
-typedef struct recorded_file {
-    int64_t id, hashed_ms;
-    tess_ledger_stamp stamp;
-    char sha256[65];
-} recorded_file;
-
-static bool take_file(void *context, const tess_ledger_value *value, int n_value)
-{
-    recorded_file *file = context;
-    (void)n_value;
-    *file = (recorded_file){value[0].integer, value[1].integer, {value[2].integer, value[3].integer}, ""};
-    snprintf(file->sha256, sizeof file->sha256, "%s", value[4].text ? value[4].text : "");
-    return false;
-}
-
-/* file->id stays 0 if there is none. */
-static tess_status find_file(tess_ledger *ledger, const char *folder, const char *name, recorded_file *file,
-                             tess_error *err)
-{
-    const tess_ledger_value bind[] = {tess_bind_text(folder), tess_bind_text(name)};
-    *file = (recorded_file){0};
-    return tess_ledger_ask(
-        ledger, "SELECT id, hashed_ms, n_byte, mtime_ns, sha256 FROM files WHERE folder = ?1 AND name = ?2",
-        bind, 2, take_file, file, err);
-}
-
-typedef struct recalling {
-    const tess_checkpoint *checkpoint;
-    size_t first, n, at;
-    tess_tensor_checksum *sum;
-    bool matches;
-} recalling;
-
-static bool recall_tensor(void *context, const tess_ledger_value *value, int n_value)
-{
-    recalling *r = context;
-    (void)n_value;
-    if (r->at >= r->n) return r->matches = false;
-    const tess_tensor *t = tess_checkpoint_get_tensor(r->checkpoint, r->first + r->at);
-    char shape[192];
-    tess_tensor_format_shape(t->n_dim, t->dim, shape, sizeof shape);
-    for (int i = 0; i < 4; i++)
-        if (!value[i].text) return r->matches = false;
-    if (strcmp(value[0].text, t->name) != 0 || strcmp(value[1].text, tess_dtype_name(t->dtype)) != 0 ||
-        strcmp(value[2].text, shape) != 0)
-        return r->matches = false;
-    tess_tensor_checksum *sum = &r->sum[r->at++];
-    *sum = (tess_tensor_checksum){.tensor = t,
-                                  .is_readable = true,
-                                  .n_nonfinite = (uint64_t)value[4].integer,
-                                  .first_nonfinite = (uint64_t)value[5].integer};
-    snprintf(sum->sha256, sizeof sum->sha256, "%s", value[3].text);
-    return true;
-}
-
-tess_status tess_ledger_recall_shard(tess_ledger *ledger, const tess_checkpoint *checkpoint, int shard,
-                                     tess_tensor_checksum *sum, char sha256[65], int64_t *hashed_ms,
-                                     bool *found, tess_error *err)
-{
-    char folder[PATH_MAX];
-    tess_shard_info info;
-    recorded_file file;
-    *found = false;
-    tess_checkpoint_get_shard(checkpoint, shard, &info);
-    if (!info.is_usable) return TESS_OK;
-    tess_status status = find_folder_of_shard(&info, folder, err);
-    if (status == TESS_OK) status = find_file(ledger, folder, info.name, &file, err);
-    if (status != TESS_OK || !file.id || !is_same(stamp_of(&info), file.stamp) ||
-        !is_same(tess_ledger_stamp_file(info.path), file.stamp))
-        return status;
-    recalling r = {.checkpoint = checkpoint,
-                   .first = first_tensor(checkpoint, shard),
-                   .n = info.n_tensor,
-                   .sum = sum,
-                   .matches = true};
-    status = tess_ledger_ask(ledger,
-                             "SELECT name, dtype, shape, sha256, n_nonfinite, first_nonfinite FROM tensors"
-                             " WHERE file_id = ?1 ORDER BY place",
-                             (tess_ledger_value[]){TESS_BIND_INTEGER(file.id)}, 1, recall_tensor, &r, err);
-    if (status != TESS_OK || !r.matches || r.at != r.n) return status;
-    memcpy(sha256, file.sha256, sizeof file.sha256);
-    *hashed_ms = file.hashed_ms;
-    *found = true;
-    return TESS_OK;
-}
-
-static tess_status write_file(tess_ledger *ledger, const char *folder, const char *name,
-                              tess_ledger_stamp stamp, const char *sha256, int64_t *id, tess_error *err)
-{
-    const tess_ledger_value bind[] = {tess_bind_text(folder),
-                                      tess_bind_text(name),
-                                      TESS_BIND_INTEGER(stamp.n_byte),
-                                      TESS_BIND_INTEGER(stamp.mtime_ns),
-                                      TESS_BIND_INTEGER(tess_ledger_now_ms()),
-                                      tess_bind_text(sha256)};
-    return tess_ledger_ask_integer(
-        ledger,
-        "INSERT INTO files (folder, name, n_byte, mtime_ns, hashed_ms, sha256) VALUES (?1, ?2, ?3, ?4, ?5, "
-        "?6)"
-        " ON CONFLICT (folder, name) DO UPDATE SET n_byte = ?3, mtime_ns = ?4, hashed_ms = ?5, sha256 = ?6"
-        " RETURNING id",
-        bind, 6, id, NULL, err);
-}
-
-static tess_status write_tensors(tess_ledger *ledger, int64_t file, const tess_tensor_checksum *sum, size_t n,
-                                 tess_error *err)
-{
-    sqlite3_stmt *statement;
-    tess_status status = tess_ledger_ask(ledger, "DELETE FROM tensors WHERE file_id = ?1",
-                                         (tess_ledger_value[]){TESS_BIND_INTEGER(file)}, 1, NULL, NULL, err);
-    if (status == TESS_OK)
-        status = tess_ledger_prepare(ledger,
-                                     "INSERT INTO tensors (file_id, place, name, dtype, shape, sha256,"
-                                     " n_nonfinite, first_nonfinite) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                                     &statement, err);
-    if (status != TESS_OK) return status;
-    for (size_t i = 0; i < n && status == TESS_OK; i++) {
-        char shape[192];
-        const tess_tensor *t = sum[i].tensor;
-        tess_tensor_format_shape(t->n_dim, t->dim, shape, sizeof shape);
-        const tess_ledger_value bind[] = {TESS_BIND_INTEGER(file),
-                                          TESS_BIND_INTEGER(i),
-                                          tess_bind_text(t->name),
-                                          tess_bind_text(tess_dtype_name(t->dtype)),
-                                          tess_bind_text(shape),
-                                          tess_bind_text(sum[i].sha256),
-                                          TESS_BIND_INTEGER(sum[i].n_nonfinite),
-                                          TESS_BIND_INTEGER(sum[i].first_nonfinite)};
-        status = tess_ledger_repeat(ledger, statement, bind, 8, err);
-    }
-    sqlite3_finalize(statement);
-    return status;
-}
-
-tess_status tess_ledger_record_shard(tess_ledger *ledger, const tess_checkpoint *checkpoint, int shard,
-                                     const tess_tensor_checksum *sum, const char *sha256, bool *recorded,
-                                     tess_error *err)
-{
-    char folder[PATH_MAX];
-    tess_shard_info info;
-    *recorded = false;
-    tess_checkpoint_get_shard(checkpoint, shard, &info);
-    if (!info.is_usable || !is_same(tess_ledger_stamp_file(info.path), stamp_of(&info))) return TESS_OK;
-    for (size_t i = 0; i < info.n_tensor; i++)
-        if (!sum[i].is_readable) return TESS_OK;
-    tess_status status = find_folder_of_shard(&info, folder, err);
-    if (status == TESS_OK) status = tess_ledger_begin(ledger, err);
-    if (status != TESS_OK) return status;
-    int64_t file = 0;
-    status = write_file(ledger, folder, info.name, stamp_of(&info), sha256, &file, err);
-    if (status == TESS_OK) status = write_tensors(ledger, file, sum, info.n_tensor, err);
-    status = tess_ledger_end(ledger, status, err);
-    *recorded = status == TESS_OK;
-    return status;
-}
-
-tess_status tess_ledger_record_file(tess_ledger *ledger, const char *model_dir, const char *name,
-                                    tess_ledger_stamp before, const char *sha256, tess_error *err)
-{
-    char folder[PATH_MAX];
-    recorded_file known;
-    tess_status status = find_folder(model_dir, folder, err);
-    if (status != TESS_OK || !is_same(stamp_in(folder, name), before)) return status;
-    status = find_file(ledger, folder, name, &known, err);
-    if (status != TESS_OK || (known.id && is_same(known.stamp, before) && !strcmp(known.sha256, sha256)))
-        return status;
-    return write_file(ledger, folder, name, before, sha256, &known.id, err);
-}
-
 /* ---- all weights --------------------------------------------------------------------------------------- */
 
 static tess_status link_file(tess_ledger *ledger, int64_t checkpoint, const char *folder, const char *name,
                              bool *is_linked, tess_error *err)
 {
-    recorded_file file;
-    tess_status status = find_file(ledger, folder, name, &file, err);
-    *is_linked = status == TESS_OK && file.id && is_same(stamp_in(folder, name), file.stamp);
+    tess_ledger_file file;
+    tess_status status = tess_ledger_find_file(ledger, folder, name, &file, err);
+    *is_linked = status == TESS_OK && file.id &&
+                 tess_ledger_stamp_is_same(tess_ledger_stamp_in(folder, name), file.stamp);
     if (!*is_linked) return status;
     const tess_ledger_value bind[] = {TESS_BIND_INTEGER(checkpoint), tess_bind_text(name),
                                       tess_bind_text(file.sha256)};
@@ -424,8 +145,8 @@ static tess_status link_files(tess_ledger *ledger, int64_t id, const char *folde
         tess_checkpoint_get_shard(checkpoint, i, &info);
         status = link_file(ledger, id, folder, info.name, complete, err);
     }
-    if (status == TESS_OK && *complete && stamp_in(folder, index_name).n_byte >= 0)
-        status = link_file(ledger, id, folder, index_name, complete, err);
+    if (status == TESS_OK && *complete && tess_ledger_stamp_in(folder, TESS_LEDGER_INDEX_NAME).n_byte >= 0)
+        status = link_file(ledger, id, folder, TESS_LEDGER_INDEX_NAME, complete, err);
     return status;
 }
 
@@ -433,11 +154,11 @@ static tess_status link_files(tess_ledger *ledger, int64_t id, const char *folde
 static tess_status record_index(tess_ledger *ledger, const char *folder, tess_error *err)
 {
     char sha256[65];
-    tess_ledger_stamp before = stamp_in(folder, index_name);
+    tess_ledger_stamp before = tess_ledger_stamp_in(folder, TESS_LEDGER_INDEX_NAME);
     if (before.n_byte < 0) return TESS_OK;
-    tess_status status = hash_file(folder, index_name, sha256, err);
+    tess_status status = tess_ledger_hash_file(folder, TESS_LEDGER_INDEX_NAME, sha256, err);
     if (status != TESS_OK || !*sha256) return status;
-    return tess_ledger_record_file(ledger, folder, index_name, before, sha256, err);
+    return tess_ledger_record_file(ledger, folder, TESS_LEDGER_INDEX_NAME, before, sha256, err);
 }
 
 /* The entry from before the weights were known goes if nothing was recorded of it. */
@@ -482,8 +203,8 @@ tess_status tess_ledger_record_weights(tess_ledger *ledger, const char *model_di
 {
     char folder[PATH_MAX], config[65];
     bool complete = false;
-    tess_status status = find_folder(model_dir, folder, err);
-    if (status == TESS_OK) status = hash_file(folder, "config.json", config, err);
+    tess_status status = tess_ledger_find_folder(model_dir, folder, err);
+    if (status == TESS_OK) status = tess_ledger_hash_file(folder, "config.json", config, err);
     if (status == TESS_OK) status = record_index(ledger, folder, err);
     if (status == TESS_OK) status = tess_ledger_begin(ledger, err);
     if (status != TESS_OK) return status;
