@@ -19,6 +19,10 @@ tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer, tess_
 
 /* Isolated in bfloat16: the share of elements, of all taps together, that are bit-equal at least. */
 #define TESS_ULP_SHARE 0.99
+/* The same of one tap by itself, which among many others would hardly count; of taps with fewer elements one
+ * inner rounding may move more. */
+#define TESS_ULP_TAP_SHARE 0.75
+#define TESS_ULP_TAP_LEAST 1000
 
 /* Bounds of the mean ratio and of every ratio in bfloat16. */
 #define TESS_RATIO_LOW 0.87
