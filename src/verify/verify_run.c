@@ -155,13 +155,18 @@ static tess_status run(verifying *v, tess_error *err)
                       .positions = in->positions,
                       .listener = &listener,
                       .last_logits = has_last_logits(&v->comparison->hearing.reference, in->n_tok)};
-    status = tess_session_feed(session, &feed, err);
+    tess_error end;
+    status = tess_session_feed(session, &feed, &end);
     if (status == TESS_OK && in->generate && tess_comparison_find(v->comparison, generated_name))
-        status = generate(v, session, err);
+        status = generate(v, session, &end);
     tess_session_free(session);
-    if (status != TESS_ENONFINITE) return status;
+    if (status == TESS_OK) return TESS_OK;
+    if (status != TESS_ENONFINITE) {
+        if (err) *err = end;
+        return status;
+    }
     /* What was heard before is evidence enough; the taps that follow fail. */
-    tess_comparison_end(v->comparison, err);
+    tess_comparison_end(v->comparison, &end);
     return TESS_OK;
 }
 
