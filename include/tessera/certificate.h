@@ -44,7 +44,8 @@ typedef struct tess_certifying {
 
 /* Writes a certificate, under a temporary name and renamed. Goldens and truths are hashed now.
  * Errors: TESS_EINPUT the checkpoint or a golden is not readable any more; TESS_EUSAGE a path that is not
- * UTF-8, which JSON cannot hold; TESS_EIO, TESS_ENOMEM. After an error there is no new file. */
+ * UTF-8, which JSON cannot hold, or so many results that the file would pass 64 MiB; TESS_EIO, TESS_ENOMEM.
+ * After an error there is no new file. */
 tess_status tess_certificate_write(const tess_certifying *what, const char *path, tess_error *err);
 
 /* Whether a certificate could be written to `path`: asked before a long run, it saves the run. Leaves nothing

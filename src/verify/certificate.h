@@ -11,6 +11,8 @@
 /* How every certificate begins; the digest's digits follow, and a quote. */
 #define TESS_CERTIFICATE_HEAD                                                                                \
     "{\n \"format\": \"" TESS_CERTIFICATE_FORMAT "\",\n \"version\": 1,\n \"digest\": \""
+/* Larger ones are neither written nor read. */
+enum { TESS_CERTIFICATE_MOST_BYTES = 64 << 20 };
 enum { TESS_CERTIFICATE_HEAD_BYTES = sizeof TESS_CERTIFICATE_HEAD - 1, TESS_SHA256_DIGITS = 64 };
 
 /* The digest of a certificate's bytes; what stands in the place of its digits does not matter. */

@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "io/file.h"
 
-enum { MAX_BYTES = 64 << 20, MAX_CASES = 100000 };
+enum { MAX_CASES = 100000 };
 
 struct tess_certificate {
     char *path;
@@ -229,7 +229,7 @@ static tess_status read_bytes(const char *path, char **out, size_t *n_byte, tess
     if (status != TESS_OK) return status;
     uint64_t size = tess_file_get_size(file);
     char *bytes = NULL;
-    if (size > MAX_BYTES)
+    if (size > TESS_CERTIFICATE_MOST_BYTES)
         status = tess_refuse(err, path, "size", -1, "at most 64 MiB", "%llu bytes", (unsigned long long)size);
     else if (!(bytes = malloc((size_t)size + 1)))
         status = tess_fail(err, TESS_ENOMEM, "%s: no memory for it", path);

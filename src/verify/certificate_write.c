@@ -173,6 +173,12 @@ static tess_status store(char *text, const char *path, tess_error *err)
     if (strncmp(text, TESS_CERTIFICATE_HEAD, TESS_CERTIFICATE_HEAD_BYTES) != 0)
         TESS_BUG("a certificate does not begin as it must");
     text[n_byte++] = '\n'; /* in the place of the NUL */
+    if (n_byte > TESS_CERTIFICATE_MOST_BYTES)
+        return tess_fail(
+            err, TESS_EUSAGE,
+            "%s: not written: it would have %zu bytes, and certificates of more than 64 MiB are not "
+            "read; certify fewer goldens at a time",
+            path, n_byte);
     char hex[TESS_SHA256_HEX];
     tess_certificate_digest(text, n_byte, hex);
     memcpy(text + TESS_CERTIFICATE_HEAD_BYTES, hex, TESS_SHA256_DIGITS);

@@ -134,6 +134,24 @@ static void test_round_trip(void **state)
     tess_certificate_free(c);
 }
 
+/* What is written can be read: too many results for that are refused. */
+static void test_too_large(void **state)
+{
+    (void)state;
+    if (getenv("TESS_SANITIZED")) skip(); /* half a gigabyte, which sanitizers triple */
+    int n = (int)((65 << 20) / n_byte) + 1000;
+    tess_certified_case *cases = calloc((size_t)n, sizeof *cases);
+    assert_non_null(cases);
+    for (int i = 0; i < n; i++) cases[i] = (tess_certified_case){.golden = &golden, .result = result};
+    tess_certifying what = certifying(cases);
+    what.n_case = n;
+    unlink(path);
+    assert_int_equal(tess_certificate_write(&what, path, &err), TESS_EUSAGE);
+    assert_non_null(strstr(err.message, "64 MiB"));
+    assert_int_equal(access(path, F_OK), -1);
+    free(cases);
+}
+
 /* The rule that is written down: SHA-256 of the bytes with the digest's own digits as zeros. */
 static void test_digest_rule(void **state)
 {
@@ -380,10 +398,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_digest_rule),
-        cmocka_unit_test(test_altered),        cmocka_unit_test(test_refused_fields),
-        cmocka_unit_test(test_hostile),        cmocka_unit_test(test_differences),
-        cmocka_unit_test(test_moved_goldens),  cmocka_unit_test(test_unwritable),
-        cmocka_unit_test(test_without_memory),
+        cmocka_unit_test(test_too_large),      cmocka_unit_test(test_altered),
+        cmocka_unit_test(test_refused_fields), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_differences),    cmocka_unit_test(test_moved_goldens),
+        cmocka_unit_test(test_unwritable),     cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
