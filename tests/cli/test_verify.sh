@@ -153,6 +153,9 @@ edit $demo "$work/turns" meta messages "${messages/\"user\"/\"system\"}"
 equals "$(exit_of talk demo/checkpoint "$work/turns")" 1 "a role rendered otherwise: exit 1"
 equals "$(json first component <"$work/out") $(json first position <"$work/out") $(json taps_failed <"$work/out")" \
     "chat_template 1 1" "component chat_template, its position, and nothing else fails"
+edit $demo "$work/turns" meta messages '[{"role":"user","content":""}]'
+equals "$(exit_of talk demo/checkpoint "$work/turns")" 1 "messages that say nothing: exit 1"
+equals "$(json first component <"$work/out")" chat_template "the ids are the tokenizer's all the same"
 cp -r demo/checkpoint "$work/family"
 python3 - "$work/family" <<'P'
 import json, sys
