@@ -238,6 +238,23 @@ last=$(ledger list --ledger "$work/verified" --json | json entries -1 id)
 equals "$(ledger show "$last" --json --ledger "$work/verified" | json certificate_sha256)" "$(sha256sum <"$work/c.json" | cut -d' ' -f1)" \
     "a verification names the certificate it is in"
 
+# --- texts of goldens: in no file that verifying leaves behind, and not behind a kill and a forget either
+"$tessera" verify --model $model --memory 64MiB --golden tests/golden/demo/f32/france.safetensors tests/golden/demo/f32/raw_france.safetensors \
+    --quiet --ledger "$work/private" --certificate "$work/private.json" >/dev/null
+grep -q "capital of France" tests/golden/demo/f32/france.safetensors
+equals "$? $(grep -l "capital of" "$work"/private* | wc -l)" "0 0" "a golden's text is in neither ledger nor certificate"
+"$tessera" run --model $model --memory 64MiB --quiet --ledger "$work/private" --ledger-text --raw --max-new 900 --chunk 1 \
+    --prompt "nobody shall read $(printf 'The capital of France is Paris. %.0s' $(seq 200))" >/dev/null 2>&1 &
+killed=$!
+until grep -q "nobody shall read" "$work/private-wal" 2>/dev/null || ! kill -0 $killed 2>/dev/null; do sleep 0.01; done
+kill -KILL $killed 2>/dev/null
+wait $killed 2>/dev/null
+grep -q "nobody shall read" "$work/private-wal"
+result $? "a killed run leaves its kept text in the log"
+last=$(ledger list --ledger "$work/private" --json | json entries -1 id)
+ledger forget "$last" --ledger "$work/private" >/dev/null
+equals "$(grep -l "nobody shall" "$work"/private* | wc -l)" 0 "and forgetting it leaves none of it"
+
 # --- killed at any moment
 sound() { # sound FILE: what SQLite says of it, and its dangling references
     python3 -c 'import sqlite3, sys
