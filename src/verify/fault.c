@@ -63,6 +63,16 @@ static tess_status fit(tess_comparison *c, const tess_tap_state *s, const tess_c
     return status;
 }
 
+/* Several experts are one explanation or as many. */
+static void say_how_many(tess_tap_report *r, bool is_set)
+{
+    size_t used = strlen(r->why);
+    if (r->n_experts > 1)
+        snprintf(r->why + used, sizeof r->why - used, "; %s",
+                 is_set ? "no expert explains it alone, but these or some of them together"
+                        : "each of these experts explains it alone");
+}
+
 tess_status tess_find_fault(tess_comparison *c, const tess_tap_state *s, const tess_compare_result *so_far,
                             tess_tap_report *r, tess_error *err)
 {
@@ -83,8 +93,10 @@ tess_status tess_find_fault(tess_comparison *c, const tess_tap_state *s, const t
     snprintf(name, sizeof name, is_choice ? "%s" : "%s.gate.indices", s->reference->name);
     const tess_tensor *t = tess_safetensors_find(c->hearing.reference.st, name);
     bool is_usable = t && t->dtype == TESS_DTYPE_I64 && t->n_dim == 2 && t->dim[0] == s->reference->dim[0];
-    if (!n && is_usable) status = fit(c, s, so_far, t, experts, &n, &is_set, err);
+    bool is_fitted = !n && is_usable;
+    if (is_fitted) status = fit(c, s, so_far, t, experts, &n, &is_set, err);
     name_experts(r, experts, status == TESS_OK ? n : 0);
+    if (is_fitted) say_how_many(r, is_set);
     if (is_set) r->expert = -1;
     return status;
 }

@@ -154,6 +154,25 @@ static void test_two_experts_explain_together(void **state)
     assert_int_equal(r->experts[0], 1);
     assert_int_equal(r->experts[1], 2);
     assert_int_equal(r->experts[2], 4);
+    assert_non_null(strstr(r->why, "these or some of them together"));
+}
+
+static void test_either_of_two_experts_explains(void **state)
+{
+    (void)state;
+    test_trace *const both[] = {&fx.reference, &fx.trace};
+    for (int k = 0; k < 2; k++) {
+        int64_t *ids = of(both[k], LAYER(1, ".mlp.gate.indices"))->integers;
+        ids[2 * 4] = 5, ids[2 * 4 + 1] = 7; /* nobody else chose either */
+    }
+    spoil_mlp((int[]){4}, 1);
+    expect(TESS_VERDICT_DIFFERENT, 1);
+    const tess_tap_report *r = &fx.result->tap[fx.result->first];
+    assert_int_equal(r->expert, -1);
+    assert_int_equal(r->n_experts, 2);
+    assert_int_equal(r->experts[0], 5);
+    assert_int_equal(r->experts[1], 7);
+    assert_non_null(strstr(r->why, "each of these experts explains it alone"));
 }
 
 static void test_no_expert_explains(void **state)
@@ -196,6 +215,7 @@ int main(void)
         COMPARING(test_non_finite_weight),
         COMPARING(test_one_expert_explains),
         COMPARING(test_two_experts_explain_together),
+        COMPARING(test_either_of_two_experts_explains),
         COMPARING(test_no_expert_explains),
         COMPARING(test_output_of_one_expert),
         COMPARING(test_one_expert_explains_choices),
