@@ -18,9 +18,8 @@ static void print_golden(const verify_report *report, int i)
     if (report->truth_is_computed && result->truth)
         puts("truth: computed here from the same weights; a defect of theirs is in it too");
     if (result->both_sides)
-        puts("judged by both sides of the bfloat16 bar: as a whole run, and module by module on the golden's "
-             "own "
-             "input");
+        puts("judged by both sides of the bfloat16 bar: as a whole run, and module by module on the "
+             "golden's own input");
     else if (*result->one_side)
         printf("judged as a whole run only: %s\n", result->one_side);
     if (!report->isolated) return;

@@ -165,10 +165,10 @@ typedef struct tess_compare_result {
 /* Positions that are listed at most; of more, one half are the worst and one half the last. */
 enum { TESS_COMPARE_MAX_TOKENS = 64 };
 
-/* Compares two traces. Memory stays small whatever their size.
+/* Compares two traces. Memory stays small whatever their size: some numbers per tap, row and expert.
  * Errors: TESS_EINPUT  a file is unreadable or no trace; other configuration or weights; other dtypes; a
- * truth that is none for this reference; no tap in common; TESS_EUSAGE  the reference is bfloat16, not
- * bit-equal, and there is no truth to judge by; TESS_EIO, TESS_ENOMEM. */
+ * truth that is none for this reference, or not finite; no tap in common that has elements; TESS_EUSAGE  the
+ * reference is bfloat16, not bit-equal, and there is no truth to judge by; TESS_EIO, TESS_ENOMEM. */
 tess_status tess_compare_files(const char *reference, const char *trace, const tess_compare_options *options,
                                tess_compare_result **out, tess_error *err);
 void tess_compare_result_free(tess_compare_result *result); /* NULL is fine */

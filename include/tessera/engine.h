@@ -102,9 +102,8 @@ typedef struct tess_tap {
     const char *name; /* "tap.thinker.model.layers.3.mlp"; lives for the call */
     bool is_integer;  /* int64_t elements, else float */
     int n_dim;
-    /* Of the whole prompt: rows are positions, except in position_ids [3, n_tok]; -1 in single experts'
-     * outputs
-     * ("….mlp.experts.17"), whose rows are the tokens that choose the expert. */
+    /* Of the whole prompt: rows are positions, except in position_ids [3, n_tok]; -1 in a single expert's
+     * output ("….mlp.experts.17"), whose rows are the tokens that choose the expert. */
     int64_t dim[3];
     int64_t n_value; /* an integer tap's elements lie in 0 … n_value-1; 0: no bound is known */
 } tess_tap;

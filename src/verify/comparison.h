@@ -9,7 +9,7 @@
  *
  * The other side may be a file or a run that is listened to: taps may interleave, each in ascending pieces. A
  * router's indices must be heard before its weights for the same rows. The reference and the truth are read
- * along in pieces; what is kept per tap are sums.
+ * along in pieces; what is kept per tap are sums, and of experts and logits a few numbers per row.
  */
 #ifndef TESS_VERIFY_COMPARISON_H
 #define TESS_VERIFY_COMPARISON_H
@@ -54,8 +54,8 @@ tess_status tess_comparison_meet(tess_comparison *c, const tess_comparison_other
 void tess_comparison_isolate(tess_comparison *c);
 
 /* Whether the reference has this tap in this shape and type, so that its values shall be heard. Notes that
- * the other side has it, or has it otherwise. dim[0] of a single expert's output does not matter: as many
- * tokens choose it as do. */
+ * the other side has it, or has it otherwise. dim[0] of what is as long as it comes – tokens, a single
+ * expert's output – is not part of the shape. */
 bool tess_comparison_wants(tess_comparison *c, const char *name, tess_dtype dtype, int n_dim,
                            const uint64_t *dim);
 /* Notes a tap that the reference does not have. */

@@ -11,8 +11,7 @@ enum { TESS_COMPARE_MAX_EXPERT = TESS_EXPERT_SUMS_MOST };
 /* Ids of tess_hearing.routed; at least one row of a router. */
 enum { TESS_ROUTED_ROOM = 4096 };
 
-/* What all taps of one comparison share while they are heard. The owner opens the files and provides the
- * buffers. */
+/* The owner opens the files and provides the buffers. */
 typedef struct tess_hearing {
     tess_trace_reader reference, truth;
     /* The router's rows as heard, for matching the weights that follow. */
