@@ -335,9 +335,18 @@ static void test_nothing_to_compare(void **state)
     for (int k = 0; k < 2; k++)
         test_trace_add(both[k], LAYER(0, ".mlp"), false, 2, (int64_t[]){0, SYNTHETIC_WIDTH});
     must_refuse(TESS_EINPUT, fx.trace_path, "");
-    test_trace_remove(&fx.reference, LAYER(0, ".mlp"));
-    test_trace_add(&fx.reference, LAYER(0, ".mlp"), false, 0, (int64_t[]){0});
-    must_refuse(TESS_EINPUT, fx.reference_path, LAYER(0, ".mlp"));
+    /* A single number has no rows. */
+    static const char header[] =
+        "{\"" LAYER(0, ".mlp") "\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}   ";
+    uint64_t length = sizeof header - 1;
+    FILE *file = fopen(fx.reference_path, "wb");
+    assert_true(fwrite(&length, 8, 1, file) == 1 && fwrite(header, (size_t)length, 1, file) == 1);
+    assert_true(fwrite("\0\0\0", 4, 1, file) == 1 && fclose(file) == 0);
+    assert_int_equal(
+        tess_compare_files(fx.reference_path, fx.reference_path, &fx.options, &fx.result, &fx.err),
+        TESS_EINPUT);
+    assert_string_equal(fx.err.field, LAYER(0, ".mlp"));
+    assert_string_equal(fx.err.expected, "rows");
 }
 
 static void test_misshapen_reference(void **state)
