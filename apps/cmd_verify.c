@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/digest.h"
+#include "base/error.h"
 #include "base/system.h"
 #include "commands.h"
 #include "compare_report.h"
@@ -91,6 +92,11 @@ static int read_goldens(request *r)
         if (n_needed > r->engine.options.n_needed) r->engine.options.n_needed = n_needed;
         /* They are run one after the other; every result is kept. */
         r->engine.options.other_bytes += golden->working_bytes;
+    }
+    if (r->checking.path && r->options.truth && n_bf16 != 1) {
+        tess_refuse(&err, r->checking.path, "cases", -1, "one bfloat16 golden, as its truth is a file", "%d",
+                    n_bf16);
+        return report_error(r, &err);
     }
     if (r->options.truth && n_bf16 != 1)
         return cli_usage(r->self, &r->common,

@@ -41,6 +41,15 @@ equals "$(json cases 0 mode <"$work/i.json") $(check "$work/i.json")" "isolated 
 exit_of "$tessera" trace --model $model --inputs $bf16 --dtype f32 --generate 0 --out "$work/truth.safetensors" >/dev/null
 equals "$(verify --model $model --golden $bf16 --truth "$work/truth.safetensors" --certificate "$work/t.json")" 0 "by a given truth"
 equals "$(json cases 0 truth <"$work/t.json") $(check "$work/t.json")" "$(sha256sum "$work/truth.safetensors" | cut -d ' ' -f 1) 0" "comes out again"
+python3 - "$work/t.json" "$work/twice.json" <<'END'
+import hashlib, json, sys
+root = json.load(open(sys.argv[1]))
+root["cases"] *= 2
+root["references"] *= 2
+text = json.dumps(root | {"digest": "0" * 64}, indent=1)
+open(sys.argv[2], "w").write(text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest(), 1))
+END
+equals "$(check "$work/twice.json" --json) $(json error field <"$work/out")" "3 cases" "two goldens for one truth: exit 3"
 rm "$work/truth.safetensors"
 equals "$(check "$work/t.json" --json)" 3 "without that truth: exit 3"
 equals "$(json error field <"$work/out")" "cases[0].truth" "names it"
