@@ -38,8 +38,8 @@ static void format_bar(const tess_tap_report *tap, char out[24])
     case TESS_MEASURE_MAX_ABS:
         snprintf(out, 24, "abs %.0e", tap->tolerance);
         break;
-    case TESS_MEASURE_ULP:
-        snprintf(out, 24, "ulp %.0f", tap->tolerance);
+    case TESS_MEASURE_STEPS:
+        snprintf(out, 24, "steps %.0f", tap->tolerance);
         break;
     case TESS_MEASURE_RATIO:
         snprintf(out, 24, "ratio %.1f", tap->tolerance);

@@ -44,7 +44,7 @@ typedef enum tess_measure {
     TESS_MEASURE_MAX_ABS, /* largest |a-b|; router weights, matched by expert id */
     TESS_MEASURE_RATIO, /* our distance to the truth ÷ the reference's; the inverse where that is too large */
     TESS_MEASURE_EXACT, /* bit equality; chosen experts: the same set in every row, ties aside */
-    TESS_MEASURE_ULP,   /* largest |a-b| in bfloat16 steps of the row's largest element; isolated bfloat16 */
+    TESS_MEASURE_STEPS, /* of the worst row, in bfloat16 steps: its worst element or its relative L2 */
 } tess_measure;
 const char *tess_measure_name(tess_measure measure); /* "rel_l2", … */
 

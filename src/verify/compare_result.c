@@ -14,7 +14,7 @@ const char *tess_verdict_name(tess_verdict verdict)
 
 const char *tess_measure_name(tess_measure measure)
 {
-    static const char *const names[] = {"none", "rel_l2", "max_abs", "ratio", "exact", "ulp"};
+    static const char *const names[] = {"none", "rel_l2", "max_abs", "ratio", "exact", "steps"};
     return names[measure];
 }
 

@@ -89,7 +89,7 @@ tess_status tess_expert_rows_hear(tess_hearing *h, tess_tap_state *s, int64_t ro
         if (status != TESS_OK) break;
         tess_sums sums = {0};
         tess_sums_add(&sums, values + (size_t)i * width, reference, width);
-        s->ranked_ulp = fmax(s->ranked_ulp, sums.max_abs / tess_bf16_ulp(sums.max_reference));
+        s->ranked_steps = fmax(s->ranked_steps, tess_sums_bf16_steps(&sums));
         tess_sums_fold(&s->ranked, &sums);
     }
     return status;
@@ -100,6 +100,6 @@ void tess_expert_rows_settle(tess_tap_state *s)
     bool is_whole = s->ranked.n == s->total.n && s->ranked.n_nonfinite <= s->total.n_nonfinite;
     if (!is_whole || s->ranked.error2 >= s->total.error2) return;
     s->total = s->ranked;
-    s->worst_ulp = s->ranked_ulp;
+    s->worst_steps = s->ranked_steps;
     s->first_different = s->first_row = -1;
 }

@@ -42,18 +42,56 @@ static int list_failed(const tess_compare_result *so_far, const char *layer, int
     return n;
 }
 
+static int by_falling_size(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* Of a tap that failed by its average, no row did. Then the rows are taken that lie TESS_BLAME_APART times
+ * further off than the next, if there are such; they are marked in `out`. room: [n_row] */
+static void mark_apart(const float *error, int64_t n_row, float *room, unsigned char *out)
+{
+    memcpy(room, error, (size_t)n_row * sizeof *room);
+    qsort(room, (size_t)n_row, sizeof *room, by_falling_size);
+    int64_t i = 0;
+    while (i + 1 < n_row && !(room[i] > TESS_BLAME_APART * room[i + 1])) i++;
+    bool is_apart = i + 1 < n_row;
+    for (int64_t k = 0; k < n_row; k++) out[k] = is_apart && error[k] >= room[i];
+}
+
+static tess_status mark_rows(const tess_tap_state *s, unsigned char *out, tess_error *err)
+{
+    int64_t n_row = (int64_t)s->reference->dim[0];
+    if (s->row_failed) {
+        memcpy(out, s->row_failed, (size_t)n_row);
+        return TESS_OK;
+    }
+    float *room = malloc((size_t)(n_row + 1) * sizeof *room);
+    if (!room) return tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
+    mark_apart(s->row_error, n_row, room, out);
+    free(room);
+    return TESS_OK;
+}
+
 /* Fits the failing rows by experts; those whose own outputs agree are none. */
 static tess_status fit(tess_comparison *c, const tess_tap_state *s, const tess_compare_result *so_far,
                        const tess_tensor *t, int *experts, int *n, bool *is_set, tess_error *err)
 {
     int64_t *indices = malloc((size_t)t->n_byte);
-    if (!indices) return tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
-    tess_status status = tess_file_read(tess_safetensors_get_file(c->hearing.reference.st), t->offset,
-                                        indices, (size_t)t->n_byte, err);
+    unsigned char *failed = malloc((size_t)t->dim[0] + 1);
+    tess_status status = TESS_OK;
+    if (!indices || !failed)
+        status = tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
+    if (status == TESS_OK) status = mark_rows(s, failed, err);
     if (status == TESS_OK)
-        status = tess_blame_experts(indices, (int64_t)t->dim[0], (int)t->dim[1], s->row_failed, s->row_error,
+        status = tess_file_read(tess_safetensors_get_file(c->hearing.reference.st), t->offset, indices,
+                                (size_t)t->n_byte, err);
+    if (status == TESS_OK)
+        status = tess_blame_experts(indices, (int64_t)t->dim[0], (int)t->dim[1], failed, s->row_error,
                                     experts, TESS_COMPARE_MAX_EXPERT, n, is_set, err);
     free(indices);
+    free(failed);
     int kept = 0;
     for (int i = 0; i < *n && status == TESS_OK; i++) {
         const tess_tap_report *own = find_expert(so_far, s->reference->name, experts[i]);
@@ -78,7 +116,7 @@ tess_status tess_find_fault(tess_comparison *c, const tess_tap_state *s, const t
 {
     char name[256];
     bool is_expert = s->place.class == TESS_CLASS_EXPERT;
-    if (!is_expert && !s->row_failed) return TESS_OK;
+    if (!is_expert && !s->row_failed && !s->row_error) return TESS_OK;
     int *experts = malloc(TESS_COMPARE_MAX_EXPERT * sizeof *experts), n = 0;
     if (!experts) return tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
     if (is_expert) {

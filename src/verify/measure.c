@@ -13,11 +13,6 @@
 #include "verify/expert_rows.h"
 #include "verify/router.h"
 
-static double row_ulp(const tess_sums *row)
-{
-    return row->max_abs / tess_bf16_ulp(row->max_reference);
-}
-
 /* How much of its bar a row uses up; infinite for a difference where there must be none. */
 static double row_share(const tess_tap_state *s)
 {
@@ -36,8 +31,8 @@ static double row_share(const tess_tap_state *s)
         return fmax(ratio, 1 / ratio) / tolerance;
     case TESS_MEASURE_EXACT:
         return unequal;
-    case TESS_MEASURE_ULP:
-        return row_ulp(row) / tolerance;
+    case TESS_MEASURE_STEPS:
+        return tess_sums_bf16_steps(row) / tolerance;
     case TESS_MEASURE_NONE:
         break;
     }
@@ -94,7 +89,7 @@ static tess_status end_row(tess_hearing *h, tess_tap_state *s, int64_t row, tess
     tess_status status = s->choices ? add_to_experts(h, s, row, err) : TESS_OK;
     if (status == TESS_OK && s->choices) status = note_error(s, row, share, err);
     if (status != TESS_OK) return status;
-    s->worst_ulp = fmax(s->worst_ulp, row_ulp(&s->row));
+    s->worst_steps = fmax(s->worst_steps, tess_sums_bf16_steps(&s->row));
     tess_sums_fold(&s->total, &s->row);
     tess_sums_fold(&s->truth_total, &s->truth_row);
     tess_sums_fold(&s->reference_truth_total, &s->reference_truth_row);

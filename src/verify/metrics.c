@@ -63,6 +63,14 @@ double tess_sums_cosine(const tess_sums *sums)
     return sums->dot / (sqrt(sums->value2) * sqrt(sums->reference2));
 }
 
+double tess_sums_bf16_steps(const tess_sums *row)
+{
+    if (row->error2 == 0) return 0;
+    if (row->reference2 == 0) return INFINITY;
+    double worst = row->max_abs / tess_bf16_ulp(row->max_reference);
+    return fmax(worst, ldexp(sqrt(row->error2 / row->reference2), 8));
+}
+
 double tess_bf16_ulp(double magnitude)
 {
     int exponent;

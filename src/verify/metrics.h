@@ -28,6 +28,10 @@ double tess_sums_rel_l2(const tess_sums *sums);
 /* 1 for two zero tensors, 0 if only one is zero. */
 double tess_sums_cosine(const tess_sums *sums);
 
+/* How far a row lies off in bfloat16 steps: its worst element in steps of its largest, or its relative L2 in
+ * steps of 2^-8, whichever is more. Infinite for a difference from zero. */
+double tess_sums_bf16_steps(const tess_sums *row);
+
 /* The step between neighbouring bfloat16 numbers of this magnitude: 8 bits of precision. */
 double tess_bf16_ulp(double magnitude);
 

@@ -27,7 +27,7 @@ typedef struct scale {
 static double drawn_error(const scale *s, const tess_tap_report *tap)
 {
     if (!tap->is_measured || tap->is_integer) return NAN;
-    if (s->by_steps) return tap->measure == TESS_MEASURE_ULP ? tap->error : NAN;
+    if (s->by_steps) return tap->measure == TESS_MEASURE_STEPS ? tap->error : NAN;
     if (s->by_truth) return tap->truth_distance;
     return tap->measure == TESS_MEASURE_MAX_ABS ? tap->max_abs : tap->rel_l2;
 }
@@ -37,7 +37,7 @@ static double drawn_bar(const tess_tap_report *tap)
     switch (tap->measure) {
     case TESS_MEASURE_REL_L2:
     case TESS_MEASURE_MAX_ABS:
-    case TESS_MEASURE_ULP:
+    case TESS_MEASURE_STEPS:
         return tap->tolerance;
     case TESS_MEASURE_RATIO:
         return tap->tolerance * tap->reference_truth_distance;

@@ -98,7 +98,7 @@ bool tess_report_is_expert(const tess_tap_report *tap)
 bool tess_report_by_steps(const tess_compare_result *result)
 {
     for (int i = 0; i < result->n_tap; i++)
-        if (result->tap[i].measure == TESS_MEASURE_ULP) return true;
+        if (result->tap[i].measure == TESS_MEASURE_STEPS) return true;
     return false;
 }
 

@@ -34,7 +34,7 @@ tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer, tess_
 {
     bool is_exact = is_integer || place->class == TESS_CLASS_INPUT || place->class == TESS_CLASS_POSITIONS;
     if (is_exact) return (tess_rule){TESS_MEASURE_EXACT, 0};
-    if (reference == TESS_PRECISION_BF16) return (tess_rule){TESS_MEASURE_ULP, 2};
+    if (reference == TESS_PRECISION_BF16) return (tess_rule){TESS_MEASURE_STEPS, TESS_STEPS_ROW};
     return float32_rule(place, is_integer, true);
 }
 

@@ -17,12 +17,12 @@ tess_rule tess_rule_of(const tess_tap_place *place, bool is_integer, tess_precis
 /* The bars of a module that was fed the reference's own input. */
 tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer, tess_precision reference);
 
-/* Isolated in bfloat16: the share of elements, of all taps together, that are bit-equal at least. */
-#define TESS_ULP_SHARE 0.99
-/* The same of one tap by itself, which among many others would hardly count; of taps with fewer elements one
- * inner rounding may move more. */
-#define TESS_ULP_TAP_SHARE 0.75
-#define TESS_ULP_TAP_LEAST 1000
+/* Isolated in bfloat16: the worst row's steps; and of a tap of enough rows for an average, its relative L2 in
+ * steps, and the share of its elements that differ. docs/NUMERICS.md says what they were measured against. */
+#define TESS_STEPS_ROW 8
+#define TESS_STEPS_TAP 0.75
+#define TESS_STEPS_SHARE 0.4
+enum { TESS_STEPS_N_ROW = 8 };
 
 /* Bounds of the mean ratio and of every ratio in bfloat16. */
 #define TESS_RATIO_LOW 0.87

@@ -23,9 +23,9 @@ typedef struct tess_tap_state {
     uint64_t n_different;
     int64_t first_different, first_row; /* -1: none */
     int64_t n_row_failed, n_tie;
-    double worst_ulp; /* largest |a-b| of a row in bf16 steps of its largest element */
-    tess_sums ranked; /* of a single expert: against the reference's rows by rank */
-    double ranked_ulp;
+    double worst_steps; /* largest |a-b| of a row in bf16 steps of its largest element */
+    tess_sums ranked;   /* of a single expert: against the reference's rows by rank */
+    double ranked_steps;
     /* Of lists whose length is a result too (generated, in.input_ids, single experts): what the other side
      * has. */
     bool length_is_compared;

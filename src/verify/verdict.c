@@ -43,39 +43,6 @@ static void judge_mean(tess_compare_result *result)
         fail_by_mean(result);
 }
 
-static bool has_share(const tess_tap_report *r, double equal)
-{
-    return (double)r->n_different <= (1 - equal) * (double)r->n_element;
-}
-
-/* Of modules fed with the reference's bfloat16 inputs nearly every element is the reference's, bit for bit,
- * and of no module so few that it must round otherwise. */
-static void judge_share(tess_compare_result *result)
-{
-    tess_tap_report all = {0};
-    for (int i = 0; i < result->n_tap; i++) {
-        const tess_tap_report *r = &result->tap[i];
-        if (r->measure != TESS_MEASURE_ULP || !r->is_measured) continue;
-        all.n_element += r->n_element;
-        all.n_different += r->n_different;
-    }
-    for (int i = 0; i < result->n_tap; i++) {
-        tess_tap_report *r = &result->tap[i];
-        if (r->measure != TESS_MEASURE_ULP || r->outcome != TESS_OUTCOME_AGREES) continue;
-        double share = 100 * (double)r->n_different / (double)r->n_element;
-        if (r->n_element >= TESS_ULP_TAP_LEAST && !has_share(r, TESS_ULP_TAP_SHARE)) {
-            r->outcome = TESS_OUTCOME_DIFFERENT;
-            TESS_SAY(r, "%.1f %% of its elements are not bit-equal; at most %.0f %%", share,
-                     100 * (1 - TESS_ULP_TAP_SHARE));
-        } else if (!has_share(&all, TESS_ULP_SHARE) && !has_share(r, TESS_ULP_SHARE)) {
-            r->outcome = TESS_OUTCOME_DIFFERENT;
-            TESS_SAY(r, "%.1f %% of its elements are not bit-equal, of all taps %.1f %%; at most %.0f %%",
-                     share, 100 * (double)all.n_different / (double)all.n_element,
-                     100 * (1 - TESS_ULP_SHARE));
-        }
-    }
-}
-
 static bool is_input(const tess_tap_report *r)
 {
     return !strncmp(r->name, "in.", 3);
@@ -203,7 +170,6 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
     if (status == TESS_OK) {
         if (c->has_truth && c->precision == TESS_PRECISION_BF16 && !c->options.metrics_only)
             judge_mean(result);
-        judge_share(result);
         tess_comparison_count(result);
         status = decide(c, result, err);
     }

@@ -22,6 +22,20 @@ PY
 
 equals "$(exit_of isolated $golden)" 0 "every module agrees on the golden's own input"
 
+# bfloat16: a row may be a few steps off, an average row less, and most elements must be equal.
+golden16=tests/golden/c-bf16/text.safetensors # 39 positions
+attention=thinker.model.layers.1.self_attn
+edit $golden16 "$work/share" scale $attention 1.0015
+equals "$(exit_of isolated "$work/share" --json)" 1 "every element a little off: exit 1"
+equals "$(json first tap <"$work/out")" tap.$attention "named"
+contains "$(json first why <"$work/out")" "100.0 % of the elements differ, at most 40 %" "because so many are"
+edit $golden16 "$work/row" scale $attention 1.04
+equals "$(exit_of isolated "$work/row" --json)" 1 "every row more than 8 steps off: exit 1"
+contains "$(json first why <"$work/out")" "bfloat16 steps off, over 8" "because of its worst row"
+edit tests/golden/b-bf16/one.safetensors "$work/few" scale thinker.model.layers.3 1.0015
+equals "$(exit_of "$tessera" verify --quiet --ledger off --isolate --model tests/golden/b --golden "$work/few")" 0 \
+    "too few rows for an average: judged by the worst"
+
 read -r one two _ <<<"$(row $gate.indices 4)"
 read -r light heavy _ <<<"$(row $gate.weights 4)"
 edit $golden "$work/order" set $gate.indices 12 "$two" set $gate.indices 13 "$one" \

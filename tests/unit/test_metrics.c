@@ -48,11 +48,30 @@ static void test_sums(void **state)
     assert_true(sums.n == 5 && sums.max_abs == 1 && sums.max_reference == 4 && sums.n_nonfinite == 1);
 }
 
+static void test_bf16_steps(void **state)
+{
+    (void)state;
+    const float b[4] = {1, -1, 1, 1}, a[4] = {1 + 0x1p-7f, -1, 1, 1}, zero[4] = {0};
+    tess_sums sums = {0};
+    tess_sums_add(&sums, a, b, 4);
+    assert_true(tess_sums_bf16_steps(&sums) == 1); /* one element of one step, and an L2 of one step too */
+    const float all[4] = {1 + 0x1p-7f, -1 - 0x1p-7f, 1 + 0x1p-7f, 1 - 0x1p-7f};
+    sums = (tess_sums){0};
+    tess_sums_add(&sums, all, b, 4);
+    assert_true(fabs(tess_sums_bf16_steps(&sums) - 2) < 1e-12); /* by its L2 */
+    sums = (tess_sums){0};
+    tess_sums_add(&sums, zero, zero, 4);
+    assert_true(tess_sums_bf16_steps(&sums) == 0);
+    tess_sums_add(&sums, b, zero, 4);
+    assert_true(isinf(tess_sums_bf16_steps(&sums)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bf16_ulp),
         cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_bf16_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
