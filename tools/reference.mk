@@ -10,7 +10,8 @@ PYTHON := reference/.venv/bin/python
 reference:
 	@tools/reference_venv
 
-check-reference: reference
+check-reference: reference deps
+	@$(MAKE) --no-print-directory all
 	@$(PYTHON) reference/check.py
 
 goldens: reference
