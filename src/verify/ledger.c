@@ -5,7 +5,8 @@
  * cut may take the last entries, and damages nothing. The page cache is small and nothing is mapped, because
  * a run's memory budget pays for both.
  */
-#include "verify/ledger.h"
+#include "verify/ledger_schema.h"
+#include "verify/ledger_sql.h"
 
 #include <ctype.h>
 #include <errno.h>

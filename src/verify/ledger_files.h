@@ -4,7 +4,7 @@
 
 #include <limits.h>
 
-#include "verify/ledger.h"
+#include "verify/ledger_sql.h"
 
 /* Of one file that is there: false where there is none. */
 bool tess_ledger_stamp_is_same(tess_ledger_stamp a, tess_ledger_stamp b);

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "verify/ledger.h"
+#include "verify/ledger_sql.h"
 
 /* ?1 is the entry's number. */
 static const char *const parts[] = {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "verify/ledger.h"
+#include "verify/ledger_sql.h"
 #include "verify/ledger_routing.h"
 
 /* ---- runs ---------------------------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
  */
 #include <stddef.h>
 
-#include "verify/ledger.h"
+#include "verify/ledger_schema.h"
 
 static const char *const to_1[] = {
     "CREATE TABLE entries (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL,"

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "verify/ledger.h"
+#include "verify/ledger_sql.h"
 
 int64_t tess_ledger_now_ms(void)
 {

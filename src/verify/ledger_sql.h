@@ -4,8 +4,8 @@
  * IMMEDIATE, so that it waits for other processes before it has read anything and never fails half-way
  * because somebody else wrote.
  */
-#ifndef TESS_VERIFY_LEDGER_H
-#define TESS_VERIFY_LEDGER_H
+#ifndef TESS_VERIFY_LEDGER_SQL_H
+#define TESS_VERIFY_LEDGER_SQL_H
 
 #include <sqlite3.h>
 
@@ -15,14 +15,6 @@ struct tess_ledger {
     sqlite3 *db;
     char *path; /* for messages */
 };
-
-/* The schema this version writes, and the way to it. */
-enum { TESS_LEDGER_SCHEMA = 2 };
-#define TESS_LEDGER_APPLICATION 0x5453534c /* "TSSL", in the file's header */
-/* The statements that lead from schema `from` to from + 1, ended by NULL. */
-const char *const *tess_ledger_migration(int from);
-/* Brings the schema to `to` if it is older. For opening, and for tests of migrations. */
-tess_status tess_ledger_migrate(tess_ledger *ledger, int to, tess_error *err);
 
 /* Bindings: parameters ?1, ?2, … in their order. */
 #define TESS_BIND_INTEGER(v) ((tess_ledger_value){.kind = TESS_LEDGER_INTEGER, .integer = (int64_t)(v)})
