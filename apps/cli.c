@@ -371,6 +371,13 @@ void cli_catch_interrupt(void)
     sigaction(SIGINT, &action, NULL);
 }
 
+void cli_catch_termination(void)
+{
+    struct sigaction action = {.sa_handler = note_interrupt};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
 bool cli_interrupted(void)
 {
     return interrupted;

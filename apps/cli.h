@@ -98,6 +98,8 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
 
 /* From now on Ctrl-C sets a flag instead of ending the process. */
 void cli_catch_interrupt(void);
+/* The same for SIGTERM and SIGHUP: where files must be removed at the end. */
+void cli_catch_termination(void);
 bool cli_interrupted(void);
 void cli_clear_interrupt(void);
 

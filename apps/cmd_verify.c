@@ -132,6 +132,7 @@ static tess_status make_truth_dir(request *r, tess_error *err)
     const char *place = getenv("TMPDIR");
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%.4000s/tessera-truth-XXXXXX", place && *place ? place : "/var/tmp");
+    cli_catch_termination();
     if (!mkdtemp(path)) {
         *err = (tess_error){.status = TESS_EIO, .offset = -1};
         snprintf(err->message, sizeof err->message,

@@ -226,6 +226,14 @@ equals "$(exit_of verify --json --golden tests/golden/b-bf16/text.safetensors --
     "bfloat16 with a computed truth: exit 0"
 equals "$(json ratio taps <"$work/out")" 22 "judged by its distance to it"
 equals "$(ls "$work/tmp")" "" "which is removed afterwards"
+for signal in TERM HUP INT; do
+    "$tessera" verify --model tests/golden/b --golden tests/golden/b-bf16/*.safetensors \
+        tests/golden/b-bf16/*.safetensors --isa reference >"$work/out" 2>"$work/err" &
+    until [ -n "$(ls "$work/tmp")" ] || ! kill -0 $! 2>/dev/null; do :; done
+    kill -$signal $! 2>/dev/null
+    wait $!
+    equals "$(ls "$work/tmp")" "" "removed after SIG$signal too"
+done
 equals "$(exit_of verify --golden tests/golden/b-bf16/text.safetensors --model tests/golden/b \
     --truth tests/golden/b-f32/text.safetensors)" 0 "with the original's truth: exit 0"
 equals "$(exit_of verify --golden $golden16 --truth $golden --isolate)" 2 "--truth with --isolate: exit 2"
