@@ -38,7 +38,7 @@ from transformers.masking_utils import create_causal_mask
 from transformers.models.qwen3_omni_moe import modeling_qwen3_omni_moe as modules
 
 import original
-import prompt
+import request
 import tracefile
 from weights import BadInput, Weights, release
 
@@ -350,26 +350,6 @@ def check_inputs(inputs, config):
     return inputs
 
 
-def inputs_of(options):
-    """(the `in.*` tensors, what the metadata says of a text)."""
-    if options.inputs:
-        return tracefile.read(options.inputs)[0], {}
-    if options.raw:
-        text, metadata = options.prompt, {"raw": options.prompt}
-    else:
-        try:
-            messages = json.loads(options.messages or json.dumps([{"role": "user", "content": options.prompt}]))
-            text = prompt.render(messages)
-        except (ValueError, TypeError, KeyError) as error:
-            raise BadInput(f"--messages: {error}; expected a JSON array of objects with role and content") from error
-        metadata = {"messages": json.dumps(messages, ensure_ascii=False)}
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise BadInput(f"the prompt is not UTF-8: {error}") from error
-    return {"in.input_ids": np.array(prompt.Tokenizer(options.model).encode(text), np.int64)}, metadata
-
-
 def key_of(options, weights, inputs):
     """What a resumed run must share with the one that was killed."""
     said = (options.dtype, options.generate, options.experts, original.versions(options.dtype), weights.stamp)
@@ -397,7 +377,7 @@ def make(options):
     return_memory_at_once()
     torch.set_num_threads(options.threads)
     root, config = read_config(options.model)
-    given, metadata = inputs_of(options)
+    given, metadata = request.inputs_of(options)
     inputs = check_inputs(given, config)
     weights, parts = Weights(options.model), Parts(config, original.DTYPES[options.dtype])
     for module, prefix in parts.all():
@@ -433,25 +413,11 @@ def size(text):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--inputs", help="a safetensors file with in.* tensors")
-    source.add_argument("--prompt", help="the text of one user turn, or with --raw the whole prompt")
-    source.add_argument("--messages", help="a JSON array of objects with role and content")
-    parser.add_argument("--raw", action="store_true", help="no chat template")
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--dtype", choices=sorted(original.DTYPES), default="float32")
-    parser.add_argument("--generate", type=int, default=0)
-    parser.add_argument("--case", default="text")
-    parser.add_argument("--threads", type=int, default=1, help="part of the result's bits in float32")
-    parser.add_argument("--experts", action="store_true", help="record every expert's output before weighting")
+    request.add_arguments(parser)
     parser.add_argument("--max-memory", type=size, metavar="SIZE", help="bound of the peak resident set")
     parser.add_argument("--hash-weights", action="store_true", help="weights_sha256 in the metadata; reads everything")
     options = parser.parse_args()
-    if options.raw and options.prompt is None:
-        parser.error("--raw goes with --prompt")
-    if options.generate < 0 or options.threads < 1:
-        parser.error("--generate is 0 or more, --threads 1 or more")
+    request.check(parser, options)
     return options
 
 

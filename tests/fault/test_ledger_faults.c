@@ -19,35 +19,8 @@
 #include "../support/fault.h"
 #include "../support/ledger.h"
 
-static char folder[] = "/tmp/tess-ledger-XXXXXX";
-static char path[64];
+static const char *const path = test_ledger_path;
 static tess_error err;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder)) return -1;
-    snprintf(path, sizeof path, "%s/ledger", folder);
-    return 0;
-}
-
-static int start_anew(void **state)
-{
-    (void)state;
-    const char *const ends[] = {"", "-wal", "-shm", "-journal"};
-    for (int i = 0; i < 4; i++) {
-        char name[96];
-        snprintf(name, sizeof name, "%s%s", path, ends[i]);
-        unlink(name);
-    }
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    start_anew(state);
-    return rmdir(folder);
-}
 
 /* In a child: writes up to n runs and tells each number once its run is recorded. */
 static _Noreturn void write_runs(int n, int tell)
@@ -95,7 +68,8 @@ static void test_killed(void **state)
     for (int round = 0; round < 60; round++) {
         int told, status;
         int64_t id;
-        if (round % 3 == 0) start_anew(NULL), n_told = 0; /* in a third of them it has to be made */
+        if (round % 3 == 0)
+            test_ledger_start_anew(NULL), n_told = 0; /* in a third of them it has to be made */
         pid_t pid = start_writer(1000, &told);
         usleep((useconds_t)(rand_r(&seed) % (round % 3 ? 40000 : 12000)));
         kill(pid, SIGKILL);
@@ -145,7 +119,7 @@ static void test_no_room(void **state)
                                                       : limit < 400000 ? 20000
                                                                        : 600000) {
         int status;
-        start_anew(NULL);
+        test_ledger_start_anew(NULL);
         fflush(stdout);
         pid_t pid = fork();
         assert_true(pid >= 0);
@@ -206,7 +180,7 @@ static void test_full_disk(void **state)
     long k;
     for (k = 0; status != TESS_OK; k++) {
         int n_done = 0;
-        start_anew(NULL);
+        test_ledger_start_anew(NULL);
         ledger = NULL;
         fill_disk_after(k);
         status = tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err);
@@ -287,7 +261,7 @@ static void test_damaged(void **state)
         for (int k = 0; k < 40; k++)
             damaged[from + (size_t)rand_r(&seed) % (size - from)] ^= (unsigned char)rand_r(&seed);
         memset(damaged + from + (size_t)rand_r(&seed) % (size - from - 512), rand_r(&seed) & 255, 512);
-        start_anew(NULL);
+        test_ledger_start_anew(NULL);
         test_file_write(path, damaged, n);
         free(damaged);
         tess_status status = tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err);
@@ -310,12 +284,12 @@ static void test_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_killed, start_anew),
-        cmocka_unit_test_setup(test_several_at_once, start_anew),
-        cmocka_unit_test_setup(test_no_room, start_anew),
-        cmocka_unit_test_setup(test_full_disk, start_anew),
-        cmocka_unit_test_setup(test_no_memory, start_anew),
-        cmocka_unit_test_setup(test_damaged, start_anew),
+        cmocka_unit_test_setup(test_killed, test_ledger_start_anew),
+        cmocka_unit_test_setup(test_several_at_once, test_ledger_start_anew),
+        cmocka_unit_test_setup(test_no_room, test_ledger_start_anew),
+        cmocka_unit_test_setup(test_full_disk, test_ledger_start_anew),
+        cmocka_unit_test_setup(test_no_memory, test_ledger_start_anew),
+        cmocka_unit_test_setup(test_damaged, test_ledger_start_anew),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, test_ledger_make_folder, test_ledger_remove_folder);
 }

@@ -16,35 +16,8 @@
 
 #include "../support/ledger.h"
 
-static char folder[] = "/tmp/tess-ledger-XXXXXX";
-static char path[64];
+static const char *const path = test_ledger_path;
 static tess_error err;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder)) return -1;
-    snprintf(path, sizeof path, "%s/ledger", folder);
-    return 0;
-}
-
-static int start_anew(void **state)
-{
-    (void)state;
-    const char *const ends[] = {"", "-wal", "-shm", "-journal"};
-    for (int i = 0; i < 4; i++) {
-        char name[96];
-        snprintf(name, sizeof name, "%s%s", path, ends[i]);
-        unlink(name);
-    }
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    start_anew(state);
-    return rmdir(folder);
-}
 
 static void execute(const char *sql)
 {
@@ -58,7 +31,7 @@ static void make_sound(void)
 {
     tess_ledger *ledger;
     int64_t id;
-    start_anew(NULL);
+    test_ledger_start_anew(NULL);
     assert_int_equal(tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err), TESS_OK);
     assert_int_equal(test_ledger_write_run(ledger, &id, &err), TESS_OK);
     tess_ledger_close(ledger);
@@ -109,7 +82,7 @@ static void test_schemas(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         for (int kind = TESS_LEDGER_READ; kind <= TESS_LEDGER_WRITE; kind++) {
-            start_anew(NULL);
+            test_ledger_start_anew(NULL);
             execute(files[i]);
             if (use((tess_ledger_access)kind) != TESS_EINPUT)
                 fail_msg("%s: status %d, %s", files[i], err.status, err.message);
@@ -168,10 +141,10 @@ static void test_no_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_schemas, start_anew),
-        cmocka_unit_test_setup(test_triggers_and_views, start_anew),
-        cmocka_unit_test_setup(test_values, start_anew),
-        cmocka_unit_test_setup(test_no_files, start_anew),
+        cmocka_unit_test_setup(test_schemas, test_ledger_start_anew),
+        cmocka_unit_test_setup(test_triggers_and_views, test_ledger_start_anew),
+        cmocka_unit_test_setup(test_values, test_ledger_start_anew),
+        cmocka_unit_test_setup(test_no_files, test_ledger_start_anew),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, test_ledger_make_folder, test_ledger_remove_folder);
 }

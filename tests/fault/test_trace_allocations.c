@@ -50,24 +50,6 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
-/* Calls work() with the k-th allocation failing, for every k; returns how many there were. */
-static int starve(tess_status (*work)(void))
-{
-    int n = 0;
-    bool reached = true;
-    for (long k = 1; reached; k++) {
-        fault_alloc_at(k);
-        tess_status status = work();
-        reached = fault_alloc_end();
-        /* Shrinking a block may fail and harm nothing; then the result must be right, which work() checks. */
-        if (status != TESS_OK && !(reached && status == TESS_ENOMEM))
-            fail_msg("allocation %ld: %s %s", k, tess_status_name(status), err.message);
-        n += status == TESS_ENOMEM;
-    }
-    print_message("# %d allocations failed in turn\n", n);
-    return n;
-}
-
 static tess_status compare(void)
 {
     tess_compare_options options = {.truth = reference_path};
@@ -87,7 +69,7 @@ static tess_status compare(void)
 static void test_compare(void **state)
 {
     (void)state;
-    assert_true(starve(compare) > 30);
+    assert_true(fault_alloc_each(compare, &err) > 30);
 }
 
 static tess_status read_inputs(void)
@@ -102,7 +84,7 @@ static tess_status read_inputs(void)
 static void test_read_inputs(void **state)
 {
     (void)state;
-    assert_true(starve(read_inputs) > 5);
+    assert_true(fault_alloc_each(read_inputs, &err) > 5);
 }
 
 static tess_status write_trace(void)
@@ -126,7 +108,7 @@ static tess_status write_trace(void)
 static void test_write(void **state)
 {
     (void)state;
-    assert_true(starve(write_trace) >= 5);
+    assert_true(fault_alloc_each(write_trace, &err) >= 5);
 }
 
 /* What is allocated once the file is open: nothing. */

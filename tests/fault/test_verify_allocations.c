@@ -33,24 +33,6 @@ static int close_all(void **state)
     return 0;
 }
 
-/* Calls work() with the k-th allocation failing, for every k; returns how many there were. */
-static int starve(tess_status (*work)(void))
-{
-    int n = 0;
-    bool reached = true;
-    for (long k = 1; reached; k++) {
-        fault_alloc_at(k);
-        tess_status status = work();
-        reached = fault_alloc_end();
-        /* What could do without is right all the same, which work() checks. */
-        if (status != TESS_OK && !(reached && status == TESS_ENOMEM))
-            fail_msg("allocation %ld: %s %s", k, tess_status_name(status), err.message);
-        n += status == TESS_ENOMEM;
-    }
-    print_message("# %d allocations failed in turn\n", n);
-    return n;
-}
-
 static tess_status read_golden(void)
 {
     tess_golden read;
@@ -88,19 +70,19 @@ static tess_status verify_isolated(void)
 static void test_read(void **state)
 {
     (void)state;
-    assert_true(starve(read_golden) > 20);
+    assert_true(fault_alloc_each(read_golden, &err) > 20);
 }
 
 static void test_both_sides(void **state)
 {
     (void)state;
-    assert_true(starve(verify_both_sides) > 100);
+    assert_true(fault_alloc_each(verify_both_sides, &err) > 100);
 }
 
 static void test_isolated(void **state)
 {
     (void)state;
-    assert_true(starve(verify_isolated) > 50);
+    assert_true(fault_alloc_each(verify_isolated, &err) > 50);
 }
 
 int main(void)

@@ -1,9 +1,14 @@
 #include "fault.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static atomic_long countdown; /* 1: the next one fails; 0 or less: nothing */
 static atomic_bool was_reached;
@@ -26,6 +31,22 @@ bool fault_alloc_end(void)
 {
     atomic_store(&countdown, 0);
     return atomic_load(&was_reached);
+}
+
+int fault_alloc_each(tess_status (*work)(void), const tess_error *err)
+{
+    int n = 0;
+    bool reached = true;
+    for (long k = 1; reached; k++) {
+        fault_alloc_at(k);
+        tess_status status = work();
+        reached = fault_alloc_end();
+        if (status != TESS_OK && !(reached && status == TESS_ENOMEM))
+            fail_msg("allocation %ld: %s %s", k, tess_status_name(status), err->message);
+        n += status == TESS_ENOMEM;
+    }
+    print_message("# %d allocations failed in turn\n", n);
+    return n;
 }
 
 /* The linker sends calls of malloc() to __wrap_malloc(), and __real_malloc() is the original. */

@@ -8,9 +8,16 @@
 
 #include <stdbool.h>
 
+#include "tessera/error.h"
+
 /* From now on the k-th allocation fails, once. 0: none. */
 void fault_alloc_at(long k);
 /* Ends it; whether the failing allocation has been reached. */
 bool fault_alloc_end(void);
+
+/* Calls work() with the k-th allocation failing, for every k, until none is left to fail; returns how many
+ * times it ran out of memory. It may do without and then must be right, which work() checks; any other
+ * failure, told in `err`, fails the test. */
+int fault_alloc_each(tess_status (*work)(void), const tess_error *err);
 
 #endif

@@ -6,10 +6,39 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "verify/ledger_routing.h"
+
+char test_ledger_folder[] = "/tmp/tess-ledger-XXXXXX", test_ledger_path[64];
+
+int test_ledger_make_folder(void **state)
+{
+    (void)state;
+    if (!mkdtemp(test_ledger_folder)) return -1;
+    snprintf(test_ledger_path, sizeof test_ledger_path, "%s/ledger", test_ledger_folder);
+    return 0;
+}
+
+int test_ledger_start_anew(void **state)
+{
+    (void)state;
+    const char *const ends[] = {"", "-wal", "-shm", "-journal"};
+    for (int i = 0; i < 4; i++) {
+        char name[96];
+        snprintf(name, sizeof name, "%s%s", test_ledger_path, ends[i]);
+        unlink(name);
+    }
+    return 0;
+}
+
+int test_ledger_remove_folder(void **state)
+{
+    test_ledger_start_anew(state);
+    return rmdir(test_ledger_folder);
+}
 
 static sqlite3 *open_beside(const char *path)
 {

@@ -4,6 +4,13 @@
 
 #include "tessera/ledger.h"
 
+/* A ledger's place in a folder of its own; cmocka's fixtures to make it, to remove what lies there, and both.
+ */
+extern char test_ledger_folder[], test_ledger_path[];
+int test_ledger_make_folder(void **state);
+int test_ledger_start_anew(void **state);
+int test_ledger_remove_folder(void **state);
+
 /* A number from a statement on the file itself, beside the library. Fails the test on an error. */
 int64_t test_ledger_ask(const char *path, const char *sql);
 /* Fails the test unless SQLite finds the file sound, foreign keys included. */
