@@ -5,11 +5,9 @@
 #include <string.h>
 
 #include "base/digest.h"
-#include "engine/engine.h"
 #include "tessera/trace.h"
+#include "verify/greedy.h"
 #include "verify/trace_writer.h"
-
-static const char generated_name[] = "tap.thinker.generated";
 
 /* One trace being written. */
 typedef struct tracing {
@@ -73,8 +71,8 @@ static tess_status declare_all(tracing *t, tess_error *err)
         if (err) *err = t->err;
         return t->status;
     }
-    if (t->inputs->generate && is_wanted(t, generated_name))
-        status = tess_trace_writer_declare_growing(t->writer, generated_name, t->inputs->generate, err);
+    if (t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
+        status = tess_trace_writer_declare_growing(t->writer, TESS_GREEDY_TAP, t->inputs->generate, err);
     return status == TESS_OK ? check_globs(t, err) : status;
 }
 
@@ -148,42 +146,13 @@ static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *er
                                  (size_t)rows->n_row * rows->row_width, err);
 }
 
-typedef struct generating {
-    const tess_engine *engine;
-    uint64_t done, total;
-} generating;
-
-/* Generation reports to nobody by itself; this shows it and lets it be stopped. */
-static bool count_token(void *context, int32_t id)
-{
-    (void)id;
-    generating *g = context;
-    g->done++;
-    return tess_engine_tell(g->engine, "generating", "tokens", g->done, g->total, NULL) == TESS_OK;
-}
-
 static tess_status generate(tracing *t, tess_session *session, tess_error *err)
 {
-    int most = t->inputs->generate, n_new = 0;
-    int32_t stop = tess_engine_get_end_token(t->engine);
-    int64_t *wide = malloc((size_t)most * sizeof *wide);
-    int32_t *ids = malloc((size_t)most * sizeof *ids);
-    generating progress = {t->engine, 0, (uint64_t)most};
-    tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY,
-                                  .max_new = most,
-                                  .stop = &stop,
-                                  .n_stop = 1,
-                                  .on_token = count_token,
-                                  .context = &progress,
-                                  .listener = t->options->observer};
-    tess_finish finish = TESS_FINISH_LENGTH;
-    tess_status status = wide && ids ? tess_session_generate(session, &generation, ids, &n_new, &finish, err)
-                                     : tess_fail(err, TESS_ENOMEM, "no memory for %d generated tokens", most);
-    if (status == TESS_OK && finish == TESS_FINISH_INTERRUPTED)
-        status = tess_fail(err, TESS_EINTERRUPTED, "interrupted");
-    for (int i = 0; i < n_new && status == TESS_OK; i++) wide[i] = ids[i];
-    if (status == TESS_OK) status = tess_trace_writer_grow(t->writer, wide, n_new, err);
-    free(wide);
+    int64_t *ids;
+    int n;
+    tess_status status =
+        tess_greedy_generate(t->engine, session, t->inputs->generate, t->options->observer, &ids, &n, err);
+    if (status == TESS_OK) status = tess_trace_writer_grow(t->writer, ids, n, err);
     free(ids);
     return status;
 }
@@ -200,7 +169,7 @@ static tess_status run(tracing *t, tess_error *err)
                       .listener = &listener,
                       .last_logits = t->options->last_logits};
     status = tess_session_feed(session, &feed, err);
-    if (status == TESS_OK && t->inputs->generate && is_wanted(t, generated_name))
+    if (status == TESS_OK && t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
         status = generate(t, session, err);
     tess_session_free(session);
     return status;

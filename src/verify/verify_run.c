@@ -10,8 +10,7 @@
 #include "tessera/verify.h"
 #include "verify/both_sides.h"
 #include "verify/comparison.h"
-
-static const char generated_name[] = "tap.thinker.generated";
+#include "verify/greedy.h"
 
 typedef struct verifying {
     tess_engine *engine;
@@ -99,38 +98,15 @@ static tess_status hear_ids(verifying *v, const char *name, const int32_t *ids, 
 
 /* ---- running ---- */
 
-/* Shows generation, which reports to nobody by itself, and lets it be stopped. */
-typedef struct counting {
-    const tess_engine *engine;
-    uint64_t done, total;
-} counting;
-
-static bool count_token(void *context, int32_t id)
-{
-    (void)id;
-    counting *c = context;
-    c->done++;
-    return tess_engine_tell(c->engine, "generating", "tokens", c->done, c->total, NULL) == TESS_OK;
-}
-
 static tess_status generate(verifying *v, tess_session *session, tess_error *err)
 {
-    int most = v->golden->inputs.generate, n_new = 0;
-    int32_t stop = tess_engine_get_end_token(v->engine);
-    int32_t *ids = malloc((size_t)most * sizeof *ids);
-    if (!ids) return tess_fail(err, TESS_ENOMEM, "no memory for %d generated tokens", most);
-    counting progress = {v->engine, 0, (uint64_t)most};
-    tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY,
-                                  .max_new = most,
-                                  .stop = &stop,
-                                  .n_stop = 1,
-                                  .on_token = count_token,
-                                  .context = &progress};
-    tess_finish finish = TESS_FINISH_LENGTH;
-    tess_status status = tess_session_generate(session, &generation, ids, &n_new, &finish, err);
-    if (status == TESS_OK && finish == TESS_FINISH_INTERRUPTED)
-        status = tess_fail(err, TESS_EINTERRUPTED, "interrupted");
-    if (status == TESS_OK) status = hear_ids(v, generated_name, ids, (size_t)n_new, err);
+    int64_t *ids;
+    int n;
+    tess_status status =
+        tess_greedy_generate(v->engine, session, v->golden->inputs.generate, NULL, &ids, &n, err);
+    uint64_t dim = (uint64_t)n;
+    if (status == TESS_OK && tess_comparison_wants(v->comparison, TESS_GREEDY_TAP, TESS_DTYPE_I64, 1, &dim))
+        status = tess_comparison_hear(v->comparison, TESS_GREEDY_TAP, 0, ids, (size_t)n, err);
     free(ids);
     return status;
 }
@@ -157,7 +133,7 @@ static tess_status run(verifying *v, tess_error *err)
                       .last_logits = has_last_logits(&v->comparison->hearing.reference, in->n_tok)};
     tess_error end;
     status = tess_session_feed(session, &feed, &end);
-    if (status == TESS_OK && in->generate && tess_comparison_find(v->comparison, generated_name))
+    if (status == TESS_OK && in->generate && tess_comparison_find(v->comparison, TESS_GREEDY_TAP))
         status = generate(v, session, &end);
     tess_session_free(session);
     if (status == TESS_OK) return TESS_OK;
