@@ -7,7 +7,7 @@
 #define TESS_MODEL_MANIFEST_H
 
 #include "model/config.h"
-#include "store/checkpoint.h"
+#include "store/store.h"
 
 typedef struct tess_manifest_entry {
     const char *name; /* lives for the call */

@@ -17,7 +17,7 @@
 #define TESS_STORE_BANK_H
 
 #include "base/arena.h"
-#include "store/checkpoint.h"
+#include "store/store.h"
 
 /* Bytes [offset, offset + n_byte) of a shard. n_byte 0: a part this segment does not have. */
 typedef struct tess_part {

@@ -7,7 +7,7 @@
 #define TESS_STORE_CHECKSUM_H
 
 #include "base/pool.h"
-#include "store/checkpoint.h"
+#include "store/store.h"
 
 enum { TESS_CHECKSUM_THREADS = 3 };
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../support/recording.h"
-#include "store/checkpoint.h"
+#include "store/store.h"
 
 #define MODEL "tests/golden/c"
 
