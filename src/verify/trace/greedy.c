@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "tessera/dialog.h"
+
 typedef struct generating {
     const tess_engine *engine;
     uint64_t done, total;
@@ -16,35 +18,35 @@ static bool count_token(void *context, int32_t id)
     return tess_engine_tell(g->engine, "generating", "tokens", g->done, g->total, NULL) == TESS_OK;
 }
 
-static tess_status generate(const tess_engine *engine, tess_session *session, int most,
-                            const tess_tap_listener *observer, int32_t *ids, int *n, tess_error *err)
+/* The ids as traces hold them. */
+static tess_status widen_ids(const tess_ids *narrow, int64_t **ids, int *n, tess_error *err)
 {
-    int32_t stop = tess_engine_get_end_token(engine);
-    generating progress = {engine, 0, (uint64_t)most};
-    tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY,
-                                  .max_new = most,
-                                  .stop = &stop,
-                                  .n_stop = 1,
-                                  .on_token = count_token,
-                                  .context = &progress,
-                                  .listener = observer};
-    tess_finish finish = TESS_FINISH_LENGTH;
-    tess_status status = tess_session_generate(session, &generation, ids, n, &finish, err);
-    if (status == TESS_OK && finish == TESS_FINISH_INTERRUPTED)
-        status = tess_fail(err, TESS_EINTERRUPTED, "interrupted");
-    return status;
+    *ids = malloc((narrow->count + 1) * sizeof **ids);
+    if (!*ids) return tess_fail(err, TESS_ENOMEM, "no memory for %zu generated tokens", narrow->count);
+    for (size_t i = 0; i < narrow->count; i++) (*ids)[i] = narrow->data[i];
+    *n = (int)narrow->count;
+    return TESS_OK;
 }
 
 tess_status tess_greedy_generate(const tess_engine *engine, tess_session *session, int most,
                                  const tess_tap_listener *observer, int64_t **ids, int *n, tess_error *err)
 {
-    int32_t *narrow = malloc((size_t)most * sizeof *narrow);
-    *ids = malloc((size_t)most * sizeof **ids);
+    int32_t stop_ids[TESS_STOP_MAX_IDS];
+    generating progress = {engine, 0, (uint64_t)most};
+    tess_answer_request request = {.sampling = TESS_SAMPLING_GREEDY,
+                                   .max_new = most,
+                                   .stop_ids = stop_ids,
+                                   .n_stop_id = tess_stop_ids_get(engine, NULL, stop_ids),
+                                   .on_token = count_token,
+                                   .context = &progress,
+                                   .listener = observer};
+    tess_answer answer;
+    *ids = NULL;
     *n = 0;
-    tess_status status = narrow && *ids
-                             ? generate(engine, session, most, observer, narrow, n, err)
-                             : tess_fail(err, TESS_ENOMEM, "no memory for %d generated tokens", most);
-    for (int i = 0; i < *n && status == TESS_OK; i++) (*ids)[i] = narrow[i];
-    free(narrow);
+    tess_status status = tess_answer_generate(session, NULL, &request, &answer, err);
+    if (status == TESS_OK && answer.finish == TESS_FINISH_INTERRUPTED)
+        status = tess_fail(err, TESS_EINTERRUPTED, "interrupted");
+    if (status == TESS_OK) status = widen_ids(&answer.ids, ids, n, err);
+    tess_answer_release(&answer);
     return status;
 }
