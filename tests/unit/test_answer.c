@@ -163,7 +163,7 @@ static tess_answer answer_again(tess_answer_request request, heard *h)
     int32_t stop_ids[TESS_STOP_MAX_IDS];
     tess_answer answer;
     feed_question("What can you do?");
-    if (!request.sampling.top_p) request.sampling = TESS_SAMPLING_GREEDY;
+    if (request.sampling.top_p == 0) request.sampling = TESS_SAMPLING_GREEDY;
     if (!request.max_new) request.max_new = 100;
     if (!request.stop_ids) {
         request.n_stop_id = tess_stop_ids_get(engine, tokenizer, stop_ids);
