@@ -13,6 +13,7 @@
 #include "tessera/error.h"
 #include "tessera/known_answers.h"
 #include "tessera/ledger.h"
+#include "tessera/progress.h"
 #include "tessera/tokenizer.h"
 #include "tessera/trace.h"
 #include "tessera/verify.h"

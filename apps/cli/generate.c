@@ -43,16 +43,10 @@ static bool print_text(void *context, const char *text, size_t n_byte)
     return false;
 }
 
-static bool go_on(void *context, int32_t id)
-{
-    (void)context;
-    (void)id;
-    return !cli_interrupted();
-}
-
 int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
                     tess_session *session, const tess_tokenizer *tokenizer, const cli_sampling *sampling,
-                    const tess_tap_listener *listener, int max_new, cli_answer *answer)
+                    const tess_tap_listener *listener, const tess_progress *progress, int max_new,
+                    cli_answer *answer)
 {
     printer p = {0};
     int32_t stop_ids[TESS_STOP_MAX_IDS];
@@ -64,10 +58,10 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
                                    .max_new = max_new,
                                    .stop_ids = stop_ids,
                                    .n_stop_id = tess_stop_ids_get(engine, tokenizer, stop_ids),
-                                   .on_token = go_on,
                                    .on_text = common->json ? NULL : print_text,
                                    .context = &p,
-                                   .listener = listener};
+                                   .listener = listener,
+                                   .progress = progress};
     double start = tess_system_seconds();
     tess_error err;
     tess_status status = tess_answer_generate(session, tokenizer, &request, &answer->made, &err);

@@ -35,6 +35,7 @@ typedef struct cli_answer {
  * any case. */
 int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
                     tess_session *session, const tess_tokenizer *tokenizer, const cli_sampling *sampling,
-                    const tess_tap_listener *listener, int max_new, cli_answer *answer);
+                    const tess_tap_listener *listener, const tess_progress *progress, int max_new,
+                    cli_answer *answer);
 
 #endif

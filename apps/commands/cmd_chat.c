@@ -69,7 +69,8 @@ static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
         tess_feed whole = {.ids = ids.data,
                            .n_tok = (int)ids.count,
                            .listener = cli_ledger_get_listener(&c->engine_options.ledger),
-                           .last_logits = true};
+                           .last_logits = true,
+                           .progress = &c->engine_options.bar.drawn_bar};
         status = tess_session_feed_rest(c->session, &whole, n_fed, err);
     }
     cli_progress_clear(&c->engine_options.bar);
@@ -132,6 +133,7 @@ static int answer_turn(chat *c)
     double prefill_seconds = tess_system_seconds() - start;
     if (status == TESS_EINTERRUPTED || status == TESS_EUSAGE) {
         tess_conversation_truncate(&c->talk, c->talk.count - 1);
+        err = cli_translate(&err);
         fprintf(stderr, "%s%s\n", status == TESS_EUSAGE ? err.message : "stopped; the question is forgotten",
                 status == TESS_EUSAGE ? ", or start over with /reset" : "");
         int code = status == TESS_EUSAGE ? CLI_USAGE : CLI_INTERRUPTED;
@@ -141,7 +143,8 @@ static int answer_turn(chat *c)
     if (status != TESS_OK) return cli_report(c->self, &c->common, &err);
     cli_answer answer = {0};
     int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
-                               cli_ledger_get_listener(&c->engine_options.ledger), c->max_new, &answer);
+                               cli_ledger_get_listener(&c->engine_options.ledger),
+                               &c->engine_options.bar.unseen, c->max_new, &answer);
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         record_answer(c, &answer, n_fed, prefill_seconds, code);
         code = end_turn(c, &answer.made, code);

@@ -124,7 +124,7 @@ typedef struct tess_text_stream tess_text_stream;
 
 /* The tokenizer must outlive the stream; stop texts are copied.
  * Errors: TESS_EUSAGE  more than TESS_STOP_MAX_TEXTS stop texts, or one that is empty, longer than
- * TESS_STOP_MAX_BYTES or no UTF-8 (err->field: "stop[2]"); TESS_ENOMEM. */
+ * TESS_STOP_MAX_BYTES or no UTF-8 (err->field: "stop_texts[2]"); TESS_ENOMEM. */
 tess_status tess_text_stream_new(const tess_tokenizer *tokenizer, const char *const *stop_texts,
                                  int n_stop_text, tess_text_stream **out, tess_error *err);
 void tess_text_stream_free(tess_text_stream *stream); /* NULL is allowed */
@@ -155,12 +155,12 @@ typedef struct tess_answer_request {
     int n_stop_id;
     const char *const *stop_texts; /* [n_stop_text]; only with a tokenizer */
     int n_stop_text;
-    /* Both may be NULL; false ends the answer (TESS_FINISH_INTERRUPTED). on_token: every id as it comes,
-     * after its text; on_text: pieces that are never empty, whole characters each. */
-    bool (*on_token)(void *context, int32_t id);
+    /* Takes pieces of text as they come, whole characters and never empty; false ends the answer
+     * (TESS_FINISH_INTERRUPTED). May be NULL; only with a tokenizer. */
     bool (*on_text)(void *context, const char *text, size_t n_byte);
     void *context;
     const tess_tap_listener *listener; /* hears the taps of every token that is fed; may be NULL */
+    const tess_progress *progress;     /* decode, and generating after every token; may be NULL */
 } tess_answer_request;
 
 typedef struct tess_answer {
@@ -170,7 +170,7 @@ typedef struct tess_answer {
     int stop_text; /* which stop text ended it, -1: none */
 } tess_answer;
 
-/* Generates from the logits the session has at hand. Interrupted by a callback or by progress, it ends with
+/* Generates from the logits the session has at hand. Interrupted by on_text or by progress, it ends with
  * what there is (TESS_OK, TESS_FINISH_INTERRUPTED). `tokenizer` NULL: ids only. The last token is not fed.
  * Release *out in any case. Errors: those of tess_session_generate and tess_text_stream_new; TESS_ENOMEM.
  * Bits: the ids do not depend on stop texts, but for where they end. */

@@ -38,7 +38,7 @@ typedef struct answering {
     const tess_answer_request *request;
     tess_text_stream *stream; /* NULL: ids only */
     tess_answer *answer;
-    bool is_refused; /* a callback wants no more */
+    bool is_refused; /* on_text wants no more */
     tess_status status;
     tess_error *err;
 } answering;
@@ -57,13 +57,11 @@ static bool take_text(answering *a, const char *text, size_t n_byte)
 static bool take_token(void *context, int32_t id)
 {
     answering *a = context;
-    const tess_answer_request *request = a->request;
     const char *text = "";
     size_t n_byte = 0;
     if (a->stream) a->status = tess_text_stream_push(a->stream, id, &text, &n_byte, a->err);
     if (a->status != TESS_OK || !take_text(a, text, n_byte)) return false;
-    a->is_refused = request->on_token && !request->on_token(request->context, id);
-    return !a->is_refused && !(a->stream && tess_text_stream_get_stop(a->stream) >= 0);
+    return !a->stream || tess_text_stream_get_stop(a->stream) < 0;
 }
 
 static tess_status generate_ids(answering *a, tess_session *session, tess_error *err)
@@ -76,7 +74,8 @@ static tess_status generate_ids(answering *a, tess_session *session, tess_error 
                                   .n_stop = request->n_stop_id,
                                   .on_token = take_token,
                                   .context = a,
-                                  .listener = request->listener};
+                                  .listener = request->listener,
+                                  .progress = request->progress};
     tess_status status = tess_ids_reserve(&answer->ids, (size_t)request->max_new, err);
     if (status != TESS_OK) return status;
     int n_new = 0;

@@ -24,6 +24,14 @@ const char *tess_role_find(const char *role)
     return NULL;
 }
 
+/* One more than `most` messages, or parts of one. */
+static tess_status refuse_more(const char *what, int most, tess_error *err)
+{
+    char expected[64];
+    snprintf(expected, sizeof expected, "at most %d", most);
+    return tess_refuse_option(err, what, expected, "one more");
+}
+
 static tess_status check_text(const char *text, size_t n_byte, tess_error *err)
 {
     size_t invalid = tess_utf8_find_invalid((const uint8_t *)text, n_byte);
@@ -66,7 +74,7 @@ static tess_status add_part(tess_turn *turn, tess_content_kind kind, const char 
                             tess_error *err)
 {
     if (turn->n_content == TESS_CONVERSATION_MAX_PARTS)
-        return tess_fail(err, TESS_EUSAGE, "more than %d parts in a message", TESS_CONVERSATION_MAX_PARTS);
+        return refuse_more("content", TESS_CONVERSATION_MAX_PARTS, err);
     tess_content part = {.kind = kind, .n_byte = n_byte};
     tess_status status = check_text(data, n_byte, err);
     if (status != TESS_OK) return status;
@@ -88,8 +96,7 @@ static tess_status prepare_turn(tess_conversation *c, const char *role, bool is_
         return tess_refuse(err, "", field, -1, TESS_ROLES, "\"%.60s\"", role);
     }
     if (c->count == TESS_CONVERSATION_MAX_TURNS)
-        return tess_fail(err, TESS_EUSAGE, "more than %d messages in a conversation",
-                         TESS_CONVERSATION_MAX_TURNS);
+        return refuse_more("messages", TESS_CONVERSATION_MAX_TURNS, err);
     tess_turn *grown = grow_array(c->turn, sizeof *c->turn, c->count, &c->capacity, err);
     if (!grown) return TESS_ENOMEM;
     c->turn = grown;
@@ -178,12 +185,10 @@ static void release_rendering(rendering *r)
 
 static tess_status refuse_medium(size_t i, size_t k, tess_content_kind kind, tess_error *err)
 {
-    char field[64];
+    char field[64], expected[64];
     snprintf(field, sizeof field, "messages[%zu].content[%zu]", i, k);
-    tess_status status = tess_fail(err, TESS_EUNSUPPORTED, "%s: %s is not part of this version; text is",
-                                   field, tess_content_kind_name(kind));
-    if (err) snprintf(err->field, sizeof err->field, "%s", field);
-    return status;
+    snprintf(expected, sizeof expected, "text: %s is not part of this version", tess_content_kind_name(kind));
+    return tess_refuse_unsupported(err, field, expected, "%s", tess_content_kind_name(kind));
 }
 
 static tess_status lower_turn(const tess_conversation *c, size_t i, rendering *r, tess_error *err)

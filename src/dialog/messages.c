@@ -127,9 +127,9 @@ static tess_status read_message(message_place *at, const json_t *item, tess_conv
     if (json_array_size(json_object_get(item, "tool_calls")) > 0) {
         char name[160];
         name_member(at, "tool_calls", name, sizeof name);
-        status = tess_fail(err, TESS_EUNSUPPORTED, "%s: %s: tool calls are not supported", at->file, name);
-        if (err) snprintf(err->field, sizeof err->field, "%s", name);
-        return status;
+        tess_refuse(err, at->file, name, -1, "none: tool calls are not supported", "an array");
+        if (err) err->status = TESS_EUNSUPPORTED;
+        return TESS_EUNSUPPORTED;
     }
     const json_t *content = json_object_get(item, "content");
     if (json_is_array(content))

@@ -25,24 +25,14 @@ struct tess_text_stream {
     size_t n_given;
 };
 
-static tess_status refuse_stop(int i, const char *expected, tess_error *err)
-{
-    char field[32];
-    snprintf(field, sizeof field, "stop[%d]", i);
-    tess_status status = tess_fail(err, TESS_EUSAGE, "%s: expected %s", field, expected);
-    if (!err) return status;
-    snprintf(err->field, sizeof err->field, "%s", field);
-    snprintf(err->expected, sizeof err->expected, "%s", expected);
-    return status;
-}
-
 static tess_status add_stop(tess_text_stream *s, int i, const char *text, tess_error *err)
 {
-    char expected[64];
+    char field[32], expected[64];
     size_t n = strlen(text);
+    snprintf(field, sizeof field, "stop_texts[%d]", i);
     snprintf(expected, sizeof expected, "a text of 1 to %d bytes of UTF-8", TESS_STOP_MAX_BYTES);
     if (n == 0 || n > TESS_STOP_MAX_BYTES || tess_utf8_find_invalid((const uint8_t *)text, n) < n)
-        return refuse_stop(i, expected, err);
+        return tess_refuse_option(err, field, expected, "\"%.40s\"", text);
     char *copy = strdup(text);
     if (!copy) return tess_fail(err, TESS_ENOMEM, "no memory for a stop text");
     s->stop[s->n_stop++] = (stop_text){copy, n};
@@ -54,8 +44,8 @@ tess_status tess_text_stream_new(const tess_tokenizer *tokenizer, const char *co
 {
     if (n_stop_text > TESS_STOP_MAX_TEXTS) {
         char expected[64];
-        snprintf(expected, sizeof expected, "at most %d stop texts", TESS_STOP_MAX_TEXTS);
-        return refuse_stop(TESS_STOP_MAX_TEXTS, expected, err);
+        snprintf(expected, sizeof expected, "at most %d", TESS_STOP_MAX_TEXTS);
+        return tess_refuse_option(err, "stop_texts", expected, "%d", n_stop_text);
     }
     tess_text_stream *s = calloc(1, sizeof *s);
     if (!s) return tess_fail(err, TESS_ENOMEM, "no memory for a stream of text");

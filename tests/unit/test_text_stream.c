@@ -233,13 +233,13 @@ static void test_refusals(void **state)
     tess_text_stream *s;
     assert_int_equal(tess_text_stream_new(tokenizer, stops, TESS_STOP_MAX_TEXTS, &s, &err), TESS_OK);
     tess_text_stream_free(s);
-    refused(stops, TESS_STOP_MAX_TEXTS + 1, "stop[16]");
+    refused(stops, TESS_STOP_MAX_TEXTS + 1, "stop_texts");
     stops[2] = text;
-    refused(stops, 3, "stop[2]");
+    refused(stops, 3, "stop_texts[2]");
     stops[1] = "";
-    refused(stops, 3, "stop[1]");
+    refused(stops, 3, "stop_texts[1]");
     stops[0] = "a\xff";
-    refused(stops, 3, "stop[0]");
+    refused(stops, 3, "stop_texts[0]");
 }
 
 int main(void)

@@ -12,7 +12,7 @@ static tess_status feed(tess_known_check *c, const tess_known_answer *a, tess_er
     tess_status status = tess_known_encode(c, a, &ids, err);
     if (status == TESS_OK) {
         tess_session_truncate(c->session, 0);
-        tess_feed feed = {.ids = ids.data, .n_tok = (int)ids.count};
+        tess_feed feed = {.ids = ids.data, .n_tok = (int)ids.count, .progress = c->options->progress};
         status = tess_session_feed(c->session, &feed, err);
     }
     tess_ids_release(&ids);
@@ -95,7 +95,8 @@ static tess_status generate_answer(tess_known_check *c, const tess_known_answer 
     tess_answer_request request = {.sampling = TESS_SAMPLING_GREEDY,
                                    .max_new = (int)a->max_new,
                                    .stop_ids = stop_ids,
-                                   .n_stop_id = tess_stop_ids_get(c->engine, c->tokenizer, stop_ids)};
+                                   .n_stop_id = tess_stop_ids_get(c->engine, c->tokenizer, stop_ids),
+                                   .progress = c->options->progress};
     tess_status status = tess_answer_generate(c->session, c->tokenizer, &request, out, err);
     if (status == TESS_OK && out->finish == TESS_FINISH_INTERRUPTED)
         status = tess_fail(err, TESS_EINTERRUPTED, "interrupted");

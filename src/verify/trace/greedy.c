@@ -2,21 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "tessera/dialog.h"
-
-typedef struct generating {
-    const tess_engine *engine;
-    uint64_t done, total;
-} generating;
-
-/* Generation reports to nobody by itself; this shows it and lets it be stopped. */
-static bool count_token(void *context, int32_t id)
-{
-    (void)id;
-    generating *g = context;
-    g->done++;
-    return tess_engine_tell(g->engine, "generating", "tokens", g->done, g->total, NULL) == TESS_OK;
-}
 
 /* The ids as traces hold them. */
 static tess_status widen_ids(const tess_ids *narrow, int64_t **ids, int *n, tess_error *err)
@@ -29,17 +16,16 @@ static tess_status widen_ids(const tess_ids *narrow, int64_t **ids, int *n, tess
 }
 
 tess_status tess_greedy_generate(const tess_engine *engine, tess_session *session, int most,
-                                 const tess_tap_listener *observer, int64_t **ids, int *n, tess_error *err)
+                                 const tess_tap_listener *observer, const tess_progress *progress,
+                                 int64_t **ids, int *n, tess_error *err)
 {
     int32_t stop_ids[TESS_STOP_MAX_IDS];
-    generating progress = {engine, 0, (uint64_t)most};
     tess_answer_request request = {.sampling = TESS_SAMPLING_GREEDY,
                                    .max_new = most,
                                    .stop_ids = stop_ids,
                                    .n_stop_id = tess_stop_ids_get(engine, NULL, stop_ids),
-                                   .on_token = count_token,
-                                   .context = &progress,
-                                   .listener = observer};
+                                   .listener = observer,
+                                   .progress = progress};
     tess_answer answer;
     *ids = NULL;
     *n = 0;
