@@ -1,12 +1,11 @@
 #include "base/json.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/whole_file.h"
 
 /* Deep enough for every file of the published layout, shallow enough for any stack. */
 enum { MAX_DEPTH = 64 };
@@ -99,47 +98,13 @@ tess_status tess_json_parse(const char *file, uint64_t offset, const char *text,
     return TESS_OK;
 }
 
-static tess_status read_whole(int fd, const char *file, size_t max_bytes, char **out, size_t *size,
-                              tess_error *err)
-{
-    struct stat info;
-    if (fstat(fd, &info)) return tess_fail_system(err, errno, file, -1, "examine");
-    if (!S_ISREG(info.st_mode)) return tess_refuse(err, file, "", -1, "a regular file", "something else");
-    if ((uint64_t)info.st_size > max_bytes)
-        return tess_refuse(err, file, "size", -1, "a JSON file of a plausible size",
-                           "%lld bytes, over the limit of %zu", (long long)info.st_size, max_bytes);
-    char *text = malloc((size_t)info.st_size + 1);
-    if (!text)
-        return tess_fail(err, TESS_ENOMEM, "%s: no memory for %lld bytes", file, (long long)info.st_size);
-    size_t done = 0;
-    while (done < (size_t)info.st_size) {
-        ssize_t n = pread(fd, text + done, (size_t)info.st_size - done, (off_t)done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            int code = errno;
-            free(text);
-            return tess_fail_system(err, code, file, (int64_t)done, "read");
-        }
-        if (n == 0) break;
-        done += (size_t)n;
-    }
-    *out = text;
-    *size = done;
-    return TESS_OK;
-}
-
 tess_status tess_json_load(const char *file, size_t max_bytes, json_t **out, tess_error *err)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
-    if (fd < 0) {
-        if (errno == ENOENT) return tess_refuse(err, file, "", -1, "a JSON file", "no such file");
-        return tess_fail_system(err, errno, file, -1, "open");
-    }
-    char *text = NULL;
-    size_t size = 0;
-    tess_status status = read_whole(fd, file, max_bytes, &text, &size, err);
-    close(fd);
-    if (status == TESS_OK) status = tess_json_parse(file, 0, text, size, out, err);
+    char *text;
+    size_t size;
+    tess_status status = tess_whole_file_read(file, "a JSON file", max_bytes, &text, &size, err);
+    if (status != TESS_OK) return status;
+    status = tess_json_parse(file, 0, text, size, out, err);
     free(text);
     return status;
 }

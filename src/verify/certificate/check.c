@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/json_section.h"
-#include "io/file.h"
+#include "base/whole_file.h"
 
 enum { MAX_CASES = 100000 };
 
@@ -209,33 +209,12 @@ static tess_status check_digest(tess_certificate *c, const char *bytes, size_t n
     return tess_section_refuse(&root, "digest", expected, c->digest, err);
 }
 
-static tess_status read_bytes(const char *path, char **out, size_t *n_byte, tess_error *err)
-{
-    tess_file *file;
-    tess_status status = tess_file_open(path, TESS_DIRECT_OFF, &file, err);
-    if (status != TESS_OK) return status;
-    uint64_t size = tess_file_get_size(file);
-    char *bytes = NULL;
-    if (size > TESS_CERTIFICATE_MOST_BYTES)
-        status = tess_refuse(err, path, "size", -1, "at most 64 MiB", "%llu bytes", (unsigned long long)size);
-    else if (!(bytes = malloc((size_t)size + 1)))
-        status = tess_fail(err, TESS_ENOMEM, "%s: no memory for it", path);
-    if (status == TESS_OK) status = tess_file_read(file, 0, bytes, (size_t)size, err);
-    tess_file_close(file);
-    if (status != TESS_OK) {
-        free(bytes);
-        return status;
-    }
-    *out = bytes;
-    *n_byte = (size_t)size;
-    return TESS_OK;
-}
-
 static tess_status read_certificate(tess_certificate *c, tess_error *err)
 {
     char *bytes = NULL;
     size_t n_byte = 0;
-    tess_status status = read_bytes(c->path, &bytes, &n_byte, err);
+    tess_status status =
+        tess_whole_file_read(c->path, "a certificate", TESS_CERTIFICATE_MOST_BYTES, &bytes, &n_byte, err);
     if (status == TESS_OK) status = tess_json_parse(c->path, 0, bytes, n_byte, &c->root, err);
     if (status == TESS_OK) status = check_digest(c, bytes, n_byte, err);
     free(bytes);
