@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/whole_file.h"
-#include "text/utf8.h"
 #include "text/vocab.h"
 
 typedef struct merge_line {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* The byte of a printable character, or -1: GPT-2's alphabet. Bytes that print (by its choice) stand for
  * themselves, the other 68 are numbered from U+0100. */
