@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/random.h"
 #include "kernels/elementary.h"
 
 void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n_vocab, tess_arena *arena)
@@ -16,15 +17,6 @@ void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n
 void tess_sampler_seed(tess_sampler *sampler, uint64_t seed)
 {
     sampler->random = seed;
-}
-
-/* SplitMix64 (Steele, Lea, Flood 2014), the top 53 bits as a number in [0, 1). */
-static double draw(tess_sampler *sampler)
-{
-    uint64_t z = sampler->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
 /* Higher score first, then lower id: a total order, so the heap's shape never shows. */
@@ -96,7 +88,7 @@ static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling)
     int n_kept = 0;
     for (; n_kept < n_keep && (n_kept == 0 || kept < sampling->top_p * total); n_kept++)
         kept += (double)tess_exp(s->scores[s->order[n - 1 - n_kept]] - best);
-    double point = draw(s) * kept, passed = 0;
+    double point = tess_random_unit(&s->random) * kept, passed = 0;
     for (int i = 0; i < n_kept; i++) {
         passed += (double)tess_exp(s->scores[s->order[n - 1 - i]] - best);
         if (point < passed) return s->order[n - 1 - i];
