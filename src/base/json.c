@@ -133,84 +133,103 @@ const char *tess_json_type_name(const json_t *value)
     return "something else";
 }
 
-void tess_json_name(const tess_json_place *place, const char *key, char *out, size_t size)
-{
-    snprintf(out, size, "%s%s%s", place->path, *place->path ? "." : "", key);
-}
-
-static tess_status wrong_type(const json_t *value, const tess_json_place *place, const char *key,
-                              const char *expected, tess_error *err)
+tess_status tess_json_refuse(const tess_json_section *s, const char *key, const char *expected,
+                             const char *found, tess_error *err)
 {
     char name[256];
-    tess_json_name(place, key, name, sizeof name);
-    return tess_refuse(err, place->file, name, -1, expected, "%s", tess_json_type_name(value));
+    snprintf(name, sizeof name, "%s%s%s", s->path, *s->path ? "." : "", key);
+    return tess_refuse(err, s->file, name, -1, expected, "%s", found);
 }
 
-tess_status tess_json_int(const json_t *object, const tess_json_place *place, const char *key, int64_t least,
-                          int64_t most, int64_t *out, tess_error *err)
+static tess_status refuse_type(const tess_json_section *s, const char *key, const char *expected,
+                               const json_t *value, tess_error *err)
+{
+    return tess_json_refuse(s, key, expected, tess_json_type_name(value), err);
+}
+
+tess_status tess_json_int(const tess_json_section *s, const char *key, int64_t least, int64_t most,
+                          int64_t *out, tess_error *err)
 {
     char expected[96];
     snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)least, (long long)most);
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_integer(value)) return wrong_type(value, place, key, expected, err);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_integer(value)) return refuse_type(s, key, expected, value, err);
     int64_t number = json_integer_value(value);
     if (number < least || number > most) {
-        char name[256];
-        tess_json_name(place, key, name, sizeof name);
-        return tess_refuse(err, place->file, name, -1, expected, "%lld", (long long)number);
+        char found[32];
+        snprintf(found, sizeof found, "%lld", (long long)number);
+        return tess_json_refuse(s, key, expected, found, err);
     }
     *out = number;
     return TESS_OK;
 }
 
-tess_status tess_json_number(const json_t *object, const tess_json_place *place, const char *key, double *out,
-                             tess_error *err)
+tess_status tess_json_number(const tess_json_section *s, const char *key, double *out, tess_error *err)
 {
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_number(value)) return wrong_type(value, place, key, "a number", err);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_number(value)) return refuse_type(s, key, "a number", value, err);
     *out = json_number_value(value);
     return TESS_OK;
 }
 
-tess_status tess_json_bool(const json_t *object, const tess_json_place *place, const char *key, bool *out,
-                           tess_error *err)
+tess_status tess_json_bool(const tess_json_section *s, const char *key, bool *out, tess_error *err)
 {
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_boolean(value)) return wrong_type(value, place, key, "true or false", err);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_boolean(value)) return refuse_type(s, key, "true or false", value, err);
     *out = json_is_true(value);
     return TESS_OK;
 }
 
-tess_status tess_json_text(const json_t *object, const tess_json_place *place, const char *key,
-                           const char **out, tess_error *err)
+tess_status tess_json_text(const tess_json_section *s, const char *key, const char **out, tess_error *err)
 {
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_string(value)) return wrong_type(value, place, key, "a string", err);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_string(value)) return refuse_type(s, key, "a string", value, err);
     *out = json_string_value(value);
     return TESS_OK;
 }
 
-tess_status tess_json_object(const json_t *object, const tess_json_place *place, const char *key,
-                             const json_t **out, tess_json_place *inner, tess_error *err)
+tess_status tess_json_filled_text(const tess_json_section *s, const char *key, const char **out,
+                                  tess_error *err)
 {
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_object(value)) return wrong_type(value, place, key, "an object", err);
-    char path[sizeof inner->path + 128];
-    tess_json_name(place, key, path, sizeof path);
-    inner->file = place->file;
-    snprintf(inner->path, sizeof inner->path, "%.*s", (int)sizeof inner->path - 1, path);
+    tess_status status = tess_json_text(s, key, out, err);
+    if (status != TESS_OK || **out) return status;
+    return tess_json_refuse(s, key, "a text", "an empty one", err);
+}
+
+tess_status tess_json_array(const tess_json_section *s, const char *key, size_t most, const json_t **out,
+                            tess_error *err)
+{
+    char expected[64];
+    snprintf(expected, sizeof expected, "an array of at most %zu items", most);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_array(value) || json_array_size(value) > most)
+        return refuse_type(s, key, expected, value, err);
     *out = value;
     return TESS_OK;
 }
 
-tess_status tess_json_array(const json_t *object, const tess_json_place *place, const char *key, size_t most,
-                            const json_t **out, tess_error *err)
+static tess_status enter_object(const tess_json_section *outer, const char *key, const json_t *object,
+                                tess_json_section *inner, tess_error *err)
 {
-    char expected[64];
-    snprintf(expected, sizeof expected, "an array of at most %zu items", most);
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_array(value) || json_array_size(value) > most)
-        return wrong_type(value, place, key, expected, err);
-    *out = value;
+    if (!json_is_object(object)) return refuse_type(outer, key, "an object", object, err);
+    tess_json_section entered = {.object = object, .file = outer->file};
+    size_t n = strlen(outer->path);
+    memcpy(entered.path, outer->path, n);
+    snprintf(entered.path + n, sizeof entered.path - n, "%s%s", n ? "." : "", key);
+    *inner = entered;
     return TESS_OK;
+}
+
+tess_status tess_json_enter(const tess_json_section *outer, const char *key, tess_json_section *inner,
+                            tess_error *err)
+{
+    return enter_object(outer, key, json_object_get(outer->object, key), inner, err);
+}
+
+tess_status tess_json_enter_item(const tess_json_section *outer, const char *key, const json_t *array,
+                                 size_t i, tess_json_section *inner, tess_error *err)
+{
+    char item[128];
+    snprintf(item, sizeof item, "%.90s[%zu]", key, i);
+    return enter_object(outer, item, json_array_get(array, i), inner, err);
 }
