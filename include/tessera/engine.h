@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tessera/direct.h"
 #include "tessera/error.h"
 
 #ifdef __cplusplus
@@ -27,13 +28,6 @@ typedef struct tess_session tess_session;
 
 /* The arithmetic: float32 activations, or the original's roundings to bfloat16. */
 typedef enum tess_precision { TESS_PRECISION_F32, TESS_PRECISION_BF16 } tess_precision;
-
-/* Direct I/O: used where the file system allows it, required, or not used. */
-typedef enum tess_direct_mode {
-    TESS_DIRECT_MODE_AUTO,
-    TESS_DIRECT_MODE_ON,
-    TESS_DIRECT_MODE_OFF
-} tess_direct_mode;
 
 /* Called while work goes on: "loading" in "bytes", "prefill" and "decode" (a single token) in "tokens", after
  * each layer. `done` counts up to `total`. Returning false asks to stop: the running call then returns
@@ -50,7 +44,7 @@ typedef struct tess_engine_options {
     const char *isa; /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
-    tess_direct_mode direct;
+    tess_direct direct;
     uint64_t other_bytes; /* memory the caller takes besides while the engine is open; part of the budget */
     tess_progress *progress; /* may be NULL */
     void *progress_context;

@@ -64,16 +64,13 @@ void tess_checkpoint_report_opening(const tess_checkpoint *c, tess_problem_repor
 
 /* --- opening -------------------------------------------------------------------------------------------- */
 
-static tess_status open_parts(tess_checkpoint *c, const char *dir, tess_direct_mode mode, tess_error *err)
+static tess_status open_parts(tess_checkpoint *c, const char *dir, tess_direct direct, tess_error *err)
 {
-    static const tess_direct direct[] = {[TESS_DIRECT_MODE_AUTO] = TESS_DIRECT_AUTO,
-                                         [TESS_DIRECT_MODE_ON] = TESS_DIRECT_ON,
-                                         [TESS_DIRECT_MODE_OFF] = TESS_DIRECT_OFF};
     const tess_problem_sink sink = {.report = keep, .arg = c};
     c->dir = strdup(dir);
     c->config = calloc(1, sizeof *c->config);
     if (!c->dir || !c->config) return tess_fail(err, TESS_ENOMEM, "%s: no memory to inspect it", dir);
-    tess_status status = tess_store_open_collecting(dir, direct[mode], &sink, &c->store, err);
+    tess_status status = tess_store_open_collecting(dir, direct, &sink, &c->store, err);
     if (status != TESS_OK) return status;
     if (c->no_memory) return tess_fail(err, TESS_ENOMEM, "%s: no memory to list its problems", dir);
     c->config_status = tess_config_load(dir, c->config, &c->config_error);
@@ -82,8 +79,7 @@ static tess_status open_parts(tess_checkpoint *c, const char *dir, tess_direct_m
     return TESS_ENOMEM;
 }
 
-tess_status tess_checkpoint_open(const char *dir, tess_direct_mode direct, tess_checkpoint **out,
-                                 tess_error *err)
+tess_status tess_checkpoint_open(const char *dir, tess_direct direct, tess_checkpoint **out, tess_error *err)
 {
     tess_checkpoint *c = calloc(1, sizeof *c);
     if (!c) return tess_fail(err, TESS_ENOMEM, "%s: no memory to inspect it", dir);

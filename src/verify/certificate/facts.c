@@ -75,7 +75,7 @@ tess_status tess_certificate_checkpoint_json(const char *model_dir, const char *
     tess_checkpoint *checkpoint = NULL;
     tess_status status = config ? tess_config_load(model_dir, config, err)
                                 : tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
-    if (status == TESS_OK) status = tess_checkpoint_open(model_dir, TESS_DIRECT_MODE_OFF, &checkpoint, err);
+    if (status == TESS_OK) status = tess_checkpoint_open(model_dir, TESS_DIRECT_OFF, &checkpoint, err);
     if (status == TESS_OK) status = describe(checkpoint, config, folder, weights_sha256, out, err);
     tess_checkpoint_close(checkpoint);
     free(config);
