@@ -233,3 +233,26 @@ tess_status tess_json_enter_item(const tess_json_section *outer, const char *key
     snprintf(item, sizeof item, "%.90s[%zu]", key, i);
     return enter_object(outer, item, json_array_get(array, i), inner, err);
 }
+
+bool tess_json_is_same(const json_t *a, const json_t *b)
+{
+    if (json_is_number(a) && json_is_number(b)) return json_number_value(a) == json_number_value(b);
+    return a && b && json_equal(a, b);
+}
+
+void tess_json_spell(const json_t *value, char *out, size_t size)
+{
+    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    snprintf(out, size, "%s", text ? text : tess_json_type_name(value));
+    free(text);
+}
+
+void tess_json_put(json_t *object, const char *key, json_t *value, bool *ok)
+{
+    if (json_object_set_new(object, key, value)) *ok = false;
+}
+
+void tess_json_append(json_t *array, json_t *value, bool *ok)
+{
+    if (json_array_append_new(array, value)) *ok = false;
+}

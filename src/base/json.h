@@ -56,6 +56,15 @@ tess_status tess_json_enter_item(const tess_json_section *outer, const char *key
 tess_status tess_json_refuse(const tess_json_section *section, const char *key, const char *expected,
                              const char *found, tess_error *err);
 
+/* Whether two values are equal, numbers by their value: 1 is 1.0. NULL equals nothing. */
+bool tess_json_is_same(const json_t *a, const json_t *b);
+/* A value as it is written, in ASCII and cut to `size` bytes; "nothing" for NULL. For messages. */
+void tess_json_spell(const json_t *value, char *out, size_t size);
+
+/* Puts a member or an item and takes `value`. NULL or no memory: *ok becomes false. */
+void tess_json_put(json_t *object, const char *key, json_t *value, bool *ok);
+void tess_json_append(json_t *array, json_t *value, bool *ok);
+
 /* The word for a value's type: "a number", "null". */
 const char *tess_json_type_name(const json_t *value);
 

@@ -59,13 +59,6 @@ static tess_status read_ints(const tess_json_section *s, const int_key *keys, si
 }
 
 /* A value as it would stand in the file, for messages. */
-static void spell(const json_t *value, char *out, size_t size)
-{
-    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    snprintf(out, size, "%.100s", text ? text : tess_json_type_name(value));
-    free(text);
-}
-
 static tess_status check_fixed(const tess_json_section *s, const fixed_key *keys, size_t n, tess_error *err)
 {
     for (size_t i = 0; i < n; i++) {
@@ -73,13 +66,11 @@ static tess_status check_fixed(const tess_json_section *s, const fixed_key *keys
         if (!found && !keys[i].is_required) continue;
         json_t *expected = json_loads(keys[i].value, JSON_DECODE_ANY, NULL);
         if (!expected) return tess_fail(err, TESS_ENOMEM, "%s: no memory to check it", s->file);
-        bool is_equal = json_is_number(found) && json_is_number(expected)
-                            ? json_number_value(found) == json_number_value(expected)
-                            : found && json_equal(found, expected);
+        bool is_equal = tess_json_is_same(found, expected);
         json_decref(expected);
         if (is_equal) continue;
         char text[128];
-        spell(found, text, sizeof text);
+        tess_json_spell(found, text, sizeof text);
         return tess_json_refuse(s, keys[i].name, keys[i].value, text, err);
     }
     return TESS_OK;
@@ -112,7 +103,7 @@ static tess_status read_int_array(const tess_json_section *s, const char *key, i
     int n = (int)json_array_size(array);
     char expected[112], found[128];
     snprintf(expected, sizeof expected, "%d to %d integers from %d to %d", min_items, max_items, least, most);
-    spell(array, found, sizeof found);
+    tess_json_spell(array, found, sizeof found);
     if (n < min_items) return tess_json_refuse(s, key, expected, found, err);
     for (int i = 0; i < n; i++) {
         const json_t *item = json_array_get(array, (size_t)i);
