@@ -50,7 +50,7 @@ static void open_and_check(const char *folder)
 {
     tess_checkpoint *c;
     size_t n_problem = 1;
-    must(tess_checkpoint_open(folder, TESS_DIRECT_MODE_AUTO, &c, NULL) == TESS_OK, "opening");
+    must(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL) == TESS_OK, "opening");
     must(tess_checkpoint_check(c, ignore, NULL, &n_problem, NULL) == TESS_OK && n_problem == 0, "checking");
     must(tess_checkpoint_get_tensor_count(c) == 28010, "counting");
     tess_checkpoint_close(c);
@@ -94,7 +94,7 @@ static void time_checksums(const char *folder)
     uint64_t done = 0;
     const tess_progress progress = {stop_when_enough, &done};
     const tess_checksum_listener listener = {.progress = &progress};
-    must(tess_checkpoint_open(folder, TESS_DIRECT_MODE_AUTO, &c, NULL) == TESS_OK, "opening");
+    must(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL) == TESS_OK, "opening");
     double start = now();
     must(tess_checkpoint_checksum(c, &listener, sha256, NULL) == TESS_EINTERRUPTED, "checksums");
     printf("%-48s %7.2f GB/s (by file and by tensor, %.1f GB)\n", "checksums, three threads",

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 enum { MAX_OPTIONS = 64 };
 
 static void print_option(const cli_option *option)
@@ -219,31 +221,19 @@ static int exit_code(tess_status status)
     return CLI_SYSTEM;
 }
 
-/* Bytes of the UTF-8 character that the text begins with; 0 if it begins with none. */
-static size_t character_bytes(const char *text, size_t n_byte)
-{
-    for (size_t n = 1; n <= 4 && n <= n_byte; n++) {
-        json_t *character = json_stringn(text, n);
-        json_decref(character);
-        if (character) return n;
-    }
-    return 0;
-}
-
 json_t *cli_text(const char *text, size_t n_byte)
 {
-    static const char replacement[] = "\xef\xbf\xbd";
     json_t *value = json_stringn(text, n_byte);
-    char *copy = value ? NULL : malloc(n_byte * (sizeof replacement - 1) + 1);
+    char *copy = value ? NULL : malloc(n_byte * TESS_UTF8_REPLACEMENT_BYTES + 1);
     if (!copy) return value ? value : json_null();
-    size_t used = 0;
-    for (size_t i = 0; i < n_byte;) {
-        size_t n = character_bytes(text + i, n_byte - i);
-        memcpy(copy + used, n ? text + i : replacement, n ? n : sizeof replacement - 1);
-        used += n ? n : sizeof replacement - 1;
-        i += n ? n : 1;
+    size_t n_copy = 0;
+    for (size_t i = 0, used; i < n_byte; i += used) {
+        bool is_valid = tess_utf8_step((const uint8_t *)text + i, n_byte - i, &used) == TESS_UTF8_VALID;
+        size_t n = is_valid ? used : TESS_UTF8_REPLACEMENT_BYTES;
+        memcpy(copy + n_copy, is_valid ? text + i : TESS_UTF8_REPLACEMENT, n);
+        n_copy += n;
     }
-    value = json_stringn(copy, used);
+    value = json_stringn(copy, n_copy);
     free(copy);
     return value ? value : json_null();
 }

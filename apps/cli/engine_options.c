@@ -17,7 +17,7 @@ int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_comm
     while (mode < 3 && strcmp(engine->direct, direct[mode])) mode++;
     if (mode == 3)
         return cli_usage(self, common, "--direct: found \"%s\", expected auto, on or off", engine->direct);
-    options->direct = (tess_direct_mode)mode;
+    options->direct = (tess_direct)mode;
     cli_progress_init(&engine->bar, common);
     options->progress = &engine->bar.drawn_bar;
     cli_catch_interrupt();

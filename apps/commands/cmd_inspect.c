@@ -280,7 +280,7 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     while (mode < 3 && strcmp(direct, modes[mode]) != 0) mode++;
     if (mode == 3) return cli_usage(self, &in.common, "--direct %s: expected auto, on or off", direct);
     tess_error err;
-    if (tess_checkpoint_open(in.dir, (tess_direct_mode)mode, &in.checkpoint, &err) != TESS_OK)
+    if (tess_checkpoint_open(in.dir, (tess_direct)mode, &in.checkpoint, &err) != TESS_OK)
         return cli_report(self, &in.common, &err);
     if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, in.dir, in.checkpoint);
     code = inspect(&in);

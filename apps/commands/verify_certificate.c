@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
+
 /* ---- writing ---- */
 
 int cli_certificate_probe(const cli_certifying *c, const cli_command *self, const cli_common *common,
@@ -53,21 +55,13 @@ int cli_certificate_write(const cli_certifying *c, const cli_command *self, cons
 
 /* ---- checking ---- */
 
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 /* Case i is taken with the probability (still wanted) / (still to come), so that every set of cases is as
  * likely as any other; a seed gives the same set everywhere. */
-static void choose(cli_checking *c, int n_all, uint64_t seed)
+static void choose_cases(cli_checking *c, int n_all, uint64_t seed)
 {
     int n = 0;
     for (int i = 0; i < n_all && n < c->n; i++)
-        if (next_random(&seed) % (uint64_t)(n_all - i) < (uint64_t)(c->n - n)) c->chosen[n++] = i;
+        if (tess_random_next(&seed) % (uint64_t)(n_all - i) < (uint64_t)(c->n - n)) c->chosen[n++] = i;
 }
 
 static int find_goldens(cli_checking *c, const cli_command *self, const cli_common *common, cli_list *goldens)
@@ -103,7 +97,7 @@ int cli_checking_begin(cli_checking *c, const cli_command *self, const cli_commo
         err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the cases"};
         return cli_report(self, common, &err);
     }
-    choose(c, n_all, engine->seed);
+    choose_cases(c, n_all, engine->seed);
     int code = find_goldens(c, self, common, goldens);
     options->isolate = tess_certificate_is_isolated(c->certificate);
     options->truth = c->truth;

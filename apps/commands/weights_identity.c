@@ -25,7 +25,7 @@ int cli_weights_sha256(const cli_command *self, const cli_common *common, const 
 {
     tess_error err;
     tess_checkpoint *checkpoint;
-    tess_status status = tess_checkpoint_open(model_dir, TESS_DIRECT_MODE_AUTO, &checkpoint, &err);
+    tess_status status = tess_checkpoint_open(model_dir, TESS_DIRECT_AUTO, &checkpoint, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
     hashing h = {.digests.ledger.place = ledger->place};
     inspect_digests_begin(&h.digests, self, model_dir, checkpoint);

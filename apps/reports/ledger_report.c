@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/utf8.h"
+
 /* ---- rows as JSON -------------------------------------------------------------------------------------- */
 
 static json_t *value_json(const tess_ledger_value *v)
@@ -125,7 +127,7 @@ static void format_cell(const json_t *row, const column *c, char out[MAX_CELL])
     format_value(c->key, json_object_get(row, c->key), whole, sizeof whole);
     int length = (int)strlen(whole);
     const char *from = whole + (c->most && length > c->most ? length - c->most : 0);
-    while (from > whole && ((unsigned char)*from & 0xc0) == 0x80) from++; /* whole characters */
+    while (from > whole && tess_utf8_goes_on(*from)) from++; /* whole characters */
     snprintf(out, MAX_CELL, "%s%s", from > whole ? "…" : "", from);
 }
 
@@ -133,7 +135,7 @@ static void format_cell(const json_t *row, const column *c, char out[MAX_CELL])
 static int width_of(const char *text)
 {
     int n = 0;
-    for (; *text; text++) n += ((unsigned char)*text & 0xc0) != 0x80;
+    for (; *text; text++) n += !tess_utf8_goes_on(*text);
     return n;
 }
 

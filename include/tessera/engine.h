@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tessera/direct.h"
 #include "tessera/error.h"
 #include "tessera/progress.h"
 
@@ -30,13 +31,6 @@ typedef struct tess_session tess_session;
 /* The arithmetic: float32 activations, or the original's roundings to bfloat16. */
 typedef enum tess_precision { TESS_PRECISION_F32, TESS_PRECISION_BF16 } tess_precision;
 
-/* Direct I/O: used where the file system allows it, required, or not used. */
-typedef enum tess_direct_mode {
-    TESS_DIRECT_MODE_AUTO,
-    TESS_DIRECT_MODE_ON,
-    TESS_DIRECT_MODE_OFF
-} tess_direct_mode;
-
 /* Zero values mean the stated default. The strings need to live only for the call. */
 typedef struct tess_engine_options {
     const char *model_dir; /* published layout */
@@ -47,7 +41,7 @@ typedef struct tess_engine_options {
     const char *isa; /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
-    tess_direct_mode direct;
+    tess_direct direct;
     int n_session;        /* sessions at a time that the plan provides for; 0: 1 */
     int n_expert_slot;    /* most experts that stay resident; 0: the plan chooses */
     uint64_t other_bytes; /* memory the caller takes besides while the engine is open; part of the budget */

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "tessera/dialog.h"
-#include "text/utf8.h"
 
 typedef struct stop_text {
     char *bytes;

@@ -38,8 +38,7 @@ tess_status tess_model_open(const tess_engine_options *options, tess_model *out,
     tess_model model = {.precision = options->precision};
     tess_status status = tess_kernels_choose(options->isa, &model.kernels, err);
     if (status == TESS_OK) status = tess_config_load(options->model_dir, &model.config, err);
-    if (status == TESS_OK)
-        status = tess_store_open(options->model_dir, (tess_direct)options->direct, &model.store, err);
+    if (status == TESS_OK) status = tess_store_open(options->model_dir, options->direct, &model.store, err);
     if (status == TESS_OK) status = tess_manifest_check(&model.config, model.store, NULL, err);
     if (status == TESS_OK)
         status = tess_decoder_weights_find(model.store, &model.config, TESS_COMPONENT_TEXT, &blocks,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/random.h"
 #include "kernels/elementary.h"
 
 void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n_vocab, tess_arena *arena)
@@ -22,15 +23,6 @@ tess_status tess_sampling_check(const tess_sampling *s, tess_error *err)
     if (!(s->repetition_penalty > 0))
         return tess_refuse_option(err, "repetition_penalty", "more than 0", "%g", s->repetition_penalty);
     return TESS_OK;
-}
-
-/* SplitMix64 (Steele, Lea, Flood 2014), the top 53 bits as a number in [0, 1). */
-static double draw_unit(uint64_t *random)
-{
-    uint64_t z = *random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
 /* Higher score first, then lower id: a total order, so the heap's shape never shows. */
@@ -102,7 +94,7 @@ static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling, ui
     int n_kept = 0;
     for (; n_kept < n_keep && (n_kept == 0 || kept < sampling->top_p * total); n_kept++)
         kept += (double)tess_exp(s->scores[s->order[n - 1 - n_kept]] - best);
-    double point = draw_unit(random) * kept, passed = 0;
+    double point = tess_random_unit(random) * kept, passed = 0;
     for (int i = 0; i < n_kept; i++) {
         passed += (double)tess_exp(s->scores[s->order[n - 1 - i]] - best);
         if (point < passed) return s->order[n - 1 - i];

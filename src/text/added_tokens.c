@@ -108,28 +108,26 @@ static tess_status add(const loader *l, const char *file, const char *field, con
 }
 
 /* An optional true or false. */
-static tess_status get_flag(const json_t *object, const tess_json_place *place, const char *key, bool *value,
-                            tess_error *err)
+static tess_status get_flag(const tess_json_section *s, const char *key, bool *value, tess_error *err)
 {
-    return json_object_get(object, key) ? tess_json_bool(object, place, key, value, err) : TESS_OK;
+    return json_object_get(s->object, key) ? tess_json_bool(s, key, value, err) : TESS_OK;
 }
 
-static tess_status read_flags(const json_t *object, const tess_json_place *place, tess_added_token *token,
-                              tess_error *err)
+static tess_status read_flags(const tess_json_section *s, tess_added_token *token, tess_error *err)
 {
     static const char *const unsupported[] = {"lstrip", "rstrip", "single_word"};
     for (size_t i = 0; i < 3; i++) {
         bool value = false;
-        tess_status status = get_flag(object, place, unsupported[i], &value, err);
+        tess_status status = get_flag(s, unsupported[i], &value, err);
         if (status != TESS_OK) return status;
         if (value)
             return tess_fail(err, TESS_EUNSUPPORTED,
-                             "%s: %s: added tokens with \"%s\": true are not supported", place->file,
-                             place->path, unsupported[i]);
+                             "%s: %s: added tokens with \"%s\": true are not supported", s->file, s->path,
+                             unsupported[i]);
     }
-    tess_status status = get_flag(object, place, "special", &token->special, err);
+    tess_status status = get_flag(s, "special", &token->special, err);
     token->normalized = !token->special;
-    if (status == TESS_OK) status = get_flag(object, place, "normalized", &token->normalized, err);
+    if (status == TESS_OK) status = get_flag(s, "normalized", &token->normalized, err);
     return status;
 }
 
@@ -156,26 +154,25 @@ static int compare_ids(const void *a, const void *b)
 static tess_status load_config(const loader *l, const char *file, const json_t *root, bool *found,
                                tess_error *err)
 {
-    tess_json_place place = {.file = file}, inner, at;
-    const json_t *decoder, *object;
+    tess_json_section top = {.object = root, .file = file}, decoder, described;
     *found = json_object_get(root, "added_tokens_decoder") != NULL;
     if (!*found) return TESS_OK;
-    tess_status status = tess_json_object(root, &place, "added_tokens_decoder", &decoder, &inner, err);
+    tess_status status = tess_json_enter(&top, "added_tokens_decoder", &decoder, err);
     const char *key;
     json_t *value;
     if (status != TESS_OK) return status;
-    json_object_foreach((json_t *)decoder, key, value)
+    json_object_foreach((json_t *)decoder.object, key, value)
     {
         tess_added_token token = {0};
         const char *content;
         status = read_id(file, key, &token.id, err);
-        if (status == TESS_OK) status = tess_json_object(decoder, &inner, key, &object, &at, err);
-        if (status == TESS_OK) status = tess_json_text(object, &at, "content", &content, err);
-        if (status == TESS_OK) status = read_flags(object, &at, &token, err);
+        if (status == TESS_OK) status = tess_json_enter(&decoder, key, &described, err);
+        if (status == TESS_OK) status = tess_json_text(&described, "content", &content, err);
+        if (status == TESS_OK) status = read_flags(&described, &token, err);
         if (status != TESS_OK) return status;
         token.content = (char *)content;
         token.n = (uint32_t)strlen(content);
-        status = add(l, file, at.path, &token, err);
+        status = add(l, file, described.path, &token, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
@@ -192,13 +189,13 @@ static bool is_kept_whole_only(const char *content)
  * among the published ones. */
 static tess_status load_list(const loader *l, const char *file, const json_t *root, tess_error *err)
 {
-    tess_json_place place = {.file = file};
+    tess_json_section top = {.object = root, .file = file};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)root, key, value)
     {
         int64_t id;
-        tess_status status = tess_json_int(root, &place, key, 0, TESS_MAX_TOKEN_ID, &id, err);
+        tess_status status = tess_json_int(&top, key, 0, TESS_MAX_TOKEN_ID, &id, err);
         if (status != TESS_OK) return status;
         for (size_t i = 0; i < l->vocab->n_added; i++)
             if (l->vocab->added[i].id == id)

@@ -4,25 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
-static const char replacement[] = "\xef\xbf\xbd";
-enum { N_REPLACEMENT = 3, MOST_HELD = 3 };
+enum { MOST_HELD = 3 };
 
 struct tess_detokenizer {
     const tess_tokenizer *tokenizer;
     unsigned flags;
     size_t n_held;  /* bytes of an incomplete character at the start of `bytes` */
     uint8_t *bytes; /* held bytes and those of one token */
-    char *text;     /* what they give, at most N_REPLACEMENT for each byte, and a NUL */
+    char *text;     /* what they give, at most a replacement for each byte, and a NUL */
 };
 
 tess_status tess_detokenizer_new(const tess_tokenizer *tokenizer, unsigned flags, tess_detokenizer **out,
                                  tess_error *err)
 {
     size_t n_bytes = tokenizer->vocab.longest + MOST_HELD;
-    tess_detokenizer *d = malloc(sizeof *d + n_bytes + N_REPLACEMENT * n_bytes + 1);
+    tess_detokenizer *d = malloc(sizeof *d + n_bytes + TESS_UTF8_REPLACEMENT_BYTES * n_bytes + 1);
     if (!d) return tess_fail(err, TESS_ENOMEM, "no memory for a detokenizer");
     *d = (tess_detokenizer){.tokenizer = tokenizer, .flags = flags, .bytes = (uint8_t *)(d + 1)};
     d->text = (char *)d->bytes + n_bytes;
@@ -46,8 +45,8 @@ static size_t give(tess_detokenizer *d, size_t n)
             memcpy(d->text + n_text, d->bytes + i, used);
             n_text += used;
         } else if (kind == TESS_UTF8_INVALID) {
-            memcpy(d->text + n_text, replacement, N_REPLACEMENT);
-            n_text += N_REPLACEMENT;
+            memcpy(d->text + n_text, TESS_UTF8_REPLACEMENT, TESS_UTF8_REPLACEMENT_BYTES);
+            n_text += TESS_UTF8_REPLACEMENT_BYTES;
         } else {
             memmove(d->bytes, d->bytes + i, used);
             d->n_held = used;
@@ -77,8 +76,8 @@ tess_status tess_detokenizer_push(tess_detokenizer *d, int32_t id, const char **
 
 void tess_detokenizer_flush(tess_detokenizer *d, const char **text, size_t *n_bytes)
 {
-    *n_bytes = d->n_held ? N_REPLACEMENT : 0;
-    memcpy(d->text, replacement, *n_bytes);
+    *n_bytes = d->n_held ? TESS_UTF8_REPLACEMENT_BYTES : 0;
+    memcpy(d->text, TESS_UTF8_REPLACEMENT, *n_bytes);
     d->text[*n_bytes] = 0;
     d->n_held = 0;
     *text = d->text;

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/bpe.h"
 #include "text/normalize.h"
 #include "text/pretokenize.h"
 #include "text/template_file.h"
-#include "text/utf8.h"
 
 enum { MOST_TEXT_BYTES = 1 << 30 };
 

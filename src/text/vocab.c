@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* The byte of a printable character, or -1: GPT-2's alphabet. Bytes that print (by its choice) stand for
  * themselves, the other 68 are numbered from U+0100. */
@@ -97,12 +97,12 @@ static tess_status reserve(tess_vocab *vocab, const json_t *root, const char *fi
     size_t pool_bytes = 1;
     const char *key;
     json_t *value;
-    tess_json_place place = {.file = file};
+    tess_json_section top = {.object = root, .file = file};
     json_object_foreach((json_t *)root, key, value)
     {
         json_int_t id = json_integer_value(value);
         if (!json_is_integer(value) || id < 0 || id > TESS_MAX_TOKEN_ID)
-            return tess_json_int(root, &place, key, 0, TESS_MAX_TOKEN_ID, &(int64_t){0}, err);
+            return tess_json_int(&top, key, 0, TESS_MAX_TOKEN_ID, &(int64_t){0}, err);
         if (!*key) return tess_refuse(err, file, "", -1, "tokens of at least one byte", "an empty token");
         if (n_ids <= id) n_ids = (uint32_t)id + 1;
         pool_bytes += strlen(key);

@@ -81,7 +81,7 @@ static tess_status sum_all(result *r, char weights[65])
     const tess_progress progress = {take_progress, r};
     const tess_checksum_listener listener = {
         .tensor = take_tensor, .shard = take_shard, .progress = &progress, .context = r};
-    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_MODE_AUTO, &c, &err), TESS_OK);
+    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, &err), TESS_OK);
     tess_status status = tess_checkpoint_checksum(c, &listener, weights, &err);
     for (int i = 0; i < r->n_tensor; i++) { /* one by one: the same */
         tess_tensor_checksum single;

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "tessera.h"
-#include "text/utf8.h"
 
 static tess_tokenizer *tokenizer;
 static tess_error err;

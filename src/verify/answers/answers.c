@@ -1,33 +1,11 @@
 /* Checking known answers: is this the checkpoint they are of, then one after the other. */
 #include "verify/answers/answers.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
-
-tess_status tess_known_say(tess_text *text, tess_error *err, const char *format, ...)
-{
-    char *line = NULL;
-    va_list args;
-    va_start(args, format);
-    int n = vasprintf(&line, format, args);
-    va_end(args);
-    if (n < 0) return tess_fail(err, TESS_ENOMEM, "no memory for a sentence");
-    tess_status status = tess_text_append(text, line, (size_t)n, err);
-    free(line);
-    return status;
-}
-
-tess_status tess_known_refuse(const tess_known_check *c, const tess_known_answer *a, const char *key,
-                              const char *expected, const char *found, tess_error *err)
-{
-    char name[64];
-    snprintf(name, sizeof name, "%s.%s", a->field, key);
-    return tess_refuse(err, c->answers->path, name, -1, expected, "%s", found);
-}
 
 /* ---- is it the list's checkpoint? ---- */
 
@@ -47,19 +25,6 @@ static const json_t *find_value(const json_t *root, const char *path)
     return NULL;
 }
 
-static bool is_same(const json_t *a, const json_t *b)
-{
-    if (json_is_number(a) && json_is_number(b)) return json_number_value(a) == json_number_value(b);
-    return a && json_equal(a, b);
-}
-
-static void spell(const json_t *value, char *out, size_t size)
-{
-    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    snprintf(out, size, "%.60s", text ? text : tess_json_type_name(value));
-    free(text);
-}
-
 static tess_status compare_configuration(const tess_known_answers *answers, const char *path,
                                          const json_t *config, tess_error *err)
 {
@@ -67,7 +32,8 @@ static tess_status compare_configuration(const tess_known_answers *answers, cons
     size_t n = 0, n_other = 0;
     for (void *i = json_object_iter((json_t *)answers->configuration); i;
          i = json_object_iter_next((json_t *)answers->configuration, i), n++) {
-        if (is_same(find_value(config, json_object_iter_key(i)), json_object_iter_value(i))) continue;
+        if (tess_json_is_same(find_value(config, json_object_iter_key(i)), json_object_iter_value(i)))
+            continue;
         if (!first)
             first = json_object_iter_key(i);
         else
@@ -75,8 +41,8 @@ static tess_status compare_configuration(const tess_known_answers *answers, cons
     }
     if (!first) return TESS_OK;
     char expected[192], found[80], wanted[80];
-    spell(json_object_get(answers->configuration, first), wanted, sizeof wanted);
-    spell(find_value(config, first), found, sizeof found);
+    tess_json_spell(json_object_get(answers->configuration, first), wanted, sizeof wanted);
+    tess_json_spell(find_value(config, first), found, sizeof found);
     snprintf(expected, sizeof expected, "%s as in %.60s, which these known answers are of", wanted,
              answers->checkpoint);
     return tess_refuse(err, path, first, -1, expected, "%s; %zu of %zu values differ", found, n_other + 1, n);
@@ -94,18 +60,6 @@ static tess_status check_configuration(const tess_known_check *c, tess_error *er
     json_decref(config);
     free(path);
     return status;
-}
-
-/* ---- prompts ---- */
-
-tess_status tess_known_encode(tess_known_check *c, const tess_known_answer *a, tess_ids *ids, tess_error *err)
-{
-    if (!c->tokenizer) {
-        tess_status status = tess_tokenizer_open(c->options->model_dir, &c->tokenizer, err);
-        if (status != TESS_OK) return status;
-    }
-    if (a->talk.count) return tess_conversation_encode(&a->talk, c->tokenizer, TESS_CHAT_GENERATE, ids, err);
-    return tess_tokenizer_encode(c->tokenizer, a->prompt, strlen(a->prompt), 0, ids, err);
 }
 
 /* ---- the order of things ---- */

@@ -124,7 +124,7 @@ static tess_status open_routing(routing *r, const tess_known_check *c, const tes
     snprintf(name, sizeof name, "thinker.model.layers.%lld.mlp.gate.weight", (long long)a->layer);
     tess_status status = tess_kernels_choose(c->options->isa, &r->kernels, err);
     if (status == TESS_OK)
-        status = tess_store_open(c->options->model_dir, (tess_direct)c->options->direct, &r->store, err);
+        status = tess_store_open(c->options->model_dir, c->options->direct, &r->store, err);
     if (status == TESS_OK)
         status = find_matrix(r, c, a, "thinker.model.embed_tokens.weight", &r->embedding, err);
     if (status == TESS_OK) status = find_matrix(r, c, a, name, &r->gate, err);

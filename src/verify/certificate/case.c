@@ -7,20 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Members are put one by one; the first that fails for want of memory makes the object NULL at the end. */
-static void put(json_t *object, const char *key, json_t *value, bool *ok)
-{
-    if (json_object_set_new(object, key, value)) *ok = false;
-}
+#include "base/json.h"
 
-static json_t *end(json_t *object, bool ok)
+/* The value, or NULL if something in it failed for want of memory. */
+static json_t *finish_json(json_t *value, bool ok)
 {
-    if (ok) return object;
-    json_decref(object);
+    if (ok) return value;
+    json_decref(value);
     return NULL;
 }
 
-static json_t *number(double value)
+static json_t *number_json(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
 }
@@ -34,45 +31,45 @@ static json_t *shape_json(const tess_tap_report *tap)
 {
     bool ok = true;
     json_t *shape = json_array();
-    for (int i = 0; i < tap->n_dim; i++) ok = !json_array_append_new(shape, json_integer(tap->dim[i])) && ok;
-    return end(shape, ok);
+    for (int i = 0; i < tap->n_dim; i++) tess_json_append(shape, json_integer(tap->dim[i]), &ok);
+    return finish_json(shape, ok);
 }
 
 /* Where a tap that failed begins to, and which experts explain it. */
 static void put_place(json_t *object, const tess_tap_report *tap, bool *ok)
 {
     json_t *experts = json_array();
-    for (int i = 0; i < tap->n_experts; i++)
-        *ok = !json_array_append_new(experts, json_integer(tap->experts[i])) && *ok;
-    put(object, "position", json_integer(tap->position), ok);
-    put(object, "expert", json_integer(tap->expert), ok);
-    put(object, "experts", experts, ok);
+    for (int i = 0; i < tap->n_experts; i++) tess_json_append(experts, json_integer(tap->experts[i]), ok);
+    tess_json_put(object, "position", json_integer(tap->position), ok);
+    tess_json_put(object, "expert", json_integer(tap->expert), ok);
+    tess_json_put(object, "experts", experts, ok);
 }
 
 static json_t *tap_json(const tess_tap_report *tap)
 {
     bool ok = true;
     json_t *object = json_object();
-    put(object, "tap", json_string(tap->name), &ok);
-    put(object, "shape", shape_json(tap), &ok);
-    put(object, "outcome", json_string(tess_outcome_name(tap->outcome)), &ok);
-    put(object, "measure", json_string(tess_measure_name(tap->measure)), &ok);
-    put(object, "error", number(tap->error), &ok);
-    put(object, "tolerance", tap->measure == TESS_MEASURE_NONE ? json_null() : number(tap->tolerance), &ok);
-    put(object, "rel_l2", number(tap->rel_l2), &ok);
-    put(object, "max_abs", number(tap->max_abs), &ok);
-    put(object, "cosine", number(tap->cosine), &ok);
-    put(object, "different", json_integer(tap->n_different), &ok);
-    put(object, "first_different", json_integer(tap->first_different), &ok);
-    put(object, "nonfinite", json_integer(tap->n_nonfinite), &ok);
-    put(object, "nonfinite_reference", json_integer(tap->n_nonfinite_reference), &ok);
-    put(object, "ties", json_integer(tap->n_tie), &ok);
+    tess_json_put(object, "tap", json_string(tap->name), &ok);
+    tess_json_put(object, "shape", shape_json(tap), &ok);
+    tess_json_put(object, "outcome", json_string(tess_outcome_name(tap->outcome)), &ok);
+    tess_json_put(object, "measure", json_string(tess_measure_name(tap->measure)), &ok);
+    tess_json_put(object, "error", number_json(tap->error), &ok);
+    tess_json_put(object, "tolerance",
+                  tap->measure == TESS_MEASURE_NONE ? json_null() : number_json(tap->tolerance), &ok);
+    tess_json_put(object, "rel_l2", number_json(tap->rel_l2), &ok);
+    tess_json_put(object, "max_abs", number_json(tap->max_abs), &ok);
+    tess_json_put(object, "cosine", number_json(tap->cosine), &ok);
+    tess_json_put(object, "different", json_integer(tap->n_different), &ok);
+    tess_json_put(object, "first_different", json_integer(tap->first_different), &ok);
+    tess_json_put(object, "nonfinite", json_integer(tap->n_nonfinite), &ok);
+    tess_json_put(object, "nonfinite_reference", json_integer(tap->n_nonfinite_reference), &ok);
+    tess_json_put(object, "ties", json_integer(tap->n_tie), &ok);
     if (!isnan(tap->truth_distance)) {
-        put(object, "truth_distance", number(tap->truth_distance), &ok);
-        put(object, "reference_truth_distance", number(tap->reference_truth_distance), &ok);
+        tess_json_put(object, "truth_distance", number_json(tap->truth_distance), &ok);
+        tess_json_put(object, "reference_truth_distance", number_json(tap->reference_truth_distance), &ok);
     }
     if (tess_tap_has_failed(tap)) put_place(object, tap, &ok);
-    return end(object, ok);
+    return finish_json(object, ok);
 }
 
 static json_t *worst_json(const tess_compare_result *result)
@@ -81,11 +78,11 @@ static json_t *worst_json(const tess_compare_result *result)
     bool ok = true;
     const tess_tap_report *tap = &result->tap[result->worst];
     json_t *object = json_object();
-    put(object, "tap", json_string(tap->name), &ok);
-    put(object, "measure", json_string(tess_measure_name(tap->measure)), &ok);
-    put(object, "error", number(tap->error), &ok);
-    put(object, "tolerance", number(tap->tolerance), &ok);
-    return end(object, ok);
+    tess_json_put(object, "tap", json_string(tap->name), &ok);
+    tess_json_put(object, "measure", json_string(tess_measure_name(tap->measure)), &ok);
+    tess_json_put(object, "error", number_json(tap->error), &ok);
+    tess_json_put(object, "tolerance", number_json(tap->tolerance), &ok);
+    return finish_json(object, ok);
 }
 
 static json_t *ratio_json(const tess_compare_result *result)
@@ -93,36 +90,36 @@ static json_t *ratio_json(const tess_compare_result *result)
     if (!result->n_ratio) return json_null();
     bool ok = true;
     json_t *object = json_object();
-    put(object, "mean", number(result->ratio_mean), &ok);
-    put(object, "taps", json_integer(result->n_ratio), &ok);
-    put(object, "low", number(result->ratio_low), &ok);
-    put(object, "high", number(result->ratio_high), &ok);
-    return end(object, ok);
+    tess_json_put(object, "mean", number_json(result->ratio_mean), &ok);
+    tess_json_put(object, "taps", json_integer(result->n_ratio), &ok);
+    tess_json_put(object, "low", number_json(result->ratio_low), &ok);
+    tess_json_put(object, "high", number_json(result->ratio_high), &ok);
+    return finish_json(object, ok);
 }
 
 static json_t *taps_json(const tess_compare_result *result)
 {
     bool ok = true;
     json_t *taps = json_array();
-    for (int i = 0; i < result->n_tap; i++)
-        ok = !json_array_append_new(taps, tap_json(&result->tap[i])) && ok;
-    return end(taps, ok);
+    for (int i = 0; i < result->n_tap; i++) tess_json_append(taps, tap_json(&result->tap[i]), &ok);
+    return finish_json(taps, ok);
 }
 
 static void put_verdict(json_t *object, const tess_compare_result *result, bool *ok)
 {
     static const char *const same[] = {"unknown", "same", "different"};
-    put(object, "declared_config", json_string(same[result->config]), ok);
-    put(object, "declared_weights", json_string(same[result->weights]), ok);
-    put(object, "verdict", json_string(tess_verdict_name(result->verdict)), ok);
-    put(object, "taps_compared", json_integer(result->n_compared), ok);
-    put(object, "taps_equal", json_integer(result->n_equal), ok);
-    put(object, "taps_failed", json_integer(result->n_failed), ok);
-    put(object, "taps_beyond_golden", json_integer(result->n_extra), ok);
-    put(object, "first", result->first < 0 ? json_null() : json_string(result->tap[result->first].name), ok);
-    put(object, "worst", worst_json(result), ok);
-    put(object, "ratio", ratio_json(result), ok);
-    put(object, "taps", taps_json(result), ok);
+    tess_json_put(object, "declared_config", json_string(same[result->config]), ok);
+    tess_json_put(object, "declared_weights", json_string(same[result->weights]), ok);
+    tess_json_put(object, "verdict", json_string(tess_verdict_name(result->verdict)), ok);
+    tess_json_put(object, "taps_compared", json_integer(result->n_compared), ok);
+    tess_json_put(object, "taps_equal", json_integer(result->n_equal), ok);
+    tess_json_put(object, "taps_failed", json_integer(result->n_failed), ok);
+    tess_json_put(object, "taps_beyond_golden", json_integer(result->n_extra), ok);
+    tess_json_put(object, "first",
+                  result->first < 0 ? json_null() : json_string(result->tap[result->first].name), ok);
+    tess_json_put(object, "worst", worst_json(result), ok);
+    tess_json_put(object, "ratio", ratio_json(result), ok);
+    tess_json_put(object, "taps", taps_json(result), ok);
 }
 
 json_t *tess_certificate_case_json(const tess_golden *golden, const tess_compare_result *result,
@@ -132,22 +129,22 @@ json_t *tess_certificate_case_json(const tess_golden *golden, const tess_compare
     const tess_trace_inputs *in = &golden->inputs;
     bool is_bf16 = in->has_precision && in->precision == TESS_PRECISION_BF16, ok = true;
     json_t *object = json_object();
-    put(object, "golden", json_string(path), &ok);
-    put(object, "golden_sha256", json_string(golden_sha256), &ok);
-    put(object, "case", text_or_null(in->case_name), &ok);
-    put(object, "dtype", json_string(is_bf16 ? "bfloat16" : "float32"), &ok);
-    put(object, "mode", json_string(isolated ? "isolated" : "whole"), &ok);
-    put(object, "prompt_tokens", json_integer(in->n_tok), &ok);
-    put(object, "generated_tokens", json_integer(isolated ? 0 : in->generate), &ok);
-    put(object, "text_checked", json_boolean(golden->text_is_checked), &ok);
-    put(object, "truth",
-        truth_sha256           ? json_string(truth_sha256)
-        : is_bf16 && !isolated ? json_string("computed")
-                               : json_null(),
-        &ok);
-    put(object, "truth_file", text_or_null(truth_sha256 ? truth_path : NULL), &ok);
+    tess_json_put(object, "golden", json_string(path), &ok);
+    tess_json_put(object, "golden_sha256", json_string(golden_sha256), &ok);
+    tess_json_put(object, "case", text_or_null(in->case_name), &ok);
+    tess_json_put(object, "dtype", json_string(is_bf16 ? "bfloat16" : "float32"), &ok);
+    tess_json_put(object, "mode", json_string(isolated ? "isolated" : "whole"), &ok);
+    tess_json_put(object, "prompt_tokens", json_integer(in->n_tok), &ok);
+    tess_json_put(object, "generated_tokens", json_integer(isolated ? 0 : in->generate), &ok);
+    tess_json_put(object, "text_checked", json_boolean(golden->text_is_checked), &ok);
+    tess_json_put(object, "truth",
+                  truth_sha256           ? json_string(truth_sha256)
+                  : is_bf16 && !isolated ? json_string("computed")
+                                         : json_null(),
+                  &ok);
+    tess_json_put(object, "truth_file", text_or_null(truth_sha256 ? truth_path : NULL), &ok);
     put_verdict(object, result, &ok);
-    return end(object, ok);
+    return finish_json(object, ok);
 }
 
 /* ---- comparing ---- */
@@ -156,16 +153,6 @@ typedef struct search {
     char path[160];
     tess_certificate_difference *out;
 } search;
-
-/* In ASCII, so that cutting it cuts no character. */
-#define SPELLING (JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(17))
-
-static void spell(const json_t *value, char out[96])
-{
-    char *text = value ? json_dumps(value, SPELLING) : NULL;
-    snprintf(out, 96, "%.95s", text ? text : "nothing");
-    free(text);
-}
 
 static bool is_mean(const search *s)
 {
@@ -217,8 +204,8 @@ static bool find_difference(search *s, const json_t *certified, const json_t *fo
     if (json_is_array(certified) && json_is_array(found)) return find_in_arrays(s, certified, found);
     if (is_equal(s, certified, found)) return false;
     snprintf(s->out->field, sizeof s->out->field, "%s", s->path);
-    spell(certified, s->out->certified);
-    spell(found, s->out->found);
+    tess_json_spell(certified, s->out->certified, sizeof s->out->certified);
+    tess_json_spell(found, s->out->found, sizeof s->out->found);
     return true;
 }
 

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/json_section.h"
-#include "io/file.h"
+#include "base/json.h"
+#include "base/whole_file.h"
 
 enum { MAX_CASES = 100000 };
 
@@ -29,17 +29,12 @@ static bool is_sha256(const char *text)
     return strlen(text) == TESS_SHA256_DIGITS && strspn(text, "0123456789abcdef") == TESS_SHA256_DIGITS;
 }
 
-static tess_status read_sha256(const tess_section *s, const char *key, const char **out, tess_error *err)
+static tess_status read_sha256(const tess_json_section *s, const char *key, const char **out, tess_error *err)
 {
-    tess_status status = tess_json_text(s->object, &s->place, key, out, err);
+    tess_status status = tess_json_text(s, key, out, err);
     if (status == TESS_OK && !is_sha256(*out))
-        return tess_section_refuse(s, key, "64 hexadecimal digits", *out, err);
+        return tess_json_refuse(s, key, "64 hexadecimal digits", *out, err);
     return status;
-}
-
-static tess_status enter(const tess_section *outer, const char *key, tess_section *inner, tess_error *err)
-{
-    return tess_json_object(outer->object, &outer->place, key, &inner->object, &inner->place, err);
 }
 
 /* The place of a verdict in the order from equal to different; -1 for another word. */
@@ -51,99 +46,92 @@ static int verdict_rank(const char *word)
     return -1;
 }
 
-static tess_status read_verdict(const tess_section *s, const char **out, int *rank, tess_error *err)
+static tess_status read_verdict(const tess_json_section *s, const char **out, int *rank, tess_error *err)
 {
-    tess_status status = tess_section_text(s, "verdict", out, err);
+    tess_status status = tess_json_filled_text(s, "verdict", out, err);
     if (status != TESS_OK) return status;
     *rank = verdict_rank(*out);
-    return *rank < 0 ? tess_section_refuse(s, "verdict", "equal, agree or different", *out, err) : TESS_OK;
+    return *rank < 0 ? tess_json_refuse(s, "verdict", "equal, agree or different", *out, err) : TESS_OK;
 }
 
-static tess_status check_truth(const tess_section *s, bool is_isolated, tess_error *err)
+static tess_status check_truth(const tess_json_section *s, bool is_isolated, tess_error *err)
 {
     const char *truth = NULL, *file, *dtype;
-    tess_status status = tess_section_text(s, "dtype", &dtype, err);
+    tess_status status = tess_json_filled_text(s, "dtype", &dtype, err);
     if (status != TESS_OK) return status;
     bool is_bf16 = !strcmp(dtype, "bfloat16");
     if (!is_bf16 && strcmp(dtype, "float32"))
-        return tess_section_refuse(s, "dtype", "float32 or bfloat16", dtype, err);
+        return tess_json_refuse(s, "dtype", "float32 or bfloat16", dtype, err);
     if (!is_bf16 || is_isolated) {
         if (!json_is_null(json_object_get(s->object, "truth")))
-            return tess_section_refuse(s, "truth", "null, as none is needed", "something else", err);
+            return tess_json_refuse(s, "truth", "null, as none is needed", "something else", err);
         return TESS_OK;
     }
-    status = tess_section_text(s, "truth", &truth, err);
+    status = tess_json_filled_text(s, "truth", &truth, err);
     if (status != TESS_OK || !strcmp(truth, "computed")) return status;
     if (!is_sha256(truth))
-        return tess_section_refuse(s, "truth", "computed, or 64 hexadecimal digits", truth, err);
-    return tess_section_text(s, "truth_file", &file, err);
+        return tess_json_refuse(s, "truth", "computed, or 64 hexadecimal digits", truth, err);
+    return tess_json_filled_text(s, "truth_file", &file, err);
 }
 
-static tess_status check_taps(const tess_section *s, tess_error *err)
+static tess_status check_taps(const tess_json_section *s, tess_error *err)
 {
     const json_t *taps;
-    tess_status status = tess_json_array(s->object, &s->place, "taps", SIZE_MAX, &taps, err);
+    tess_status status = tess_json_array(s, "taps", SIZE_MAX, &taps, err);
     if (status != TESS_OK) return status;
-    if (json_array_size(taps) == 0) return tess_section_refuse(s, "taps", "at least one tap", "none", err);
+    if (json_array_size(taps) == 0) return tess_json_refuse(s, "taps", "at least one tap", "none", err);
     for (size_t i = 0; i < json_array_size(taps); i++) {
-        char key[40];
-        snprintf(key, sizeof key, "taps[%zu]", i);
-        const json_t *tap = json_array_get(taps, i);
-        if (!json_is_object(tap))
-            return tess_section_refuse(s, key, "an object", tess_json_type_name(tap), err);
-        tess_section inner = {.object = tap, .place = {.file = s->place.file}};
-        snprintf(inner.place.path, sizeof inner.place.path, "%.80s.%s", s->place.path, key);
+        tess_json_section tap;
         const char *text;
-        status = tess_section_text(&inner, "tap", &text, err);
-        if (status == TESS_OK) status = tess_section_text(&inner, "outcome", &text, err);
+        status = tess_json_enter_item(s, "taps", taps, i, &tap, err);
+        if (status == TESS_OK) status = tess_json_filled_text(&tap, "tap", &text, err);
+        if (status == TESS_OK) status = tess_json_filled_text(&tap, "outcome", &text, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
 }
 
-static tess_status check_case(const tess_section *s, bool *is_isolated, int *rank, tess_error *err)
+static tess_status check_case(const tess_json_section *s, bool *is_isolated, int *rank, tess_error *err)
 {
     const char *text, *mode;
-    tess_status status = tess_section_text(s, "golden", &text, err);
+    tess_status status = tess_json_filled_text(s, "golden", &text, err);
     if (status == TESS_OK) status = read_sha256(s, "golden_sha256", &text, err);
-    if (status == TESS_OK) status = tess_section_text(s, "mode", &mode, err);
+    if (status == TESS_OK) status = tess_json_filled_text(s, "mode", &mode, err);
     if (status != TESS_OK) return status;
     *is_isolated = !strcmp(mode, "isolated");
     if (!*is_isolated && strcmp(mode, "whole"))
-        return tess_section_refuse(s, "mode", "whole or isolated", mode, err);
+        return tess_json_refuse(s, "mode", "whole or isolated", mode, err);
     status = check_truth(s, *is_isolated, err);
     if (status == TESS_OK) status = read_verdict(s, &text, rank, err);
     return status == TESS_OK ? check_taps(s, err) : status;
 }
 
-static tess_status read_cases(const tess_section *root, tess_certificate *c, tess_error *err)
+static tess_status read_cases(const tess_json_section *root, tess_certificate *c, tess_error *err)
 {
-    tess_status status = tess_json_array(root->object, &root->place, "cases", MAX_CASES, &c->cases, err);
+    tess_status status = tess_json_array(root, "cases", MAX_CASES, &c->cases, err);
     if (status != TESS_OK) return status;
     if (json_array_size(c->cases) == 0)
-        return tess_section_refuse(root, "cases", "at least one case", "none", err);
+        return tess_json_refuse(root, "cases", "at least one case", "none", err);
     int worst = 0, rank;
     for (size_t i = 0; i < json_array_size(c->cases); i++) {
-        tess_section s = {.object = json_array_get(c->cases, i), .place = {.file = root->place.file}};
-        snprintf(s.place.path, sizeof s.place.path, "cases[%zu]", i);
-        if (!json_is_object(s.object))
-            return tess_section_refuse(root, s.place.path, "an object", tess_json_type_name(s.object), err);
+        tess_json_section s;
         bool is_isolated;
-        status = check_case(&s, &is_isolated, &rank, err);
+        status = tess_json_enter_item(root, "cases", c->cases, i, &s, err);
+        if (status == TESS_OK) status = check_case(&s, &is_isolated, &rank, err);
         if (status != TESS_OK) return status;
         if (i > 0 && is_isolated != c->is_isolated)
-            return tess_section_refuse(&s, "mode", "the mode of all cases", "another one", err);
+            return tess_json_refuse(&s, "mode", "the mode of all cases", "another one", err);
         c->is_isolated = is_isolated;
         if (rank > worst) worst = rank;
     }
     status = read_verdict(root, &c->verdict, &rank, err);
     if (status == TESS_OK && rank != worst)
-        return tess_section_refuse(root, "verdict", "the worst of the cases'", c->verdict, err);
+        return tess_json_refuse(root, "verdict", "the worst of the cases'", c->verdict, err);
     return status;
 }
 
 /* A member that nothing compares could say anything. */
-static tess_status check_members(const tess_section *root, tess_error *err)
+static tess_status check_members(const tess_json_section *root, tess_error *err)
 {
     static const char *const known[] = {"format", "version", "digest",     "verdict", "made",
                                         "engine", "runs",    "checkpoint", "cases",   "references"};
@@ -154,29 +142,28 @@ static tess_status check_members(const tess_section *root, tess_error *err)
         int k = 0;
         while (k < N_KNOWN && strcmp(key, known[k])) k++;
         if (k == N_KNOWN)
-            return tess_section_refuse(root, key, "no such member", "one that nothing checks", err);
+            return tess_json_refuse(root, key, "no such member", "one that nothing checks", err);
     }
     return TESS_OK;
 }
 
-static tess_status read_references(const tess_section *root, tess_certificate *c, tess_error *err)
+static tess_status read_references(const tess_json_section *root, tess_certificate *c, tess_error *err)
 {
-    tess_status status =
-        tess_json_array(root->object, &root->place, "references", MAX_CASES, &c->references, err);
+    tess_status status = tess_json_array(root, "references", MAX_CASES, &c->references, err);
     if (status == TESS_OK && json_array_size(c->references) != json_array_size(c->cases))
-        return tess_section_refuse(root, "references", "as many as cases", "another number", err);
+        return tess_json_refuse(root, "references", "as many as cases", "another number", err);
     return status;
 }
 
 static tess_status read_fields(tess_certificate *c, tess_error *err)
 {
-    tess_section root = {.object = c->root, .place = {.file = c->path}}, engine, checkpoint;
+    tess_json_section root = {.object = c->root, .file = c->path}, engine, checkpoint;
     tess_status status = check_members(&root, err);
-    if (status == TESS_OK) status = tess_section_text(&root, "made", &c->made, err);
-    if (status == TESS_OK) status = enter(&root, "engine", &engine, err);
-    if (status == TESS_OK) status = tess_section_text(&engine, "version", &c->engine, err);
-    if (status == TESS_OK) status = enter(&root, "checkpoint", &checkpoint, err);
-    if (status == TESS_OK) status = tess_section_text(&checkpoint, "folder", &c->folder, err);
+    if (status == TESS_OK) status = tess_json_filled_text(&root, "made", &c->made, err);
+    if (status == TESS_OK) status = tess_json_enter(&root, "engine", &engine, err);
+    if (status == TESS_OK) status = tess_json_filled_text(&engine, "version", &c->engine, err);
+    if (status == TESS_OK) status = tess_json_enter(&root, "checkpoint", &checkpoint, err);
+    if (status == TESS_OK) status = tess_json_filled_text(&checkpoint, "folder", &c->folder, err);
     if (status == TESS_OK) status = read_sha256(&checkpoint, "config_sha256", &c->config_sha256, err);
     if (status == TESS_OK) status = read_sha256(&checkpoint, "weights_sha256", &c->weights_sha256, err);
     if (status == TESS_OK) status = read_cases(&root, c, err);
@@ -188,54 +175,33 @@ static tess_status read_fields(tess_certificate *c, tess_error *err)
 /* Format, version, and that nothing was altered: the digits stand where every certificate has them. */
 static tess_status check_digest(tess_certificate *c, const char *bytes, size_t n_byte, tess_error *err)
 {
-    tess_section root = {.object = c->root, .place = {.file = c->path}};
+    tess_json_section root = {.object = c->root, .file = c->path};
     const char *format;
     int64_t version;
-    tess_status status = tess_section_text(&root, "format", &format, err);
+    tess_status status = tess_json_filled_text(&root, "format", &format, err);
     if (status == TESS_OK && strcmp(format, TESS_CERTIFICATE_FORMAT))
-        status = tess_section_refuse(&root, "format", TESS_CERTIFICATE_FORMAT, format, err);
-    if (status == TESS_OK) status = tess_json_int(c->root, &root.place, "version", 1, 1, &version, err);
+        status = tess_json_refuse(&root, "format", TESS_CERTIFICATE_FORMAT, format, err);
+    if (status == TESS_OK) status = tess_json_int(&root, "version", 1, 1, &version, err);
     if (status == TESS_OK) status = read_sha256(&root, "digest", &c->digest, err);
     if (status != TESS_OK) return status;
     if (n_byte < TESS_CERTIFICATE_HEAD_BYTES + TESS_SHA256_DIGITS ||
         memcmp(bytes, TESS_CERTIFICATE_HEAD, TESS_CERTIFICATE_HEAD_BYTES))
-        return tess_section_refuse(&root, "digest", "it as the third member, spelled as certificates are",
-                                   "another spelling", err);
+        return tess_json_refuse(&root, "digest", "it as the third member, spelled as certificates are",
+                                "another spelling", err);
     char hex[TESS_SHA256_HEX];
     tess_certificate_digest(bytes, n_byte, hex);
     if (!strcmp(hex, c->digest)) return TESS_OK;
     char expected[128];
     snprintf(expected, sizeof expected, "%s, the SHA-256 of what the file holds", hex);
-    return tess_section_refuse(&root, "digest", expected, c->digest, err);
-}
-
-static tess_status read_bytes(const char *path, char **out, size_t *n_byte, tess_error *err)
-{
-    tess_file *file;
-    tess_status status = tess_file_open(path, TESS_DIRECT_OFF, &file, err);
-    if (status != TESS_OK) return status;
-    uint64_t size = tess_file_get_size(file);
-    char *bytes = NULL;
-    if (size > TESS_CERTIFICATE_MOST_BYTES)
-        status = tess_refuse(err, path, "size", -1, "at most 64 MiB", "%llu bytes", (unsigned long long)size);
-    else if (!(bytes = malloc((size_t)size + 1)))
-        status = tess_fail(err, TESS_ENOMEM, "%s: no memory for it", path);
-    if (status == TESS_OK) status = tess_file_read(file, 0, bytes, (size_t)size, err);
-    tess_file_close(file);
-    if (status != TESS_OK) {
-        free(bytes);
-        return status;
-    }
-    *out = bytes;
-    *n_byte = (size_t)size;
-    return TESS_OK;
+    return tess_json_refuse(&root, "digest", expected, c->digest, err);
 }
 
 static tess_status read_certificate(tess_certificate *c, tess_error *err)
 {
     char *bytes = NULL;
     size_t n_byte = 0;
-    tess_status status = read_bytes(c->path, &bytes, &n_byte, err);
+    tess_status status =
+        tess_whole_file_read(c->path, "a certificate", TESS_CERTIFICATE_MOST_BYTES, &bytes, &n_byte, err);
     if (status == TESS_OK) status = tess_json_parse(c->path, 0, bytes, n_byte, &c->root, err);
     if (status == TESS_OK) status = check_digest(c, bytes, n_byte, err);
     free(bytes);

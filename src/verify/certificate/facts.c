@@ -5,14 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "model/config.h"
 #include "tessera/checkpoint.h"
 #include "verify/trace/reader.h"
-
-static void put(json_t *object, const char *key, json_t *value, bool *ok)
-{
-    if (json_object_set_new(object, key, value)) *ok = false;
-}
 
 /* Hands the object over if all of it could be put. */
 static tess_status hand_over(json_t *object, bool ok, json_t **out, tess_error *err)
@@ -42,13 +38,14 @@ static void put_configuration(json_t *checkpoint, const tess_config *config, boo
                  {"vocabulary", text->n_vocab}};
     json_t *object = json_object();
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-        put(object, sizes[i].name, json_integer(sizes[i].value), ok);
-    put(object, "speech", json_boolean(config->has_talker), ok);
-    put(checkpoint, "configuration", object, ok);
+        tess_json_put(object, sizes[i].name, json_integer(sizes[i].value), ok);
+    tess_json_put(object, "speech", json_boolean(config->has_talker), ok);
+    tess_json_put(checkpoint, "configuration", object, ok);
 }
 
-static tess_status describe(const tess_checkpoint *checkpoint, const tess_config *config, const char *folder,
-                            const char *weights_sha256, json_t **out, tess_error *err)
+static tess_status describe_checkpoint(const tess_checkpoint *checkpoint, const tess_config *config,
+                                       const char *folder, const char *weights_sha256, json_t **out,
+                                       tess_error *err)
 {
     char sha256[TESS_SHA256_HEX];
     tess_checkpoint_summary summary;
@@ -57,13 +54,13 @@ static tess_status describe(const tess_checkpoint *checkpoint, const tess_config
     bool ok = true;
     json_t *object = json_object();
     tess_checkpoint_summarise(checkpoint, &summary);
-    put(object, "folder", json_string(folder), &ok);
-    put(object, "config_sha256", json_string(sha256), &ok);
-    put(object, "weights_sha256", json_string(weights_sha256), &ok);
-    put(object, "shards", json_integer(tess_checkpoint_get_shard_count(checkpoint)), &ok);
-    put(object, "tensors", json_integer((json_int_t)summary.all.n_tensor), &ok);
-    put(object, "parameters", json_integer((json_int_t)summary.all.n_parameter), &ok);
-    put(object, "bytes", json_integer((json_int_t)summary.all.n_byte), &ok);
+    tess_json_put(object, "folder", json_string(folder), &ok);
+    tess_json_put(object, "config_sha256", json_string(sha256), &ok);
+    tess_json_put(object, "weights_sha256", json_string(weights_sha256), &ok);
+    tess_json_put(object, "shards", json_integer(tess_checkpoint_get_shard_count(checkpoint)), &ok);
+    tess_json_put(object, "tensors", json_integer((json_int_t)summary.all.n_tensor), &ok);
+    tess_json_put(object, "parameters", json_integer((json_int_t)summary.all.n_parameter), &ok);
+    tess_json_put(object, "bytes", json_integer((json_int_t)summary.all.n_byte), &ok);
     put_configuration(object, config, &ok);
     return hand_over(object, ok, out, err);
 }
@@ -75,8 +72,8 @@ tess_status tess_certificate_checkpoint_json(const char *model_dir, const char *
     tess_checkpoint *checkpoint = NULL;
     tess_status status = config ? tess_config_load(model_dir, config, err)
                                 : tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
-    if (status == TESS_OK) status = tess_checkpoint_open(model_dir, TESS_DIRECT_MODE_OFF, &checkpoint, err);
-    if (status == TESS_OK) status = describe(checkpoint, config, folder, weights_sha256, out, err);
+    if (status == TESS_OK) status = tess_checkpoint_open(model_dir, TESS_DIRECT_OFF, &checkpoint, err);
+    if (status == TESS_OK) status = describe_checkpoint(checkpoint, config, folder, weights_sha256, out, err);
     tess_checkpoint_close(checkpoint);
     free(config);
     return status;
@@ -92,7 +89,8 @@ tess_status tess_certificate_reference_json(const char *path, json_t **out, tess
     for (size_t i = 0; i < tess_safetensors_get_metadata_count(reader.st); i++) {
         const char *key, *value;
         tess_safetensors_get_metadata_at(reader.st, i, &key, &value);
-        if (strcmp(key, "messages") && strcmp(key, "raw")) put(object, key, json_string(value), &ok);
+        if (strcmp(key, "messages") && strcmp(key, "raw"))
+            tess_json_put(object, key, json_string(value), &ok);
     }
     tess_trace_reader_close(&reader);
     return hand_over(object, ok, out, err);

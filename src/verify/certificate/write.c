@@ -6,16 +6,20 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/json.h"
 #include "io/output.h"
+
+/* Stands where the digest will, when it is taken. */
+static const char no_digest[] = "0000000000000000000000000000000000000000000000000000000000000000";
+_Static_assert(sizeof no_digest == TESS_SHA256_HEX, "as many digits as a digest");
 
 void tess_certificate_digest(const char *bytes, size_t n_byte, char hex[TESS_SHA256_HEX])
 {
-    static const char zeros[] = "0000000000000000000000000000000000000000000000000000000000000000";
     enum { BEHIND = TESS_CERTIFICATE_HEAD_BYTES + TESS_SHA256_DIGITS };
     tess_sha256 sha;
     tess_sha256_init(&sha);
     tess_sha256_add(&sha, bytes, TESS_CERTIFICATE_HEAD_BYTES);
-    tess_sha256_add(&sha, zeros, TESS_SHA256_DIGITS);
+    tess_sha256_add(&sha, no_digest, TESS_SHA256_DIGITS);
     tess_sha256_add(&sha, bytes + BEHIND, n_byte - BEHIND);
     tess_sha256_finish(&sha, hex);
 }
@@ -31,22 +35,12 @@ tess_certified_run tess_certified_run_of(const tess_engine *engine)
                                 .budget_bytes = plan->budget_bytes};
 }
 
-/* A certificate in the making. Members that cannot be put for want of memory set no_memory. */
+/* A certificate in the making. Members that cannot be put for want of memory clear ok. */
 typedef struct writing {
     const tess_certifying *what;
     json_t *root;
-    bool no_memory;
+    bool ok;
 } writing;
-
-static void put(writing *w, json_t *object, const char *key, json_t *value)
-{
-    if (json_object_set_new(object, key, value)) w->no_memory = true;
-}
-
-static void append(writing *w, json_t *array, json_t *value)
-{
-    if (json_array_append_new(array, value)) w->no_memory = true;
-}
 
 static tess_status check_path(const char *path, tess_error *err)
 {
@@ -73,7 +67,7 @@ static void put_date(writing *w)
     struct tm utc;
     char text[32] = "";
     if (gmtime_r(&now, &utc)) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    put(w, w->root, "made", json_string(text));
+    tess_json_put(w->root, "made", json_string(text), &w->ok);
 }
 
 static void put_engine(writing *w)
@@ -91,12 +85,12 @@ static void put_engine(writing *w)
     static const char machine[] = "other";
 #endif
     json_t *engine = json_object();
-    put(w, engine, "name", json_string("tessera"));
-    put(w, engine, "version", json_string(TESS_VERSION));
-    put(w, engine, "compiler", json_string(compiler));
-    put(w, engine, "mode", json_string(TESS_MODE));
-    put(w, engine, "architecture", json_string(machine));
-    put(w, w->root, "engine", engine);
+    tess_json_put(engine, "name", json_string("tessera"), &w->ok);
+    tess_json_put(engine, "version", json_string(TESS_VERSION), &w->ok);
+    tess_json_put(engine, "compiler", json_string(compiler), &w->ok);
+    tess_json_put(engine, "mode", json_string(TESS_MODE), &w->ok);
+    tess_json_put(engine, "architecture", json_string(machine), &w->ok);
+    tess_json_put(w->root, "engine", engine, &w->ok);
 }
 
 static void put_runs(writing *w)
@@ -105,15 +99,16 @@ static void put_runs(writing *w)
     for (int i = 0; i < w->what->n_run; i++) {
         const tess_certified_run *r = &w->what->run[i];
         json_t *run = json_object();
-        put(w, run, "dtype", json_string(r->precision == TESS_PRECISION_F32 ? "float32" : "bfloat16"));
-        put(w, run, "isa", json_string(r->isa));
-        put(w, run, "threads", json_integer(r->n_thread));
-        put(w, run, "budget_bytes", json_integer((json_int_t)r->budget_bytes));
-        put(w, run, "context", json_integer(r->n_context));
-        put(w, run, "chunk", json_integer(r->n_chunk));
-        append(w, runs, run);
+        tess_json_put(run, "dtype", json_string(r->precision == TESS_PRECISION_F32 ? "float32" : "bfloat16"),
+                      &w->ok);
+        tess_json_put(run, "isa", json_string(r->isa), &w->ok);
+        tess_json_put(run, "threads", json_integer(r->n_thread), &w->ok);
+        tess_json_put(run, "budget_bytes", json_integer((json_int_t)r->budget_bytes), &w->ok);
+        tess_json_put(run, "context", json_integer(r->n_context), &w->ok);
+        tess_json_put(run, "chunk", json_integer(r->n_chunk), &w->ok);
+        tess_json_append(runs, run, &w->ok);
     }
-    put(w, w->root, "runs", runs);
+    tess_json_put(w->root, "runs", runs, &w->ok);
 }
 
 /* cases[i] is what can come out again, references[i] what its golden says of itself. */
@@ -128,14 +123,15 @@ static tess_status put_cases(writing *w, tess_error *err)
         if (status == TESS_OK && c->truth) status = tess_sha256_file(c->truth, truth, err);
         json_t *reference = NULL;
         if (status == TESS_OK) status = tess_certificate_reference_json(c->golden->path, &reference, err);
-        if (status == TESS_OK) append(w, references, reference);
+        if (status == TESS_OK) tess_json_append(references, reference, &w->ok);
         if (status == TESS_OK)
-            append(w, cases,
-                   tess_certificate_case_json(c->golden, c->result, c->golden->path, golden,
-                                              w->what->isolated, c->truth, c->truth ? truth : NULL));
+            tess_json_append(cases,
+                             tess_certificate_case_json(c->golden, c->result, c->golden->path, golden,
+                                                        w->what->isolated, c->truth, c->truth ? truth : NULL),
+                             &w->ok);
     }
-    put(w, w->root, "cases", cases);
-    put(w, w->root, "references", references);
+    tess_json_put(w->root, "cases", cases, &w->ok);
+    tess_json_put(w->root, "references", references, &w->ok);
     return status;
 }
 
@@ -144,15 +140,14 @@ static void put_verdict(writing *w)
     tess_verdict verdict = TESS_VERDICT_EQUAL;
     for (int i = 0; i < w->what->n_case; i++)
         if (w->what->cases[i].result->verdict > verdict) verdict = w->what->cases[i].result->verdict;
-    put(w, w->root, "verdict", json_string(tess_verdict_name(verdict)));
+    tess_json_put(w->root, "verdict", json_string(tess_verdict_name(verdict)), &w->ok);
 }
 
-static tess_status make(writing *w, tess_error *err)
+static tess_status make_root(writing *w, tess_error *err)
 {
-    put(w, w->root, "format", json_string(TESS_CERTIFICATE_FORMAT));
-    put(w, w->root, "version", json_integer(1));
-    put(w, w->root, "digest",
-        json_string("0000000000000000000000000000000000000000000000000000000000000000"));
+    tess_json_put(w->root, "format", json_string(TESS_CERTIFICATE_FORMAT), &w->ok);
+    tess_json_put(w->root, "version", json_integer(1), &w->ok);
+    tess_json_put(w->root, "digest", json_string(no_digest), &w->ok);
     put_verdict(w);
     put_date(w);
     put_engine(w);
@@ -160,14 +155,14 @@ static tess_status make(writing *w, tess_error *err)
     json_t *checkpoint = NULL;
     tess_status status = tess_certificate_checkpoint_json(w->what->model_dir, w->what->model_dir,
                                                           w->what->weights_sha256, &checkpoint, err);
-    if (status == TESS_OK) put(w, w->root, "checkpoint", checkpoint);
+    if (status == TESS_OK) tess_json_put(w->root, "checkpoint", checkpoint, &w->ok);
     if (status == TESS_OK) status = put_cases(w, err);
-    if (status == TESS_OK && w->no_memory) return tess_fail(err, TESS_ENOMEM, "no memory for a certificate");
+    if (status == TESS_OK && !w->ok) return tess_fail(err, TESS_ENOMEM, "no memory for a certificate");
     return status;
 }
 
 /* Puts the digest into the text and writes it. */
-static tess_status store(char *text, const char *path, tess_error *err)
+static tess_status store_text(char *text, const char *path, tess_error *err)
 {
     size_t n_byte = strlen(text);
     if (strncmp(text, TESS_CERTIFICATE_HEAD, TESS_CERTIFICATE_HEAD_BYTES) != 0)
@@ -176,9 +171,9 @@ static tess_status store(char *text, const char *path, tess_error *err)
     if (n_byte > TESS_CERTIFICATE_MOST_BYTES)
         return tess_fail(
             err, TESS_EUSAGE,
-            "%s: not written: it would have %zu bytes, and certificates of more than 64 MiB are not "
+            "%s: not written: it would have %zu bytes, and certificates of more than %d MiB are not "
             "read; certify fewer goldens at a time",
-            path, n_byte);
+            path, n_byte, TESS_CERTIFICATE_MOST_BYTES >> 20);
     char hex[TESS_SHA256_HEX];
     tess_certificate_digest(text, n_byte, hex);
     memcpy(text + TESS_CERTIFICATE_HEAD_BYTES, hex, TESS_SHA256_DIGITS);
@@ -194,15 +189,16 @@ static tess_status store(char *text, const char *path, tess_error *err)
 tess_status tess_certificate_write(const tess_certifying *what, const char *path, tess_error *err)
 {
     TESS_ASSERT(what->n_case > 0);
-    writing w = {.what = what};
+    writing w = {.what = what, .ok = true};
     tess_status status = check_paths(what, err);
     if (status != TESS_OK) return status;
     w.root = json_object();
-    status = make(&w, err);
+    status = make_root(&w, err);
     char *text = NULL;
     if (status == TESS_OK) {
         text = json_dumps(w.root, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-        status = text ? store(text, path, err) : tess_fail(err, TESS_ENOMEM, "no memory for a certificate");
+        status =
+            text ? store_text(text, path, err) : tess_fail(err, TESS_ENOMEM, "no memory for a certificate");
     }
     free(text);
     json_decref(w.root);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "verify/report/decades.h"
 #include "verify/report/page.h"
 
 enum {
@@ -17,10 +18,10 @@ enum {
 };
 
 typedef struct scale {
-    double low, high; /* decades */
-    int n;            /* taps that are drawn */
-    bool by_truth;    /* distances to the truth are drawn, ours and the reference's */
-    bool by_steps;    /* errors in bfloat16 steps are drawn */
+    tess_decades decades;
+    int n;         /* taps that are drawn */
+    bool by_truth; /* distances to the truth are drawn, ours and the reference's */
+    bool by_steps; /* errors in bfloat16 steps are drawn */
 } scale;
 
 /* What is drawn for a tap; NaN where there is no number. */
@@ -48,31 +49,24 @@ static double drawn_bar(const tess_tap_report *tap)
     return NAN;
 }
 
-static void widen(scale *s, double value)
-{
-    if (!(value > 0) || isinf(value)) return;
-    double decade = log10(value);
-    if (floor(decade) < s->low) s->low = floor(decade);
-    if (ceil(decade) > s->high) s->high = ceil(decade);
-}
-
 static scale make_scale(const tess_compare_result *result)
 {
-    scale s = {.low = INFINITY, .high = -INFINITY};
+    scale s = {.decades = TESS_DECADES_NONE};
+    tess_decades *d = &s.decades;
     s.by_steps = tess_report_by_steps(result);
     s.by_truth = tess_report_by_truth(result);
     for (int i = 0; i < result->n_tap; i++) {
         if (tess_report_is_expert(&result->tap[i])) continue;
         s.n++;
-        widen(&s, drawn_error(&s, &result->tap[i]));
-        widen(&s, drawn_bar(&result->tap[i]));
-        widen(&s, drawn_bar(&result->tap[i]) / 100); /* room below, where all taps should lie */
-        if (s.by_truth) widen(&s, result->tap[i].reference_truth_distance);
+        tess_decades_widen(d, drawn_error(&s, &result->tap[i]));
+        tess_decades_widen(d, drawn_bar(&result->tap[i]));
+        tess_decades_widen(d, drawn_bar(&result->tap[i]) / 100); /* room below, where all taps should lie */
+        if (s.by_truth) tess_decades_widen(d, result->tap[i].reference_truth_distance);
     }
-    if (s.low > s.high) s.low = -8, s.high = -4;
-    if (s.low < -16) s.low = -16;
-    if (s.high > s.low + 24) s.high = s.low + 24;
-    if (s.high < s.low + 2) s.high = s.low + 2;
+    if (d->low > d->high) *d = (tess_decades){-8, -4};
+    if (d->low < -16) d->low = -16;
+    if (d->high > d->low + 24) d->high = d->low + 24;
+    if (d->high < d->low + 2) d->high = d->low + 2;
     return s;
 }
 
@@ -83,10 +77,8 @@ static double x_of(const scale *s, int i)
 
 static double y_of(const scale *s, double value)
 {
-    double floor_y = HEIGHT - BOTTOM - STRIP, share = (log10(value) - s->low) / (s->high - s->low);
-    if (share < 0) share = 0;
-    if (share > 1) share = 1;
-    return floor_y - share * (floor_y - TOP);
+    double floor_y = HEIGHT - BOTTOM - STRIP;
+    return floor_y - tess_decades_share(&s->decades, value) * (floor_y - TOP);
 }
 
 static const char *class_of(const tess_tap_report *tap)
@@ -100,8 +92,8 @@ static const char *class_of(const tess_tap_report *tap)
 
 static void draw_grid(FILE *out, const scale *s)
 {
-    int step = s->high - s->low > 12 ? 2 : 1;
-    for (int decade = (int)s->low; decade <= (int)s->high; decade += step) {
+    int step = s->decades.high - s->decades.low > 12 ? 2 : 1;
+    for (int decade = (int)s->decades.low; decade <= (int)s->decades.high; decade += step) {
         double y = y_of(s, pow(10, decade));
         fprintf(out, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
                 WIDTH - RIGHT, y, y);

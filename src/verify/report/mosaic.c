@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "verify/report/decades.h"
 #include "verify/report/page.h"
 
 enum {
@@ -22,7 +23,7 @@ typedef struct mosaic {
     const tess_layer_experts *layer;
     int n_layer, n_expert;
     bool by_truth;
-    double low, high;      /* decades of the scale */
+    tess_decades decades;
     double tolerance;      /* NaN: none or several */
     double wide, high_px;  /* of a cell's place */
     int64_t n_used, n_own; /* cells */
@@ -33,32 +34,24 @@ static double drawn_error(const mosaic *m, const tess_expert_error *e)
     return m->by_truth ? e->truth_distance : e->rel_l2;
 }
 
-static void widen(mosaic *m, double value)
-{
-    if (!(value > 0) || isinf(value)) return;
-    double decade = log10(value);
-    if (floor(decade) < m->low) m->low = floor(decade);
-    if (ceil(decade) > m->high) m->high = ceil(decade);
-}
-
 static void set_scale(mosaic *m)
 {
-    m->low = INFINITY;
-    m->high = -INFINITY;
+    tess_decades *d = &m->decades;
+    *d = TESS_DECADES_NONE;
     m->tolerance = m->layer->tolerance;
     for (int l = 0; l < m->n_layer; l++) {
         const tess_layer_experts *layer = &m->layer[l];
         if (layer->tolerance != m->tolerance) m->tolerance = NAN;
         if (layer->n_expert > m->n_expert) m->n_expert = layer->n_expert;
         for (int e = 0; e < layer->n_expert; e++) {
-            widen(m, drawn_error(m, &layer->expert[e]));
+            tess_decades_widen(d, drawn_error(m, &layer->expert[e]));
             m->n_used += layer->expert[e].n_tok > 0;
             m->n_own += layer->expert[e].n_tok > 0 && layer->expert[e].is_own;
         }
     }
-    if (m->low > m->high) m->low = -8, m->high = -4;
-    widen(m, m->tolerance);
-    if (m->low > m->high - 3) m->low = m->high - 3;
+    if (d->low > d->high) *d = (tess_decades){-8, -4};
+    tess_decades_widen(d, m->tolerance);
+    if (d->low > d->high - 3) d->low = d->high - 3;
 }
 
 static void set_places(mosaic *m)
@@ -66,13 +59,6 @@ static void set_places(mosaic *m)
     m->wide = (double)(WIDTH - LEFT - RIGHT) / m->n_expert;
     if (m->wide > 30) m->wide = 30;
     m->high_px = m->wide < 8 ? 8 : m->wide > 20 ? 20 : m->wide;
-}
-
-/* Where an error stands on the scale, 0 to 1. */
-static double share_of(const mosaic *m, double error)
-{
-    double share = (log10(error) - m->low) / (m->high - m->low);
-    return share < 0 ? 0 : share > 1 ? 1 : share;
 }
 
 static void put_class(FILE *out, const mosaic *m, const tess_expert_error *e)
@@ -85,7 +71,7 @@ static void put_class(FILE *out, const mosaic *m, const tess_expert_error *e)
     else if (error == 0)
         fputs("exact", out);
     else
-        fprintf(out, "e%d", (int)fmin(STEPS - 1, share_of(m, error) * STEPS));
+        fprintf(out, "e%d", (int)fmin(STEPS - 1, tess_decades_share(&m->decades, error) * STEPS));
 }
 
 static void put_cell_title(FILE *out, const mosaic *m, int layer, int expert, const tess_expert_error *e)
@@ -160,12 +146,12 @@ static void draw_ramp(FILE *out, const mosaic *m, double y)
     for (int k = 0; k < STEPS; k++)
         fprintf(out, "<rect class=\"e%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"14\"/>", k,
                 LEFT + RAMP * (double)k / STEPS, y, RAMP / (double)STEPS + 0.3);
-    int decades = (int)(m->high - m->low), step = label_step(RAMP / (double)decades, 36);
+    int decades = (int)(m->decades.high - m->decades.low), step = label_step(RAMP / (double)decades, 36);
     for (int d = 0; d <= decades; d += step)
         fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">1e%d</text>",
-                LEFT + RAMP * (double)d / decades, y + 28, (int)m->low + d);
+                LEFT + RAMP * (double)d / decades, y + 28, (int)m->decades.low + d);
     if (m->tolerance > 0 && !m->by_truth) {
-        double x = LEFT + RAMP * share_of(m, m->tolerance);
+        double x = LEFT + RAMP * tess_decades_share(&m->decades, m->tolerance);
         fprintf(out, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", x, x, y - 6,
                 y + 17);
         fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">bar</text>", x, y - 9);

@@ -2,23 +2,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "verify/report/page.h"
 #include "verify/trace/tap_name.h"
-
-/* Length of the valid UTF-8 character at `at`, 0 if there is none; its code point in *code. */
-static size_t character(const unsigned char *at, size_t n, uint32_t *code)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : at[0] >> 3 == 30 ? 4 : 0;
-    if (!length || length > n) return 0;
-    *code = length == 1 ? at[0] : at[0] & (0xffu >> (length + 1));
-    for (size_t i = 1; i < length; i++) {
-        if (at[i] >> 6 != 2) return 0;
-        *code = *code << 6 | (at[i] & 0x3f);
-    }
-    bool is_valid = *code >= least[length] && *code <= 0x10ffff && (*code < 0xd800 || *code > 0xdfff);
-    return is_valid ? length : 0;
-}
 
 /* Characters that reorder or hide their neighbours would make a report say what is not there. */
 static bool is_hidden(uint32_t code)
@@ -33,17 +19,16 @@ static const char *visible_blank(uint32_t code)
     return code == ' ' ? "␣" : code == '\n' ? "↵" : code == '\t' ? "⇥" : NULL;
 }
 
-static void put(FILE *out, const char *text, size_t n_byte, bool is_token)
+static void put_escaped(FILE *out, const char *text, size_t n_byte, bool is_token)
 {
-    const unsigned char *at = (const unsigned char *)text, *end = at + n_byte;
-    while (at < end) {
-        uint32_t code;
-        size_t length = character(at, (size_t)(end - at), &code);
-        if (!length) {
-            fputs("\xef\xbf\xbd", out);
-            at++;
+    const uint8_t *at = (const uint8_t *)text, *end = at + n_byte;
+    for (size_t length; at < end; at += length) {
+        if (tess_utf8_step(at, (size_t)(end - at), &length) != TESS_UTF8_VALID) {
+            fputs(TESS_UTF8_REPLACEMENT, out);
             continue;
         }
+        uint32_t code;
+        tess_utf8_read(at, &code);
         const char *blank = is_token ? visible_blank(code) : NULL;
         if (blank)
             fprintf(out, "<i>%s</i>", blank);
@@ -53,23 +38,22 @@ static void put(FILE *out, const char *text, size_t n_byte, bool is_token)
             fprintf(out, "&#%u;", (unsigned)code);
         else
             fwrite(at, 1, length, out);
-        at += length;
     }
 }
 
 void tess_report_put_text(FILE *out, const char *text, size_t n_byte)
 {
-    put(out, text, n_byte, false);
+    put_escaped(out, text, n_byte, false);
 }
 
 void tess_report_put_string(FILE *out, const char *text)
 {
-    put(out, text, strlen(text), false);
+    put_escaped(out, text, strlen(text), false);
 }
 
 void tess_report_put_token(FILE *out, const char *bytes, size_t n_byte)
 {
-    put(out, bytes, n_byte, true);
+    put_escaped(out, bytes, n_byte, true);
 }
 
 void tess_report_put_number(FILE *out, double value)

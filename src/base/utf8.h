@@ -1,9 +1,14 @@
 /* UTF-8, one character at a time. */
-#ifndef TESS_TEXT_UTF8_H
-#define TESS_TEXT_UTF8_H
+#ifndef TESS_BASE_UTF8_H
+#define TESS_BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* What stands for bytes that are no character: U+FFFD. */
+#define TESS_UTF8_REPLACEMENT "\xef\xbf\xbd"
+enum { TESS_UTF8_REPLACEMENT_BYTES = sizeof TESS_UTF8_REPLACEMENT - 1 };
 
 typedef enum tess_utf8 { TESS_UTF8_VALID, TESS_UTF8_INVALID, TESS_UTF8_INCOMPLETE } tess_utf8;
 
@@ -14,6 +19,12 @@ tess_utf8 tess_utf8_step(const uint8_t *p, size_t n, size_t *used);
 
 /* Offset of the first byte that begins no valid character, or n. */
 size_t tess_utf8_find_invalid(const uint8_t *text, size_t n);
+
+/* Whether a byte of valid UTF-8 goes on with a character and begins none. */
+static inline bool tess_utf8_goes_on(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
 
 /* Code point at p in valid UTF-8; returns its bytes. */
 static inline size_t tess_utf8_read(const uint8_t *p, uint32_t *code)
