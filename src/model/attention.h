@@ -2,7 +2,7 @@
 #ifndef TESS_MODEL_ATTENTION_H
 #define TESS_MODEL_ATTENTION_H
 
-#include "model/decoder.h"
+#include "model/decoder_state.h"
 
 /* work.normed -> work.output for the n rows of a step; their keys and values go into their timelines.
  * weights: the layer's. */

@@ -2,7 +2,7 @@
 #ifndef TESS_MODEL_MLP_H
 #define TESS_MODEL_MLP_H
 
-#include "model/decoder.h"
+#include "model/decoder_state.h"
 
 /* out [n, d_model] = down(silu(gate(x)) * up(x)) of the n rows that work.packed holds; d_ff wide inside.
  * weights: the layer's. */

@@ -2,7 +2,8 @@
 #ifndef TESS_MODEL_MOE_H
 #define TESS_MODEL_MOE_H
 
-#include "model/decoder.h"
+#include "model/decoder_state.h"
+#include "model/step.h"
 
 /* work.packed -> work.output for the n rows of a step, through the experts each is routed to, and the shared
  * expert if the configuration has one. weights: the layer's. Emits the taps of router and experts. Errors:

@@ -1,5 +1,5 @@
 /* How large a decoder's scratch and banks are. */
-#include "model/decoder.h"
+#include "model/decoder_state.h"
 
 static uint64_t max_of(uint64_t a, uint64_t b)
 {
