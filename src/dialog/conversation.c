@@ -191,33 +191,52 @@ static tess_status refuse_medium(size_t i, size_t k, tess_content_kind kind, tes
     return tess_refuse_unsupported(err, field, expected, "%s", tess_content_kind_name(kind));
 }
 
-static tess_status lower_turn(const tess_conversation *c, size_t i, rendering *r, tess_error *err)
+/* A run of a turn's parts as the next message. */
+static tess_status lower_parts(const tess_turn *turn, size_t first, size_t n, rendering *r, tess_error *err)
 {
-    const tess_turn *turn = &c->turn[i];
-    tess_message *m = &r->message[i];
+    tess_message *m = &r->message[r->count];
+    tess_text *joined = &r->joined[r->count];
+    r->count++;
     *m = (tess_message){.role = turn->role, .reasoning = turn->reasoning, .from_list = turn->is_list};
-    for (size_t k = 0; k < turn->n_content; k++)
-        if (turn->content[k].kind != TESS_CONTENT_TEXT)
-            return refuse_medium(i, k, turn->content[k].kind, err);
-    if (turn->n_content == 1) {
-        m->content = turn->content[0].data;
-        m->n_content = turn->content[0].n_byte;
+    if (n == 1) {
+        m->content = turn->content[first].data;
+        m->n_content = turn->content[first].n_byte;
         return TESS_OK;
     }
     tess_status status = TESS_OK;
+    for (size_t k = first; k < first + n && status == TESS_OK; k++)
+        status = tess_text_append(joined, turn->content[k].data, turn->content[k].n_byte, err);
+    m->content = joined->data;
+    m->n_content = joined->count;
+    return status;
+}
+
+/* QUIRK: each part of a list that a conversation begins with as "system" becomes a message of its own. */
+static bool is_parted(const tess_conversation *c, size_t i)
+{
+    return i == 0 && c->turn[i].is_list && !strcmp(c->turn[i].role, "system");
+}
+
+static tess_status lower_turn(const tess_conversation *c, size_t i, rendering *r, tess_error *err)
+{
+    const tess_turn *turn = &c->turn[i];
+    for (size_t k = 0; k < turn->n_content; k++)
+        if (turn->content[k].kind != TESS_CONTENT_TEXT)
+            return refuse_medium(i, k, turn->content[k].kind, err);
+    if (!is_parted(c, i)) return lower_parts(turn, 0, turn->n_content, r, err);
+    tess_status status = TESS_OK;
     for (size_t k = 0; k < turn->n_content && status == TESS_OK; k++)
-        status = tess_text_append(&r->joined[i], turn->content[k].data, turn->content[k].n_byte, err);
-    m->content = r->joined[i].data;
-    m->n_content = r->joined[i].count;
+        status = lower_parts(turn, k, 1, r, err);
     return status;
 }
 
 static tess_status lower_turns(const tess_conversation *c, rendering *r, tess_error *err)
 {
-    *r = (rendering){.count = c->count};
+    *r = (rendering){0};
     if (!c->count) return TESS_OK; /* the template refuses it */
-    r->message = calloc(c->count, sizeof *r->message);
-    r->joined = calloc(c->count, sizeof *r->joined);
+    size_t most = c->count + c->turn[0].n_content;
+    r->message = calloc(most, sizeof *r->message);
+    r->joined = calloc(most, sizeof *r->joined);
     if (!r->message || !r->joined) return tess_fail(err, TESS_ENOMEM, "no memory for %zu messages", c->count);
     tess_status status = TESS_OK;
     for (size_t i = 0; i < c->count && status == TESS_OK; i++) status = lower_turn(c, i, r, err);

@@ -127,6 +127,28 @@ static void test_originals(void **state)
     tess_tokenizer_close(t);
 }
 
+/* A list that the conversation begins with as "system": each part is a block of its own, an empty list none.
+ * A later one is one block. */
+static void test_system_lists(void **state)
+{
+    (void)state;
+#define LIST "{\"role\":\"system\",\"content\":[{\"text\":\"Be brief.\"},{\"text\":\"And kind.\"}]}"
+#define HI "{\"role\":\"user\",\"content\":\"Hi\"}"
+    static const char hi[] = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n";
+    tess_conversation c = {0};
+    assert_int_equal(parse(&c, "[" LIST "," HI "]"), TESS_OK);
+    assert_renders(&c, "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>system\nAnd kind.<|im_end|>\n"
+                       "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+    tess_conversation_truncate(&c, 0);
+    assert_int_equal(parse(&c, "[{\"role\":\"system\",\"content\":[]}," HI "]"), TESS_OK);
+    assert_renders(&c, hi);
+    tess_conversation_truncate(&c, 0);
+    assert_int_equal(parse(&c, "[" HI "," LIST "]"), TESS_OK);
+    assert_renders(&c, "<|im_start|>user\nHi<|im_end|>\n<|im_start|>system\nBe brief.And kind.<|im_end|>\n"
+                       "<|im_start|>assistant\n");
+    tess_conversation_release(&c);
+}
+
 /* Media are held in their places, written as they were, and refused by name where they would be rendered. */
 static void test_media(void **state)
 {
@@ -275,9 +297,9 @@ static void test_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_growing), cmocka_unit_test(test_most),    cmocka_unit_test(test_originals),
-        cmocka_unit_test(test_media),   cmocka_unit_test(test_members), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_growing),      cmocka_unit_test(test_most),  cmocka_unit_test(test_originals),
+        cmocka_unit_test(test_system_lists), cmocka_unit_test(test_media), cmocka_unit_test(test_members),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_load),
     };
     return cmocka_run_group_tests_name("conversation", tests, NULL, NULL);
 }
