@@ -79,10 +79,9 @@ static void parse_trees(const char *folder)
     }
 }
 
-static bool stop_when_enough(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
+static bool stop_when_enough(void *context, tess_activity activity, uint64_t done, uint64_t total)
 {
-    (void)what;
-    (void)unit;
+    (void)activity;
     (void)total;
     *(uint64_t *)context = done;
     return done < CHECKSUM_BYTES;
@@ -93,7 +92,8 @@ static void time_checksums(const char *folder)
     tess_checkpoint *c;
     char sha256[65];
     uint64_t done = 0;
-    const tess_checksum_listener listener = {.progress = stop_when_enough, .context = &done};
+    const tess_progress progress = {stop_when_enough, &done};
+    const tess_checksum_listener listener = {.progress = &progress};
     must(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL) == TESS_OK, "opening");
     double start = now();
     must(tess_checkpoint_checksum(c, &listener, sha256, NULL) == TESS_EINTERRUPTED, "checksums");

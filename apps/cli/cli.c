@@ -248,8 +248,62 @@ int cli_report(const cli_command *self, const cli_common *common, const tess_err
     return cli_report_with(self, common, err, common->json ? json_object() : NULL);
 }
 
-int cli_report_with(const cli_command *self, const cli_common *common, const tess_error *err, json_t *root)
+/* What the library calls by the name of a member, a user knows as an option; and what helps. */
+static const struct {
+    const char *field, *option, *hint; /* option NULL: the field keeps its name; hint NULL: none */
+} words_for_fields[] = {
+    {"memory_bytes", "--memory", NULL},
+    {"n_context", "--context", NULL},
+    {"n_thread", "--threads", NULL},
+    {"isa", "--isa", NULL},
+    {"n_chunk", "--chunk", NULL},
+    {"n_expert_slot", "--expert-slots", NULL},
+    {"temperature", "--temperature", NULL},
+    {"top_k", "--top-k", NULL},
+    {"top_p", "--top-p", NULL},
+    {"repetition_penalty", "--repetition-penalty", NULL},
+    {"globs", "--taps", "--list prints all"},
+    {"speak", "--speak", "--speak 0 traces the text"},
+    {"truth", "--truth", "--metrics-only measures without judging"},
+    {"config_sha256", NULL, "--ignore-identity compares anyway"},
+    {"weights_sha256", NULL, "--ignore-identity compares anyway"},
+};
+
+static void add_hint(tess_error *err, const char *hint)
 {
+    size_t used = strlen(err->message);
+    if (used + strlen(hint) + 3 > sizeof err->message) return;
+    strcat(strcat(err->message, "; "), hint);
+}
+
+tess_error cli_translate(const tess_error *from)
+{
+    tess_error err = *from;
+    char rest[sizeof err.message];
+    for (size_t i = 0; i < sizeof words_for_fields / sizeof words_for_fields[0]; i++) {
+        const char *field = words_for_fields[i].field, *option = words_for_fields[i].option;
+        if (strcmp(err.field, field)) continue;
+        char *at = option ? strstr(err.message, field) : NULL;
+        if (at) {
+            snprintf(rest, sizeof rest, "%s", at + strlen(field));
+            snprintf(at, sizeof err.message - (size_t)(at - err.message), "%s%s", option, rest);
+        }
+        if (option) snprintf(err.field, sizeof err.field, "%s", option);
+        if (words_for_fields[i].hint) add_hint(&err, words_for_fields[i].hint);
+    }
+    if (err.status == TESS_EBUDGET) {
+        snprintf(rest, sizeof rest, "--memory %lluMiB would do, and fewer positions (--context) need less",
+                 (unsigned long long)((err.smallest_budget_bytes + (1u << 20) - 1) >> 20));
+        add_hint(&err, rest);
+    }
+    if (err.status == TESS_ENONFINITE)
+        add_hint(&err, "are the weights intact? 'tessera inspect --checksum' tells");
+    return err;
+}
+
+int cli_report_with(const cli_command *self, const cli_common *common, const tess_error *from, json_t *root)
+{
+    const tess_error translated = cli_translate(from), *err = &translated;
     bool closed_pipe = err->status == TESS_EIO && err->os_errno == EPIPE;
     if (common->json && !closed_pipe) {
         json_t *error = json_object();

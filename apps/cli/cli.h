@@ -80,6 +80,10 @@ int cli_report(const cli_command *self, const cli_common *common, const tess_err
 /* The same, with the error as a further member of `object`, which it takes; NULL without --json. */
 int cli_report_with(const cli_command *self, const cli_common *common, const tess_error *err, json_t *object);
 
+/* The error in the words of the command line: the library names members of its structs, a user knows options.
+ */
+tess_error cli_translate(const tess_error *err);
+
 /* Prints one JSON object and a newline on standard output; takes the reference. */
 void cli_print_json(json_t *object);
 /* A JSON text; bytes that are no UTF-8 become U+FFFD. */

@@ -28,6 +28,8 @@ typedef struct cli_engine {
         {"dtype", CLI_TEXT, &(e)->dtype, "TYPE", "f32 or bf16 (the original's roundings); default f32"},     \
         {"chunk", CLI_COUNT, &(e)->options.n_chunk, "N",                                                     \
          "most positions of a prefill step; default: the plan's"},                                           \
+        {"expert-slots", CLI_COUNT, &(e)->options.n_expert_slot, "N",                                        \
+         "most experts that stay in memory; default: the plan's"},                                           \
         {"direct", CLI_TEXT, &(e)->direct, "MODE", "direct I/O: auto, on or off; default auto"},             \
         {"seed", CLI_U64, &(e)->seed, "N", "seed of the sampler; default 0"},                                \
         CLI_LEDGER_OPTIONS(&(e)->ledger)

@@ -56,8 +56,8 @@ static bool print_token(void *context, int32_t id)
 }
 
 static tess_status generate(tess_engine *engine, tess_session *session, const tess_tokenizer *tokenizer,
-                            const cli_sampling *sampling, const tess_tap_listener *listener, int max_new,
-                            printer *p)
+                            const cli_sampling *sampling, const tess_tap_listener *listener,
+                            const tess_progress *progress, int max_new, printer *p)
 {
     int32_t stop[2] = {tess_engine_get_end_token(engine)};
     int32_t end_of_text = tess_tokenizer_get_id(tokenizer, "<|endoftext|>", strlen("<|endoftext|>"));
@@ -72,7 +72,8 @@ static tess_status generate(tess_engine *engine, tess_session *session, const te
                                   .n_stop = 2,
                                   .on_token = print_token,
                                   .context = p,
-                                  .listener = listener};
+                                  .listener = listener,
+                                  .progress = progress};
     cli_answer *answer = p->answer;
     double start = tess_system_seconds();
     tess_status status =
@@ -88,7 +89,8 @@ static tess_status generate(tess_engine *engine, tess_session *session, const te
 
 int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
                     tess_session *session, const tess_tokenizer *tokenizer, const cli_sampling *sampling,
-                    const tess_tap_listener *listener, int max_new, cli_answer *answer)
+                    const tess_tap_listener *listener, const tess_progress *progress, int max_new,
+                    cli_answer *answer)
 {
     printer p = {.answer = answer, .show = !common->json};
     *answer = (cli_answer){.ids = calloc((size_t)max_new + 1, sizeof *answer->ids)};
@@ -98,7 +100,8 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
     else
         status = tess_detokenizer_new(tokenizer, TESS_DECODE_SKIP_SPECIAL | TESS_DECODE_SKIP_UNKNOWN,
                                       &p.detokenizer, &p.err);
-    if (status == TESS_OK) status = generate(engine, session, tokenizer, sampling, listener, max_new, &p);
+    if (status == TESS_OK)
+        status = generate(engine, session, tokenizer, sampling, listener, progress, max_new, &p);
     tess_detokenizer_free(p.detokenizer);
     if (status == TESS_EINTERRUPTED)
         answer->finish = TESS_FINISH_INTERRUPTED;

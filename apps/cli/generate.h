@@ -37,7 +37,8 @@ typedef struct cli_answer {
  * and on Ctrl-C. Returns 0, 130 after Ctrl-C, or another exit code after a message. Release in any case. */
 int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
                     tess_session *session, const tess_tokenizer *tokenizer, const cli_sampling *sampling,
-                    const tess_tap_listener *listener, int max_new, cli_answer *answer);
+                    const tess_tap_listener *listener, const tess_progress *progress, int max_new,
+                    cli_answer *answer);
 void cli_answer_release(cli_answer *answer);
 
 #endif

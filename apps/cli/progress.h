@@ -5,17 +5,15 @@
 #include "cli/cli.h"
 
 typedef struct cli_progress {
-    bool shown;    /* drawn at all */
-    bool dirty;    /* a line stands on the terminal */
-    bool in_bytes; /* the unit is bytes */
-    const char *unit;
-    double started, drawn; /* seconds of the monotonic clock */
+    tess_progress drawn_bar; /* for calls of the library: draws the line, and stops on Ctrl-C */
+    tess_progress unseen;    /* the same for what shows by itself: only stops on Ctrl-C */
+    bool shown;              /* drawn at all */
+    bool dirty;              /* a line stands on the terminal */
+    double started, drawn;   /* seconds of the monotonic clock */
 } cli_progress;
 
-/* unit: "tokens", or "bytes", shown with binary prefixes. */
-void cli_progress_init(cli_progress *progress, const cli_common *common, const char *unit);
-/* Redraws at most ten times a second. */
-void cli_progress_update(cli_progress *progress, const char *what, uint64_t done, uint64_t total);
+/* Its two members point to it: it must stay where it is. */
+void cli_progress_init(cli_progress *progress, const cli_common *common);
 /* Removes the line. */
 void cli_progress_clear(cli_progress *progress);
 

@@ -98,7 +98,8 @@ static tess_status feed(chat *c, int *n_fed, tess_error *err)
         tess_feed rest = {.ids = ids.data + same,
                           .n_tok = (int)ids.count - same,
                           .listener = cli_ledger_get_listener(&c->engine_options.ledger),
-                          .last_logits = true};
+                          .last_logits = true,
+                          .progress = &c->engine_options.bar.drawn_bar};
         *n_fed = rest.n_tok;
         status = tess_session_feed(c->session, &rest, err);
     }
@@ -146,6 +147,7 @@ static int answer_turn(chat *c)
     double prefill_seconds = tess_system_seconds() - start;
     if (status == TESS_EINTERRUPTED || status == TESS_EUSAGE) {
         forget(&c->talk, c->talk.n_message - 1);
+        err = cli_translate(&err);
         fprintf(stderr, "%s%s\n", status == TESS_EUSAGE ? err.message : "stopped; the question is forgotten",
                 status == TESS_EUSAGE ? ", or start over with /reset" : "");
         int code = status == TESS_EUSAGE ? CLI_USAGE : CLI_INTERRUPTED;
@@ -155,7 +157,8 @@ static int answer_turn(chat *c)
     if (status != TESS_OK) return cli_report(c->self, &c->common, &err);
     cli_answer answer = {0};
     int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
-                               cli_ledger_get_listener(&c->engine_options.ledger), c->max_new, &answer);
+                               cli_ledger_get_listener(&c->engine_options.ledger),
+                               &c->engine_options.bar.unseen, c->max_new, &answer);
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         record_answer(c, &answer, n_fed, prefill_seconds, code);
         const char *text = answer.text.data ? answer.text.data : "";

@@ -149,14 +149,6 @@ static bool recall_shard(void *context, int shard, tess_tensor_checksum *sum, ch
     return inspect_digests_recall(&in->digests, shard, sum, sha256);
 }
 
-static bool take_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
-{
-    inspection *in = context;
-    (void)unit;
-    cli_progress_update(&in->bar, what, done, total);
-    return !cli_interrupted();
-}
-
 static tess_status sum_matching(inspection *in, tess_error *err)
 {
     tess_status status = TESS_OK;
@@ -183,7 +175,7 @@ static tess_status sum_all(inspection *in, tess_error *err)
     char weights[65] = "", config[65] = "";
     const tess_checksum_listener listener = {.tensor = take_tensor,
                                              .shard = take_shard,
-                                             .progress = take_progress,
+                                             .progress = &in->bar.drawn_bar,
                                              .recall = recall_shard,
                                              .context = in};
     tess_status status = tess_checkpoint_checksum(in->checkpoint, &listener, weights, err);
@@ -217,7 +209,7 @@ static tess_status show_all(inspection *in, tess_error *err)
     in->most_shown = SIZE_MAX;
     if (in->checksum) {
         cli_catch_interrupt();
-        cli_progress_init(&in->bar, &in->common, "bytes");
+        cli_progress_init(&in->bar, &in->common);
         return in->glob ? sum_matching(in, err) : sum_all(in, err);
     }
     if (in->glob)

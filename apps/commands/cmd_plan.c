@@ -37,9 +37,12 @@ static estimate make_estimate(const tess_plan *plan, double disk_rate, bool meas
 static void print_json(const tess_plan *plan, const estimate *e)
 {
     json_t *regions = json_array();
-    for (int i = 0; i < plan->n_region; i++)
-        json_array_append_new(regions, json_pack("{s:s, s:I}", "name", plan->region[i].name, "bytes",
-                                                 (json_int_t)plan->region[i].n_byte));
+    for (int i = 0; i < plan->n_region; i++) {
+        const tess_region *r = &plan->region[i];
+        json_array_append_new(regions, json_pack("{s:s, s:I, s:s?, s:s}", "name", r->name, "bytes",
+                                                 (json_int_t)r->n_byte, "component", r->component, "phase",
+                                                 tess_phase_name(r->phase)));
+    }
     json_t *root = json_pack(
         "{s:I, s:I, s:o, s:i, s:I, s:o, s:o}", "budget_bytes", (json_int_t)plan->budget_bytes,
         "smallest_budget_bytes", (json_int_t)plan->smallest_budget_bytes, "regions", regions, "expert_slots",
@@ -55,36 +58,27 @@ static void print_json(const tess_plan *plan, const estimate *e)
     cli_print_json(root);
 }
 
-static const char *explain(const tess_plan *plan, const char *region)
+static void print_row(const char *component, const char *region, const char *phase, uint64_t n_byte,
+                      const char *holds)
 {
-    if (!strcmp(region, "process")) return "program, libraries, tokenizer, tables, allowance";
-    if (!strcmp(region, "kv_cache")) return "keys and values of every position";
-    if (!strcmp(region, "workspace")) return "activations of one prefill chunk";
-    if (!strcmp(region, "sampler")) return "scores of the vocabulary";
-    if (!strcmp(region, "layers"))
-        return plan->layers_resident ? "all layers, read once" : "one layer at a time";
-    if (!strcmp(region, "head")) return plan->head_resident ? "all of it, read once" : "block by block";
-    if (!strcmp(region, "embedding"))
-        return plan->embedding_resident ? "all of it, read once" : "rows on demand";
-    return "slots that experts are read into";
+    char size[32];
+    cli_format_bytes(n_byte, size, sizeof size);
+    printf("%-10s %-10s %-7s %11s%s%s\n", component, region, phase, size, *holds ? "  " : "", holds);
 }
 
 static void print_text(const tess_plan *plan, const estimate *e)
 {
-    char size[32];
-    uint64_t sum = 0;
-    printf("%-12s %12s  %s\n", "region", "size", "holds");
+    char size[32], smallest[32];
+    printf("%-10s %-10s %-7s %11s  %s\n", "component", "region", "phase", "size", "holds");
     for (int i = 0; i < plan->n_region; i++) {
-        cli_format_bytes(plan->region[i].n_byte, size, sizeof size);
-        printf("%-12s %12s  %s\n", plan->region[i].name, size, explain(plan, plan->region[i].name));
-        sum += plan->region[i].n_byte;
+        const tess_region *r = &plan->region[i];
+        print_row(r->component ? r->component : "-", r->name, tess_phase_name(r->phase), r->n_byte, r->holds);
     }
-    cli_format_bytes(sum, size, sizeof size);
-    printf("%-12s %12s\n", "sum", size);
-    cli_format_bytes(plan->budget_bytes, size, sizeof size);
-    printf("%-12s %12s\n", "budget", size);
-    cli_format_bytes(plan->smallest_budget_bytes, size, sizeof size);
-    printf("%-12s %12s  (%llu bytes)\n\n", "smallest", size, (unsigned long long)plan->smallest_budget_bytes);
+    snprintf(smallest, sizeof smallest, "(%llu bytes)", (unsigned long long)plan->smallest_budget_bytes);
+    print_row("sum", "", "", plan->sum_bytes, "");
+    print_row("budget", "", "", plan->budget_bytes, "");
+    print_row("smallest", "", "", plan->smallest_budget_bytes, smallest);
+    putchar('\n');
     printf("positions %d, prefill chunk %d, threads %d\n", plan->n_context, plan->n_chunk, plan->n_thread);
     printf("experts resident: %d of %d\n", plan->n_expert_slot, plan->n_expert_total);
     cli_format_bytes(plan->bytes_per_token_cold, size, sizeof size);

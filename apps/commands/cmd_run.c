@@ -158,7 +158,8 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     tess_feed feed = {.ids = r->prompt.ids.data,
                       .n_tok = (int)r->prompt.ids.count,
                       .listener = listener,
-                      .last_logits = true};
+                      .last_logits = true,
+                      .progress = &r->engine.bar.drawn_bar};
     tess_status status = tess_session_feed(session, &feed, &err);
     double prefill_seconds = tess_system_seconds() - start;
     cli_progress_clear(&r->engine.bar);
@@ -169,7 +170,7 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     if (code < 0) {
         print_ranking(r, &ranks);
         code = cli_answer_make(self, &r->common, engine, session, r->prompt.tokenizer, &r->sampling, listener,
-                               r->max_new, &answer);
+                               &r->engine.bar.unseen, r->max_new, &answer);
     }
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         if (!r->common.json && answer.n_new) putchar('\n');

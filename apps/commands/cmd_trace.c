@@ -205,7 +205,8 @@ static int trace(const cli_command *self, request *r)
                                   .globs = (const char *const *)r->glob,
                                   .n_glob = r->n_glob,
                                   .last_logits = r->last_logits,
-                                  .observer = cli_ledger_get_listener(&r->engine.ledger)};
+                                  .observer = cli_ledger_get_listener(&r->engine.ledger),
+                                  .progress = &r->engine.bar.drawn_bar};
     double start = tess_system_seconds();
     status = tess_trace_write(engine, &r->inputs, &options, r->out, &err);
     cli_progress_clear(&r->engine.bar);

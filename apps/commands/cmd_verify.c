@@ -186,7 +186,8 @@ static void record(request *r, const tess_engine *engine, int i, double seconds)
  * needs no truth to be different. */
 static tess_status compute_truth(request *r, tess_engine *engine, int i, const char *path, tess_error *err)
 {
-    tess_status status = tess_verify_write_truth(engine, r->options.model_dir, &r->golden[i], path, err);
+    tess_status status = tess_verify_write_truth(engine, r->options.model_dir, &r->golden[i], path,
+                                                 &r->engine.bar.drawn_bar, err);
     r->has_truth[i] = status == TESS_OK;
     return status == TESS_ENONFINITE ? TESS_OK : status;
 }
@@ -214,6 +215,7 @@ static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *e
     if (precision != precision_of(golden))
         return needs_truth(r, golden) ? compute_truth(r, engine, i, path, err) : TESS_OK;
     tess_verify_options options = r->options;
+    options.progress = &r->engine.bar.drawn_bar;
     if (precision == TESS_PRECISION_F32) options.truth = NULL;
     if (r->has_truth[i]) {
         options.truth = path;

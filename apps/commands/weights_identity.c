@@ -20,14 +20,6 @@ static void take(void *context, int shard, const char *sha256)
     inspect_digests_take(&h->digests, shard, sha256);
 }
 
-static bool show(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
-{
-    hashing *h = context;
-    (void)unit;
-    cli_progress_update(&h->bar, what, done, total);
-    return !cli_interrupted();
-}
-
 int cli_weights_sha256(const cli_command *self, const cli_common *common, const char *model_dir,
                        const cli_ledger *ledger, char out[65])
 {
@@ -37,9 +29,9 @@ int cli_weights_sha256(const cli_command *self, const cli_common *common, const 
     if (status != TESS_OK) return cli_report(self, common, &err);
     hashing h = {.digests.ledger.place = ledger->place};
     inspect_digests_begin(&h.digests, self, model_dir, checkpoint);
-    cli_progress_init(&h.bar, common, "bytes");
+    cli_progress_init(&h.bar, common);
     const tess_checksum_listener listener = {
-        .shard = take, .recall = recall, .progress = show, .context = &h};
+        .shard = take, .recall = recall, .progress = &h.bar.drawn_bar, .context = &h};
     status = tess_checkpoint_checksum(checkpoint, &listener, out, &err);
     cli_progress_clear(&h.bar);
     if (status == TESS_OK) inspect_digests_take_weights(&h.digests, out);

@@ -177,7 +177,7 @@ typedef struct tess_tensor_checksum {
 typedef struct tess_checksum_listener {
     void (*tensor)(void *context, const tess_tensor_checksum *checksum); /* by shard and offset */
     void (*shard)(void *context, int shard, const char *sha256);         /* of the whole file */
-    tess_progress *progress;                                             /* in "bytes" */
+    const tess_progress *progress;                                       /* of checksums */
     /* Asked before a shard is read: true if `sum` [its tensors, by offset] and `sha256` were filled from
      * earlier work; then the shard is not read. `sum` lives until `shard` returns, and then holds the
      * shard's checksums in either case. */

@@ -41,6 +41,7 @@ typedef struct tess_trace_options {
     /* Hears taps of the prompt and of generation beside the trace, whether they are written or not; may be
      * NULL. It must have no `replace`. */
     const tess_tap_listener *observer;
+    const tess_progress *progress; /* prefill, decode, generating; may be NULL */
 } tess_trace_options;
 
 /* Runs the inputs in a new session of the engine and writes the trace to `path`, under a temporary name that

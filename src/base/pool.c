@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fpenv.h"
@@ -82,9 +83,11 @@ static void start_round(tess_pool *pool, tess_task *task, void *arg)
 
 tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
 {
-    if (n_thread < 1 || n_thread > TESS_POOL_MAX_THREADS)
-        return tess_fail(err, TESS_EUSAGE, "--threads: found %d, expected 1 to %d", n_thread,
-                         TESS_POOL_MAX_THREADS);
+    if (n_thread < 1 || n_thread > TESS_POOL_MAX_THREADS) {
+        char expected[32];
+        snprintf(expected, sizeof expected, "1 to %d", TESS_POOL_MAX_THREADS);
+        return tess_refuse_option(err, "n_thread", expected, "%d", n_thread);
+    }
     tess_pool *pool = calloc(1, sizeof *pool + (size_t)n_thread * sizeof pool->workers[0]);
     if (!pool) return tess_fail(err, TESS_ENOMEM, "no memory for a pool of %d threads", n_thread);
     pthread_mutex_init(&pool->lock, NULL);

@@ -360,16 +360,17 @@ static tess_status read_code_predictor(const tess_json_section *talker, const te
                                        tess_code_predictor_config *out, tess_error *err)
 {
     const int_key keys[] = {
-        {"vocab_size", AT(tess_code_predictor_config, n_vocab), 1, MAX_VOCAB},
-        {"hidden_size", AT(tess_code_predictor_config, d_model), outer->text.d_model, outer->text.d_model},
-        {"intermediate_size", AT(tess_code_predictor_config, d_ff), 1, MAX_WIDTH},
-        {"num_hidden_layers", AT(tess_code_predictor_config, n_layer), 1, TESS_MAX_LAYERS},
-        {"num_attention_heads", AT(tess_code_predictor_config, n_head), 1, MAX_HEADS},
-        {"num_key_value_heads", AT(tess_code_predictor_config, n_kv_head), 1, MAX_HEADS},
-        {"head_dim", AT(tess_code_predictor_config, d_head), 2, MAX_D_HEAD},
+        {"vocab_size", AT(tess_code_predictor_config, text.n_vocab), 1, MAX_VOCAB},
+        {"hidden_size", AT(tess_code_predictor_config, text.d_model), outer->text.d_model,
+         outer->text.d_model},
+        {"intermediate_size", AT(tess_code_predictor_config, text.d_ff), 1, MAX_WIDTH},
+        {"num_hidden_layers", AT(tess_code_predictor_config, text.n_layer), 1, TESS_MAX_LAYERS},
+        {"num_attention_heads", AT(tess_code_predictor_config, text.n_head), 1, MAX_HEADS},
+        {"num_key_value_heads", AT(tess_code_predictor_config, text.n_kv_head), 1, MAX_HEADS},
+        {"head_dim", AT(tess_code_predictor_config, text.d_head), 2, MAX_D_HEAD},
         {"num_code_groups", AT(tess_code_predictor_config, n_code_group), outer->n_code_group,
          outer->n_code_group},
-        {"max_position_embeddings", AT(tess_code_predictor_config, max_positions), outer->n_code_group,
+        {"max_position_embeddings", AT(tess_code_predictor_config, text.max_positions), outer->n_code_group,
          MAX_POSITIONS},
     };
     static const fixed_key fixed[] = {
@@ -381,9 +382,10 @@ static tess_status read_code_predictor(const tess_json_section *talker, const te
     tess_status status = tess_json_enter(talker, "code_predictor_config", &s, err);
     if (status == TESS_OK) status = read_ints(&s, keys, COUNT(keys), out, err);
     if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
-    if (status == TESS_OK) status = check_heads(&s, out->n_head, out->n_kv_head, out->d_head, err);
-    if (status == TESS_OK) status = read_rms_eps(&s, &out->rms_norm_eps, err);
-    return status == TESS_OK ? read_rope(&s, &out->rope_theta, NULL, err) : status;
+    if (status == TESS_OK)
+        status = check_heads(&s, out->text.n_head, out->text.n_kv_head, out->text.d_head, err);
+    if (status == TESS_OK) status = read_rms_eps(&s, &out->text.rms_norm_eps, err);
+    return status == TESS_OK ? read_rope(&s, &out->text.rope_theta, NULL, err) : status;
 }
 
 static int compare_speakers(const void *a, const void *b)

@@ -1,83 +1,135 @@
-/* What the boxes of a decoder share: configuration, kernels, threads, weights, cache and scratch.
+/* A decoder: layers of attention and MLP over rows of one or several timelines. The thinker's, the talker's
+ * and the code predictor's are this code with a configuration and a name.
+ *
+ * One path serves prefill and decoding: a step runs n rows, n >= 1, each at a place of its timeline. Results
+ * depend neither on how a prompt was cut into steps nor on which other rows share a step.
  *
  * A decoder is lent weights by banks and threads by a pool; it opens nothing, starts nothing and allocates
- * nothing: its workspace is laid out once, for the longest chunk of tokens.
+ * nothing: its workspace is laid out once, for the longest step.
  */
 #ifndef TESS_MODEL_DECODER_H
 #define TESS_MODEL_DECODER_H
 
-#include "base/pool.h"
-#include "model/kv_cache.h"
+#include "model/compute.h"
 #include "model/rope.h"
+#include "model/row_table.h"
+#include "model/taps.h"
+#include "model/timeline.h"
 #include "model/topk.h"
 #include "model/weights.h"
 
-/* Scratch of one chunk. Rows are tokens; `packed` rows are what matmul reads. */
+/* ---- what is run ---- */
+
+/* Rows of one timeline: places [first, first + n). Keys and values of the places before are in the timeline,
+ * and the positions of these rows as well. Row i is the embedding's row of ids[i], or vectors[i] where that
+ * is not NULL. */
+typedef struct tess_span {
+    tess_timeline *timeline;
+    int first, n;
+    const int32_t *ids;          /* [n]; NULL if every row is a vector */
+    const float *const *vectors; /* [n] of [d_model]; NULL if every row is an id */
+    const tess_tap_sink *sink;
+    int64_t tap_row; /* the place of the first row in its feed, from which tap rows are counted */
+} tess_span;
+
+/* What is added to rows [row, row + n) of a step after a layer, once its tap was emitted (DeepStack). */
+typedef struct tess_addition {
+    int layer, row, n;
+    const float *values; /* [n, d_model] */
+} tess_addition;
+
+typedef struct tess_step {
+    const tess_span *span; /* [n_span]; rows are counted through them, at most n_row in all */
+    int n_span;
+    const tess_addition *addition; /* [n_addition]; rows need not ascend */
+    int n_addition;
+    /* Told after each layer; what it returns other than TESS_OK ends the run. May be NULL. */
+    tess_status (*on_layer)(void *context, int n_layer_done, tess_error *err);
+    void *context;
+} tess_step;
+
+/* ---- with what ---- */
+
+/* One expert's work in a wave: rows [row, row + n) of the wave's buffers. */
+typedef struct tess_wave_expert {
+    int expert, row, n;
+    const tess_matrix *weights; /* [TESS_EXPERT_WEIGHTS], while it is leased */
+} tess_wave_expert;
+
+/* Where a row of the step belongs. */
+typedef struct tess_row_place {
+    tess_timeline *timeline;
+    int place;
+} tess_row_place;
+
+/* Scratch of one step. `packed` rows are what products read. */
 typedef struct tess_workspace {
-    int n_chunk, n_logit_rows, n_expert_rows, n_lease;
-    size_t packed_stride;                /* floats between rows of `packed`, enough for the widest input */
-    float *residual;                     /* [n_chunk, d_model] the stream that layers add to */
-    float *normed;                       /* [n_chunk, d_model] input of the current module */
-    float *output;                       /* [n_chunk, d_model] output of the current module */
-    float *query, *mixed;                /* [n_chunk, n_head * d_head] queries; attention's weighted values */
-    float *packed;                       /* [n_chunk, packed_stride] */
-    float *cosines, *sines;              /* [n_chunk, d_head / 2] */
-    float *scores;                       /* [n_thread, heads per kv head, n_context] */
-    float *router_logits, *router_probs; /* [n_chunk, n_expert] */
-    tess_candidate *candidates;          /* [n_chunk, n_expert] */
-    float *router_weights;               /* [n_chunk, n_expert_used] */
-    int64_t *router_indices;             /* [n_chunk, n_expert_used] */
+    int n_row, n_expert_rows, n_lease;
+    tess_row_place *place;  /* [n_row] */
+    float *residual;        /* [n_row, d_model] the stream that layers add to */
+    float *normed;          /* [n_row, d_model] input of the current module; in the end, the output */
+    float *output;          /* [n_row, d_model] output of the current module */
+    float *query, *mixed;   /* [n_row, n_head * d_head] queries; attention's weighted values */
+    float *keys, *values;   /* [n_row, n_kv_head * d_head] */
+    float *packed;          /* [n_row, packed(the widest input)] */
+    float *cosines, *sines; /* [n_row, d_head / 2] */
+    float *scores;          /* [n_thread, scores_stride] heads per kv head x n_context */
+    size_t scores_stride;
+    float *router_logits, *router_probs; /* [n_row, n_expert] */
+    tess_candidate *candidates;          /* [n_row, n_expert] */
+    float *router_weights;               /* [n_row, n_expert_used] */
+    int64_t *router_indices;             /* [n_row, n_expert_used] */
     int32_t *expert_begin;               /* [n_expert + 1] first assignment of each expert */
-    int32_t *assigned_token;             /* [n_chunk * n_expert_used] by expert, then token */
+    int32_t *assigned_row;               /* [n_row * n_expert_used] by expert, then row */
     float *assigned_weight;              /* likewise */
+    tess_wave_expert *wave;              /* [n_lease] */
+    tess_linear *linear;                 /* [2 * n_lease] */
     float *expert_packed;                /* [n_expert_rows, packed(d_model)] */
-    float *gate, *up;                    /* [max(n_expert_rows, n_chunk if dense), max(d_expert, d_ff)] */
+    float *gate, *up;                    /* [max(n_expert_rows, n_row), the widest MLP] */
     float *hidden_packed;                /* the same rows, packed */
     float *expert_output;                /* [n_expert_rows, d_model] */
-    float *logits;                       /* [n_logit_rows, n_vocab] */
-    const void *const **leased;          /* [n_lease] parts of the experts at hand */
-    uint16_t *norm;                      /* [d_model] the final norm's weight */
+    float *shared_gate;                  /* [n_row] */
 } tess_workspace;
 
 typedef struct tess_decoder {
+    const char *name; /* "thinker": what its taps' names begin with; a static string */
     const tess_decoder_config *config;
-    const tess_kernels *kernels;
-    tess_pool *pool;
-    tess_rounding rounding;
-    tess_bank layers, experts, embedding, head;
-    int embedding_rows, head_rows; /* rows per block of those banks */
+    tess_compute compute;
+    tess_bank layers, experts;
+    tess_row_table *embedding; /* gives rows their vectors by id; NULL: they come as vectors only */
+    uint16_t *norm;            /* [d_model] weight of the final norm */
     tess_rope rope;
-    tess_kv_cache kv;
     tess_workspace work;
 } tess_decoder;
 
 typedef struct tess_decoder_sizes {
-    int n_context, n_chunk, n_thread, n_logit_rows, n_lease;
+    int n_context; /* of the longest timeline */
+    int n_row, n_thread;
+    int n_lease;                     /* experts leased at a time, at least 1 if there are any */
+    int n_layer_slot, n_expert_slot; /* segments that stay */
 } tess_decoder_sizes;
 
-/* Lays out workspace and rope tables; config, kernels, pool and rounding are set before. Works over an arena
- * that measures as well. */
-void tess_decoder_init(tess_decoder *decoder, const tess_decoder_sizes *sizes, tess_arena *arena);
+/* Lay out scratch; the bank of layers, with what stays beside it (the final norm, whose weight the caller
+ * reads, and rope tables); and the bank of experts. Name, config and compute are set before. They work over
+ * an arena that measures as well. */
+void tess_decoder_init_workspace(tess_decoder *decoder, const tess_decoder_sizes *sizes, tess_arena *arena);
+void tess_decoder_init_layers(tess_decoder *decoder, tess_store *store, const tess_decoder_weights *weights,
+                              const tess_decoder_sizes *sizes, tess_arena *arena);
+void tess_decoder_init_experts(tess_decoder *decoder, tess_store *store, const tess_decoder_weights *weights,
+                               const tess_decoder_sizes *sizes, tess_arena *arena);
 
-/* The piece of a prompt that goes through the layers together, tokens [first, first + n) of the timeline.
- *   ids [n]; position t of stream s stands at positions[s * position_stride + t]
- *   row: the place of the chunk in its feed, from which tap rows are counted
- *   logits: which rows get logits
- *   on_layer (may be NULL): told after each layer; what it returns other than TESS_OK ends the run */
-typedef enum tess_logits { TESS_LOGITS_NONE, TESS_LOGITS_LAST, TESS_LOGITS_ALL } tess_logits;
+/* Runs the rows through all layers and the final norm; afterwards work.normed holds their hidden states, in
+ * the order of the spans. Keys and values of the rows are then in their timelines. Errors: those of leasing
+ * weights, of the taps, and of on_layer; places written may then hold anything. */
+tess_status tess_decoder_run(tess_decoder *decoder, const tess_step *step, tess_error *err);
 
-typedef struct tess_chunk {
-    const int32_t *ids;
-    const float *positions;
-    size_t position_stride;
-    int first, n;
-    int64_t row;
-    tess_logits logits;
-    tess_status (*on_layer)(void *context, int n_layer_done, tess_error *err);
-    void *context;
-} tess_chunk;
+/* Rows of a step in all. */
+int tess_step_count_rows(const tess_step *step);
 
-/* Packs n rows of x (n_col wide, dense) into work.packed, split among threads. */
-void tess_decoder_pack(tess_decoder *decoder, const float *x, size_t n_col, int n);
+/* Emits a float tap of every span; `values` [rows of the step, row_width], or an integer tap likewise. */
+tess_status tess_step_emit(const tess_step *step, tess_tap_kind kind, int layer, float *values,
+                           size_t row_width, tess_error *err);
+tess_status tess_step_emit_integers(const tess_step *step, tess_tap_kind kind, int layer, int64_t *integers,
+                                    size_t row_width, tess_error *err);
 
 #endif

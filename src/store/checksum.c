@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/progress.h"
+
 /* Large enough that starting three threads on it costs nothing, small enough for a small machine. */
 static const size_t CHUNK_BYTES = 4 << 20;
 
@@ -204,9 +206,9 @@ static tess_status run_pass(pass *p, tess_pool *pool, const tess_checksum_listen
     for (p->chunk = 0; chunk_size(p, p->chunk) && p->read_status == TESS_OK; p->chunk++) {
         tess_pool_run(pool, work, p);
         *done += chunk_size(p, p->chunk);
-        if (listener && listener->progress &&
-            !listener->progress(listener->context, "checksums", "bytes", *done, total))
-            return tess_fail(err, TESS_EINTERRUPTED, "interrupted");
+        tess_status status = tess_progress_tell(listener ? listener->progress : NULL, TESS_ACTIVITY_CHECKSUMS,
+                                                *done, total, err);
+        if (status != TESS_OK) return status;
     }
     if (p->read_status != TESS_OK) {
         if (err) *err = p->read_error;

@@ -105,12 +105,11 @@ static void test_truncate(void **state)
     close_session(&f);
 }
 
-static bool stop_second(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
+static bool stop_second(void *context, tess_activity activity, uint64_t done, uint64_t total)
 {
-    (void)unit;
     (void)total;
     int *calls = context;
-    return strcmp(what, "prefill") != 0 || done < 2 || ++*calls > 1;
+    return activity != TESS_ACTIVITY_PREFILL || done < 2 || ++*calls > 1;
 }
 
 static void test_interrupt(void **state)
@@ -119,9 +118,9 @@ static void test_interrupt(void **state)
     fixture f;
     int calls = 0;
     const int32_t ids[] = {5, 6, 7, 8};
-    open_session(&f, (tess_engine_options){
-                         .n_context = 32, .n_chunk = 1, .progress = stop_second, .progress_context = &calls});
-    tess_feed feed = {.ids = ids, .n_tok = 4};
+    open_session(&f, (tess_engine_options){.n_context = 32, .n_chunk = 1});
+    const tess_progress progress = {stop_second, &calls};
+    tess_feed feed = {.ids = ids, .n_tok = 4, .progress = &progress};
     assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_EINTERRUPTED);
     assert_int_equal(tess_session_get_length(f.session), 0);
     assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_OK); /* and goes on afterwards */

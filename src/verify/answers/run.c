@@ -13,7 +13,7 @@ static tess_status feed(tess_known_check *c, const tess_known_answer *a, tess_er
     tess_status status = tess_known_encode(c, a, &ids, err);
     if (status == TESS_OK) {
         tess_session_truncate(c->session, 0);
-        tess_feed feed = {.ids = ids.data, .n_tok = (int)ids.count};
+        tess_feed feed = {.ids = ids.data, .n_tok = (int)ids.count, .progress = c->options->progress};
         status = tess_session_feed(c->session, &feed, err);
     }
     tess_ids_release(&ids);
@@ -98,7 +98,8 @@ static tess_status answer(tess_known_check *c, const tess_known_answer *a, int32
     tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY,
                                   .max_new = (int)a->max_new,
                                   .stop = stop,
-                                  .n_stop = other < 0 ? 1 : 2};
+                                  .n_stop = other < 0 ? 1 : 2,
+                                  .progress = c->options->progress};
     int n_new = 0;
     tess_finish finish;
     tess_status status = tess_session_generate(c->session, &generation, ids, &n_new, &finish, err);

@@ -157,9 +157,8 @@ static tess_status check_identity(const tess_comparison *c, const char *key, con
     const char *ours = tess_safetensors_get_metadata(c->hearing.reference.st, key);
     *out = !ours || !theirs ? TESS_SAME_UNKNOWN : strcmp(ours, theirs) ? TESS_SAME_NO : TESS_SAME_YES;
     if (*out != TESS_SAME_NO || c->options.ignore_identity) return TESS_OK;
-    char expected[160];
-    snprintf(expected, sizeof expected, "%.64s as in the reference (--ignore-identity compares anyway)",
-             ours);
+    char expected[96];
+    snprintf(expected, sizeof expected, "%.64s as in the reference", ours);
     return tess_refuse(err, file, key, -1, expected, "%.64s", theirs);
 }
 
@@ -276,9 +275,8 @@ tess_status tess_comparison_meet(tess_comparison *c, const tess_comparison_other
     if (c->precision_known && other->precision_known && c->precision != other->precision &&
         !c->options.metrics_only)
         return tess_refuse(err, other->path, "dtype", -1,
-                           c->precision == TESS_PRECISION_F32
-                               ? "float32 as the reference (--metrics-only measures without judging)"
-                               : "bfloat16 as the reference (--metrics-only measures without judging)",
+                           c->precision == TESS_PRECISION_F32 ? "float32 as the reference"
+                                                              : "bfloat16 as the reference",
                            other->precision == TESS_PRECISION_F32 ? "float32" : "bfloat16");
     tess_status status =
         check_identity(c, "config_sha256", other->path, other->config_sha256, &c->config, err);

@@ -81,10 +81,9 @@ static tess_status decide(const tess_comparison *c, tess_compare_result *result,
     else if (result->n_equal == result->n_compared)
         result->verdict = TESS_VERDICT_EQUAL;
     else if (c->precision == TESS_PRECISION_BF16 && !c->has_truth && !c->is_isolated)
-        return tess_fail(err, TESS_EUSAGE,
-                         "%s: the reference is bfloat16 and the trace is not bit-equal; to judge it give a "
-                         "float32 trace of the same inputs as --truth, or measure only with --metrics-only",
-                         tess_trace_reader_get_path(&c->hearing.reference));
+        return tess_refuse_option(err, "truth", "a float32 trace of the same inputs to judge it by",
+                                  "none, but a bfloat16 reference (%.80s) and a trace that is not bit-equal",
+                                  tess_trace_reader_get_path(&c->hearing.reference));
     else if (!is_judged)
         return tess_refuse(err, c->other_path, "", -1, "at least one tap that there is a bar for", "none");
     else

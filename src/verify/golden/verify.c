@@ -102,8 +102,8 @@ static tess_status generate(verifying *v, tess_session *session, tess_error *err
 {
     int64_t *ids;
     int n;
-    tess_status status =
-        tess_greedy_generate(v->engine, session, v->golden->inputs.generate, NULL, &ids, &n, err);
+    tess_status status = tess_greedy_generate(v->engine, session, v->golden->inputs.generate, NULL,
+                                              v->options->progress, &ids, &n, err);
     uint64_t dim = (uint64_t)n;
     if (status == TESS_OK && tess_comparison_wants(v->comparison, TESS_GREEDY_TAP, TESS_DTYPE_I64, 1, &dim))
         status = tess_comparison_hear(v->comparison, TESS_GREEDY_TAP, 0, ids, (size_t)n, err);
@@ -130,7 +130,8 @@ static tess_status run(verifying *v, tess_error *err)
                       .n_tok = in->n_tok,
                       .positions = in->positions,
                       .listener = &listener,
-                      .last_logits = has_last_logits(&v->comparison->hearing.reference, in->n_tok)};
+                      .last_logits = has_last_logits(&v->comparison->hearing.reference, in->n_tok),
+                      .progress = v->options->progress};
     tess_error end;
     status = tess_session_feed(session, &feed, &end);
     if (status == TESS_OK && in->generate && tess_comparison_find(v->comparison, TESS_GREEDY_TAP))
@@ -156,8 +157,7 @@ static tess_status check_request(const tess_engine *engine, const tess_golden *g
                          golden->path);
     int n_context = tess_engine_get_plan(engine)->n_context;
     if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
-        return tess_fail(err, TESS_EUSAGE, "%s: %d tokens and %d to generate do not fit --context %d",
-                         golden->path, in->n_tok, in->generate, n_context);
+        return tess_refuse_context(err, golden->path, in->n_tok, in->generate, n_context);
     int n_vocab = tess_engine_get_vocab_size(engine);
     for (int i = 0; i < in->n_tok; i++) {
         if (in->ids[i] < n_vocab) continue;
@@ -305,7 +305,7 @@ tess_status tess_verify_run(tess_engine *engine, const tess_golden *golden,
 }
 
 tess_status tess_verify_write_truth(tess_engine *engine, const char *model_dir, const tess_golden *golden,
-                                    const char *path, tess_error *err)
+                                    const char *path, const tess_progress *progress, tess_error *err)
 {
     tess_trace_reader reader;
     tess_status status = check_request(engine, golden, err);
@@ -315,6 +315,6 @@ tess_status tess_verify_write_truth(tess_engine *engine, const char *model_dir, 
     tess_trace_reader_close(&reader);
     tess_trace_inputs inputs = golden->inputs;
     inputs.generate = 0;
-    tess_trace_options options = {.model_dir = model_dir, .last_logits = last_logits};
+    tess_trace_options options = {.model_dir = model_dir, .last_logits = last_logits, .progress = progress};
     return tess_trace_write(engine, &inputs, &options, path, err);
 }

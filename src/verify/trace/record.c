@@ -41,11 +41,8 @@ static tess_status check_globs(const tracing *t, tess_error *err)
 {
     for (int i = 0; i < t->options->n_glob; i++) {
         if (t->glob_used[i]) continue;
-        tess_status status = tess_fail(err, TESS_EUSAGE,
-                                       "--taps: no tap of this run has a name like \"%s\"; --list prints all",
-                                       t->options->globs[i]);
-        if (err) snprintf(err->field, sizeof err->field, "%.150s", t->options->globs[i]);
-        return status;
+        return tess_refuse_option(err, "globs", "names of taps of this run", "\"%.150s\", which fits none",
+                                  t->options->globs[i]);
     }
     return TESS_OK;
 }
@@ -150,8 +147,8 @@ static tess_status generate(tracing *t, tess_session *session, tess_error *err)
 {
     int64_t *ids;
     int n;
-    tess_status status =
-        tess_greedy_generate(t->engine, session, t->inputs->generate, t->options->observer, &ids, &n, err);
+    tess_status status = tess_greedy_generate(t->engine, session, t->inputs->generate, t->options->observer,
+                                              t->options->progress, &ids, &n, err);
     if (status == TESS_OK) status = tess_trace_writer_grow(t->writer, ids, n, err);
     free(ids);
     return status;
@@ -167,7 +164,8 @@ static tess_status run(tracing *t, tess_error *err)
                       .n_tok = t->inputs->n_tok,
                       .positions = t->inputs->positions,
                       .listener = &listener,
-                      .last_logits = t->options->last_logits};
+                      .last_logits = t->options->last_logits,
+                      .progress = t->options->progress};
     status = tess_session_feed(session, &feed, err);
     if (status == TESS_OK && t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
         status = generate(t, session, err);
@@ -179,16 +177,11 @@ static tess_status check_request(const tracing *t, tess_error *err)
 {
     const tess_trace_inputs *in = t->inputs;
     if (in->speak)
-        return tess_fail(err, TESS_EUNSUPPORTED,
-                         "speak: %d talker steps are asked for, and speech is not part of this version; "
-                         "--speak 0 traces the text",
-                         in->speak);
+        return tess_refuse_unsupported(err, "speak", "0: speech is not part of this version",
+                                       "%d talker steps", in->speak);
     int n_context = tess_engine_get_plan(t->engine)->n_context;
     if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
-        return tess_fail(err, TESS_EUSAGE,
-                         "%d prompt tokens and %d to generate do not fit the %d positions planned for; "
-                         "raise --context",
-                         in->n_tok, in->generate, n_context);
+        return tess_refuse_context(err, "", in->n_tok, in->generate, n_context);
     return TESS_OK;
 }
 

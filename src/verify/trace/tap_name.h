@@ -1,7 +1,7 @@
 /* What a tap's name says: which box of the model it is the output of, and where that stands in model order.
  *
- * Names are the published checkpoint's tensor names without ".weight", behind "tap."; docs of the format list
- * them. A name outside that grammar is no error: it is put last, in alphabetical order, as component "other".
+ * The grammar is the network's own table of taps. A name outside that grammar is no error: it is put last, in
+ * alphabetical order, as component "other".
  */
 #ifndef TESS_VERIFY_TRACE_TAP_NAME_H
 #define TESS_VERIFY_TRACE_TAP_NAME_H
@@ -9,30 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is done with a tap's numbers. */
-typedef enum tess_tap_class {
-    TESS_CLASS_HIDDEN,    /* any float output without a rule of its own */
-    TESS_CLASS_POSITIONS, /* position_ids [3, n] */
-    TESS_CLASS_ROUTER_LOGITS,
-    TESS_CLASS_ROUTER_INDICES,
-    TESS_CLASS_ROUTER_WEIGHTS,
-    TESS_CLASS_EXPERT, /* one expert's output, rows are the tokens routed to it */
-    TESS_CLASS_LOGITS, /* lm_head, codec_head */
-    TESS_CLASS_TOKENS, /* generated */
-    TESS_CLASS_CODES,  /* talker.codes [16, frames] */
-    TESS_CLASS_WAVEFORM,
-    TESS_CLASS_INPUT, /* in.*, not a tap at all */
-} tess_tap_class;
-
-typedef enum tess_tap_part {
-    TESS_PART_INPUTS,
-    TESS_PART_AUDIO,
-    TESS_PART_VISION,
-    TESS_PART_THINKER,
-    TESS_PART_TALKER,
-    TESS_PART_CODE2WAV,
-    TESS_PART_OTHER,
-} tess_tap_part;
+#include "model/tap_table.h"
 
 typedef struct tess_tap_place {
     tess_tap_class class;
