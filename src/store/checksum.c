@@ -168,7 +168,7 @@ static void sum_tensors(pass *p, const unsigned char *data, uint64_t begin, uint
 }
 
 /* Part 0 reads ahead, part 1 hashes the file, part 2 the tensors; none touches what another writes. */
-static void work(void *arg, int part, int n_part)
+static void work_on_chunk(void *arg, int part, int n_part)
 {
     pass *p = arg;
     uint64_t begin = chunk_begin(p->chunk);
@@ -204,7 +204,7 @@ static tess_status run_pass(pass *p, tess_pool *pool, const tess_checksum_listen
     tess_sha256_init(&p->file_sha);
     read_chunk(p, 0);
     for (p->chunk = 0; chunk_size(p, p->chunk) && p->read_status == TESS_OK; p->chunk++) {
-        tess_pool_run(pool, work, p);
+        tess_pool_run(pool, work_on_chunk, p);
         *done += chunk_size(p, p->chunk);
         tess_status status = tess_progress_tell(listener ? listener->progress : NULL, TESS_ACTIVITY_CHECKSUMS,
                                                 *done, total, err);
