@@ -14,7 +14,7 @@ enum { SPINS = 2000, STACK_BYTES = 256 * 1024 };
 typedef struct worker {
     tess_pool *pool;
     pthread_t thread;
-    int part;
+    int share;
 } worker;
 
 struct tess_pool {
@@ -59,7 +59,7 @@ static void *serve_tasks(void *arg)
     for (;;) {
         seen = wait_for_round(pool, seen);
         if (!pool->task) break;
-        pool->task(pool->arg, self->part, pool->n_thread);
+        pool->task(pool->arg, self->share, pool->n_thread);
         if (atomic_fetch_sub_explicit(&pool->running, 1, memory_order_acq_rel) == 1) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->finished);
@@ -99,7 +99,7 @@ tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     int failed = 0;
     for (int i = 1; i < n_thread && !failed; i++) {
-        pool->workers[i] = (worker){.pool = pool, .part = i};
+        pool->workers[i] = (worker){.pool = pool, .share = i};
         failed = pthread_create(&pool->workers[i].thread, &attributes, serve_tasks, &pool->workers[i]);
         if (!failed) pool->n_thread++;
     }

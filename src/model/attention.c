@@ -43,14 +43,14 @@ static void norm_and_rotate(const attention_task *task, float *head, tess_layer_
 }
 
 /* One item is a row and a key-value head. */
-static void store_keys_share(void *arg, int part, int n_part)
+static void store_keys_share(void *arg, int share, int n_share)
 {
     const attention_task *task = arg;
     const tess_decoder_config *c = task->decoder->config;
     const tess_workspace *work = &task->decoder->work;
     size_t d_head = (size_t)c->d_head, n_kv_head = (size_t)c->n_kv_head;
     int64_t begin, end;
-    tess_part_range((int64_t)task->n * c->n_kv_head, 1, part, n_part, &begin, &end);
+    tess_share_range((int64_t)task->n * c->n_kv_head, 1, share, n_share, &begin, &end);
     for (size_t i = (size_t)begin; i < (size_t)end; i++) {
         const tess_row_place *at = &work->place[i / n_kv_head];
         size_t to = tess_timeline_row(at->timeline, task->layer, at->place) + i % n_kv_head * d_head;
@@ -63,7 +63,7 @@ static void store_keys_share(void *arg, int part, int n_part)
 
 /* One item is a row and a key-value head with the query heads that share it. Later rows see more keys, so
  * items are dealt out in turn. */
-static void attend_share(void *arg, int part, int n_part)
+static void attend_share(void *arg, int share, int n_share)
 {
     const attention_task *task = arg;
     const tess_decoder *decoder = task->decoder;
@@ -71,9 +71,9 @@ static void attend_share(void *arg, int part, int n_part)
     const tess_workspace *work = &decoder->work;
     int n_shared = c->n_head / c->n_kv_head, n_item = task->n * c->n_kv_head;
     size_t d_head = (size_t)c->d_head, width = (size_t)n_shared * d_head;
-    float *scores = work->scores + (size_t)part * work->scores_stride;
+    float *scores = work->scores + (size_t)share * work->scores_stride;
     float scale = (float)(1.0 / __builtin_sqrt((double)c->d_head));
-    for (int item = part; item < n_item; item += n_part) {
+    for (int item = share; item < n_item; item += n_share) {
         size_t row = (size_t)(item / c->n_kv_head), kv_head = (size_t)(item % c->n_kv_head);
         const tess_row_place *at = &work->place[row];
         size_t past = tess_timeline_row(at->timeline, task->layer, 0) + kv_head * d_head;

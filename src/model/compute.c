@@ -7,13 +7,13 @@ typedef struct linear_task {
 } linear_task;
 
 /* A thread computes its share of rows of every product of the list. */
-static void multiply_share(void *arg, int part, int n_part)
+static void multiply_share(void *arg, int share, int n_share)
 {
     const linear_task *task = arg;
     for (int i = 0; i < task->n; i++) {
         const tess_linear *l = &task->linear[i];
         int64_t begin, end;
-        tess_part_range((int64_t)l->weight->n_row, TESS_ROW_GRAIN, part, n_part, &begin, &end);
+        tess_share_range((int64_t)l->weight->n_row, TESS_ROW_GRAIN, share, n_share, &begin, &end);
         if (begin == end) continue;
         tess_matrix_multiply(task->compute->kernels, l->weight, l->out, l->out_stride, (size_t)begin,
                              (size_t)end, l->packed, (size_t)l->n_tok, task->compute->rounding);
@@ -37,20 +37,20 @@ typedef struct row_task {
 } row_task;
 
 /* A single row is not worth waking the threads for. */
-static void run_rows(const tess_compute *compute, tess_task *share, row_task *task)
+static void run_rows(const tess_compute *compute, tess_task *do_share, row_task *task)
 {
     if (task->n_row == 1)
-        share(task, 0, 1);
+        do_share(task, 0, 1);
     else
-        tess_pool_run(compute->pool, share, task);
+        tess_pool_run(compute->pool, do_share, task);
 }
 
-static void pack_share(void *arg, int part, int n_part)
+static void pack_share(void *arg, int share, int n_share)
 {
     const row_task *task = arg;
     size_t width = tess_packed_floats(task->n_col);
     int64_t begin, end;
-    tess_part_range(task->n_row, 1, part, n_part, &begin, &end);
+    tess_share_range(task->n_row, 1, share, n_share, &begin, &end);
     for (size_t i = (size_t)begin; i < (size_t)end; i++)
         task->compute->kernels->pack(task->packed + i * width, task->x + i * task->n_col, task->n_col);
 }
@@ -61,11 +61,11 @@ void tess_pack_rows(const tess_compute *compute, float *packed, const float *x, 
     run_rows(compute, pack_share, &task);
 }
 
-static void rms_norm_share(void *arg, int part, int n_part)
+static void rms_norm_share(void *arg, int share, int n_share)
 {
     const row_task *task = arg;
     int64_t begin, end;
-    tess_part_range(task->n_row, 1, part, n_part, &begin, &end);
+    tess_share_range(task->n_row, 1, share, n_share, &begin, &end);
     for (size_t i = (size_t)begin; i < (size_t)end; i++)
         task->compute->kernels->rms_norm(task->y + i * task->n_col, task->x + i * task->n_col, task->weight,
                                          task->n_col, task->eps, task->compute->rounding);
@@ -84,12 +84,12 @@ void tess_rms_norm_rows(const tess_compute *compute, float *y, const float *x, c
     run_rows(compute, rms_norm_share, &task);
 }
 
-static void swiglu_share(void *arg, int part, int n_part)
+static void swiglu_share(void *arg, int share, int n_share)
 {
     const row_task *task = arg;
     size_t width = tess_packed_floats(task->n_col);
     int64_t begin, end;
-    tess_part_range(task->n_row, 1, part, n_part, &begin, &end);
+    tess_share_range(task->n_row, 1, share, n_share, &begin, &end);
     for (size_t i = (size_t)begin; i < (size_t)end; i++) {
         float *gate = task->y + i * task->n_col;
         task->compute->kernels->swiglu(gate, gate, task->x + i * task->n_col, task->n_col,

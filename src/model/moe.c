@@ -36,14 +36,14 @@ static void choose_experts(const tess_decoder_config *config, const float *probs
     for (int j = 0; j < config->n_expert_used; j++) weights[j] /= sum;
 }
 
-static void route_share(void *arg, int part, int n_part)
+static void route_share(void *arg, int share, int n_share)
 {
     const router_task *task = arg;
     const tess_decoder *decoder = task->decoder;
     const tess_workspace *work = &decoder->work;
     size_t n_expert = (size_t)decoder->config->n_expert, n_used = (size_t)decoder->config->n_expert_used;
     int64_t begin, end;
-    tess_part_range(task->n, 1, part, n_part, &begin, &end);
+    tess_share_range(task->n, 1, share, n_share, &begin, &end);
     for (size_t i = (size_t)begin; i < (size_t)end; i++) {
         float *probs = work->router_probs + i * n_expert, *weights = work->router_weights + i * n_used;
         memcpy(probs, work->router_logits + i * n_expert, n_expert * sizeof(float));
@@ -180,15 +180,15 @@ static void compute_experts(const wave *w, int from, int to)
     tess_linear_run(compute, work->linear, n);
 }
 
-/* Adds this part's columns of the weighted outputs; experts ascend, so each sum has one order. */
-static void sum_share(void *arg, int part, int n_part)
+/* Adds this share's columns of the weighted outputs; experts ascend, so each sum has one order. */
+static void sum_share(void *arg, int share, int n_share)
 {
     const wave *w = arg;
     const tess_workspace *work = &w->decoder->work;
     const tess_compute *compute = &w->decoder->compute;
     size_t d_model = (size_t)w->decoder->config->d_model;
     int64_t begin, end;
-    tess_part_range((int64_t)d_model, TESS_ROW_GRAIN, part, n_part, &begin, &end);
+    tess_share_range((int64_t)d_model, TESS_ROW_GRAIN, share, n_share, &begin, &end);
     for (size_t i = 0; i < (size_t)w->n_row; i++) {
         size_t assignment = (size_t)w->first + i;
         float *sum = work->output + (size_t)work->assigned_row[assignment] * d_model;

@@ -11,8 +11,8 @@ void tess_thinker_init_logits(tess_thinker *thinker, int n_logit_rows, tess_aren
 {
     TESS_ASSERT(n_logit_rows >= 1 && n_logit_rows <= TESS_MAX_LOGIT_ROWS);
     thinker->n_logit_rows = n_logit_rows;
-    thinker->logits =
-        TESS_TAKE(arena, float, (uint64_t)n_logit_rows *(uint64_t)thinker->decoder.config->n_vocab);
+    thinker->logits = tess_arena_take(arena, (uint64_t)n_logit_rows,
+                                      (uint64_t)thinker->decoder.config->n_vocab * sizeof(float), 64);
 }
 
 /* A row that gets logits. */

@@ -167,14 +167,14 @@ static void sum_tensors(pass *p, const unsigned char *data, uint64_t begin, uint
     }
 }
 
-/* Part 0 reads ahead, part 1 hashes the file, part 2 the tensors; none touches what another writes. */
-static void work_on_chunk(void *arg, int part, int n_part)
+/* Share 0 reads ahead, share 1 hashes the file, share 2 the tensors; none touches what another writes. */
+static void sum_share(void *arg, int share, int n_share)
 {
     pass *p = arg;
     uint64_t begin = chunk_begin(p->chunk);
     size_t n = chunk_size(p, p->chunk);
     const unsigned char *data = p->data[p->chunk % 2];
-    for (int i = part; i < TESS_CHECKSUM_THREADS; i += n_part) {
+    for (int i = share; i < TESS_CHECKSUM_THREADS; i += n_share) {
         if (i == 0)
             read_chunk(p, p->chunk + 1);
         else if (i == 1)
@@ -204,7 +204,7 @@ static tess_status run_pass(pass *p, tess_pool *pool, const tess_checksum_listen
     tess_sha256_init(&p->file_sha);
     read_chunk(p, 0);
     for (p->chunk = 0; chunk_size(p, p->chunk) && p->read_status == TESS_OK; p->chunk++) {
-        tess_pool_run(pool, work_on_chunk, p);
+        tess_pool_run(pool, sum_share, p);
         *done += chunk_size(p, p->chunk);
         tess_status status = tess_progress_tell(listener ? listener->progress : NULL, TESS_ACTIVITY_CHECKSUMS,
                                                 *done, total, err);
