@@ -8,6 +8,7 @@
 #include "tessera/certificate.h"
 #include "tessera/chat.h"
 #include "tessera/compare.h"
+#include "tessera/direct.h"
 #include "tessera/engine.h"
 #include "tessera/error.h"
 #include "tessera/known_answers.h"
