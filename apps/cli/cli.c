@@ -131,6 +131,34 @@ int cli_usage(const cli_command *self, const cli_common *common, const char *for
     return code;
 }
 
+int cli_choose(const cli_command *self, const cli_common *common, const char *option, const char *value,
+               const char *const *words, int *out)
+{
+    char expected[160] = "";
+    size_t used = 0;
+    for (int i = 0; words[i]; i++) {
+        if (!strcmp(value, words[i])) {
+            *out = i;
+            return -1;
+        }
+        used += (size_t)snprintf(expected + used, sizeof expected - used, "%s%s",
+                                 i == 0         ? ""
+                                 : words[i + 1] ? ", "
+                                                : " or ",
+                                 words[i]);
+    }
+    return cli_usage(self, common, "--%s: found \"%s\", expected %s", option, value, expected);
+}
+
+int cli_choose_direct(const cli_command *self, const cli_common *common, const char *value, tess_direct *out)
+{
+    static const char *const words[] = {
+        [TESS_DIRECT_AUTO] = "auto", [TESS_DIRECT_ON] = "on", [TESS_DIRECT_OFF] = "off", NULL};
+    int chosen, code = cli_choose(self, common, "direct", value, words, &chosen);
+    if (code < 0) *out = (tess_direct)chosen;
+    return code;
+}
+
 static bool has_json_flag(int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
@@ -165,11 +193,8 @@ static int parse_words(const cli_command *self, const cli_option *all, const str
         print_help(self, all, n_all);
         return CLI_DONE;
     }
-    if (strcmp(common->progress, "auto") && strcmp(common->progress, "always") &&
-        strcmp(common->progress, "never"))
-        return cli_usage(self, &early, "--progress: found \"%s\", expected auto, always or never",
-                         common->progress);
-    return -1;
+    static const char *const when[] = {"auto", "always", "never", NULL};
+    return cli_choose(self, &early, "progress", common->progress, when, &index);
 }
 
 int cli_parse(const cli_command *self, const cli_option *options, size_t n_option, cli_common *common,
@@ -238,7 +263,7 @@ json_t *cli_text(const char *text, size_t n_byte)
     return value ? value : json_null();
 }
 
-static json_t *text_or_null(const char *text)
+json_t *cli_text_or_null(const char *text)
 {
     return *text ? cli_text(text, strlen(text)) : json_null();
 }
@@ -308,11 +333,11 @@ int cli_report_with(const cli_command *self, const cli_common *common, const tes
     if (common->json && !closed_pipe) {
         json_t *error = json_object();
         json_object_set_new(error, "code", json_string(tess_status_name(err->status)));
-        json_object_set_new(error, "message", text_or_null(err->message));
-        json_object_set_new(error, "file", text_or_null(err->file));
-        json_object_set_new(error, "field", text_or_null(err->field));
-        json_object_set_new(error, "found", text_or_null(err->found));
-        json_object_set_new(error, "expected", text_or_null(err->expected));
+        json_object_set_new(error, "message", cli_text_or_null(err->message));
+        json_object_set_new(error, "file", cli_text_or_null(err->file));
+        json_object_set_new(error, "field", cli_text_or_null(err->field));
+        json_object_set_new(error, "found", cli_text_or_null(err->found));
+        json_object_set_new(error, "expected", cli_text_or_null(err->expected));
         json_object_set_new(error, "offset", err->offset < 0 ? json_null() : json_integer(err->offset));
         json_object_set_new(root, "error", error);
         if (err->status == TESS_EBUDGET)

@@ -73,6 +73,13 @@ int cli_parse(const cli_command *self, const cli_option *options, size_t n_optio
 int cli_usage(const cli_command *self, const cli_common *common, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Which of some words, ended by NULL, an option's value is. Returns -1, or the exit code of wrong usage. */
+int cli_choose(const cli_command *self, const cli_common *common, const char *option, const char *value,
+               const char *const *words, int *out);
+
+/* The same for --direct. */
+int cli_choose_direct(const cli_command *self, const cli_common *common, const char *value, tess_direct *out);
+
 /* Prints an error (as JSON on standard output with --json, always as text on standard error) and returns
  * the exit code that belongs to its status. */
 int cli_report(const cli_command *self, const cli_common *common, const tess_error *err);
@@ -88,6 +95,7 @@ tess_error cli_translate(const tess_error *err);
 void cli_print_json(json_t *object);
 /* A JSON text; bytes that are no UTF-8 become U+FFFD. */
 json_t *cli_text(const char *text, size_t n_byte);
+json_t *cli_text_or_null(const char *text); /* to its end; null if it is empty */
 /* A JSON number, null where it is not finite. */
 json_t *cli_number(double value);
 

@@ -275,12 +275,11 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     }
     if (n_word > 0) return cli_usage(self, &in.common, "%s: unexpected word", words[0]);
     if (!in.dir) return cli_usage(self, &in.common, "no checkpoint folder is given");
-    static const char *const modes[] = {"auto", "on", "off"};
-    int mode = 0;
-    while (mode < 3 && strcmp(direct, modes[mode]) != 0) mode++;
-    if (mode == 3) return cli_usage(self, &in.common, "--direct %s: expected auto, on or off", direct);
+    tess_direct mode;
+    code = cli_choose_direct(self, &in.common, direct, &mode);
+    if (code >= 0) return code;
     tess_error err;
-    if (tess_checkpoint_open(in.dir, (tess_direct)mode, &in.checkpoint, &err) != TESS_OK)
+    if (tess_checkpoint_open(in.dir, mode, &in.checkpoint, &err) != TESS_OK)
         return cli_report(self, &in.common, &err);
     if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, in.dir, in.checkpoint);
     code = inspect(&in);

@@ -28,7 +28,7 @@ static void keep_last(json_t **entries, size_t n)
     *entries = kept;
 }
 
-static int list(const request *r)
+static int list_entries(const request *r)
 {
     tess_error err;
     json_t *entries = ledger_part_json(r->ledger, TESS_LEDGER_ENTRIES, 0, &err);
@@ -47,7 +47,7 @@ static int list(const request *r)
     return CLI_DONE;
 }
 
-static int show(const request *r, int64_t id)
+static int show_entry(const request *r, int64_t id)
 {
     tess_error err;
     const char *kind;
@@ -94,7 +94,7 @@ static int export(const request *r)
     return code;
 }
 
-static int forget(const request *r, int64_t id)
+static int forget_entry(const request *r, int64_t id)
 {
     tess_error err;
     tess_ledger_forgotten gone;
@@ -197,10 +197,10 @@ static int run_ledger(const cli_command *self, int argc, char **argv)
     bool is_forget = !strcmp(words[0], "forget");
     code = open_ledger(&r, is_forget ? TESS_LEDGER_WRITE : TESS_LEDGER_READ);
     if (code < 0)
-        code = is_forget                     ? forget(&r, id)
-               : !strcmp(words[0], "show")   ? show(&r, id)
+        code = is_forget                     ? forget_entry(&r, id)
+               : !strcmp(words[0], "show")   ? show_entry(&r, id)
                : !strcmp(words[0], "export") ? export(&r)
-                                             : list(&r);
+                                             : list_entries(&r);
     tess_ledger_close(r.ledger);
     free(r.path);
     return code;

@@ -21,12 +21,12 @@ typedef struct job {
     tess_text text;
 } job;
 
-static int report(const job *j, const tess_error *err)
+static int report_error(const job *j, const tess_error *err)
 {
     return cli_report(j->self, &j->common, err);
 }
 
-static int refuse(const job *j, const char *field, const char *found, const char *expected)
+static int refuse_field(const job *j, const char *field, const char *found, const char *expected)
 {
     tess_error err = {.status = TESS_EINPUT, .offset = -1};
     snprintf(err.field, sizeof err.field, "%s", field);
@@ -34,13 +34,13 @@ static int refuse(const job *j, const char *field, const char *found, const char
     snprintf(err.expected, sizeof err.expected, "%s", expected);
     snprintf(err.message, sizeof err.message, "%s: found %s, expected %s", err.field, err.found,
              err.expected);
-    return report(j, &err);
+    return report_error(j, &err);
 }
 
 static int out_of_memory(const job *j)
 {
     tess_error err = {.status = TESS_ENOMEM, .offset = -1, .message = "no memory for a line of JSON"};
-    return report(j, &err);
+    return report_error(j, &err);
 }
 
 /* ---- one line of JSON at a time */
@@ -52,7 +52,7 @@ static int check_output(const job *j)
     if (!ferror(stdout)) return 0;
     tess_error err = {.status = TESS_EIO, .offset = -1, .os_errno = errno};
     snprintf(err.message, sizeof err.message, "cannot write standard output: %s", strerror(errno));
-    return report(j, &err);
+    return report_error(j, &err);
 }
 
 static int parse_line(job *j, const char *line, size_t n, unsigned long number, line_function *convert)
@@ -65,7 +65,7 @@ static int parse_line(job *j, const char *line, size_t n, unsigned long number, 
     if (no_memory) return out_of_memory(j);
     if (!value) {
         snprintf(found, sizeof found, "%s (column %d)", problem.text, problem.column);
-        return refuse(j, place, found, "JSON");
+        return refuse_field(j, place, found, "JSON");
     }
     int code = convert(j, value, place);
     json_decref(value);
@@ -84,7 +84,7 @@ static int convert_lines(job *j, line_function *convert)
     free(line);
     if (!code && ferror(stdin)) {
         tess_error err = {.status = TESS_EIO, .offset = -1, .message = "cannot read standard input"};
-        code = report(j, &err);
+        code = report_error(j, &err);
     }
     return code;
 }
@@ -98,18 +98,18 @@ static json_t *ids_to_json(const tess_ids *ids)
     return list;
 }
 
-static int encode(job *j, const char *text, size_t n)
+static int fill_ids(job *j, const char *text, size_t n)
 {
     tess_error err;
     j->ids.count = 0;
     if (tess_tokenizer_encode(j->tokenizer, text, n, j->flags, &j->ids, &err) == TESS_OK) return 0;
-    return report(j, &err);
+    return report_error(j, &err);
 }
 
 static int encode_line(job *j, const json_t *value, const char *place)
 {
-    if (!json_is_string(value)) return refuse(j, place, "something else", "a JSON string");
-    int code = encode(j, json_string_value(value), json_string_length(value));
+    if (!json_is_string(value)) return refuse_field(j, place, "something else", "a JSON string");
+    int code = fill_ids(j, json_string_value(value), json_string_length(value));
     if (code) return code;
     putchar('[');
     for (size_t i = 0; i < j->ids.count; i++) printf(i ? ",%d" : "%d", (int)j->ids.data[i]);
@@ -119,7 +119,7 @@ static int encode_line(job *j, const json_t *value, const char *place)
 
 static int encode_text(job *j, const char *text, size_t n)
 {
-    int code = encode(j, text, n);
+    int code = fill_ids(j, text, n);
     if (code) return code;
     if (j->common.json) {
         json_t *object = json_object();
@@ -140,9 +140,9 @@ static int add_id(job *j, int64_t id, const char *place)
     char found[64];
     if (id < 0 || id > INT32_MAX) {
         snprintf(found, sizeof found, "%lld", (long long)id);
-        return refuse(j, place, found, "a token id");
+        return refuse_field(j, place, found, "a token id");
     }
-    if (tess_ids_reserve(&j->ids, 1, &err) != TESS_OK) return report(j, &err);
+    if (tess_ids_reserve(&j->ids, 1, &err) != TESS_OK) return report_error(j, &err);
     j->ids.data[j->ids.count++] = (int32_t)id;
     return 0;
 }
@@ -159,7 +159,7 @@ static int add_numbers(job *j, const char *text)
         if (errno || end != text + n || *text < '0' || *text > '9') {
             char found[64];
             snprintf(found, sizeof found, "\"%.*s\"", n > 40 ? 40 : (int)n, text);
-            return refuse(j, "token id", found, "a whole number of 0 or more");
+            return refuse_field(j, "token id", found, "a whole number of 0 or more");
         }
         int code = add_id(j, id, "token id");
         if (code) return code;
@@ -168,29 +168,29 @@ static int add_numbers(job *j, const char *text)
     return 0;
 }
 
-static int decode(job *j)
+static int fill_text(job *j)
 {
     tess_error err;
     j->text.count = 0;
     if (tess_tokenizer_decode(j->tokenizer, j->ids.data, j->ids.count, j->flags, &j->text, &err) == TESS_OK)
         return 0;
-    return report(j, &err);
+    return report_error(j, &err);
 }
 
 static int decode_line(job *j, const json_t *value, const char *place)
 {
-    if (!json_is_array(value)) return refuse(j, place, "something else", "a JSON array of ids");
+    if (!json_is_array(value)) return refuse_field(j, place, "something else", "a JSON array of ids");
     j->ids.count = 0;
     size_t i;
     json_t *item;
     int code = 0;
     json_array_foreach(value, i, item)
     {
-        if (!json_is_integer(item)) return refuse(j, place, "an item that is no integer", "token ids");
+        if (!json_is_integer(item)) return refuse_field(j, place, "an item that is no integer", "token ids");
         code = add_id(j, json_integer_value(item), place);
         if (code) return code;
     }
-    code = decode(j);
+    code = fill_text(j);
     if (code) return code;
     json_t *text = json_stringn(j->text.data, j->text.count);
     if (!text) return out_of_memory(j);
@@ -202,7 +202,7 @@ static int decode_line(job *j, const json_t *value, const char *place)
 
 static int decode_ids(job *j)
 {
-    int code = decode(j);
+    int code = fill_text(j);
     if (code) return code;
     if (j->common.json) {
         json_t *object = json_object();
@@ -246,8 +246,8 @@ static int detokenize(job *j, char **words, int n_word, bool lines)
         char *ended = realloc(text, n + 1);
         if (ended) {
             ended[n] = 0;
-            code =
-                strlen(ended) == n ? add_numbers(j, ended) : refuse(j, "token id", "a NUL byte", "numbers");
+            code = strlen(ended) == n ? add_numbers(j, ended)
+                                      : refuse_field(j, "token id", "a NUL byte", "numbers");
         } else {
             code = out_of_memory(j);
         }
@@ -256,8 +256,8 @@ static int detokenize(job *j, char **words, int n_word, bool lines)
     return code ? code : decode_ids(j);
 }
 
-static int run(const cli_command *self, int argc, char **argv, const cli_option *special, unsigned flag,
-               int most_words, job_function *work)
+static int run_job(const cli_command *self, int argc, char **argv, const cli_option *special, unsigned flag,
+                   int most_words, job_function *work)
 {
     const char *model = NULL;
     bool lines = false;
@@ -280,7 +280,7 @@ static int run(const cli_command *self, int argc, char **argv, const cli_option 
         return cli_usage(self, &j.common, "--jsonl reads standard input; \"%.40s\" is too much", words[0]);
     j.flags = *(const bool *)special->target ? flag : 0;
     tess_error err;
-    if (tess_tokenizer_open(model, &j.tokenizer, &err) != TESS_OK) return report(&j, &err);
+    if (tess_tokenizer_open(model, &j.tokenizer, &err) != TESS_OK) return report_error(&j, &err);
     code = work(&j, words, n_word, lines);
     tess_tokenizer_close(j.tokenizer);
     tess_ids_release(&j.ids);
@@ -293,14 +293,14 @@ static int run_tokenize(const cli_command *self, int argc, char **argv)
     bool plain = false;
     const cli_option option = {"no-special", CLI_FLAG, &plain, NULL,
                                "special tokens in the text are plain text"};
-    return run(self, argc, argv, &option, TESS_ENCODE_PLAIN, 1, tokenize);
+    return run_job(self, argc, argv, &option, TESS_ENCODE_PLAIN, 1, tokenize);
 }
 
 static int run_detokenize(const cli_command *self, int argc, char **argv)
 {
     bool skip = false;
     const cli_option option = {"skip-special", CLI_FLAG, &skip, NULL, "leave special tokens out"};
-    return run(self, argc, argv, &option, TESS_DECODE_SKIP_SPECIAL, INT32_MAX, detokenize);
+    return run_job(self, argc, argv, &option, TESS_DECODE_SKIP_SPECIAL, INT32_MAX, detokenize);
 }
 
 const cli_command cli_tokenize = {

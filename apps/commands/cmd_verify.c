@@ -157,7 +157,7 @@ static void remove_truths(const request *r)
 /* ---- runs ---- */
 
 /* Records one result in the ledger. A ledger that cannot be written stops nothing. */
-static void record(request *r, const tess_engine *engine, int i, double seconds)
+static void record_verification(request *r, const tess_engine *engine, int i, double seconds)
 {
     cli_ledger *l = &r->engine.ledger;
     char sha256[65];
@@ -223,7 +223,7 @@ static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *e
     }
     double started = tess_system_seconds();
     tess_status status = tess_verify_run(engine, golden, &options, &r->result[i], err);
-    if (status == TESS_OK) record(r, engine, i, tess_system_seconds() - started);
+    if (status == TESS_OK) record_verification(r, engine, i, tess_system_seconds() - started);
     return status;
 }
 
@@ -291,7 +291,7 @@ static tess_status write_page(const request *r, tess_error *err)
     return status;
 }
 
-static int show(request *r)
+static int show_results(request *r)
 {
     if (r->checking.path) return cli_checking_report(&r->checking, r->self, &r->common, r->golden, r->result);
     verify_report report = {r->golden, r->result, r->n, r->options.isolate, !r->options.truth, false};
@@ -357,10 +357,10 @@ static int verify_goldens(request *r)
     /* Before memory is planned, which the ledger counts in. */
     if (code < 0) cli_ledger_open(&r->engine.ledger, r->self);
     if (code < 0) code = run_all(r);
-    return code < 0 ? show(r) : code;
+    return code < 0 ? show_results(r) : code;
 }
 
-static int verify(request *r)
+static int check_and_verify(request *r)
 {
     const char *dtype = r->engine.dtype;
     int code = check_options(r);
@@ -387,7 +387,7 @@ static int add_words(request *r, char **words, int n_word)
     return -1;
 }
 
-static void release(request *r)
+static void release_request(request *r)
 {
     remove_truths(r);
     cli_ledger_close(&r->engine.ledger);
@@ -435,8 +435,8 @@ static int run_verify(const cli_command *self, int argc, char **argv)
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
     if (code < 0) code = add_words(&r, words, n_word);
-    if (code < 0) code = verify(&r);
-    release(&r);
+    if (code < 0) code = check_and_verify(&r);
+    release_request(&r);
     return code;
 }
 

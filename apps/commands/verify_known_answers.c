@@ -12,20 +12,15 @@ typedef struct listing {
     size_t n_of[3];  /* by verdict */
 } listing;
 
-static json_t *text_or_null(const char *text)
-{
-    return *text ? cli_text(text, strlen(text)) : json_null();
-}
-
 static void add_json(json_t *answers, const tess_known_finding *f)
 {
     json_t *object = json_object();
     json_object_set_new(object, "kind", json_string(f->kind));
     json_object_set_new(object, "name", json_string(f->name));
     json_object_set_new(object, "verdict", json_string(tess_known_verdict_name(f->verdict)));
-    json_object_set_new(object, "expected", text_or_null(f->expected));
-    json_object_set_new(object, "found", text_or_null(f->found));
-    json_object_set_new(object, "beside", text_or_null(f->beside));
+    json_object_set_new(object, "expected", cli_text_or_null(f->expected));
+    json_object_set_new(object, "found", cli_text_or_null(f->found));
+    json_object_set_new(object, "beside", cli_text_or_null(f->beside));
     json_object_set_new(object, "source", json_string(f->source));
     json_array_append_new(answers, object);
 }
@@ -38,7 +33,7 @@ static void print_line(const char *label, const char *text)
     printf("           %-9s %s\n", label, safe);
 }
 
-static void show(void *context, const tess_known_finding *f)
+static void show_finding(void *context, const tess_known_finding *f)
 {
     static const char *const marks[] = {"ok", "DIFFERENT", "reported"};
     listing *l = context;
@@ -77,7 +72,7 @@ static json_t *as_json(const listing *l, const tess_known_answers *answers, cons
     json_t *root = json_object();
     json_object_set_new(root, "verdict", verdict ? json_string(verdict) : json_null());
     json_object_set_new(root, "checkpoint", json_string(tess_known_answers_get_checkpoint(answers)));
-    json_object_set_new(root, "list", text_or_null(path ? path : "built-in"));
+    json_object_set_new(root, "list", cli_text_or_null(path ? path : "built-in"));
     for (int v = TESS_KNOWN_CONFIRMED; v <= TESS_KNOWN_REPORTED; v++)
         json_object_set_new(root, tess_known_verdict_name((tess_known_verdict)v),
                             json_integer((json_int_t)l->n_of[v]));
@@ -95,7 +90,7 @@ int cli_known_answers(const cli_command *self, const cli_common *common, cli_eng
     if (status != TESS_OK) return cli_report(self, common, &err);
     listing l = {.common = common, .bar = &engine->bar, .answers = common->json ? json_array() : NULL};
     size_t n_different = 0;
-    status = tess_known_answers_check(answers, &engine->options, show, &l, &n_different, &err);
+    status = tess_known_answers_check(answers, &engine->options, show_finding, &l, &n_different, &err);
     cli_progress_clear(&engine->bar);
     int code = n_different ? CLI_DIFFERENT : CLI_DONE;
     if (status != TESS_OK) {

@@ -8,13 +8,13 @@ typedef struct hashing {
     cli_progress bar;
 } hashing;
 
-static bool recall(void *context, int shard, tess_tensor_checksum *sum, char sha256[65])
+static bool recall_shard(void *context, int shard, tess_tensor_checksum *sum, char sha256[65])
 {
     hashing *h = context;
     return inspect_digests_recall(&h->digests, shard, sum, sha256);
 }
 
-static void take(void *context, int shard, const char *sha256)
+static void take_shard(void *context, int shard, const char *sha256)
 {
     hashing *h = context;
     inspect_digests_take(&h->digests, shard, sha256);
@@ -31,7 +31,7 @@ int cli_weights_sha256(const cli_command *self, const cli_common *common, const 
     inspect_digests_begin(&h.digests, self, model_dir, checkpoint);
     cli_progress_init(&h.bar, common);
     const tess_checksum_listener listener = {
-        .shard = take, .recall = recall, .progress = &h.bar.drawn_bar, .context = &h};
+        .shard = take_shard, .recall = recall_shard, .progress = &h.bar.drawn_bar, .context = &h};
     status = tess_checkpoint_checksum(checkpoint, &listener, out, &err);
     cli_progress_clear(&h.bar);
     if (status == TESS_OK) inspect_digests_take_weights(&h.digests, out);

@@ -59,7 +59,7 @@ typedef struct widths {
     bool has_truth;
 } widths;
 
-static widths measure(const tess_compare_result *result)
+static widths measure_widths(const tess_compare_result *result)
 {
     widths w = {3, 12, result->truth != NULL};
     for (int i = 0; i < result->n_tap; i++) {
@@ -168,7 +168,7 @@ static void print_verdict(const tess_compare_result *result)
 void cli_print_comparison(const tess_compare_result *result)
 {
     print_head(result);
-    widths w = measure(result);
+    widths w = measure_widths(result);
     printf("%-*s  %-*s %9s %9s %12s%s  %-9s  %s\n", w.name, "tap", w.shape, "shape", "rel L2", "max abs",
            "cosine", w.has_truth ? "   ratio" : "", "bar", "verdict");
     for (int i = 0; i < result->n_tap; i++) print_row(&result->tap[i], w);

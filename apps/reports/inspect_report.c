@@ -19,12 +19,6 @@ void inspect_format_count(uint64_t count, char *out, size_t size)
 }
 
 /* A text of the file as a JSON value; null where it was cut inside a character. */
-static json_t *text_json(const char *text)
-{
-    json_t *value = *text ? json_string(text) : NULL;
-    return value ? value : json_null();
-}
-
 static json_t *count_json(uint64_t count)
 {
     return json_integer((json_int_t)count);
@@ -147,7 +141,7 @@ void inspect_add_summary(const tess_checkpoint *checkpoint, json_t *root)
     for (int i = 0; i < tess_checkpoint_get_shard_count(checkpoint); i++) {
         tess_shard_info info;
         tess_checkpoint_get_shard(checkpoint, i, &info);
-        json_array_append_new(shards, json_pack("{s:o, s:b, s:o, s:o}", "file", text_json(info.name),
+        json_array_append_new(shards, json_pack("{s:o, s:b, s:o, s:o}", "file", cli_text_or_null(info.name),
                                                 "usable", info.is_usable, "tensors",
                                                 count_json(info.n_tensor), "bytes", count_json(info.n_byte)));
     }
@@ -188,9 +182,9 @@ json_t *inspect_tensor_json(const tess_checkpoint *checkpoint, const tess_tensor
     tess_checkpoint_get_shard(checkpoint, tensor->shard, &info);
     for (int i = 0; i < tensor->n_dim; i++) json_array_append_new(shape, count_json(tensor->dim[i]));
     json_t *entry =
-        json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "name", text_json(tensor->name), "dtype",
+        json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "name", cli_text_or_null(tensor->name), "dtype",
                   tess_dtype_name(tensor->dtype), "shape", shape, "bytes", count_json(tensor->n_byte),
-                  "shard", text_json(info.name), "offset", count_json(tensor->offset));
+                  "shard", cli_text_or_null(info.name), "offset", count_json(tensor->offset));
     if (checksum && checksum->is_readable) {
         json_object_set_new(entry, "sha256", json_string(checksum->sha256));
         json_object_set_new(entry, "non_finite", count_json(checksum->n_nonfinite));
@@ -210,8 +204,9 @@ void inspect_print_problem(FILE *out, const tess_problem *problem)
 json_t *inspect_problem_json(const tess_problem *problem)
 {
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", tess_problem_kind_name(problem->kind),
-                     "file", text_json(problem->file), "tensor", text_json(problem->tensor), "found",
-                     text_json(problem->found), "expected", text_json(problem->expected), "offset",
+                     "file", cli_text_or_null(problem->file), "tensor", cli_text_or_null(problem->tensor),
+                     "found", cli_text_or_null(problem->found), "expected",
+                     cli_text_or_null(problem->expected), "offset",
                      problem->offset < 0 ? json_null() : json_integer(problem->offset), "message",
-                     text_json(problem->message));
+                     cli_text_or_null(problem->message));
 }

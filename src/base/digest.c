@@ -13,25 +13,25 @@
 
 _Static_assert(sizeof(SHA256_CTX) <= sizeof(tess_sha256), "the record is too small");
 
-static SHA256_CTX *context(tess_sha256 *sha)
+static SHA256_CTX *context_of(tess_sha256 *sha)
 {
     return (SHA256_CTX *)(void *)sha->state;
 }
 
 void tess_sha256_init(tess_sha256 *sha)
 {
-    SHA256_Init(context(sha));
+    SHA256_Init(context_of(sha));
 }
 
 void tess_sha256_add(tess_sha256 *sha, const void *bytes, size_t n_byte)
 {
-    SHA256_Update(context(sha), bytes, n_byte);
+    SHA256_Update(context_of(sha), bytes, n_byte);
 }
 
 void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX])
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256_Final(digest, context(sha));
+    SHA256_Final(digest, context_of(sha));
     for (int i = 0; i < SHA256_DIGEST_LENGTH; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 

@@ -7,9 +7,6 @@
 
 #include "base/whole_file.h"
 
-/* Deep enough for every file of the published layout, shallow enough for any stack. */
-enum { MAX_DEPTH = 64 };
-
 int64_t tess_json_find_too_deep(const char *text, size_t size, size_t *length)
 {
     int depth = 0;
@@ -25,7 +22,7 @@ int64_t tess_json_find_too_deep(const char *text, size_t size, size_t *length)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > MAX_DEPTH) return (int64_t)i;
+            if (++depth > TESS_JSON_MAX_DEPTH) return (int64_t)i;
         } else if (c == '}' || c == ']') {
             depth--;
         } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
@@ -69,14 +66,19 @@ static void name_before(const char *text, size_t position, char *out, size_t siz
     snprintf(out, size, "%.*s", (int)(end - begin < size ? end - begin : size - 1), text + begin);
 }
 
+tess_status tess_json_refuse_depth(const char *file, const char *field, int64_t offset, tess_error *err)
+{
+    char expected[48];
+    snprintf(expected, sizeof expected, "at most %d levels of nesting", TESS_JSON_MAX_DEPTH);
+    return tess_refuse(err, file, field, offset, expected, "one more");
+}
+
 tess_status tess_json_parse(const char *file, uint64_t offset, const char *text, size_t size, json_t **out,
                             tess_error *err)
 {
     size_t length;
     int64_t deep = tess_json_find_too_deep(text, size, &length);
-    if (deep >= 0)
-        return tess_refuse(err, file, "JSON", (int64_t)offset + deep, "at most 64 levels of nesting",
-                           "a 65th level");
+    if (deep >= 0) return tess_json_refuse_depth(file, "JSON", (int64_t)offset + deep, err);
     json_error_t problem;
     bool no_memory;
     json_t *root = tess_json_decode(text, size, JSON_REJECT_DUPLICATES, &problem, &no_memory);

@@ -25,11 +25,16 @@ tess_status tess_json_parse(const char *file, uint64_t offset, const char *text,
 /* Reads and parses a whole file of at most max_bytes. */
 tess_status tess_json_load(const char *file, size_t max_bytes, json_t **out, tess_error *err);
 
-/* The offset of the bracket that nests the value `text` begins with deeper than 64 levels, or -1. jansson
+/* Deep enough for every file of the published layout, shallow enough for any stack. */
+enum { TESS_JSON_MAX_DEPTH = 64 };
+
+/* The offset of the bracket that nests the value `text` begins with deeper than that, or -1. jansson
  * would recurse up to 2,048 levels; this counts brackets outside strings before it is asked. *length is set
  * to the bytes of an object, array or string, blanks before it included; of other values to the first only.
  */
 int64_t tess_json_find_too_deep(const char *text, size_t size, size_t *length);
+/* Refuses `field` of a file for the bracket at `offset`. */
+tess_status tess_json_refuse_depth(const char *file, const char *field, int64_t offset, tess_error *err);
 
 /* json_loadb() that fails safely without memory: *no_memory then, and NULL. */
 json_t *tess_json_decode(const char *text, size_t size, size_t flags, json_error_t *problem, bool *no_memory);

@@ -50,7 +50,7 @@ static unsigned wait_for_round(tess_pool *pool, unsigned seen)
     return round;
 }
 
-static void *work(void *arg)
+static void *serve_tasks(void *arg)
 {
     worker *self = arg;
     tess_pool *pool = self->pool;
@@ -100,7 +100,7 @@ tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
     int failed = 0;
     for (int i = 1; i < n_thread && !failed; i++) {
         pool->workers[i] = (worker){.pool = pool, .share = i};
-        failed = pthread_create(&pool->workers[i].thread, &attributes, work, &pool->workers[i]);
+        failed = pthread_create(&pool->workers[i].thread, &attributes, serve_tasks, &pool->workers[i]);
         if (!failed) pool->n_thread++;
     }
     pthread_attr_destroy(&attributes);

@@ -45,7 +45,7 @@ static tess_status no_memory(const opener *o, tess_error *err)
     return tess_fail(err, TESS_ENOMEM, "%s: no memory for its table of tensors", o->dir);
 }
 
-static char *join(const char *dir, const char *name)
+static char *join_path(const char *dir, const char *name)
 {
     size_t n = strlen(dir) + strlen(name) + 2;
     char *path = malloc(n);
@@ -76,7 +76,7 @@ static tess_status add_shards(opener *o, int n, const char *const *names, tess_e
     if (!store->shard) return no_memory(o, err);
     for (int i = 0; i < n; i++) {
         shard *s = &store->shard[i];
-        s->path = join(o->dir, names[i]);
+        s->path = join_path(o->dir, names[i]);
         if (!s->path) return no_memory(o, err);
         s->name = s->path + strlen(o->dir) + 1;
         store->n_shard++;
@@ -110,8 +110,8 @@ static tess_status find_shards(opener *o, tess_error *err)
     static const char *const single[] = {"model.safetensors"};
     tess_error why;
     struct stat info;
-    o->index_path = join(o->dir, "model.safetensors.index.json");
-    char *single_path = join(o->dir, single[0]);
+    o->index_path = join_path(o->dir, "model.safetensors.index.json");
+    char *single_path = join_path(o->dir, single[0]);
     bool has_single = single_path && stat(single_path, &info) == 0;
     free(single_path);
     if (!o->index_path || !single_path) return no_memory(o, err);

@@ -51,8 +51,11 @@ static tess_status check_new(const tess_vocab *vocab, const char *file, const ch
                              const tess_added_token *token, tess_error *err)
 {
     if (!token->n) return tess_refuse(err, file, field, -1, "a token of at least one byte", "an empty one");
-    if (vocab->n_added == TESS_MAX_ADDED_TOKENS)
-        return tess_refuse(err, file, field, -1, "at most 4,096 added tokens", "one more");
+    if (vocab->n_added == TESS_MAX_ADDED_TOKENS) {
+        char expected[48];
+        snprintf(expected, sizeof expected, "at most %d added tokens", TESS_MAX_ADDED_TOKENS);
+        return tess_refuse(err, file, field, -1, expected, "one more");
+    }
     for (size_t i = 0; i < vocab->n_added; i++)
         if (vocab->added[i].n == token->n && !memcmp(vocab->added[i].content, token->content, token->n))
             return tess_refuse(err, file, field, -1, "different added tokens", "that of id %u again",
@@ -88,8 +91,8 @@ static tess_status set_bytes(const loader *l, const char *file, const char *fiel
 }
 
 /* Enters a copy of `token`, whose id is not among the added ones. */
-static tess_status add(const loader *l, const char *file, const char *field, const tess_added_token *token,
-                       tess_error *err)
+static tess_status add_token(const loader *l, const char *file, const char *field,
+                             const tess_added_token *token, tess_error *err)
 {
     tess_vocab *vocab = l->vocab;
     tess_status status = check_new(vocab, file, field, token, err);
@@ -138,8 +141,11 @@ static tess_status read_id(const char *file, const char *text, uint32_t *id, tes
     size_t i = 0;
     for (; text[i] >= '0' && text[i] <= '9' && value <= TESS_MAX_TOKEN_ID; i++)
         value = value * 10 + (uint32_t)(text[i] - '0');
-    if (!i || text[i] || value > TESS_MAX_TOKEN_ID || (text[0] == '0' && i > 1))
-        return tess_refuse(err, file, "added_tokens_decoder", -1, "ids from 0 to 2097151", "\"%.40s\"", text);
+    if (!i || text[i] || value > TESS_MAX_TOKEN_ID || (text[0] == '0' && i > 1)) {
+        char expected[48];
+        snprintf(expected, sizeof expected, "ids from 0 to %d", TESS_MAX_TOKEN_ID);
+        return tess_refuse(err, file, "added_tokens_decoder", -1, expected, "\"%.40s\"", text);
+    }
     *id = value;
     return TESS_OK;
 }
@@ -172,7 +178,7 @@ static tess_status load_config(const loader *l, const char *file, const json_t *
         if (status != TESS_OK) return status;
         token.content = (char *)content;
         token.n = (uint32_t)strlen(content);
-        status = add(l, file, described.path, &token, err);
+        status = add_token(l, file, described.path, &token, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
@@ -202,7 +208,7 @@ static tess_status load_list(const loader *l, const char *file, const json_t *ro
                 return tess_refuse(err, file, key, -1, "each id once", "id %lld again", (long long)id);
         tess_added_token token = {(char *)key, (uint32_t)strlen(key), (uint32_t)id, !is_kept_whole_only(key),
                                   false};
-        status = add(l, file, key, &token, err);
+        status = add_token(l, file, key, &token, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
@@ -216,7 +222,7 @@ static tess_status load_published(const loader *l, tess_error *err)
         const char *content = published[i] + (special ? 0 : 1);
         tess_added_token token = {(char *)content, (uint32_t)strlen(content), PUBLISHED_VOCABULARY + i,
                                   special, false};
-        status = add(l, "the published added tokens", content, &token, err);
+        status = add_token(l, "the published added tokens", content, &token, err);
     }
     return status;
 }

@@ -35,7 +35,7 @@ void tess_detokenizer_free(tess_detokenizer *d)
 }
 
 /* Turns the first n of d->bytes into text and holds back what is incomplete. */
-static size_t give(tess_detokenizer *d, size_t n)
+static size_t give_text(tess_detokenizer *d, size_t n)
 {
     size_t n_text = 0;
     d->n_held = 0;
@@ -69,7 +69,7 @@ tess_status tess_detokenizer_push(tess_detokenizer *d, int32_t id, const char **
     }
     if ((d->flags & TESS_DECODE_SKIP_SPECIAL) && tess_tokenizer_is_special(d->tokenizer, id)) n = 0;
     if (n) memcpy(d->bytes + d->n_held, bytes, n);
-    *n_bytes = give(d, d->n_held + n);
+    *n_bytes = give_text(d, d->n_held + n);
     *text = d->text;
     return TESS_OK;
 }

@@ -135,7 +135,7 @@ static double badness(const tess_logits_row *row)
 }
 
 /* Marks the rows to list: all, or the worst half and the last half. Returns how many of the worst. */
-static int choose(const tess_logits_sums *logits, int64_t n_row, unsigned char *is_listed)
+static int choose_rows(const tess_logits_sums *logits, int64_t n_row, unsigned char *is_listed)
 {
     enum { HALF = TESS_COMPARE_MAX_TOKENS / 2 };
     if (n_row <= TESS_COMPARE_MAX_TOKENS) {
@@ -208,7 +208,7 @@ static tess_status fill_tokens(const tess_comparison *c, tess_compare_result *re
     if (!result->token || !is_listed) {
         status = no_memory(err);
     } else {
-        result->n_token_worst = choose(s->logits, result->n_position, is_listed);
+        result->n_token_worst = choose_rows(s->logits, result->n_position, is_listed);
         status = list_tokens(c, s, is_listed, result, err);
     }
     free(is_listed);

@@ -31,7 +31,7 @@ void tess_logits_sums_free(tess_logits_sums *logits)
 }
 
 /* Adds a piece to one side. Whenever a larger value comes, the sum is scaled to the new maximum. */
-static void add(tess_logits_side *side, const float *value, size_t n)
+static void add_row(tess_logits_side *side, const float *value, size_t n)
 {
     float maximum = side->maximum;
     for (size_t i = 0; i < n; i++) maximum = value[i] > maximum ? value[i] : maximum;
@@ -63,8 +63,8 @@ void tess_logits_sums_add(tess_logits_sums *l, const float *trace, const float *
         }
     }
     memcpy(l->heard + column, trace, n * sizeof *trace);
-    add(&l->trace, trace, n);
-    add(&l->reference, reference, n);
+    add_row(&l->trace, trace, n);
+    add_row(&l->reference, reference, n);
 }
 
 const tess_logits_row *tess_logits_sums_end_row(tess_logits_sums *l, int64_t row)

@@ -12,7 +12,7 @@ static tess_tap_report *find_tap(const tess_compare_result *result, const char *
 }
 
 /* The isolated side's judgement and place. Experts are exchanged, so that either list is freed once. */
-static void adopt(tess_tap_report *to, tess_tap_report *from)
+static void adopt_judgement(tess_tap_report *to, tess_tap_report *from)
 {
     const int *experts = to->experts;
     int n_experts = to->n_experts;
@@ -44,7 +44,7 @@ void tess_both_sides_merge(tess_compare_result *whole, tess_compare_result *isol
 {
     for (int i = 0; i < isolated->n_tap; i++) {
         tess_tap_report *from = &isolated->tap[i], *to = find_tap(whole, from->name);
-        if (to && tess_tap_has_failed(from)) adopt(to, from);
+        if (to && tess_tap_has_failed(from)) adopt_judgement(to, from);
     }
     adopt_faults(whole, isolated);
     tess_comparison_count(whole);

@@ -16,7 +16,7 @@ void tess_golden_release(tess_golden *golden)
     *golden = (tess_golden){0};
 }
 
-static tess_status copy(const char *text, char **out, tess_error *err)
+static tess_status copy_text(const char *text, char **out, tess_error *err)
 {
     if (!text) return TESS_OK;
     *out = strdup(text);
@@ -59,11 +59,13 @@ static tess_status read_identity(const char *path, tess_golden *out, tess_error 
     tess_trace_reader reader;
     tess_status status = tess_trace_reader_open(path, &reader, err);
     if (status != TESS_OK) return status;
-    status = copy(path, &out->path, err);
+    status = copy_text(path, &out->path, err);
     if (status == TESS_OK)
-        status = copy(tess_safetensors_get_metadata(reader.st, "config_sha256"), &out->config_sha256, err);
+        status =
+            copy_text(tess_safetensors_get_metadata(reader.st, "config_sha256"), &out->config_sha256, err);
     if (status == TESS_OK)
-        status = copy(tess_safetensors_get_metadata(reader.st, "weights_sha256"), &out->weights_sha256, err);
+        status =
+            copy_text(tess_safetensors_get_metadata(reader.st, "weights_sha256"), &out->weights_sha256, err);
     out->working_bytes = working_bytes(&reader);
     tess_trace_reader_close(&reader);
     return status;

@@ -22,7 +22,7 @@ typedef struct verifying {
 
 /* ---- listening ---- */
 
-static bool wants(void *context, const tess_tap *tap)
+static bool wants_tap(void *context, const tess_tap *tap)
 {
     verifying *v = context;
     uint64_t dim[3] = {0};
@@ -31,7 +31,7 @@ static bool wants(void *context, const tess_tap *tap)
                                  tap->n_dim, dim);
 }
 
-static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *err)
+static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_error *err)
 {
     verifying *v = context;
     const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
@@ -98,7 +98,7 @@ static tess_status hear_ids(verifying *v, const char *name, const int32_t *ids, 
 
 /* ---- running ---- */
 
-static tess_status generate(verifying *v, tess_session *session, tess_error *err)
+static tess_status generate_tokens(verifying *v, tess_session *session, tess_error *err)
 {
     int64_t *ids;
     int n;
@@ -118,14 +118,14 @@ static bool has_last_logits(const tess_trace_reader *reader, int n_tok)
     return t && t->n_dim == 2 && t->dim[0] == 1 && n_tok > 1;
 }
 
-static tess_status run(verifying *v, tess_error *err)
+static tess_status run_golden(verifying *v, tess_error *err)
 {
     const tess_trace_inputs *in = &v->golden->inputs;
     tess_session *session;
     tess_status status = tess_session_new(v->engine, &session, err);
     if (status != TESS_OK) return status;
     tess_tap_listener listener = {
-        .context = v, .wants = wants, .hear = hear, .replace = v->options->isolate ? replace : NULL};
+        .context = v, .wants = wants_tap, .hear = hear_rows, .replace = v->options->isolate ? replace : NULL};
     tess_feed feed = {.ids = in->ids,
                       .n_tok = in->n_tok,
                       .positions = in->positions,
@@ -135,7 +135,7 @@ static tess_status run(verifying *v, tess_error *err)
     tess_error end;
     status = tess_session_feed(session, &feed, &end);
     if (status == TESS_OK && in->generate && tess_comparison_find(v->comparison, TESS_GREEDY_TAP))
-        status = generate(v, session, &end);
+        status = generate_tokens(v, session, &end);
     tess_session_free(session);
     if (status == TESS_OK) return TESS_OK;
     if (status != TESS_ENONFINITE) {
@@ -169,7 +169,7 @@ static tess_status check_request(const tess_engine *engine, const tess_golden *g
     return TESS_OK;
 }
 
-static tess_status meet(verifying *v, tess_error *err)
+static tess_status meet_golden(verifying *v, tess_error *err)
 {
     char path[PATH_MAX], config[TESS_SHA256_HEX];
     snprintf(path, sizeof path, "%s/config.json", v->options->model_dir);
@@ -240,24 +240,24 @@ static tess_status name_truth(const verifying *v, tess_compare_result *result, t
 }
 
 /* *out may be set although it fails. */
-static tess_status verify(verifying *v, tess_compare_result **out, tess_error *err)
+static tess_status verify_golden(verifying *v, tess_compare_result **out, tess_error *err)
 {
     tess_compare_options options = {.truth = v->options->truth,
                                     .ignore_identity = v->options->ignore_identity};
     tess_status status = check_request(v->engine, v->golden, err);
     if (status == TESS_OK) status = tess_comparison_new(v->golden->path, &options, &v->comparison, err);
-    if (status == TESS_OK) status = meet(v, err);
+    if (status == TESS_OK) status = meet_golden(v, err);
     if (status == TESS_OK && v->options->isolate) status = find_supply(v, err);
     if (status != TESS_OK) return status;
     if (v->options->isolate) tess_comparison_isolate(v->comparison);
     v->comparison->is_run = true;
     status = hear_text(v, err);
-    if (status == TESS_OK) status = run(v, err);
+    if (status == TESS_OK) status = run_golden(v, err);
     if (status == TESS_OK) status = tess_comparison_finish(v->comparison, out, err);
     return status == TESS_OK ? name_truth(v, *out, err) : status;
 }
 
-static void release(verifying *v)
+static void release_verifying(verifying *v)
 {
     if (v->reader.st) tess_trace_reader_close(&v->reader);
     tess_comparison_free(v->comparison);
@@ -278,13 +278,13 @@ static tess_status verify_isolated(const verifying *whole, tess_compare_result *
         snprintf(result->one_side, sizeof result->one_side, "the golden lacks %.120s", missing.field);
         status = TESS_OK;
     } else if (status == TESS_OK) {
-        status = verify(&v, &isolated, err);
+        status = verify_golden(&v, &isolated, err);
         if (status == TESS_OK) tess_both_sides_merge(result, isolated);
         tess_compare_result_free(isolated);
     } else if (err) {
         *err = missing;
     }
-    release(&v);
+    release_verifying(&v);
     return status;
 }
 
@@ -293,8 +293,8 @@ tess_status tess_verify_run(tess_engine *engine, const tess_golden *golden,
 {
     verifying v = {.engine = engine, .golden = golden, .options = options};
     tess_compare_result *result = NULL;
-    tess_status status = verify(&v, &result, err);
-    release(&v);
+    tess_status status = verify_golden(&v, &result, err);
+    release_verifying(&v);
     bool is_whole_bf16 = !options->isolate && tess_engine_get_precision(engine) == TESS_PRECISION_BF16;
     if (status == TESS_OK && is_whole_bf16) status = verify_isolated(&v, result, err);
     if (status == TESS_OK)

@@ -15,13 +15,13 @@ static int layer_of(const char *name, const char *what)
     return strcmp(end, what) == 0 && layer >= 0 && layer < 100000 ? (int)layer : -1;
 }
 
-static bool wants(void *context, const tess_tap *tap)
+static bool wants_tap(void *context, const tess_tap *tap)
 {
     (void)context;
     return tap->is_integer && layer_of(tap->name, ".mlp.gate.indices") >= 0;
 }
 
-static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *err)
+static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_error *err)
 {
     tess_routing *r = context;
     (void)err;
@@ -33,7 +33,7 @@ static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *er
     return TESS_OK;
 }
 
-static void measure(void *context, const tess_tap *tap)
+static void measure_tap(void *context, const tess_tap *tap)
 {
     tess_routing *size = context;
     int layer = layer_of(tap->name, ".mlp.gate.logits");
@@ -45,14 +45,14 @@ static void measure(void *context, const tess_tap *tap)
 tess_status tess_routing_new(const char *model_dir, tess_routing **out, tess_error *err)
 {
     tess_routing size = {0};
-    tess_status status = tess_model_list_taps(model_dir, 1, true, measure, &size, err);
+    tess_status status = tess_model_list_taps(model_dir, 1, true, measure_tap, &size, err);
     if (status != TESS_OK) return status;
     size_t n = (size_t)size.n_layer * (size_t)size.n_expert;
     tess_routing *r = calloc(1, sizeof *r + n * sizeof r->count[0]);
     if (!r) return tess_fail(err, TESS_ENOMEM, "no memory to count %zu experts", n);
     r->n_layer = size.n_layer;
     r->n_expert = size.n_expert;
-    r->listener = (tess_tap_listener){.context = r, .wants = wants, .hear = hear};
+    r->listener = (tess_tap_listener){.context = r, .wants = wants_tap, .hear = hear_rows};
     *out = r;
     return TESS_OK;
 }

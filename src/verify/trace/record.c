@@ -125,13 +125,13 @@ static bool observes(const tracing *t, const tess_tap *tap)
     return observer && observer->wants(observer->context, tap);
 }
 
-static bool wants(void *context, const tess_tap *tap)
+static bool wants_tap(void *context, const tess_tap *tap)
 {
     const tracing *t = context;
     return tess_trace_writer_has(t->writer, tap->name) || observes(t, tap);
 }
 
-static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *err)
+static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_error *err)
 {
     tracing *t = context;
     if (observes(t, &rows->tap)) {
@@ -143,7 +143,7 @@ static tess_status hear(void *context, const tess_tap_rows *rows, tess_error *er
                                  (size_t)rows->n_row * rows->row_width, err);
 }
 
-static tess_status generate(tracing *t, tess_session *session, tess_error *err)
+static tess_status generate_tokens(tracing *t, tess_session *session, tess_error *err)
 {
     int64_t *ids;
     int n;
@@ -154,12 +154,12 @@ static tess_status generate(tracing *t, tess_session *session, tess_error *err)
     return status;
 }
 
-static tess_status run(tracing *t, tess_error *err)
+static tess_status run_prompt(tracing *t, tess_error *err)
 {
     tess_session *session;
     tess_status status = tess_session_new(t->engine, &session, err);
     if (status != TESS_OK) return status;
-    tess_tap_listener listener = {.context = t, .wants = wants, .hear = hear};
+    tess_tap_listener listener = {.context = t, .wants = wants_tap, .hear = hear_rows};
     tess_feed feed = {.ids = t->inputs->ids,
                       .n_tok = t->inputs->n_tok,
                       .positions = t->inputs->positions,
@@ -168,7 +168,7 @@ static tess_status run(tracing *t, tess_error *err)
                       .progress = t->options->progress};
     status = tess_session_feed(session, &feed, err);
     if (status == TESS_OK && t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
-        status = generate(t, session, err);
+        status = generate_tokens(t, session, err);
     tess_session_free(session);
     return status;
 }
@@ -192,7 +192,7 @@ static tess_status write_trace(tracing *t, const char *path, tess_error *err)
     if (status == TESS_OK) status = note_all(t, err);
     if (status == TESS_OK) status = tess_trace_writer_open(t->writer, path, err);
     if (status == TESS_OK) status = put_inputs(t, err);
-    return status == TESS_OK ? run(t, err) : status;
+    return status == TESS_OK ? run_prompt(t, err) : status;
 }
 
 tess_status tess_trace_write(tess_engine *engine, const tess_trace_inputs *inputs,

@@ -72,8 +72,8 @@ static bool is_plain(const char *name)
     return *name && name[strspn(name, allowed)] == 0;
 }
 
-static tess_status fill(tensor *out, const char *name, bool is_integer, int n_dim, const int64_t *dim,
-                        tess_error *err)
+static tess_status fill_tensor(tensor *out, const char *name, bool is_integer, int n_dim, const int64_t *dim,
+                               tess_error *err)
 {
     TESS_ASSERT(n_dim >= 1 && n_dim <= MAX_DIM);
     if (!is_plain(name)) return tess_fail(err, TESS_EUSAGE, "\"%s\" cannot be the name of a tensor", name);
@@ -102,7 +102,7 @@ tess_status tess_trace_writer_declare(tess_trace_writer *writer, const char *nam
         writer->list = grown;
         writer->n_room = room;
     }
-    tess_status status = fill(&writer->list[writer->n_tensor], name, is_integer, n_dim, dim, err);
+    tess_status status = fill_tensor(&writer->list[writer->n_tensor], name, is_integer, n_dim, dim, err);
     if (status == TESS_OK) writer->n_tensor++;
     return status;
 }
@@ -111,7 +111,7 @@ tess_status tess_trace_writer_declare_growing(tess_trace_writer *writer, const c
                                               tess_error *err)
 {
     TESS_ASSERT(!writer->output && !writer->growing.name);
-    return fill(&writer->growing, name, true, 1, &most, err);
+    return fill_tensor(&writer->growing, name, true, 1, &most, err);
 }
 
 static uint64_t item_bytes(const tensor *t)
@@ -124,7 +124,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const tensor *)a)->name, ((const tensor *)b)->name);
 }
 
-static tensor *find(const tess_trace_writer *writer, const char *name)
+static tensor *find_tensor(const tess_trace_writer *writer, const char *name)
 {
     tensor key = {.name = (char *)(uintptr_t)name};
     return writer->n_tensor == 0 ? NULL : bsearch(&key, writer->list, writer->n_tensor, sizeof key, by_name);
@@ -237,14 +237,14 @@ tess_status tess_trace_writer_open(tess_trace_writer *writer, const char *path, 
 bool tess_trace_writer_has(const tess_trace_writer *writer, const char *name)
 {
     TESS_ASSERT(writer->output);
-    return find(writer, name) != NULL;
+    return find_tensor(writer, name) != NULL;
 }
 
 tess_status tess_trace_writer_put(tess_trace_writer *writer, const char *name, int64_t first,
                                   const void *values, size_t count, tess_error *err)
 {
     TESS_ASSERT(writer->output);
-    tensor *t = find(writer, name);
+    tensor *t = find_tensor(writer, name);
     if (!t) return tess_fail(err, TESS_EUSAGE, "%s: not declared in this trace", name);
     if (first < 0 || (uint64_t)first > t->n_element || count > t->n_element - (uint64_t)first)
         return tess_fail(err, TESS_EUSAGE, "%s: elements %" PRId64 " to %" PRId64 " of %" PRIu64, name, first,
