@@ -30,7 +30,7 @@ static void set_places(tess_decoder *decoder, const tess_span *span, int first_r
     const tess_timeline *timeline = span->timeline;
     size_t n_pair = (size_t)decoder->rope.n_pair, n_context = (size_t)timeline->n_context;
     for (int i = 0; i < span->n; i++) {
-        size_t row = (size_t)(first_row + i), place = (size_t)(span->first + i);
+        size_t row = (size_t)first_row + (size_t)i, place = (size_t)span->first + (size_t)i;
         float position[3];
         decoder->work.place[row] = (tess_row_place){span->timeline, (int)place};
         for (size_t s = 0; s < 3; s++) position[s] = timeline->positions[s * n_context + place];
