@@ -9,6 +9,7 @@
 #include "tessera/chat.h"
 #include "tessera/compare.h"
 #include "tessera/direct.h"
+#include "tessera/dialog.h"
 #include "tessera/engine.h"
 #include "tessera/error.h"
 #include "tessera/known_answers.h"

@@ -25,20 +25,17 @@ int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cl
                        uint64_t seed);
 
 typedef struct cli_answer {
-    int32_t *ids; /* [n_new], the end token included */
-    int n_new;
-    tess_text text; /* without special tokens */
-    tess_finish finish;
+    tess_answer made;
     double seconds;
 } cli_answer;
 
 /* Generates up to max_new tokens after what the session holds, and prints the text as it comes unless --json
  * was given. `listener` (may be NULL) hears taps of what is fed. Ends at im_end_token_id and <|endoftext|>,
- * and on Ctrl-C. Returns 0, 130 after Ctrl-C, or another exit code after a message. Release in any case. */
+ * and on Ctrl-C. Returns 0, 130 after Ctrl-C, or another exit code after a message. Release answer->made in
+ * any case. */
 int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
                     tess_session *session, const tess_tokenizer *tokenizer, const cli_sampling *sampling,
                     const tess_tap_listener *listener, const tess_progress *progress, int max_new,
                     cli_answer *answer);
-void cli_answer_release(cli_answer *answer);
 
 #endif

@@ -16,11 +16,6 @@
 #include "cli/generate.h"
 #include "commands/commands.h"
 
-typedef struct conversation {
-    tess_message *message;
-    size_t n_message;
-} conversation;
-
 typedef struct chat {
     const cli_command *self;
     cli_common common;
@@ -32,31 +27,13 @@ typedef struct chat {
     tess_tokenizer *tokenizer;
     tess_engine *engine;
     tess_session *session;
-    conversation talk;
+    tess_conversation talk;
 } chat;
 
-static bool say(conversation *talk, const char *role, const char *text, size_t n_byte)
+static tess_status start_over(chat *c, tess_error *err)
 {
-    tess_message *grown = realloc(talk->message, (talk->n_message + 1) * sizeof *grown);
-    if (!grown) return false;
-    talk->message = grown;
-    char *copy = malloc(n_byte + 1);
-    if (!copy) return false;
-    memcpy(copy, text, n_byte);
-    copy[n_byte] = 0;
-    talk->message[talk->n_message++] = (tess_message){.role = role, .content = copy, .n_content = n_byte};
-    return true;
-}
-
-static void forget(conversation *talk, size_t n_keep)
-{
-    while (talk->n_message > n_keep) free((char *)talk->message[--talk->n_message].content);
-}
-
-static bool start_over(chat *c)
-{
-    forget(&c->talk, 0);
-    return !c->system || say(&c->talk, "system", c->system, strlen(c->system));
+    tess_conversation_truncate(&c->talk, 0);
+    return c->system ? tess_conversation_say(&c->talk, "system", c->system, strlen(c->system), err) : TESS_OK;
 }
 
 /* One line of input without its end, NULL at the end of input; caller frees. */
@@ -83,35 +60,29 @@ static char *read_question(const chat *c)
     return line;
 }
 
-/* Feeds the conversation from where the session's tokens end to agree with it; *n_fed tokens of it. */
-static tess_status feed(chat *c, int *n_fed, tess_error *err)
+/* Feeds what the session does not hold of the conversation; *n_fed tokens of it. */
+static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
 {
     tess_ids ids = {0};
-    tess_status status =
-        tess_chat_encode(c->tokenizer, c->talk.message, c->talk.n_message, TESS_CHAT_GENERATE, &ids, err);
+    tess_status status = tess_conversation_encode(&c->talk, c->tokenizer, TESS_CHAT_GENERATE, &ids, err);
     if (status == TESS_OK) {
-        const int32_t *held = tess_session_get_ids(c->session);
-        int same = 0, length = tess_session_get_length(c->session);
-        /* at least one token is fed, so that there are logits */
-        while (same < length && (size_t)same + 1 < ids.count && held[same] == ids.data[same]) same++;
-        tess_session_truncate(c->session, same);
-        tess_feed rest = {.ids = ids.data + same,
-                          .n_tok = (int)ids.count - same,
-                          .listener = cli_ledger_get_listener(&c->engine_options.ledger),
-                          .last_logits = true,
-                          .progress = &c->engine_options.bar.drawn_bar};
-        *n_fed = rest.n_tok;
-        status = tess_session_feed(c->session, &rest, err);
+        tess_feed whole = {.ids = ids.data,
+                           .n_tok = (int)ids.count,
+                           .listener = cli_ledger_get_listener(&c->engine_options.ledger),
+                           .last_logits = true,
+                           .progress = &c->engine_options.bar.drawn_bar};
+        status = tess_session_feed_rest(c->session, &whole, n_fed, err);
     }
     cli_progress_clear(&c->engine_options.bar);
     tess_ids_release(&ids);
     return status;
 }
 
-static void print_answer_json(const cli_answer *answer)
+static void print_answer_json(const tess_answer *answer)
 {
     json_t *tokens = json_array();
-    for (int i = 0; i < answer->n_new; i++) json_array_append_new(tokens, json_integer(answer->ids[i]));
+    for (size_t i = 0; i < answer->ids.count; i++)
+        json_array_append_new(tokens, json_integer(answer->ids.data[i]));
     json_t *text = json_stringn(answer->text.data ? answer->text.data : "", answer->text.count);
     cli_print_json(json_pack("{s:o, s:o, s:s}", "text", text, "tokens", tokens, "finish_reason",
                              cli_finish_name(answer->finish)));
@@ -127,13 +98,28 @@ static void begin_turn(chat *c, const char *question)
 
 static void record_answer(chat *c, const cli_answer *answer, int n_fed, double prefill_seconds, int code)
 {
-    tess_ledger_run_end end = {.finish = cli_finish_name(answer->finish),
+    tess_ledger_run_end end = {.finish = cli_finish_name(answer->made.finish),
                                .exit_code = code,
                                .n_prompt = n_fed,
-                               .n_new = answer->n_new,
+                               .n_new = (int64_t)answer->made.ids.count,
                                .prefill_seconds = prefill_seconds,
                                .decode_seconds = answer->seconds};
     cli_ledger_end_run(&c->engine_options.ledger, c->engine, &end);
+}
+
+/* Says what was answered, and lets it join the conversation. */
+static int end_turn(chat *c, const tess_answer *answer, int code)
+{
+    tess_error err;
+    const char *text = answer->text.data ? answer->text.data : "";
+    if (c->common.json)
+        print_answer_json(answer);
+    else
+        puts(answer->finish == TESS_FINISH_INTERRUPTED ? " …" : "");
+    fflush(stdout);
+    if (tess_conversation_say(&c->talk, "assistant", text, answer->text.count, &err) != TESS_OK)
+        return cli_report(c->self, &c->common, &err);
+    return c->interactive ? CLI_DONE : code;
 }
 
 /* Answers the last message; the answer joins the conversation. Returns 0 or the exit code to end with. */
@@ -143,10 +129,10 @@ static int answer_turn(chat *c)
     int n_fed = 0;
     cli_clear_interrupt();
     double start = tess_system_seconds();
-    tess_status status = feed(c, &n_fed, &err);
+    tess_status status = feed_rest(c, &n_fed, &err);
     double prefill_seconds = tess_system_seconds() - start;
     if (status == TESS_EINTERRUPTED || status == TESS_EUSAGE) {
-        forget(&c->talk, c->talk.n_message - 1);
+        tess_conversation_truncate(&c->talk, c->talk.count - 1);
         err = cli_translate(&err);
         fprintf(stderr, "%s%s\n", status == TESS_EUSAGE ? err.message : "stopped; the question is forgotten",
                 status == TESS_EUSAGE ? ", or start over with /reset" : "");
@@ -161,26 +147,18 @@ static int answer_turn(chat *c)
                                &c->engine_options.bar.unseen, c->max_new, &answer);
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         record_answer(c, &answer, n_fed, prefill_seconds, code);
-        const char *text = answer.text.data ? answer.text.data : "";
-        if (c->common.json)
-            print_answer_json(&answer);
-        else
-            puts(answer.finish == TESS_FINISH_INTERRUPTED ? " …" : "");
-        fflush(stdout);
-        if (!say(&c->talk, "assistant", text, answer.text.count))
-            code = CLI_SYSTEM;
-        else if (c->interactive)
-            code = CLI_DONE;
+        code = end_turn(c, &answer.made, code);
     }
-    cli_answer_release(&answer);
+    tess_answer_release(&answer.made);
     return code;
 }
 
 static int ask(chat *c, const char *question)
 {
-    if (!say(&c->talk, "user", question, strlen(question))) return CLI_SYSTEM;
+    tess_error err;
     begin_turn(c, question);
-    int code = answer_turn(c);
+    tess_status status = tess_conversation_say(&c->talk, "user", question, strlen(question), &err);
+    int code = status == TESS_OK ? answer_turn(c) : cli_report(c->self, &c->common, &err);
     cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
     return code;
 }
@@ -191,7 +169,7 @@ static bool obey(chat *c, const char *line)
     static const char *const media[] = {"/image", "/audio", "/video", "/speak"};
     if (!strcmp(line, "/quit") || !strcmp(line, "/exit")) return false;
     if (!strcmp(line, "/reset")) {
-        if (!start_over(c)) return false;
+        if (start_over(c, NULL) != TESS_OK) return false;
         fputs("The conversation starts over.\n", stderr);
         return true;
     }
@@ -207,7 +185,8 @@ static bool obey(chat *c, const char *line)
 static int converse(chat *c)
 {
     int code = CLI_DONE;
-    if (!start_over(c)) return CLI_SYSTEM;
+    tess_error err;
+    if (start_over(c, &err) != TESS_OK) return cli_report(c->self, &c->common, &err);
     while (code == CLI_DONE) {
         cli_clear_interrupt();
         char *line = read_question(c);
@@ -233,8 +212,7 @@ static int open_and_converse(chat *c)
     cli_progress_clear(&c->engine_options.bar);
     if (status == TESS_OK) status = tess_session_new(c->engine, &c->session, &err);
     int code = status == TESS_OK ? converse(c) : cli_report(c->self, &c->common, &err);
-    forget(&c->talk, 0);
-    free(c->talk.message);
+    tess_conversation_release(&c->talk);
     tess_session_free(c->session);
     tess_engine_close(c->engine);
     tess_tokenizer_close(c->tokenizer);

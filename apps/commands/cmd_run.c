@@ -101,13 +101,14 @@ static json_t *ids_json(const int32_t *ids, size_t n)
 static void print_result(const request *r, const tess_engine *engine, const cli_answer *answer,
                          const ranking *ranks, double prefill_seconds)
 {
-    json_t *text = json_stringn(answer->text.data ? answer->text.data : "", answer->text.count);
+    const tess_text *said = &answer->made.text;
+    json_t *text = json_stringn(said->data ? said->data : "", said->count);
     json_t *root = json_object();
     json_object_set_new(root, "text", text);
-    json_object_set_new(root, "tokens", ids_json(answer->ids, (size_t)answer->n_new));
+    json_object_set_new(root, "tokens", ids_json(answer->made.ids.data, answer->made.ids.count));
     json_object_set_new(root, "prompt_ids", ids_json(r->prompt.ids.data, r->prompt.ids.count));
     json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.ids.count));
-    json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->finish)));
+    json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->made.finish)));
     json_object_set_new(root, "seed", json_integer((json_int_t)r->engine.seed));
     json_object_set_new(root, "seconds",
                         json_pack("{s:f, s:f}", "prefill", prefill_seconds, "decode", answer->seconds));
@@ -133,18 +134,18 @@ static void remark_speed(const request *r, const tess_engine *engine, const cli_
     char read[32], peak[32];
     cli_format_bytes(tess_engine_get_bytes_read(engine), read, sizeof read);
     cli_format_bytes(tess_peak_rss_bytes(), peak, sizeof peak);
-    fprintf(stderr, "[%zu prompt tokens in %.2f s, %d new in %.2f s; %s read, %s peak]\n",
-            r->prompt.ids.count, prefill_seconds, answer->n_new, answer->seconds, read, peak);
+    fprintf(stderr, "[%zu prompt tokens in %.2f s, %zu new in %.2f s; %s read, %s peak]\n",
+            r->prompt.ids.count, prefill_seconds, answer->made.ids.count, answer->seconds, read, peak);
 }
 
 /* Before the peak is told, so that it is the peak of all that was done. */
 static void record_answer(request *r, const tess_engine *engine, const cli_answer *answer,
                           double prefill_seconds, int code)
 {
-    tess_ledger_run_end end = {.finish = cli_finish_name(answer->finish),
+    tess_ledger_run_end end = {.finish = cli_finish_name(answer->made.finish),
                                .exit_code = code,
                                .n_prompt = (int64_t)r->prompt.ids.count,
-                               .n_new = answer->n_new,
+                               .n_new = (int64_t)answer->made.ids.count,
                                .prefill_seconds = prefill_seconds,
                                .decode_seconds = answer->seconds};
     cli_ledger_end_run(&r->engine.ledger, engine, &end);
@@ -173,13 +174,13 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
                                &r->engine.bar.unseen, r->max_new, &answer);
     }
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
-        if (!r->common.json && answer.n_new) putchar('\n');
+        if (!r->common.json && answer.made.ids.count) putchar('\n');
         fflush(stdout);
         record_answer(r, engine, &answer, prefill_seconds, code);
         if (r->common.json) print_result(r, engine, &answer, &ranks, prefill_seconds);
         remark_speed(r, engine, &answer, prefill_seconds);
     }
-    cli_answer_release(&answer);
+    tess_answer_release(&answer.made);
     free(ranks.top);
     return code;
 }
@@ -192,8 +193,8 @@ static int run_request(const cli_command *self, request *r)
         return cli_usage(self, &r->common, "the prompt is %zu tokens long", r->prompt.ids.count);
     r->engine.options.n_needed = (int)r->prompt.ids.count + r->max_new;
     cli_ledger_open(&r->engine.ledger, self);
-    cli_ledger_note_prompt(&r->engine.ledger, r->prompt.raw ? "raw" : "chat", r->prompt.said,
-                           r->prompt.n_said, r->prompt.system);
+    cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
+                           r->prompt.system);
     cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;
     tess_engine *engine;
@@ -251,7 +252,7 @@ static int run_run(const cli_command *self, int argc, char **argv)
 const cli_command cli_run = {
     .name = "run",
     .summary = "Answers one prompt.",
-    .arguments = "[options] --model DIR --prompt TEXT",
+    .arguments = "[options] --model DIR (--prompt TEXT | --messages FILE)",
     .examples = {"tessera run --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --prompt \"What is the "
                  "capital of France?\"",
                  "tessera run --model demo/checkpoint --raw --prompt \"The capital of France is\" --top 5 "

@@ -107,13 +107,11 @@ static int note_prompt(const cli_command *self, request *r)
         r->inputs.raw = strndup(p->said, p->n_said);
         return r->inputs.raw ? -1 : no_memory(self, r);
     }
-    json_t *messages = json_array();
-    if (p->system)
-        json_array_append_new(messages, json_pack("{s:s, s:s}", "role", "system", "content", p->system));
-    json_array_append_new(messages, json_pack("{s:s, s:s%}", "role", "user", "content", p->said, p->n_said));
-    r->inputs.messages = json_dumps(messages, JSON_COMPACT);
-    json_decref(messages);
-    return r->inputs.messages ? -1 : no_memory(self, r);
+    tess_error err;
+    tess_text json = {0};
+    tess_status status = tess_conversation_write(&p->talk, &json, &err);
+    r->inputs.messages = json.data;
+    return status == TESS_OK ? -1 : cli_report(self, &r->common, &err);
 }
 
 /* The prompt's ids as inputs; the tokenizer's memory is given back before the plan is made. */
@@ -128,8 +126,8 @@ static int take_prompt(const cli_command *self, request *r)
     if (!r->inputs.ids) return no_memory(self, r);
     memcpy(r->inputs.ids, r->prompt.ids.data, n * sizeof *r->inputs.ids);
     r->inputs.n_tok = (int)n;
-    cli_ledger_note_prompt(&r->engine.ledger, r->prompt.raw ? "raw" : "chat", r->prompt.said,
-                           r->prompt.n_said, r->prompt.system);
+    cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
+                           r->prompt.system);
     cli_prompt_release(&r->prompt);
     return -1;
 }
@@ -137,9 +135,9 @@ static int take_prompt(const cli_command *self, request *r)
 static int take_inputs(const cli_command *self, request *r)
 {
     if (!r->inputs_path) return take_prompt(self, r);
-    if (r->prompt.text || r->prompt.system || r->prompt.raw)
+    if (r->prompt.text || r->prompt.system || r->prompt.messages || r->prompt.raw)
         return cli_usage(self, &r->common,
-                         "--inputs says what to run; --prompt, --system and --raw say it too");
+                         "--inputs says what to run; --prompt, --system, --messages and --raw say it too");
     tess_error err;
     tess_status status = tess_trace_inputs_read(r->inputs_path, &r->inputs, &err);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
@@ -260,7 +258,7 @@ static int run_trace(const cli_command *self, int argc, char **argv)
 const cli_command cli_trace = {
     .name = "trace",
     .summary = "Runs a prompt and writes what every module of the model puts out.",
-    .arguments = "[options] --model DIR (--inputs FILE | --prompt TEXT) --out FILE",
+    .arguments = "[options] --model DIR (--inputs FILE | --prompt TEXT | --messages FILE) --out FILE",
     .examples = {"tessera trace --model demo/checkpoint --inputs golden.safetensors --out ours.safetensors",
                  "tessera trace --model demo/checkpoint --raw --prompt \"The capital of France is\" --taps "
                  "'thinker.model.layers.*.mlp,thinker.lm_head' --last-logits --out ours.safetensors"},

@@ -5,8 +5,8 @@
 #include <jansson.h>
 
 #include "tessera/checkpoint.h"
+#include "tessera/dialog.h"
 #include "tessera/known_answers.h"
-#include "tessera/tokenizer.h"
 
 typedef enum tess_known_kind {
     TESS_KNOWN_TENSORS,
@@ -48,7 +48,7 @@ typedef struct tess_known_answer {
     const char *token;      /* rank: its text */
     int64_t rank;           /* rank: 0 if not known */
     const json_t *seen;     /* rank: objects with rank, where and source; or NULL */
-    const json_t *messages; /* chat: objects with role and content, at least one */
+    tess_conversation talk; /* chat: at least one turn */
     tess_known_text how;
     const char *text; /* chat: what the answer equals, begins with or contains */
     int64_t max_new;

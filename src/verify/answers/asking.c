@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "tessera/chat.h"
 #include "verify/answers/answers.h"
 
 tess_status tess_known_say(tess_text *text, tess_error *err, const char *format, ...)
@@ -29,29 +28,12 @@ tess_status tess_known_refuse(const tess_known_check *c, const tess_known_answer
     return tess_refuse(err, c->answers->path, name, -1, expected, "%s", found);
 }
 
-static tess_status encode_messages(const tess_known_check *c, const tess_known_answer *a, tess_ids *ids,
-                                   tess_error *err)
-{
-    size_t n = json_array_size(a->messages);
-    tess_message *messages = calloc(n, sizeof *messages);
-    if (!messages) return tess_fail(err, TESS_ENOMEM, "no memory for %zu messages", n);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *item = json_array_get(a->messages, i), *content = json_object_get(item, "content");
-        messages[i] = (tess_message){.role = json_string_value(json_object_get(item, "role")),
-                                     .content = json_string_value(content),
-                                     .n_content = json_string_length(content)};
-    }
-    tess_status status = tess_chat_encode(c->tokenizer, messages, n, TESS_CHAT_GENERATE, ids, err);
-    free(messages);
-    return status;
-}
-
 tess_status tess_known_encode(tess_known_check *c, const tess_known_answer *a, tess_ids *ids, tess_error *err)
 {
     if (!c->tokenizer) {
         tess_status status = tess_tokenizer_open(c->options->model_dir, &c->tokenizer, err);
         if (status != TESS_OK) return status;
     }
-    if (a->messages) return encode_messages(c, a, ids, err);
+    if (a->talk.count) return tess_conversation_encode(&a->talk, c->tokenizer, TESS_CHAT_GENERATE, ids, err);
     return tess_tokenizer_encode(c->tokenizer, a->prompt, strlen(a->prompt), 0, ids, err);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "dialog/conversation.h"
 
 enum { MAX_BYTES = 1 << 20, MAX_ANSWERS = 10000, MAX_ITEMS = 4096, MAX_NEW = 65536 };
 #define FORMAT "tessera known answers"
@@ -162,27 +163,22 @@ static tess_status read_rank(const tess_json_section *s, tess_known_answer *a, t
     return status == TESS_OK ? check_seen(s, a->seen, err) : status;
 }
 
-static tess_status check_messages(const tess_json_section *s, const json_t *messages, tess_error *err)
+static tess_status read_messages(const tess_json_section *s, tess_conversation *out, tess_error *err)
 {
-    if (json_array_size(messages) == 0)
-        return tess_json_refuse(s, "messages", "at least one message", "none", err);
-    for (size_t i = 0; i < json_array_size(messages); i++) {
+    const json_t *messages;
+    tess_status status = tess_json_array(s, "messages", MAX_ITEMS, &messages, err);
+    for (size_t i = 0; status == TESS_OK && i < json_array_size(messages); i++) {
         tess_json_section item;
-        const char *text;
-        tess_status status = tess_json_enter_item(s, "messages", messages, i, &item, err);
+        status = tess_json_enter_item(s, "messages", messages, i, &item, err);
         if (status == TESS_OK) status = check_keys(&item, " role content ", err);
-        if (status == TESS_OK) status = tess_json_filled_text(&item, "role", &text, err);
-        if (status == TESS_OK) status = tess_json_text(&item, "content", &text, err);
-        if (status != TESS_OK) return status;
     }
-    return TESS_OK;
+    return status == TESS_OK ? tess_conversation_take(out, s, "messages", err) : status;
 }
 
 static tess_status read_chat(const tess_json_section *s, tess_known_answer *a, tess_error *err)
 {
     tess_status status = check_keys(s, " kind name source messages equals begins contains max_new ", err);
-    if (status == TESS_OK) status = tess_json_array(s, "messages", MAX_ITEMS, &a->messages, err);
-    if (status == TESS_OK) status = check_messages(s, a->messages, err);
+    if (status == TESS_OK) status = read_messages(s, &a->talk, err);
     if (status == TESS_OK) status = tess_json_int(s, "max_new", 1, MAX_NEW, &a->max_new, err);
     int n = 0;
     for (int how = 0; how < 3; how++) {
@@ -298,6 +294,7 @@ void tess_known_answers_free(tess_known_answers *answers)
 {
     if (!answers) return;
     json_decref(answers->root);
+    for (size_t i = 0; i < answers->n_answer; i++) tess_conversation_release(&answers->answer[i].talk);
     free(answers->answer);
     free(answers->path);
     free(answers);

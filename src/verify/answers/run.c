@@ -1,6 +1,5 @@
 /* Known answers that take a run: the rank of a next token, and what a conversation is answered with. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -89,23 +88,19 @@ static bool is_as_known(const tess_known_answer *a, const char *text)
 }
 
 /* Greedy, ending as an answer of `tessera run` ends. */
-static tess_status answer(tess_known_check *c, const tess_known_answer *a, int32_t *ids, tess_text *text,
-                          tess_error *err)
+static tess_status generate_answer(tess_known_check *c, const tess_known_answer *a, tess_answer *out,
+                                   tess_error *err)
 {
-    static const char end_of_text[] = "<|endoftext|>";
-    int32_t other = tess_tokenizer_get_id(c->tokenizer, end_of_text, sizeof end_of_text - 1);
-    int32_t stop[2] = {tess_engine_get_end_token(c->engine), other};
-    tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY,
-                                  .max_new = (int)a->max_new,
-                                  .stop = stop,
-                                  .n_stop = other < 0 ? 1 : 2,
-                                  .progress = c->options->progress};
-    int n_new = 0;
-    tess_finish finish;
-    tess_status status = tess_session_generate(c->session, &generation, ids, &n_new, &finish, err);
-    if (status != TESS_OK) return status;
-    return tess_tokenizer_decode(c->tokenizer, ids, (size_t)n_new,
-                                 TESS_DECODE_SKIP_SPECIAL | TESS_DECODE_SKIP_UNKNOWN, text, err);
+    int32_t stop_ids[TESS_STOP_MAX_IDS];
+    tess_answer_request request = {.sampling = TESS_SAMPLING_GREEDY,
+                                   .max_new = (int)a->max_new,
+                                   .stop_ids = stop_ids,
+                                   .n_stop_id = tess_stop_ids_get(c->engine, c->tokenizer, stop_ids),
+                                   .progress = c->options->progress};
+    tess_status status = tess_answer_generate(c->session, c->tokenizer, &request, out, err);
+    if (status == TESS_OK && out->finish == TESS_FINISH_INTERRUPTED)
+        status = tess_fail(err, TESS_EINTERRUPTED, "interrupted");
+    return status;
 }
 
 tess_status tess_known_check_chat(tess_known_check *c, const tess_known_answer *a,
@@ -113,15 +108,13 @@ tess_status tess_known_check_chat(tess_known_check *c, const tess_known_answer *
 {
     tess_status status = feed(c, a, err);
     if (status != TESS_OK) return status;
-    tess_text text = {0};
-    int32_t *ids = malloc((size_t)a->max_new * sizeof *ids);
-    status = ids ? answer(c, a, ids, &text, err) : tess_fail(err, TESS_ENOMEM, "no memory for an answer");
-    const char *said = text.count ? text.data : "";
+    tess_answer answer = {0};
+    status = generate_answer(c, a, &answer, err);
+    const char *said = answer.text.count ? answer.text.data : "";
     *verdict = status == TESS_OK && is_as_known(a, said) ? TESS_KNOWN_CONFIRMED : TESS_KNOWN_DIFFERENT;
     if (status == TESS_OK) status = tess_known_say(&c->found, err, "\"%s\"", said);
     if (status == TESS_OK)
         status = tess_known_say(&c->expected, err, "%s \"%s\"", tess_known_text_name(a->how), a->text);
-    free(ids);
-    tess_text_release(&text);
+    tess_answer_release(&answer);
     return status;
 }
