@@ -249,6 +249,13 @@ static void test_stop_texts(void **state)
             assert_true(cut.ids.count <= whole.ids.count);
             assert_memory_equal(cut.ids.data, whole.ids.data, cut.ids.count * sizeof *cut.ids.data);
             assert_int_equal(h.text.count, cut.text.count);
+            /* it ends with the token that completes the stop text */
+            tess_text before = {0};
+            assert_int_equal(tess_tokenizer_decode(tokenizer, cut.ids.data, cut.ids.count - 1,
+                                                   TESS_DECODE_SKIP_SPECIAL, &before, &err),
+                             TESS_OK);
+            assert_null(memmem(before.data ? before.data : "", before.count, stop, length));
+            tess_text_release(&before);
             tess_text_release(&h.text);
             tess_answer_release(&cut);
             n_tried++;

@@ -127,6 +127,7 @@ static void test_cases(void **state)
         {"Paris"},
         {"."},
         {"is P", "France is", "capital of F"},
+        {" capital", "p"}, /* both within one token */
         {"aab"},
         {"aaaaaaaaaaaaaaa", "b a"},
         {"xyz12", "y"},
