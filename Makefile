@@ -68,7 +68,6 @@ $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
 $(BENCH_BIN) $(TOOL_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
-.SECONDARY:
 isa_of = $(foreach s,avx2 avx512,$(if $(filter %_$(s),$(1)),$(ISA_$(s))))
 # gcc 12 at -O2 keeps arrays of vector accumulators in memory; -O3 keeps them in registers.
 opt_of = $(if $(findstring /kernels/,$(1)),$(if $(filter release,$(MODE)),-O3))

@@ -158,8 +158,8 @@ tess_status tess_conversation_parse(tess_conversation *c, const char *file, cons
         return tess_refuse(err, file, list_name, -1, expected, "%zu", n_byte);
     }
     size_t length;
-    if (tess_json_find_too_deep(json, n_byte, &length) >= 0)
-        return tess_refuse(err, file, list_name, -1, "a JSON array", "nesting deeper than 64 levels");
+    int64_t deep = tess_json_find_too_deep(json, n_byte, &length);
+    if (deep >= 0) return tess_json_refuse_depth(file, list_name, deep, err);
     json_error_t problem;
     bool no_memory;
     json_t *list =

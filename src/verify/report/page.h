@@ -1,4 +1,4 @@
-/* The parts of the HTML page that a comparison is written to. One file draws one part; report_html.c puts
+/* The sections of the HTML page that a comparison is written to. One file draws one section; html.c puts
  * them together. Everything that comes from a file goes through the two functions that escape. */
 #ifndef TESS_VERIFY_REPORT_PAGE_H
 #define TESS_VERIFY_REPORT_PAGE_H

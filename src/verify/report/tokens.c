@@ -60,7 +60,7 @@ static void put_head(FILE *out)
         out);
 }
 
-static void put_part(FILE *out, const char *which, int count)
+static void put_group(FILE *out, const char *which, int count)
 {
     fprintf(out, "<tr class=\"part\"><th colspan=\"9\" scope=\"rowgroup\">the %s %d</th></tr>\n", which,
             count);
@@ -79,9 +79,9 @@ void tess_report_tokens(FILE *out, const tess_compare_result *result, const tess
     put_head(out);
     fputs("<tbody>\n", out);
     for (int i = 0; i < result->n_token; i++) {
-        if (result->n_token_worst && i == 0) put_part(out, "worst", result->n_token_worst);
+        if (result->n_token_worst && i == 0) put_group(out, "worst", result->n_token_worst);
         if (result->n_token_worst && i == result->n_token_worst)
-            put_part(out, "last", result->n_token - result->n_token_worst);
+            put_group(out, "last", result->n_token - result->n_token_worst);
         put_row(out, &result->token[i], options);
     }
     fputs("</tbody></table></div>\n", out);
