@@ -189,7 +189,9 @@ static tess_status read_experts(const tess_json_section *s, tess_decoder_config 
 }
 
 /* Layer L has experts if it is not listed as dense and (L + 1) is a multiple of the sparse step. */
-static tess_status read_dense_layers(const tess_json_section *s, tess_decoder_config *out, tess_error *err)
+/* QUIRK: every layer of the talker has experts, whatever its configuration says of dense ones. */
+static tess_status read_dense_layers(const tess_json_section *s, bool is_talker, tess_decoder_config *out,
+                                     tess_error *err)
 {
     int dense[TESS_MAX_LAYERS], n_dense;
     int64_t step;
@@ -197,8 +199,9 @@ static tess_status read_dense_layers(const tess_json_section *s, tess_decoder_co
         read_int_array(s, "mlp_only_layers", 0, TESS_MAX_LAYERS, 0, TESS_MAX_LAYERS, dense, &n_dense, err);
     if (status == TESS_OK) status = tess_json_int(s, "decoder_sparse_step", 1, 1 << 20, &step, err);
     if (status != TESS_OK) return status;
-    for (int i = 0; i < out->n_layer; i++) out->is_moe[i] = out->n_expert > 0 && (i + 1) % step == 0;
-    for (int i = 0; i < n_dense; i++)
+    for (int i = 0; i < out->n_layer; i++)
+        out->is_moe[i] = out->n_expert > 0 && (is_talker || (i + 1) % step == 0);
+    for (int i = 0; i < n_dense && !is_talker; i++)
         if (dense[i] < out->n_layer) out->is_moe[dense[i]] = false;
     return TESS_OK;
 }
@@ -234,7 +237,7 @@ static tess_status read_decoder(const tess_json_section *s, bool is_talker, tess
     if (status == TESS_OK && is_talker) status = read_ints(s, &shared, 1, out, err);
     if (status == TESS_OK) status = check_heads(s, out->n_head, out->n_kv_head, out->d_head, err);
     if (status == TESS_OK) status = read_experts(s, out, err);
-    if (status == TESS_OK) status = read_dense_layers(s, out, err);
+    if (status == TESS_OK) status = read_dense_layers(s, is_talker, out, err);
     if (status == TESS_OK) status = tess_json_bool(s, "norm_topk_prob", &out->norm_topk_prob, err);
     if (status == TESS_OK) status = read_rms_eps(s, &out->rms_norm_eps, err);
     return status == TESS_OK ? read_rope(s, &out->rope_theta, out->mrope_section, err) : status;

@@ -13,8 +13,8 @@ typedef struct tess_span {
     int first, n;
     const int32_t *ids;          /* [n]; NULL if every row is a vector */
     const float *const *vectors; /* [n] of [d_model]; NULL if every row is an id */
-    const tess_tap_sink *sink;
-    int64_t tap_row; /* the place of the first row in its feed, from which tap rows are counted */
+    const tess_tap_sink *sink;   /* where its taps go: never NULL, but it may be without a listener */
+    int64_t tap_row;             /* the place of the first row in its feed, from which tap rows are counted */
 } tess_span;
 
 /* What is added to rows [row, row + n) of a step after a layer, once its tap was emitted (DeepStack). */

@@ -369,6 +369,15 @@ static void test_legal_variants(void **state)
     assert_memory_equal(config->thinker.text.is_moe, is_moe, sizeof is_moe);
     free(config);
     json_decref(root);
+    root =
+        load("tests/data/config_a.json"); /* the original's talker has experts in every layer all the same */
+    put(root, "talker_config.text_config.mlp_only_layers", "[0, 1]");
+    put(root, "talker_config.text_config.decoder_sparse_step", "2");
+    config = parse(root, &status, &err);
+    assert_int_equal(status, TESS_OK);
+    for (int i = 0; i < config->talker.text.n_layer; i++) assert_true(config->talker.text.is_moe[i]);
+    free(config);
+    json_decref(root);
     root = load("tests/data/config_a.json");
     put(root, "torch_dtype", "\"bfloat16\"");
     drop(root, "dtype");
