@@ -27,6 +27,8 @@ APP_LDLIBS = $(LDLIBS) $(shell pkg-config --libs $(APP_LIBS) 2>/dev/null)
 # Instruction-set flags go by file suffix; everything else runs on any CPU of the architecture.
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
+# -Wno-psabi: vectors wider than the CPU's are passed in memory, which matters to nobody within one file.
+ISA_emulated := -mavx2 -mfma -Wno-psabi
 FOREIGN_x86_64 := %_neon.c
 FOREIGN_aarch64 := %_avx2.c %_avx512.c
 
@@ -65,6 +67,13 @@ $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 WRAP := malloc calloc realloc aligned_alloc strdup
 $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LDLIBS)
+# The AVX-512 kernels emulated with AVX2, so that CPUs without AVX-512 test them too (tests/kernels/emulated_avx512.h).
+EMULATED_x86_64 := $(patsubst src/kernels/%.c,$(B)/emulated/%.o,$(wildcard src/kernels/*_avx512.c))
+$(B)/tests/kernels/test_variants: $(EMULATED_$(ARCH))
+$(B)/emulated/%.o: src/kernels/%.c $(B)/flags
+	@mkdir -p $(dir $@)
+	@echo "  CC    $< (emulated)"
+	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(ISA_emulated) -include tests/kernels/emulated_avx512.h -MMD -MP -c -o $@ $<
 $(BENCH_BIN) $(TOOL_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
@@ -81,8 +90,8 @@ $(B)/src/verify/answers/builtin.o: data/known_answers.json
 # Rebuilds everything when the compiler or a flag changes.
 $(B)/flags: FORCE
 	@mkdir -p $(B)
-	@echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512)' | cmp -s - $@ || \
-	 echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512)' > $@
+	@echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512) $(ISA_emulated)' | cmp -s - $@ || \
+	 echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512) $(ISA_emulated)' > $@
 FORCE:
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)
