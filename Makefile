@@ -36,11 +36,11 @@ SUPPORT_SRC := $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/*/test_*.c)
 TEST_SH := $(wildcard tests/*/test_*.sh)
 BENCH_SRC := $(wildcard bench/bench_*.c)
-TOOL_SRC := $(wildcard tools/*.c)
+SYNTHETIC_SRC := $(wildcard tools/synthetic/*.c)
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 TEST_BIN := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
-TOOL_BIN := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
+TOOL_BIN := $(B)/synthetic
 
 .PHONY: all lib tests benches demo check bench clean install deps check-deps bench-deps layers format \
         format-check tidy app-libs list-tests reference check-reference
@@ -65,7 +65,11 @@ $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 WRAP := malloc calloc realloc aligned_alloc strdup
 $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LDLIBS)
-$(BENCH_BIN) $(TOOL_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
+$(BENCH_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
+
+$(B)/synthetic: $(call OBJ,$(SYNTHETIC_SRC)) $(B)/libtessera.a
+	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
 .SECONDARY:
@@ -78,6 +82,7 @@ $(B)/%.o: %.c $(B)/flags
 	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(call isa_of,$*) -MMD -MP -c -o $@ $<
 
 $(B)/src/verify/known_answers_data.o: data/known_answers.json
+$(B)/tools/synthetic/released_config.o: tests/data/published_config.json
 
 # Rebuilds everything when the compiler or a flag changes.
 $(B)/flags: FORCE
