@@ -32,7 +32,8 @@ static bool was_interrupted(void)
 
 static void catch_signals(void)
 {
-    struct sigaction note = {.sa_handler = note_interrupt}, ignore = {.sa_handler = SIG_IGN};
+    struct sigaction note = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART},
+                     ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGINT, &note, NULL);
     sigaction(SIGTERM, &note, NULL);
     sigaction(SIGHUP, &note, NULL);
@@ -90,14 +91,14 @@ static void remove_folder(const char *folder)
     rmdir(folder);
 }
 
-/* Which components are filled. Speech comes with any of its three components. */
-static tess_status choose_components(const synthetic_options *o, const tess_config *config, bool *is_filled,
-                                     tess_error *err)
+/* As asked for, or as many as the size of one needs. */
+static tess_status count_shards(const synthetic_options *o, uint64_t total_bytes, int *out, tess_error *err)
 {
-    for (int i = 0; i < TESS_N_COMPONENT; i++) is_filled[i] = o->is_filled && o->named[i];
-    if (o->n_shard == 0 && layout_total_bytes(config) / o->shard_bytes >= TESS_MAX_SHARDS)
+    uint64_t n = o->n_shard ? (uint64_t)o->n_shard : (total_bytes + o->shard_bytes - 1) / o->shard_bytes;
+    if (n > TESS_MAX_SHARDS)
         return tess_fail(err, TESS_EUSAGE, "--shard-bytes: more than %d shards would come of it",
                          TESS_MAX_SHARDS);
+    *out = (int)n;
     return TESS_OK;
 }
 
@@ -110,6 +111,7 @@ typedef struct run {
     synthetic_layout layout;
 } run;
 
+/* Speech comes with any of its three components. */
 static tess_status prepare(run *r, tess_error *err)
 {
     const synthetic_options *o = r->options;
@@ -117,14 +119,14 @@ static tess_status prepare(run *r, tess_error *err)
     if (!o->names_all)
         change.with_speech = o->named[TESS_COMPONENT_TALKER] || o->named[TESS_COMPONENT_CODE_PREDICTOR] ||
                              o->named[TESS_COMPONENT_CODE2WAV];
-    tess_status status = sidecar_config(o->config, &change, &r->root, &r->config, err);
     bool is_filled[TESS_N_COMPONENT];
-    if (status == TESS_OK) status = choose_components(o, &r->config, is_filled, err);
+    for (int i = 0; i < TESS_N_COMPONENT; i++) is_filled[i] = o->is_filled && o->named[i];
+    tess_status status = sidecar_config(o->config, &change, &r->root, &r->config, err);
+    int n_shard = 0;
+    if (status == TESS_OK) status = count_shards(o, layout_total_bytes(&r->config), &n_shard, err);
     if (status != TESS_OK) return status;
     r->weights = weights_new(&r->config, &o->weights);
     if (!r->weights) return tess_fail(err, TESS_ENOMEM, "no memory for the tables of weights");
-    int n_shard = o->n_shard;
-    if (!n_shard) n_shard = (int)((layout_total_bytes(&r->config) + o->shard_bytes - 1) / o->shard_bytes);
     return layout_make(&r->config, r->weights, is_filled, n_shard, &r->layout, err);
 }
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Every eighth column of the stream is local. */
-enum { LOCAL_STEP = 8 };
+/* Every sixteenth column of the stream is local. */
+enum { LOCAL_STEP = 16 };
 #define IS_LOCAL(i) ((i) % LOCAL_STEP == LOCAL_STEP - 1)
 
 /* Sizes in the stream, relative to EMBED: per column, the mean square of what … */

@@ -5,7 +5,8 @@
  * so that routing can be chosen. With d the width of the stream:
  *
  *   - Every embedding has the same component along one direction, the signs s of all columns but the local
- *     ones (every eighth). No branch writes along s on purpose, so how large h·s is follows from the depth.
+ *     ones (every sixteenth). No branch writes along s on purpose, so how large h·s is follows from the
+ * depth.
  *   - Query and key rows have a component along s that, turned by the rotary embedding, is largest at
  * distance zero and fades over some tens of positions: attention is a mean of the neighbourhood. Value rows
  * have none, so that the mean holds what tokens differ in.
