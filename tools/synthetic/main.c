@@ -17,7 +17,7 @@
 #include "shards.h"
 #include "store/index.h"
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* a signal asked to stop */
 
 static void note_interrupt(int signal_number)
 {
@@ -180,7 +180,7 @@ int main(int argc, char **argv)
     synthetic_options o;
     int code = options_parse(argc, argv, &o);
     if (code >= 0) return code;
-    char out[3000], folder[3072];
+    char out[MAX_PATH_BYTES], folder[MAX_PATH_BYTES + 32];
     snprintf(out, sizeof out, "%s", o.out);
     for (size_t n = strlen(out); n > 1 && out[n - 1] == '/'; n--) out[n - 1] = 0;
     o.out = out;

@@ -20,40 +20,35 @@ static const char help[] =
     "Writes a checkpoint in the published layout, of random weights or of none.\n"
     "\n"
     "Options:\n"
-    "  --out DIR             the folder to make; refused if there is something in it (required)\n"
-    "  --hollow              no weights: holes of the files, which read as zero (default)\n"
-    "  --filled              random weights for the components named\n"
-    "  --components LIST     of text,audio,vision,talker,code_predictor,code2wav, or all (default): those "
-    "that are\n"
-    "                        filled. Text, audio and vision are always there, the other three together if "
-    "one of\n"
-    "                        them is named; whatever is there and not named is hollow\n"
-    "  --layers N            layers of the thinker's decoder; default as in the configuration (released: "
-    "48)\n"
-    "  --config FILE         base configuration; default: the released dimensions\n"
-    "  --seed N              of the weights; default 0\n"
-    "  --router-skew X       share of a router logit's variance that is the same for every token, 0 … 0.99:\n"
-    "                        how unevenly experts are chosen; default 0.1\n"
-    "  --router-repeat X     share of the rest that neighbouring tokens have in common, 0 … 0.99: how often "
-    "a\n"
-    "                        token chooses its predecessor's experts; default 0.3\n"
-    "  --tails N             tiny weights in 10,000, on average: those far below the usual exponents; "
-    "default 24\n"
-    "  --shards N            shard files; default by --shard-bytes\n"
-    "  --shard-bytes SIZE    most bytes of tensors in a shard, about; default 5GB\n"
-    "  --tokenizer DIR       folder to copy vocab.json and merges.txt from, and what goes with them\n"
-    "  --threads N           threads that make and write; default twice the CPUs in the affinity mask\n"
-    "  --help                this text\n"
+    "  --out DIR            the folder to make; refused if there is something in it (required)\n"
+    "  --hollow             no weights: holes of the files, which read as zero (default)\n"
+    "  --filled             random weights for the components named\n"
+    "  --components LIST    those that are filled: all (default), or some of text,audio,vision,\n"
+    "                       talker,code_predictor,code2wav. The first three are always there, the\n"
+    "                       last three together if one is named; what is not named is hollow\n"
+    "  --layers N           layers of the thinker's decoder; default as in the configuration\n"
+    "  --config FILE        base configuration; default: the released dimensions, 48 layers\n"
+    "  --seed N             of the weights; default 0\n"
+    "  --router-skew X      share of a router logit's variance that is the same for every token,\n"
+    "                       0 … 0.99: how unevenly experts are chosen; default 0.1\n"
+    "  --router-repeat X    share of the rest that comes from the neighbourhood, 0 … 0.99: how\n"
+    "                       often a token chooses its predecessor's experts; default 0.3\n"
+    "  --tails N            tiny weights in 10,000, on average, 0 … 500; default 24\n"
+    "  --shards N           shard files; default by --shard-bytes\n"
+    "  --shard-bytes SIZE   most bytes of tensors in a shard, about; default 5GB\n"
+    "  --tokenizer DIR      copies vocab.json and merges.txt from there, and what goes with them\n"
+    "  --threads N          threads that make and write; default twice the CPUs\n"
+    "  --help               this text\n"
     "\n"
-    "Weights are a function of seed, tensor name and place: threads and shards change nothing. Nothing of a\n"
-    "checkpoint stands under its name before all of it does.\n"
+    "Weights are a function of seed, tensor name and place: threads and shards change nothing.\n"
+    "Nothing of a checkpoint stands under its name before all of it does.\n"
     "\n"
-    "Exit status: 0 done, 2 options, 3 refused (folder, configuration, tokenizer), 4 system, 130 "
-    "interrupted.\n"
+    "Exit status: 0 done, 2 options, 3 folder, configuration or tokenizer refused, 4 system,\n"
+    "130 interrupted.\n"
     "\n"
     "Examples:\n"
     "  synthetic --out published.hollow\n"
-    "  synthetic --out eight.layers --filled --layers 8 --components text --tokenizer tokenizer.files\n";
+    "  synthetic --out eight.layers --filled --layers 8 --components text --tokenizer FOLDER\n";
 
 static int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static int complain(const char *format, ...)
@@ -167,7 +162,7 @@ static const char *store_option(synthetic_options *o, int choice, const char *va
     switch ((enum choice)choice) {
     case OUT:
         o->out = value;
-        return *value ? NULL : "a folder";
+        return *value && strlen(value) < MAX_PATH_BYTES ? NULL : "a folder's name of less than 3 KiB";
     case CONFIG:
         o->config = value;
         return NULL;

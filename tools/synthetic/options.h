@@ -5,6 +5,9 @@
 #include "sidecar.h"
 #include "weights.h"
 
+/* Longer names of the folder are refused; those of files in it then fit everywhere. */
+enum { MAX_PATH_BYTES = 3072 };
+
 typedef struct synthetic_options {
     const char *out, *config, *tokenizer;
     int n_layer; /* 0: as in the configuration */

@@ -9,13 +9,13 @@
 enum { LOCAL_STEP = 16 };
 #define IS_LOCAL(i) ((i) % LOCAL_STEP == LOCAL_STEP - 1)
 
-/* Sizes in the stream, relative to EMBED: per column, the mean square of what … */
+/* Standard deviation of embeddings; what follows is relative to it. */
 static const double EMBED = 0.05;
-static const double COMMON = 0.35;       /* size of the common component, in every column that is not local */
-static const double LOCAL_EMBED = 0.125; /* size of embeddings in local columns */
-static const double ATTENTION = 0.005;   /* … attention adds a layer */
-static const double LOCAL_ATTENTION = 0.15; /* … in local columns */
-static const double EXPERTS = 0.05;         /* … experts or MLP add a layer */
+/* Of embeddings: the common component in every column that is not local, and the size of the local ones. */
+static const double COMMON = 0.35, LOCAL_EMBED = 0.125;
+/* Mean squares that attention adds per layer, to local columns and to the others, and experts or an MLP to
+ * all. */
+static const double LOCAL_ATTENTION = 0.15, ATTENTION = 0.005, EXPERTS = 0.05;
 
 /* What attention's mean leaves of the values' mean square, and experts (or a dense MLP) of theirs when every
  * matrix keeps size: measured. */
