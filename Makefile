@@ -1,5 +1,5 @@
 # Tessera. `make demo` and `make check` do everything on a fresh Debian 12, missing packages included.
-# Every .c file in a folder of src/ belongs to the library, every one in apps/ to the binary, every
+# Every .c file below src/ belongs to the library, every one below apps/ to the binary, every
 # test_*.c or test_*.sh under tests/ is a test, every bench/bench_*.c a benchmark: nothing is listed by hand.
 
 MODE ?= release
@@ -19,7 +19,7 @@ LIBS := jansson libcrypto sqlite3
 APP_LIBS := libedit
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
 CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
-             -DTESS_VERSION='"$(VERSION)"' -DTESS_MODE='"$(MODE)"' -Iinclude -Isrc $(PKG_CFLAGS) $(CFLAGS)
+             -DTESS_VERSION='"$(VERSION)"' -DTESS_MODE='"$(MODE)"' -Iinclude -Isrc -Iapps $(PKG_CFLAGS) $(CFLAGS)
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LDLIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm -lpthread -ldl
 APP_LDLIBS = $(LDLIBS) $(shell pkg-config --libs $(APP_LIBS) 2>/dev/null)
@@ -30,8 +30,8 @@ ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
 FOREIGN_x86_64 := %_neon.c
 FOREIGN_aarch64 := %_avx2.c %_avx512.c
 
-LIB_SRC := $(filter-out $(FOREIGN_$(ARCH)),$(wildcard src/*/*.c))
-APP_SRC := $(wildcard apps/*.c)
+LIB_SRC := $(filter-out $(FOREIGN_$(ARCH)),$(wildcard src/*/*.c src/*/*/*.c))
+APP_SRC := $(wildcard apps/*.c apps/*/*.c)
 SUPPORT_SRC := $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/*/test_*.c)
 TEST_SH := $(wildcard tests/*/test_*.sh)
@@ -72,7 +72,6 @@ $(B)/synthetic: $(call OBJ,$(SYNTHETIC_SRC)) $(B)/libtessera.a
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
-.SECONDARY:
 isa_of = $(foreach s,avx2 avx512,$(if $(filter %_$(s),$(1)),$(ISA_$(s))))
 # gcc 12 at -O2 keeps arrays of vector accumulators in memory; -O3 keeps them in registers.
 opt_of = $(if $(findstring /kernels/,$(1)),$(if $(filter release,$(MODE)),-O3))
@@ -81,7 +80,7 @@ $(B)/%.o: %.c $(B)/flags
 	@echo "  CC    $<"
 	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(call isa_of,$*) -MMD -MP -c -o $@ $<
 
-$(B)/src/verify/known_answers_data.o: data/known_answers.json
+$(B)/src/verify/answers/builtin.o: data/known_answers.json
 $(B)/tools/synthetic/released_config.o: tests/data/published_config.json
 
 # Rebuilds everything when the compiler or a flag changes.
@@ -91,7 +90,7 @@ $(B)/flags: FORCE
 	 echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512)' > $@
 FORCE:
 
--include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+-include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)
 include $(wildcard tools/*.mk)
 
 deps:

@@ -50,7 +50,7 @@ static void open_and_check(const char *folder)
 {
     tess_checkpoint *c;
     size_t n_problem = 1;
-    must(tess_checkpoint_open(folder, TESS_DIRECT_MODE_AUTO, &c, NULL) == TESS_OK, "opening");
+    must(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL) == TESS_OK, "opening");
     must(tess_checkpoint_check(c, ignore, NULL, &n_problem, NULL) == TESS_OK && n_problem == 0, "checking");
     must(tess_checkpoint_get_tensor_count(c) == 28010, "counting");
     tess_checkpoint_close(c);
@@ -79,10 +79,9 @@ static void parse_trees(const char *folder)
     }
 }
 
-static bool stop_when_enough(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
+static bool stop_when_enough(void *context, tess_activity activity, uint64_t done, uint64_t total)
 {
-    (void)what;
-    (void)unit;
+    (void)activity;
     (void)total;
     *(uint64_t *)context = done;
     return done < CHECKSUM_BYTES;
@@ -93,8 +92,9 @@ static void time_checksums(const char *folder)
     tess_checkpoint *c;
     char sha256[65];
     uint64_t done = 0;
-    const tess_checksum_listener listener = {.progress = stop_when_enough, .context = &done};
-    must(tess_checkpoint_open(folder, TESS_DIRECT_MODE_AUTO, &c, NULL) == TESS_OK, "opening");
+    const tess_progress progress = {stop_when_enough, &done};
+    const tess_checksum_listener listener = {.progress = &progress};
+    must(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL) == TESS_OK, "opening");
     double start = now();
     must(tess_checkpoint_checksum(c, &listener, sha256, NULL) == TESS_EINTERRUPTED, "checksums");
     printf("%-48s %7.2f GB/s (by file and by tensor, %.1f GB)\n", "checksums, three threads",

@@ -198,7 +198,7 @@ static void stick_work(bench *b, int part, int n_part)
         return;
     }
     int64_t begin, end;
-    tess_part_range((int64_t)b->read_bytes / 1024, 1, part, n_part, &begin, &end);
+    tess_share_range((int64_t)b->read_bytes / 1024, 1, part, n_part, &begin, &end);
     for (size_t i = 0; i < b->read_times; i++)
         b->stick->read((const char *)b->w + begin * 1024, (size_t)(end - begin) * 1024);
 }
@@ -260,7 +260,7 @@ static void measure(bench *b, const char *op, const char *what, work_fn *work, d
 static void matmul_work(bench *b, int part, int n_part)
 {
     int64_t begin, end;
-    tess_part_range((int64_t)b->n_row, TESS_ROW_GRAIN, part, n_part, &begin, &end);
+    tess_share_range((int64_t)b->n_row, TESS_ROW_GRAIN, part, n_part, &begin, &end);
     for (size_t i = 0; i < b->times; i++)
         b->k->matmul(b->y, b->n_row, b->w, b->n_col, (size_t)begin, (size_t)end, b->packed, b->n_tok,
                      TESS_ROUND_NONE);

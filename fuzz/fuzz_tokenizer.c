@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "text/normalize.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include "tessera/tokenizer.h"
+#include "text/normalize.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
-    check.py [GROUP...]       groups: unicode, text, topk, shared, small, demo, mutations, layerwise, memory (default: all)
+    check.py [GROUP...]       groups: unicode, text, topk, shared, small, decoders, demo, mutations, layerwise,
+                              memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch chooses kernels by instruction set. Where the CPU differs from the one a golden was made on, the
@@ -143,6 +144,12 @@ def check_demo(report):
     report.line(not wrong, "demo: " + ("; ".join(wrong) or f"{len(demo_goldens.EXPECTED)} answers as promised"))
 
 
+def check_decoders(report):
+    import decoders
+
+    decoders.check(report)
+
+
 def check_layerwise(report):
     import check_layerwise as checks
 
@@ -188,8 +195,8 @@ def finish_script(report, name, process):
 
 
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py"}
-GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "demo": check_demo,
-          "mutations": check_mutations, "layerwise": check_layerwise, "memory": check_memory}
+GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "decoders": check_decoders,
+          "demo": check_demo, "mutations": check_mutations, "layerwise": check_layerwise, "memory": check_memory}
 
 
 def main():

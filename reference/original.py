@@ -79,11 +79,12 @@ def record_router(output):
     return {".logits": plain(logits), ".weights": plain(weights), ".indices": plain(indices)}
 
 
+DECODER = r"(thinker|talker|talker\.code_predictor)\.model"
 TAPS = [
-    (r"thinker\.model\.layers\.\d+", record_output),
-    (r"thinker\.model\.layers\.\d+\.(self_attn|mlp)", record_output),
-    (r"thinker\.model\.layers\.\d+\.mlp\.gate", record_router),
-    (r"thinker\.model\.norm", record_output),
+    (DECODER + r"\.layers\.\d+", record_output),
+    (DECODER + r"\.layers\.\d+\.(self_attn|mlp)", record_output),
+    (DECODER + r"\.layers\.\d+\.mlp\.gate", record_router),
+    (DECODER + r"\.norm", record_output),
     (r"thinker\.lm_head", record_output),
     (r"thinker\.audio_tower\.(conv_out|layers\.\d+|ln_post)", record_output),
     (r"thinker\.visual\.(patch_embed|blocks\.\d+|merger|merger_list\.\d+)", record_output),
@@ -136,7 +137,7 @@ class Listener:
                 is_router = name.endswith(".gate")
                 if re.fullmatch(pattern, name) and not (is_router and isinstance(module, torch.nn.Linear)):
                     self.listen(module, name, record)
-            if self.with_experts and re.fullmatch(r"thinker\.model\.layers\.\d+\.mlp\.experts", name):
+            if self.with_experts and re.fullmatch(DECODER + r"\.layers\.\d+\.mlp\.experts", name):
                 self.listen_experts(module, name)
 
     def __exit__(self, *_):

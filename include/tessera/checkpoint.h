@@ -110,8 +110,7 @@ typedef struct tess_checkpoint tess_checkpoint;
 
 /* Opens the checkpoint in folder `dir` for inspection. What is wrong with it is collected, not refused; fails
  * (TESS_EINPUT) only if there is no such folder, and by the system. */
-tess_status tess_checkpoint_open(const char *dir, tess_direct_mode direct, tess_checkpoint **out,
-                                 tess_error *err);
+tess_status tess_checkpoint_open(const char *dir, tess_direct direct, tess_checkpoint **out, tess_error *err);
 void tess_checkpoint_close(tess_checkpoint *checkpoint); /* NULL is fine */
 
 /* TESS_OK if config.json is usable; else why it is not, as a status and in `err`. */
@@ -178,7 +177,7 @@ typedef struct tess_tensor_checksum {
 typedef struct tess_checksum_listener {
     void (*tensor)(void *context, const tess_tensor_checksum *checksum); /* by shard and offset */
     void (*shard)(void *context, int shard, const char *sha256);         /* of the whole file */
-    tess_progress *progress;                                             /* in "bytes" */
+    const tess_progress *progress;                                       /* of checksums */
     /* Asked before a shard is read: true if `sum` [its tensors, by offset] and `sha256` were filled from
      * earlier work; then the shard is not read. `sum` lives until `shard` returns, and then holds the
      * shard's checksums in either case. */

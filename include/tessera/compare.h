@@ -86,8 +86,6 @@ typedef struct tess_tap_report {
 
 /* Whether its outcome is a failure: different, missing, misshapen or not finite. */
 bool tess_tap_has_failed(const tess_tap_report *tap);
-/* A tap's name without its "tap."; points into it. */
-const char *tess_tap_short_name(const char *name);
 
 /* How the choices of one layer's router compare: n_tok = n_same + n_tie + n_other. */
 typedef struct tess_layer_routing {

@@ -4,9 +4,10 @@
  *     tess_engine_open(&options, &engine, &err);
  *     tess_session_new(engine, &session, &err);
  *     tess_session_feed(session, &(tess_feed){.ids = ids, .n_tok = n}, &err);
- *     tess_session_generate(session, &generation, &result, &err);
+ *     tess_session_generate(session, &generation, ids, &n_new, &finish, &err);
  *
- * Threads: an engine and its session belong to one thread at a time; they start threads of their own.
+ * Threads: an engine and its sessions belong to one thread at a time; they start threads of their own.
+ * Errors about an option name the member in err->field: "n_context".
  * Bits: results do not depend on budget, threads, instruction set or chunking.
  */
 #ifndef TESSERA_ENGINE_H
@@ -16,7 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tessera/direct.h"
 #include "tessera/error.h"
+#include "tessera/progress.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,18 +31,6 @@ typedef struct tess_session tess_session;
 /* The arithmetic: float32 activations, or the original's roundings to bfloat16. */
 typedef enum tess_precision { TESS_PRECISION_F32, TESS_PRECISION_BF16 } tess_precision;
 
-/* Direct I/O: used where the file system allows it, required, or not used. */
-typedef enum tess_direct_mode {
-    TESS_DIRECT_MODE_AUTO,
-    TESS_DIRECT_MODE_ON,
-    TESS_DIRECT_MODE_OFF
-} tess_direct_mode;
-
-/* Called while work goes on: "loading" in "bytes", "prefill" and "decode" (a single token) in "tokens", after
- * each layer. `done` counts up to `total`. Returning false asks to stop: the running call then returns
- * TESS_EINTERRUPTED. */
-typedef bool tess_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total);
-
 /* Zero values mean the stated default. The strings need to live only for the call. */
 typedef struct tess_engine_options {
     const char *model_dir; /* published layout */
@@ -50,23 +41,39 @@ typedef struct tess_engine_options {
     const char *isa; /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
-    tess_direct_mode direct;
+    tess_direct direct;
+    int n_session;        /* sessions at a time that the plan provides for; 0: 1 */
+    int n_expert_slot;    /* most experts that stay resident; 0: the plan chooses */
     uint64_t other_bytes; /* memory the caller takes besides while the engine is open; part of the budget */
-    tess_progress *progress; /* may be NULL */
-    void *progress_context;
+    const tess_progress *progress; /* of tess_engine_open: loading; may be NULL */
 } tess_engine_options;
 
-enum { TESS_PLAN_REGIONS = 16 };
+/* When a piece of memory is in use. Phases other than "always" follow each other and share one room. */
+typedef enum tess_phase {
+    TESS_PHASE_ALWAYS,
+    TESS_PHASE_MEDIA,  /* towers at work */
+    TESS_PHASE_TEXT,   /* the thinker at work */
+    TESS_PHASE_SPEECH, /* talker, code predictor and vocoder at work */
+} tess_phase;
+const char *tess_phase_name(tess_phase phase); /* "always", "media", "text", "speech" */
+
+typedef struct tess_region {
+    const char *name;      /* "experts"; a static string, as the next */
+    const char *component; /* "thinker", "towers", "talker", "vocoder"; NULL: of the whole program */
+    const char *holds;     /* what is in it, for a person */
+    tess_phase phase;
+    uint64_t n_byte;
+} tess_region;
+
+enum { TESS_PLAN_REGIONS = 48 };
 
 /* What a budget buys, before a weight is read. */
 typedef struct tess_plan {
     uint64_t budget_bytes, smallest_budget_bytes;
     int n_region;
-    struct {
-        const char *name; /* static string */
-        uint64_t n_byte;
-    } region[TESS_PLAN_REGIONS]; /* their sum is at most budget_bytes */
-    int n_context, n_chunk, n_thread;
+    tess_region region[TESS_PLAN_REGIONS];
+    uint64_t sum_bytes; /* of all regions, the room that phases share once; at most budget_bytes */
+    int n_context, n_chunk, n_thread, n_session;
     int n_expert_slot, n_expert_total; /* experts that stay resident, of all routed experts */
     bool layers_resident, head_resident, embedding_resident;
     uint64_t bytes_per_token_cold; /* read for one decoded token when no expert is resident */
@@ -74,7 +81,8 @@ typedef struct tess_plan {
 } tess_plan;
 
 /* Makes the plan. TESS_EBUDGET with err->smallest_budget_bytes if the budget cannot work; *out is then filled
- * as well, with the regions of the smallest plan. Peak resident memory so far counts as region "process". */
+ * as well, with the regions of the smallest plan. Peak resident memory so far counts as region "process".
+ * TESS_EUSAGE with the option's name in err->field if one is out of range. */
 tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err);
 
 /* The read rate of the model's files in bytes per second, from up to `n_byte` of expert weights. */
@@ -138,7 +146,9 @@ tess_status tess_model_list_taps(const char *model_dir, int n_tok, bool last_log
 
 /* ---- sessions ---- */
 
-/* The plan provides for one session at a time: a second is refused with TESS_EUSAGE. */
+/* A session is a timeline: what was fed, its keys and values, the state of its sampler, its last logits.
+ * Sessions of an engine do not see each other. One more than the plan provides for is refused with
+ * TESS_EUSAGE. */
 tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error *err);
 void tess_session_free(tess_session *session);
 /* Forgets everything after the first n_tok positions. n_tok 0 … length. */
@@ -152,6 +162,7 @@ typedef struct tess_feed {
     const float *positions;            /* [3, n_tok] temporal, height, width; NULL: continue by one */
     const tess_tap_listener *listener; /* may be NULL */
     bool last_logits; /* a listener hears lm_head of the last position only, as [1, vocabulary] */
+    const tess_progress *progress; /* prefill, or decode if n_tok is 1; may be NULL */
 } tess_feed;
 
 /* Runs the tokens through the model in chunks; afterwards the logits of the last one are at hand.
@@ -159,7 +170,7 @@ typedef struct tess_feed {
  * (field: the tap), TESS_EINTERRUPTED. After an error the session is as long as before the call. */
 tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess_error *err);
 
-/* [vocabulary] of the last position, valid until the next feed; NULL before the first. */
+/* [vocabulary] of the last position, valid until the next feed of this session; NULL before the first. */
 const float *tess_session_get_logits(const tess_session *session);
 
 typedef struct tess_likely {
@@ -182,6 +193,15 @@ typedef struct tess_sampling {
 } tess_sampling;
 #define TESS_SAMPLING_GREEDY ((tess_sampling){.top_p = 1, .repetition_penalty = 1})
 
+/* Generates one token: feeds the one that the step before chose, if there was one since the last feed, and
+ * chooses the next from the logits then at hand. The chosen token is not fed. The first step after a feed
+ * starts the generator from sampling->seed. listener (may be NULL) hears the taps of the token that is fed.
+ * Errors: those of tess_session_feed; TESS_EUSAGE  nothing was fed, or a sampling option is out of range
+ * (err->field). */
+tess_status tess_session_step(tess_session *session, const tess_sampling *sampling,
+                              const tess_tap_listener *listener, const tess_progress *progress, int32_t *id,
+                              tess_error *err);
+
 typedef enum tess_finish { TESS_FINISH_STOP, TESS_FINISH_LENGTH, TESS_FINISH_INTERRUPTED } tess_finish;
 
 typedef struct tess_generation {
@@ -193,10 +213,12 @@ typedef struct tess_generation {
     bool (*on_token)(void *context, int32_t id);
     void *context;
     const tess_tap_listener *listener; /* hears the taps of every token that is fed; may be NULL */
+    const tess_progress *progress;     /* decode, and generating after every token; may be NULL */
 } tess_generation;
 
-/* Generates from the logits at hand into ids [max_new]; *n_new tells how many. The last token is not fed. An
- * answer that fills the planned context ends there (TESS_FINISH_LENGTH). */
+/* Generates step by step into ids [max_new]; *n_new tells how many. The last token is not fed. An answer that
+ * fills the planned context ends there (TESS_FINISH_LENGTH). Errors: those of tess_session_step; ids and
+ * *n_new hold what was generated until then. */
 tess_status tess_session_generate(tess_session *session, const tess_generation *generation, int32_t *ids,
                                   int *n_new, tess_finish *finish, tess_error *err);
 

@@ -28,6 +28,8 @@ typedef struct tess_trace_inputs {
 tess_status tess_trace_inputs_read(const char *path, tess_trace_inputs *out, tess_error *err);
 void tess_trace_inputs_release(tess_trace_inputs *inputs);
 
+/* A tap's name without its "tap."; points into it. */
+const char *tess_tap_short_name(const char *name);
 /* Whether one of n_glob globs fits a tap's name, with or without its "tap."; always if there are none. */
 bool tess_tap_matches(const char *name, const char *const *globs, int n_glob);
 
@@ -39,6 +41,7 @@ typedef struct tess_trace_options {
     /* Hears taps of the prompt and of generation beside the trace, whether they are written or not; may be
      * NULL. It must have no `replace`. */
     const tess_tap_listener *observer;
+    const tess_progress *progress; /* prefill, decode, generating; may be NULL */
 } tess_trace_options;
 
 /* Runs the inputs in a new session of the engine and writes the trace to `path`, under a temporary name that

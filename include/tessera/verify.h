@@ -42,7 +42,8 @@ typedef struct tess_verify_options {
     const char *truth; /* a float32 trace of the same inputs; needed for a bfloat16 golden unless isolated */
     const char *truth_name; /* what the result calls it; NULL: its path */
     bool isolate; /* feed every module the golden's own input, and judge by the bars of single modules */
-    bool ignore_identity; /* as in tess_compare_options */
+    bool ignore_identity;          /* as in tess_compare_options */
+    const tess_progress *progress; /* prefill, decode, generating; may be NULL */
 } tess_verify_options;
 
 /* Runs the golden's inputs in a new session and judges every tap. The engine's precision must be the
@@ -59,7 +60,7 @@ tess_status tess_verify_run(tess_engine *engine, const tess_golden *golden,
  * `path` as in tess_trace_write. Errors: those of tess_trace_write, and of tess_verify_run about the request.
  */
 tess_status tess_verify_write_truth(tess_engine *engine, const char *model_dir, const tess_golden *golden,
-                                    const char *path, tess_error *err);
+                                    const char *path, const tess_progress *progress, tess_error *err);
 
 #ifdef __cplusplus
 }

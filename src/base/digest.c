@@ -4,48 +4,43 @@
 #include "base/digest.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/sha.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/whole_file.h"
 
 _Static_assert(sizeof(SHA256_CTX) <= sizeof(tess_sha256), "the record is too small");
 
-static SHA256_CTX *context(tess_sha256 *sha)
+static SHA256_CTX *context_of(tess_sha256 *sha)
 {
     return (SHA256_CTX *)(void *)sha->state;
 }
 
 void tess_sha256_init(tess_sha256 *sha)
 {
-    SHA256_Init(context(sha));
+    SHA256_Init(context_of(sha));
 }
 
 void tess_sha256_add(tess_sha256 *sha, const void *bytes, size_t n_byte)
 {
-    SHA256_Update(context(sha), bytes, n_byte);
+    SHA256_Update(context_of(sha), bytes, n_byte);
 }
 
 void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX])
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256_Final(digest, context(sha));
+    SHA256_Final(digest, context_of(sha));
     for (int i = 0; i < SHA256_DIGEST_LENGTH; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
 tess_status tess_sha256_file(const char *path, char hex[TESS_SHA256_HEX], tess_error *err)
 {
     struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return tess_refuse(err, path, "", -1, "a file", "no such file");
-    if (fd < 0) return tess_fail_system(err, errno, path, -1, "open");
-    if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
-        close(fd);
-        return tess_refuse(err, path, "", -1, "a regular file", "something else");
-    }
+    int fd;
+    tess_status status = tess_regular_file_open(path, "a file", &fd, &info, err);
+    if (status != TESS_OK) return status;
     tess_sha256 sha;
     tess_sha256_init(&sha);
     char block[16384];

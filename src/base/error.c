@@ -62,25 +62,63 @@ tess_status tess_fail(tess_error *err, tess_status status, const char *format, .
     return status;
 }
 
-tess_status tess_refuse(tess_error *err, const char *file, const char *field, int64_t offset,
-                        const char *expected, const char *found_format, ...)
+static void refuse_value(tess_error *err, tess_status status, const char *file, const char *field,
+                         int64_t offset, const char *expected, const char *found_format, va_list args)
 {
-    if (!err) return TESS_EINPUT;
-    clear(err, TESS_EINPUT);
+    clear(err, status);
     err->offset = offset;
     copy_text(err->file, sizeof err->file, file);
     copy_text(err->field, sizeof err->field, field);
     copy_text(err->expected, sizeof err->expected, expected);
-    va_list args;
-    va_start(args, found_format);
     vsnprintf(err->found, sizeof err->found, found_format, args);
-    va_end(args);
     char place[40] = "";
     if (offset >= 0) snprintf(place, sizeof place, "%sbyte %lld", *file ? " at " : "", (long long)offset);
     snprintf(err->message, sizeof err->message, "%s%s%s%s%sfound %s, expected %s", err->file, place,
              *err->file || *place ? ": " : "", err->field, *err->field ? ": " : "", err->found,
              err->expected);
+}
+
+tess_status tess_refuse(tess_error *err, const char *file, const char *field, int64_t offset,
+                        const char *expected, const char *found_format, ...)
+{
+    if (!err) return TESS_EINPUT;
+    va_list args;
+    va_start(args, found_format);
+    refuse_value(err, TESS_EINPUT, file, field, offset, expected, found_format, args);
+    va_end(args);
     return TESS_EINPUT;
+}
+
+tess_status tess_refuse_option(tess_error *err, const char *option, const char *expected,
+                               const char *found_format, ...)
+{
+    if (!err) return TESS_EUSAGE;
+    va_list args;
+    va_start(args, found_format);
+    refuse_value(err, TESS_EUSAGE, "", option, -1, expected, found_format, args);
+    va_end(args);
+    return TESS_EUSAGE;
+}
+
+tess_status tess_refuse_unsupported(tess_error *err, const char *field, const char *expected,
+                                    const char *found_format, ...)
+{
+    if (!err) return TESS_EUNSUPPORTED;
+    va_list args;
+    va_start(args, found_format);
+    refuse_value(err, TESS_EUNSUPPORTED, "", field, -1, expected, found_format, args);
+    va_end(args);
+    return TESS_EUNSUPPORTED;
+}
+
+tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt, int n_new, int n_context)
+{
+    char expected[64];
+    snprintf(expected, sizeof expected, "at most the %d positions planned for", n_context);
+    tess_status status =
+        tess_refuse(err, file, "n_context", -1, expected, "%d tokens and %d to generate", n_prompt, n_new);
+    if (err) err->status = TESS_EUSAGE;
+    return status == TESS_EINPUT ? TESS_EUSAGE : status;
 }
 
 tess_status tess_fail_system(tess_error *err, int code, const char *file, int64_t offset, const char *what)

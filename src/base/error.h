@@ -15,6 +15,18 @@ tess_status tess_refuse(tess_error *err, const char *file, const char *field, in
                         const char *expected, const char *found_format, ...)
     __attribute__((format(printf, 6, 7)));
 
+/* The caller's option `option`, a member's name, is out of range: TESS_EUSAGE. Otherwise like tess_refuse().
+ */
+tess_status tess_refuse_option(tess_error *err, const char *option, const char *expected,
+                               const char *found_format, ...) __attribute__((format(printf, 4, 5)));
+
+/* The same for what is well-formed, but not built into this version: TESS_EUNSUPPORTED. */
+tess_status tess_refuse_unsupported(tess_error *err, const char *field, const char *expected,
+                                    const char *found_format, ...) __attribute__((format(printf, 4, 5)));
+/* More tokens than the plan has positions for, an option `n_context`: TESS_EUSAGE. file: whose prompt it is,
+ * "" if nobody's. */
+tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt, int n_new, int n_context);
+
 /* The system call described by `what` ("read", "open") failed with errno `code`: TESS_EIO, or TESS_ENOMEM. */
 tess_status tess_fail_system(tess_error *err, int code, const char *file, int64_t offset, const char *what);
 

@@ -1,15 +1,11 @@
 #include "base/json.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-/* Deep enough for every file of the published layout, shallow enough for any stack. */
-enum { MAX_DEPTH = 64 };
+#include "base/whole_file.h"
 
 int64_t tess_json_find_too_deep(const char *text, size_t size, size_t *length)
 {
@@ -26,7 +22,7 @@ int64_t tess_json_find_too_deep(const char *text, size_t size, size_t *length)
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-            if (++depth > MAX_DEPTH) return (int64_t)i;
+            if (++depth > TESS_JSON_MAX_DEPTH) return (int64_t)i;
         } else if (c == '}' || c == ']') {
             depth--;
         } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
@@ -70,14 +66,19 @@ static void name_before(const char *text, size_t position, char *out, size_t siz
     snprintf(out, size, "%.*s", (int)(end - begin < size ? end - begin : size - 1), text + begin);
 }
 
+tess_status tess_json_refuse_depth(const char *file, const char *field, int64_t offset, tess_error *err)
+{
+    char expected[48];
+    snprintf(expected, sizeof expected, "at most %d levels of nesting", TESS_JSON_MAX_DEPTH);
+    return tess_refuse(err, file, field, offset, expected, "one more");
+}
+
 tess_status tess_json_parse(const char *file, uint64_t offset, const char *text, size_t size, json_t **out,
                             tess_error *err)
 {
     size_t length;
     int64_t deep = tess_json_find_too_deep(text, size, &length);
-    if (deep >= 0)
-        return tess_refuse(err, file, "JSON", (int64_t)offset + deep, "at most 64 levels of nesting",
-                           "a 65th level");
+    if (deep >= 0) return tess_json_refuse_depth(file, "JSON", (int64_t)offset + deep, err);
     json_error_t problem;
     bool no_memory;
     json_t *root = tess_json_decode(text, size, JSON_REJECT_DUPLICATES, &problem, &no_memory);
@@ -99,47 +100,13 @@ tess_status tess_json_parse(const char *file, uint64_t offset, const char *text,
     return TESS_OK;
 }
 
-static tess_status read_whole(int fd, const char *file, size_t max_bytes, char **out, size_t *size,
-                              tess_error *err)
-{
-    struct stat info;
-    if (fstat(fd, &info)) return tess_fail_system(err, errno, file, -1, "examine");
-    if (!S_ISREG(info.st_mode)) return tess_refuse(err, file, "", -1, "a regular file", "something else");
-    if ((uint64_t)info.st_size > max_bytes)
-        return tess_refuse(err, file, "size", -1, "a JSON file of a plausible size",
-                           "%lld bytes, over the limit of %zu", (long long)info.st_size, max_bytes);
-    char *text = malloc((size_t)info.st_size + 1);
-    if (!text)
-        return tess_fail(err, TESS_ENOMEM, "%s: no memory for %lld bytes", file, (long long)info.st_size);
-    size_t done = 0;
-    while (done < (size_t)info.st_size) {
-        ssize_t n = pread(fd, text + done, (size_t)info.st_size - done, (off_t)done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            int code = errno;
-            free(text);
-            return tess_fail_system(err, code, file, (int64_t)done, "read");
-        }
-        if (n == 0) break;
-        done += (size_t)n;
-    }
-    *out = text;
-    *size = done;
-    return TESS_OK;
-}
-
 tess_status tess_json_load(const char *file, size_t max_bytes, json_t **out, tess_error *err)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
-    if (fd < 0) {
-        if (errno == ENOENT) return tess_refuse(err, file, "", -1, "a JSON file", "no such file");
-        return tess_fail_system(err, errno, file, -1, "open");
-    }
-    char *text = NULL;
-    size_t size = 0;
-    tess_status status = read_whole(fd, file, max_bytes, &text, &size, err);
-    close(fd);
-    if (status == TESS_OK) status = tess_json_parse(file, 0, text, size, out, err);
+    char *text;
+    size_t size;
+    tess_status status = tess_whole_file_read(file, "a JSON file", max_bytes, &text, &size, err);
+    if (status != TESS_OK) return status;
+    status = tess_json_parse(file, 0, text, size, out, err);
     free(text);
     return status;
 }
@@ -168,84 +135,126 @@ const char *tess_json_type_name(const json_t *value)
     return "something else";
 }
 
-void tess_json_name(const tess_json_place *place, const char *key, char *out, size_t size)
-{
-    snprintf(out, size, "%s%s%s", place->path, *place->path ? "." : "", key);
-}
-
-static tess_status wrong_type(const json_t *value, const tess_json_place *place, const char *key,
-                              const char *expected, tess_error *err)
+tess_status tess_json_refuse(const tess_json_section *s, const char *key, const char *expected,
+                             const char *found, tess_error *err)
 {
     char name[256];
-    tess_json_name(place, key, name, sizeof name);
-    return tess_refuse(err, place->file, name, -1, expected, "%s", tess_json_type_name(value));
+    snprintf(name, sizeof name, "%s%s%s", s->path, *s->path ? "." : "", key);
+    return tess_refuse(err, s->file, name, -1, expected, "%s", found);
 }
 
-tess_status tess_json_int(const json_t *object, const tess_json_place *place, const char *key, int64_t least,
-                          int64_t most, int64_t *out, tess_error *err)
+static tess_status refuse_type(const tess_json_section *s, const char *key, const char *expected,
+                               const json_t *value, tess_error *err)
+{
+    return tess_json_refuse(s, key, expected, tess_json_type_name(value), err);
+}
+
+tess_status tess_json_int(const tess_json_section *s, const char *key, int64_t least, int64_t most,
+                          int64_t *out, tess_error *err)
 {
     char expected[96];
     snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)least, (long long)most);
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_integer(value)) return wrong_type(value, place, key, expected, err);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_integer(value)) return refuse_type(s, key, expected, value, err);
     int64_t number = json_integer_value(value);
     if (number < least || number > most) {
-        char name[256];
-        tess_json_name(place, key, name, sizeof name);
-        return tess_refuse(err, place->file, name, -1, expected, "%lld", (long long)number);
+        char found[32];
+        snprintf(found, sizeof found, "%lld", (long long)number);
+        return tess_json_refuse(s, key, expected, found, err);
     }
     *out = number;
     return TESS_OK;
 }
 
-tess_status tess_json_number(const json_t *object, const tess_json_place *place, const char *key, double *out,
-                             tess_error *err)
+tess_status tess_json_number(const tess_json_section *s, const char *key, double *out, tess_error *err)
 {
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_number(value)) return wrong_type(value, place, key, "a number", err);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_number(value)) return refuse_type(s, key, "a number", value, err);
     *out = json_number_value(value);
     return TESS_OK;
 }
 
-tess_status tess_json_bool(const json_t *object, const tess_json_place *place, const char *key, bool *out,
-                           tess_error *err)
+tess_status tess_json_bool(const tess_json_section *s, const char *key, bool *out, tess_error *err)
 {
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_boolean(value)) return wrong_type(value, place, key, "true or false", err);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_boolean(value)) return refuse_type(s, key, "true or false", value, err);
     *out = json_is_true(value);
     return TESS_OK;
 }
 
-tess_status tess_json_text(const json_t *object, const tess_json_place *place, const char *key,
-                           const char **out, tess_error *err)
+tess_status tess_json_text(const tess_json_section *s, const char *key, const char **out, tess_error *err)
 {
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_string(value)) return wrong_type(value, place, key, "a string", err);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_string(value)) return refuse_type(s, key, "a string", value, err);
     *out = json_string_value(value);
     return TESS_OK;
 }
 
-tess_status tess_json_object(const json_t *object, const tess_json_place *place, const char *key,
-                             const json_t **out, tess_json_place *inner, tess_error *err)
+tess_status tess_json_filled_text(const tess_json_section *s, const char *key, const char **out,
+                                  tess_error *err)
 {
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_object(value)) return wrong_type(value, place, key, "an object", err);
-    char path[sizeof inner->path + 128];
-    tess_json_name(place, key, path, sizeof path);
-    inner->file = place->file;
-    snprintf(inner->path, sizeof inner->path, "%.*s", (int)sizeof inner->path - 1, path);
+    tess_status status = tess_json_text(s, key, out, err);
+    if (status != TESS_OK || **out) return status;
+    return tess_json_refuse(s, key, "a text", "an empty one", err);
+}
+
+tess_status tess_json_array(const tess_json_section *s, const char *key, size_t most, const json_t **out,
+                            tess_error *err)
+{
+    char expected[64];
+    snprintf(expected, sizeof expected, "an array of at most %zu items", most);
+    const json_t *value = json_object_get(s->object, key);
+    if (!json_is_array(value) || json_array_size(value) > most)
+        return refuse_type(s, key, expected, value, err);
     *out = value;
     return TESS_OK;
 }
 
-tess_status tess_json_array(const json_t *object, const tess_json_place *place, const char *key, size_t most,
-                            const json_t **out, tess_error *err)
+static tess_status enter_object(const tess_json_section *outer, const char *key, const json_t *object,
+                                tess_json_section *inner, tess_error *err)
 {
-    char expected[64];
-    snprintf(expected, sizeof expected, "an array of at most %zu items", most);
-    const json_t *value = json_object_get(object, key);
-    if (!json_is_array(value) || json_array_size(value) > most)
-        return wrong_type(value, place, key, expected, err);
-    *out = value;
+    if (!json_is_object(object)) return refuse_type(outer, key, "an object", object, err);
+    tess_json_section entered = {.object = object, .file = outer->file};
+    size_t n = strlen(outer->path);
+    memcpy(entered.path, outer->path, n);
+    snprintf(entered.path + n, sizeof entered.path - n, "%s%s", n ? "." : "", key);
+    *inner = entered;
     return TESS_OK;
+}
+
+tess_status tess_json_enter(const tess_json_section *outer, const char *key, tess_json_section *inner,
+                            tess_error *err)
+{
+    return enter_object(outer, key, json_object_get(outer->object, key), inner, err);
+}
+
+tess_status tess_json_enter_item(const tess_json_section *outer, const char *key, const json_t *array,
+                                 size_t i, tess_json_section *inner, tess_error *err)
+{
+    char item[128];
+    snprintf(item, sizeof item, "%.90s[%zu]", key, i);
+    return enter_object(outer, item, json_array_get(array, i), inner, err);
+}
+
+bool tess_json_is_same(const json_t *a, const json_t *b)
+{
+    if (json_is_number(a) && json_is_number(b)) return json_number_value(a) == json_number_value(b);
+    return a && b && json_equal(a, b);
+}
+
+void tess_json_spell(const json_t *value, char *out, size_t size)
+{
+    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    snprintf(out, size, "%s", text ? text : tess_json_type_name(value));
+    free(text);
+}
+
+void tess_json_put(json_t *object, const char *key, json_t *value, bool *ok)
+{
+    if (json_object_set_new(object, key, value)) *ok = false;
+}
+
+void tess_json_append(json_t *array, json_t *value, bool *ok)
+{
+    if (json_array_append_new(array, value)) *ok = false;
 }

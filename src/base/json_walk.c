@@ -59,9 +59,7 @@ static tess_status parse_here(tess_json_walk *walk, json_t **out, tess_error *er
     const char *field = field_of(walk);
     size_t length;
     int64_t deep = tess_json_find_too_deep(text, left, &length);
-    if (deep >= 0)
-        return tess_refuse(err, walk->file, field, here + deep, "at most 64 levels of nesting",
-                           "a 65th level");
+    if (deep >= 0) return tess_json_refuse_depth(walk->file, field, here + deep, err);
     json_error_t problem;
     bool no_memory;
     /* A number has no end before its parser finds it. */

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fpenv.h"
@@ -13,7 +14,7 @@ enum { SPINS = 2000, STACK_BYTES = 256 * 1024 };
 typedef struct worker {
     tess_pool *pool;
     pthread_t thread;
-    int part;
+    int share;
 } worker;
 
 struct tess_pool {
@@ -49,7 +50,7 @@ static unsigned wait_for_round(tess_pool *pool, unsigned seen)
     return round;
 }
 
-static void *work(void *arg)
+static void *serve_tasks(void *arg)
 {
     worker *self = arg;
     tess_pool *pool = self->pool;
@@ -58,7 +59,7 @@ static void *work(void *arg)
     for (;;) {
         seen = wait_for_round(pool, seen);
         if (!pool->task) break;
-        pool->task(pool->arg, self->part, pool->n_thread);
+        pool->task(pool->arg, self->share, pool->n_thread);
         if (atomic_fetch_sub_explicit(&pool->running, 1, memory_order_acq_rel) == 1) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->finished);
@@ -82,9 +83,11 @@ static void start_round(tess_pool *pool, tess_task *task, void *arg)
 
 tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
 {
-    if (n_thread < 1 || n_thread > TESS_POOL_MAX_THREADS)
-        return tess_fail(err, TESS_EUSAGE, "--threads: found %d, expected 1 to %d", n_thread,
-                         TESS_POOL_MAX_THREADS);
+    if (n_thread < 1 || n_thread > TESS_POOL_MAX_THREADS) {
+        char expected[32];
+        snprintf(expected, sizeof expected, "1 to %d", TESS_POOL_MAX_THREADS);
+        return tess_refuse_option(err, "n_thread", expected, "%d", n_thread);
+    }
     tess_pool *pool = calloc(1, sizeof *pool + (size_t)n_thread * sizeof pool->workers[0]);
     if (!pool) return tess_fail(err, TESS_ENOMEM, "no memory for a pool of %d threads", n_thread);
     pthread_mutex_init(&pool->lock, NULL);
@@ -96,8 +99,8 @@ tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     int failed = 0;
     for (int i = 1; i < n_thread && !failed; i++) {
-        pool->workers[i] = (worker){.pool = pool, .part = i};
-        failed = pthread_create(&pool->workers[i].thread, &attributes, work, &pool->workers[i]);
+        pool->workers[i] = (worker){.pool = pool, .share = i};
+        failed = pthread_create(&pool->workers[i].thread, &attributes, serve_tasks, &pool->workers[i]);
         if (!failed) pool->n_thread++;
     }
     pthread_attr_destroy(&attributes);

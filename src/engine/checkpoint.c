@@ -64,16 +64,13 @@ void tess_checkpoint_report_opening(const tess_checkpoint *c, tess_problem_repor
 
 /* --- opening -------------------------------------------------------------------------------------------- */
 
-static tess_status open_parts(tess_checkpoint *c, const char *dir, tess_direct_mode mode, tess_error *err)
+static tess_status open_parts(tess_checkpoint *c, const char *dir, tess_direct direct, tess_error *err)
 {
-    static const tess_direct direct[] = {[TESS_DIRECT_MODE_AUTO] = TESS_DIRECT_AUTO,
-                                         [TESS_DIRECT_MODE_ON] = TESS_DIRECT_ON,
-                                         [TESS_DIRECT_MODE_OFF] = TESS_DIRECT_OFF};
     const tess_problem_sink sink = {.report = keep, .arg = c};
     c->dir = strdup(dir);
     c->config = calloc(1, sizeof *c->config);
     if (!c->dir || !c->config) return tess_fail(err, TESS_ENOMEM, "%s: no memory to inspect it", dir);
-    tess_status status = tess_store_open_collecting(dir, direct[mode], &sink, &c->store, err);
+    tess_status status = tess_store_open_collecting(dir, direct, &sink, &c->store, err);
     if (status != TESS_OK) return status;
     if (c->no_memory) return tess_fail(err, TESS_ENOMEM, "%s: no memory to list its problems", dir);
     c->config_status = tess_config_load(dir, c->config, &c->config_error);
@@ -82,8 +79,7 @@ static tess_status open_parts(tess_checkpoint *c, const char *dir, tess_direct_m
     return TESS_ENOMEM;
 }
 
-tess_status tess_checkpoint_open(const char *dir, tess_direct_mode direct, tess_checkpoint **out,
-                                 tess_error *err)
+tess_status tess_checkpoint_open(const char *dir, tess_direct direct, tess_checkpoint **out, tess_error *err)
 {
     tess_checkpoint *c = calloc(1, sizeof *c);
     if (!c) return tess_fail(err, TESS_ENOMEM, "%s: no memory to inspect it", dir);
@@ -119,22 +115,11 @@ tess_status tess_checkpoint_get_config_status(const tess_checkpoint *c, tess_err
 tess_status tess_checkpoint_get_config_sha256(const tess_checkpoint *c, char out[65], tess_error *err)
 {
     size_t n = strlen(c->dir) + sizeof "/config.json";
-    char *path = malloc(n), *bytes = NULL;
-    tess_file *file = NULL;
+    char *path = malloc(n);
     if (!path) return tess_fail(err, TESS_ENOMEM, "%s: no memory to read config.json", c->dir);
     snprintf(path, n, "%s/config.json", c->dir);
-    tess_status status = tess_file_open(path, TESS_DIRECT_OFF, &file, err);
+    tess_status status = tess_sha256_file(path, out, err);
     free(path);
-    if (status != TESS_OK) return status;
-    uint64_t size = tess_file_get_size(file);
-    if (size > 64 << 20)
-        status = tess_refuse(err, tess_file_get_path(file), "size", -1, "at most 64 MiB", "more");
-    else if (!(bytes = malloc(size + 1)))
-        status = tess_fail(err, TESS_ENOMEM, "%s: no memory to read config.json", c->dir);
-    if (status == TESS_OK) status = tess_file_read(file, 0, bytes, size, err);
-    if (status == TESS_OK) status = tess_checksum_bytes(bytes, size, out, err);
-    free(bytes);
-    tess_file_close(file);
     return status;
 }
 
@@ -323,7 +308,7 @@ tess_status tess_checkpoint_checksum(const tess_checkpoint *c, const tess_checks
     tess_status status = tess_pool_new(TESS_CHECKSUM_THREADS, &pool, err);
     if (status == TESS_OK) status = sum_shards(c, pool, listener, sum, err);
     /* In a sound checkpoint every tensor is readable; of another there is no identity. */
-    if (status == TESS_OK && c->n_problem == 0) status = tess_checksum_weights(c->store, sum, hex, err);
+    if (status == TESS_OK && c->n_problem == 0) tess_checksum_weights(c->store, sum, hex);
     tess_pool_free(pool);
     free(sum);
     if (status == TESS_OK) memcpy(weights_sha256, hex, sizeof hex);

@@ -4,36 +4,41 @@
 #include <string.h>
 
 #include "base/fpenv.h"
+#include "base/progress.h"
 #include "base/system.h"
+#include "io/file.h"
 
-tess_status tess_engine_tell(const tess_engine *engine, const char *what, const char *unit, uint64_t done,
-                             uint64_t total, tess_error *err)
+/* ---- what stays is read once ---- */
+
+typedef struct loading {
+    const tess_progress *progress;
+    uint64_t done, total;
+} loading;
+
+/* A bank that holds all its segments; the others read when something is needed. */
+static bool holds_all(const tess_bank *bank)
 {
-    if (!engine->progress || engine->progress(engine->progress_context, what, unit, done, total))
-        return TESS_OK;
-    return tess_fail(err, TESS_EINTERRUPTED, "interrupted");
+    return bank->layout.n_slot >= bank->layout.n_segment;
 }
 
-static uint64_t segment_bytes(const tess_bank *bank, int segment)
+static uint64_t count_bytes(const tess_bank *bank)
 {
-    const tess_part *part = bank->layout.part + (size_t)segment * (size_t)bank->layout.n_part;
     uint64_t sum = 0;
-    for (int i = 0; i < bank->layout.n_part; i++) sum += part[i].n_byte;
+    if (!holds_all(bank)) return 0;
+    for (int i = 0; i < bank->layout.n_segment; i++) sum += tess_bank_segment_bytes(&bank->layout, i);
     return sum;
 }
 
-/* Reads a bank that holds all its segments. */
-static tess_status fill_bank(tess_engine *engine, tess_bank *bank, uint64_t *done, uint64_t total,
-                             tess_error *err)
+static tess_status fill_bank(tess_bank *bank, loading *l, tess_error *err)
 {
-    if (bank->layout.n_slot < bank->layout.n_segment) return TESS_OK;
+    if (!holds_all(bank)) return TESS_OK;
     for (int i = 0; i < bank->layout.n_segment; i++) {
-        const void *const *part;
-        tess_status status = tess_bank_lease(bank, i, &part, err);
+        const tess_matrix *matrix;
+        tess_status status = tess_bank_lease(bank, i, &matrix, err);
         if (status != TESS_OK) return status;
         tess_bank_release(bank, i);
-        *done += segment_bytes(bank, i);
-        status = tess_engine_tell(engine, "loading", "bytes", *done, total, err);
+        l->done += tess_bank_segment_bytes(&bank->layout, i);
+        status = tess_progress_tell(l->progress, TESS_ACTIVITY_LOADING, l->done, l->total, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
@@ -41,57 +46,61 @@ static tess_status fill_bank(tess_engine *engine, tess_bank *bank, uint64_t *don
 
 static tess_status read_norm(tess_engine *engine, tess_error *err)
 {
-    const tess_part *norm = &engine->model.weights.norm;
+    const tess_weight *norm = &engine->model.thinker.norm;
     return tess_file_read(tess_store_get_file(engine->model.store, norm->shard), norm->offset,
-                          engine->parts.thinker.work.norm, norm->n_byte, err);
+                          engine->rooms.thinker.decoder.norm, norm->n_byte, err);
 }
 
-/* Reads once what stays resident. Experts come when a token needs them. */
-static tess_status load(tess_engine *engine, tess_error *err)
+/* Experts come when a token needs them. */
+static tess_status load_weights(tess_engine *engine, const tess_progress *progress, tess_error *err)
 {
-    tess_bank *banks[] = {&engine->parts.thinker.layers, &engine->parts.thinker.head,
-                          &engine->parts.thinker.embedding};
+    tess_thinker *thinker = &engine->rooms.thinker;
+    tess_bank *const banks[] = {&thinker->decoder.layers, &thinker->head.bank, &thinker->embedding.bank};
     enum { N_BANK = sizeof banks / sizeof banks[0] };
-    uint64_t total = 0, done = 0;
-    for (int b = 0; b < N_BANK; b++)
-        for (int i = 0;
-             banks[b]->layout.n_slot >= banks[b]->layout.n_segment && i < banks[b]->layout.n_segment; i++)
-            total += segment_bytes(banks[b], i);
+    loading l = {.progress = progress};
+    for (int b = 0; b < N_BANK; b++) l.total += count_bytes(banks[b]);
     tess_status status = read_norm(engine, err);
-    for (int b = 0; b < N_BANK && status == TESS_OK; b++)
-        status = fill_bank(engine, banks[b], &done, total, err);
+    for (int b = 0; b < N_BANK && status == TESS_OK; b++) status = fill_bank(banks[b], &l, err);
     return status;
 }
 
-static tess_status start(tess_engine *engine, const tess_engine_options *options, tess_error *err)
+/* ---- opening ---- */
+
+static void lay_out(tess_engine *engine, const tess_choice *choice, tess_arena *arena, tess_rooms *rooms)
+{
+    tess_layout layout = tess_layout_begin(arena);
+    rooms->thinker = tess_model_make_thinker(&engine->model, engine->pool);
+    tess_rooms_init(rooms, engine->model.store, &engine->model.thinker, choice, &layout);
+}
+
+static tess_status reserve_rooms(tess_engine *engine, const tess_choice *choice, tess_error *err)
+{
+    tess_arena measuring = tess_arena_measure();
+    tess_rooms measured = {0};
+    lay_out(engine, choice, &measuring, &measured);
+    tess_status status = tess_arena_reserve(measuring.used, &engine->arena, err);
+    if (status != TESS_OK) return status;
+    lay_out(engine, choice, &engine->arena, &engine->rooms);
+    engine->session = calloc((size_t)choice->n_session, sizeof *engine->session);
+    return engine->session ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for sessions");
+}
+
+static tess_status start_engine(tess_engine *engine, const tess_engine_options *options, tess_error *err)
 {
     tess_choice choice;
     tess_status status = tess_model_open(options, &engine->model, err);
-    if (status != TESS_OK) return status;
-    status = tess_model_plan(&engine->model, options, &engine->plan, &choice, err);
+    if (status == TESS_OK) status = tess_model_plan(&engine->model, options, &engine->plan, &choice, err);
     if (status == TESS_OK) status = tess_pool_new(choice.n_thread, &engine->pool, err);
-    if (status != TESS_OK) return status;
-    uint64_t region_bytes[TESS_REGIONS];
-    engine->parts.thinker = tess_model_make_thinker(&engine->model, engine->pool);
-    tess_parts measured = engine->parts;
-    tess_arena measuring = tess_arena_measure();
-    tess_parts_init(&measured, engine->model.store, &engine->model.weights, &choice, &measuring,
-                    region_bytes);
-    status = tess_arena_reserve(measuring.used, &engine->arena, err);
-    if (status != TESS_OK) return status;
-    tess_parts_init(&engine->parts, engine->model.store, &engine->model.weights, &choice, &engine->arena,
-                    region_bytes);
-    return load(engine, err);
+    if (status == TESS_OK) status = reserve_rooms(engine, &choice, err);
+    return status == TESS_OK ? load_weights(engine, options->progress, err) : status;
 }
 
 tess_status tess_engine_open(const tess_engine_options *options, tess_engine **out, tess_error *err)
 {
     tess_engine *engine = calloc(1, sizeof *engine);
     if (!engine) return tess_fail(err, TESS_ENOMEM, "no memory for an engine");
-    engine->progress = options->progress;
-    engine->progress_context = options->progress_context;
     tess_fpenv saved = tess_fpenv_enter();
-    tess_status status = start(engine, options, err);
+    tess_status status = start_engine(engine, options, err);
     tess_fpenv_leave(saved);
     if (status != TESS_OK) {
         tess_engine_close(engine);
@@ -104,7 +113,9 @@ tess_status tess_engine_open(const tess_engine_options *options, tess_engine **o
 void tess_engine_close(tess_engine *engine)
 {
     if (!engine) return;
-    TESS_ASSERT(!engine->has_session);
+    for (int i = 0; engine->session && i < engine->plan.n_session; i++)
+        TESS_ASSERT(!engine->session[i].engine);
+    free(engine->session);
     tess_pool_free(engine->pool);
     tess_arena_release(&engine->arena);
     tess_model_close(&engine->model);
@@ -151,7 +162,13 @@ tess_status tess_model_list_taps(const char *model_dir, int n_tok, bool last_log
     tess_config *config = malloc(sizeof *config);
     if (!config) return tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
     tess_status status = tess_config_load(model_dir, config, err);
-    if (status == TESS_OK) tess_taps_visit(&config->thinker.text, n_tok, last_logits, visit, context);
+    if (status == TESS_OK) {
+        const tess_tap_sink sink = {.decoder = "thinker",
+                                    .config = &config->thinker.text,
+                                    .n_tok = n_tok,
+                                    .last_logits = last_logits};
+        tess_taps_visit(&sink, TESS_TAP_LM_HEAD, visit, context);
+    }
     free(config);
     return status;
 }
@@ -161,22 +178,22 @@ tess_status tess_model_list_taps(const char *model_dir, int n_tok, bool last_log
 static tess_status measure_reads(tess_model *model, uint64_t n_byte, double *rate, tess_error *err)
 {
     const tess_decoder_config *c = &model->config.thinker.text;
-    int n_segment = c->n_layer * c->n_expert, n = 0;
-    uint64_t slot = tess_bank_slot_bytes(model->weights.expert, n_segment, TESS_EXPERT_PARTS), done = 0;
-    tess_arena arena;
-    tess_status status =
-        tess_arena_reserve(slot + 2 * sizeof(tess_bank_slot) + (uint64_t)n_segment * 16 + 65536, &arena, err);
-    if (status != TESS_OK) return status;
-    tess_bank_layout layout = {model->weights.expert, n_segment, TESS_EXPERT_PARTS, c->n_expert, 1, 1};
+    int n_segment = c->n_layer * c->n_expert;
+    tess_bank_layout layout = {model->thinker.expert, n_segment, TESS_EXPERT_WEIGHTS, c->n_expert, 1, 1};
+    tess_arena measuring = tess_arena_measure(), arena;
     tess_bank bank;
+    tess_bank_init(&bank, model->store, &layout, &measuring);
+    tess_status status = tess_arena_reserve(measuring.used, &arena, err);
+    if (status != TESS_OK) return status;
     tess_bank_init(&bank, model->store, &layout, &arena);
     double start_time = tess_system_seconds(), seconds = 0;
-    for (; n < n_segment && done < n_byte && seconds < 3 && status == TESS_OK; n++) {
+    uint64_t done = 0;
+    for (int n = 0; n < n_segment && done < n_byte && seconds < 3 && status == TESS_OK; n++) {
         int segment = (int)((int64_t)n * 7919 % n_segment);
-        const void *const *part;
-        status = tess_bank_lease(&bank, segment, &part, err);
+        const tess_matrix *matrix;
+        status = tess_bank_lease(&bank, segment, &matrix, err);
         if (status == TESS_OK) tess_bank_release(&bank, segment);
-        done += segment_bytes(&bank, segment);
+        done += tess_bank_segment_bytes(&layout, segment);
         seconds = tess_system_seconds() - start_time;
     }
     tess_arena_release(&arena);

@@ -4,19 +4,22 @@
 
 #include "engine/plan.h"
 
+struct tess_session {
+    tess_engine *engine; /* NULL: nobody has it */
+    tess_session_room *room;
+    bool has_logits;  /* room->logits are those of the last position */
+    bool has_pending; /* a token was chosen and not yet fed */
+    int32_t pending;
+    uint64_t random; /* state of the sampler's generator */
+};
+
 struct tess_engine {
     tess_model model;
     tess_plan plan;
     tess_pool *pool;
     tess_arena arena;
-    tess_parts parts;
-    tess_progress *progress;
-    void *progress_context;
-    bool has_session;
+    tess_rooms rooms;
+    tess_session *session; /* [plan.n_session] */
 };
-
-/* Tells progress, if anybody wants it: TESS_EINTERRUPTED if they ask to stop. */
-tess_status tess_engine_tell(const tess_engine *engine, const char *what, const char *unit, uint64_t done,
-                             uint64_t total, tess_error *err);
 
 #endif

@@ -1,92 +1,109 @@
 #include "engine/layout.h"
 
-const char *tess_region_name(tess_region region)
+const char *tess_phase_name(tess_phase phase)
 {
-    switch (region) {
-    case TESS_REGION_KV_CACHE:
-        return "kv_cache";
-    case TESS_REGION_WORKSPACE:
-        return "workspace";
-    case TESS_REGION_SAMPLER:
-        return "sampler";
-    case TESS_REGION_LAYERS:
-        return "layers";
-    case TESS_REGION_HEAD:
-        return "head";
-    case TESS_REGION_EMBEDDING:
-        return "embedding";
-    case TESS_REGION_EXPERTS:
-        return "experts";
-    case TESS_REGIONS:
-        break;
-    }
-    return "?";
+    static const char *const names[] = {"always", "media", "text", "speech"};
+    return names[phase];
 }
 
-static void init_row_bank(tess_bank *bank, tess_store *store, const tess_row_blocks *blocks, int n_slot,
-                          tess_arena *arena)
+/* ---- regions ---- */
+
+tess_layout tess_layout_begin(tess_arena *arena)
 {
-    tess_bank_layout layout = {.part = blocks->part,
-                               .n_segment = blocks->n_block,
-                               .n_part = 1,
-                               .group_size = blocks->n_block,
-                               .n_slot = n_slot,
-                               .n_lease = 1};
-    tess_bank_init(bank, store, &layout, arena);
+    return (tess_layout){.arena = arena};
 }
 
-static void init_layer_banks(tess_decoder *t, tess_store *store, const tess_thinker_weights *weights,
-                             const tess_choice *choice, tess_arena *arena,
-                             uint64_t region_bytes[TESS_REGIONS])
+static void close_region(tess_layout *layout)
 {
-    const tess_decoder_config *c = t->config;
-    tess_bank_layout layers = {.part = weights->layer,
-                               .n_segment = c->n_layer,
-                               .n_part = TESS_LAYER_PARTS,
-                               .group_size = c->n_layer,
-                               .n_slot = choice->n_layer_slot,
-                               .n_lease = 1};
-    tess_bank_layout experts = {.part = weights->expert,
-                                .n_segment = c->n_layer * c->n_expert,
-                                .n_part = TESS_EXPERT_PARTS,
-                                .group_size = c->n_expert,
-                                .n_slot = choice->n_expert_slot,
-                                .n_lease = c->n_expert_used};
-    uint64_t before = arena->used;
-    tess_bank_init(&t->layers, store, &layers, arena);
-    region_bytes[TESS_REGION_LAYERS] = arena->used - before;
-    before = arena->used;
-    if (choice->n_expert_slot > 0) tess_bank_init(&t->experts, store, &experts, arena);
-    region_bytes[TESS_REGION_EXPERTS] = arena->used - before;
+    if (layout->n_region == 0) return;
+    layout->region[layout->n_region - 1].n_byte = layout->arena->used - layout->region_start;
+    if (layout->arena->used > layout->room_end) layout->room_end = layout->arena->used;
 }
 
-void tess_parts_init(tess_parts *parts, tess_store *store, const tess_thinker_weights *weights,
-                     const tess_choice *choice, tess_arena *arena, uint64_t region_bytes[TESS_REGIONS])
+tess_arena *tess_layout_open(tess_layout *layout, const char *component, const char *name, const char *holds,
+                             tess_phase phase)
 {
-    tess_decoder *t = &parts->thinker;
-    tess_decoder_sizes sizes = {.n_context = choice->n_context,
-                                .n_chunk = choice->n_chunk,
+    tess_phase before = layout->n_region ? layout->region[layout->n_region - 1].phase : TESS_PHASE_ALWAYS;
+    TESS_ASSERT(layout->n_region < TESS_PLAN_REGIONS && phase >= before);
+    close_region(layout);
+    if (before == TESS_PHASE_ALWAYS) layout->room_start = layout->arena->used;
+    if (phase != before) layout->arena->used = layout->room_start;
+    layout->region_start = layout->arena->used;
+    layout->region[layout->n_region++] =
+        (tess_region){.name = name, .component = component, .holds = holds, .phase = phase};
+    return layout->arena;
+}
+
+void tess_layout_end(tess_layout *layout)
+{
+    close_region(layout);
+    layout->arena->used = layout->room_end;
+}
+
+/* ---- what is laid out ---- */
+
+static tess_decoder_sizes sizes_of(const tess_choice *choice, const tess_decoder_choice *decoder)
+{
+    return (tess_decoder_sizes){.n_context = choice->n_context,
+                                .n_row = decoder->n_row,
                                 .n_thread = choice->n_thread,
-                                .n_logit_rows = choice->n_logit_rows,
-                                .n_lease = t->config->n_expert_used};
-    uint64_t before = arena->used;
-    tess_kv_cache_init(&t->kv, t->config, choice->n_context, arena);
-    region_bytes[TESS_REGION_KV_CACHE] = arena->used - before;
-    before = arena->used;
-    tess_decoder_init(t, &sizes, arena);
-    parts->ids = TESS_TAKE(arena, int32_t, choice->n_context);
-    parts->positions = TESS_TAKE(arena, float, 3 * (uint64_t)choice->n_context);
-    region_bytes[TESS_REGION_WORKSPACE] = arena->used - before;
-    before = arena->used;
-    tess_sampler_init(&parts->sampler, t->kernels, t->config->n_vocab, arena);
-    region_bytes[TESS_REGION_SAMPLER] = arena->used - before;
-    t->embedding_rows = weights->embedding.block_rows;
-    t->head_rows = weights->head.block_rows;
-    before = arena->used;
-    init_row_bank(&t->head, store, &weights->head, choice->n_head_slot, arena);
-    region_bytes[TESS_REGION_HEAD] = arena->used - before;
-    before = arena->used;
-    init_row_bank(&t->embedding, store, &weights->embedding, choice->n_embedding_slot, arena);
-    region_bytes[TESS_REGION_EMBEDDING] = arena->used - before;
-    init_layer_banks(t, store, weights, choice, arena, region_bytes);
+                                .n_lease = decoder->n_lease,
+                                .n_layer_slot = decoder->n_layer_slot,
+                                .n_expert_slot = decoder->n_expert_slot};
+}
+
+static void lay_out_sessions(tess_rooms *rooms, const tess_choice *choice, tess_layout *layout)
+{
+    const tess_decoder_config *c = rooms->thinker.decoder.config;
+    tess_arena *arena = tess_layout_open(layout, "thinker", "kv_cache", "keys and values of every position",
+                                         TESS_PHASE_ALWAYS);
+    tess_session_room *session = TESS_TAKE(arena, tess_session_room, choice->n_session), unused;
+    rooms->session = session;
+    for (int i = 0; i < choice->n_session; i++)
+        tess_timeline_init(session ? &session[i].timeline : &unused.timeline, c, choice->n_context, arena);
+    arena = tess_layout_open(layout, "thinker", "sampler", "scores of the vocabulary, last logits",
+                             TESS_PHASE_ALWAYS);
+    tess_sampler_init(&rooms->sampler, rooms->thinker.decoder.compute.kernels, c->n_vocab, arena);
+    for (int i = 0; i < choice->n_session; i++) {
+        float *logits = TESS_TAKE(arena, float, c->n_vocab);
+        if (session) session[i].logits = logits;
+    }
+}
+
+static void lay_out_thinker_weights(tess_thinker *thinker, tess_store *store,
+                                    const tess_decoder_weights *weights, const tess_choice *choice,
+                                    tess_layout *layout)
+{
+    const tess_decoder_choice *d = &choice->thinker;
+    const tess_decoder_sizes sizes = sizes_of(choice, d);
+    const char *all = "all of them, read once", *resident = "all of it, read once";
+    tess_arena *arena = tess_layout_open(
+        layout, "thinker", "layers",
+        d->n_layer_slot == thinker->decoder.config->n_layer ? all : "one layer at a time", TESS_PHASE_ALWAYS);
+    tess_decoder_init_layers(&thinker->decoder, store, weights, &sizes, arena);
+    arena = tess_layout_open(layout, "thinker", "head",
+                             d->n_head_slot == weights->head.n_block ? resident : "a block of rows at a time",
+                             TESS_PHASE_ALWAYS);
+    tess_row_table_init(&thinker->head, store, &weights->head, d->n_head_slot, arena);
+    arena = tess_layout_open(layout, "thinker", "embedding",
+                             d->n_embedding_slot == weights->embedding.n_block ? resident : "rows on demand",
+                             TESS_PHASE_ALWAYS);
+    tess_row_table_init(&thinker->embedding, store, &weights->embedding, d->n_embedding_slot, arena);
+    arena =
+        tess_layout_open(layout, "thinker", "experts", "slots that experts are read into", TESS_PHASE_ALWAYS);
+    tess_decoder_init_experts(&thinker->decoder, store, weights, &sizes, arena);
+}
+
+void tess_rooms_init(tess_rooms *rooms, tess_store *store, const tess_decoder_weights *weights,
+                     const tess_choice *choice, tess_layout *layout)
+{
+    tess_decoder *decoder = &rooms->thinker.decoder;
+    const tess_decoder_sizes sizes = sizes_of(choice, &choice->thinker);
+    lay_out_sessions(rooms, choice, layout);
+    lay_out_thinker_weights(&rooms->thinker, store, weights, choice, layout);
+    tess_arena *arena =
+        tess_layout_open(layout, "thinker", "workspace", "activations of one prefill chunk", TESS_PHASE_TEXT);
+    tess_decoder_init_workspace(decoder, &sizes, arena);
+    tess_thinker_init_logits(&rooms->thinker, choice->thinker.n_logit_rows, arena);
+    tess_layout_end(layout);
 }

@@ -1,4 +1,4 @@
-/* One timeline: tokens, positions, keys and values; feeding and generating. */
+/* One timeline: tokens, positions, keys and values; feeding, stepping and generating. */
 #include "engine/engine.h"
 
 #include <stdio.h>
@@ -6,62 +6,69 @@
 #include <string.h>
 
 #include "base/fpenv.h"
-
-struct tess_session {
-    tess_engine *engine;
-    int length; /* positions in the cache */
-    bool has_logits;
-};
+#include "base/progress.h"
 
 tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error *err)
 {
-    if (engine->has_session)
-        return tess_fail(err, TESS_EUSAGE, "the memory plan provides for one session at a time");
-    tess_session *session = calloc(1, sizeof *session);
-    if (!session) return tess_fail(err, TESS_ENOMEM, "no memory for a session");
-    session->engine = engine;
-    engine->has_session = true;
-    *out = session;
-    return TESS_OK;
+    int n = engine->plan.n_session;
+    for (int i = 0; i < n; i++) {
+        if (engine->session[i].engine) continue;
+        engine->session[i] = (tess_session){.engine = engine, .room = &engine->rooms.session[i]};
+        engine->session[i].room->timeline.length = 0;
+        *out = &engine->session[i];
+        return TESS_OK;
+    }
+    char expected[64];
+    snprintf(expected, sizeof expected, "at most the %d the plan provides for", n);
+    return tess_refuse_option(err, "n_session", expected, "one session more");
 }
 
 void tess_session_free(tess_session *session)
 {
-    if (!session) return;
-    session->engine->has_session = false;
-    free(session);
+    if (session) session->engine = NULL;
+}
+
+/* The logits at hand are those of another past, and the token chosen from them is none of this one. */
+static void forget_choice(tess_session *session)
+{
+    session->has_logits = session->has_pending = false;
 }
 
 void tess_session_truncate(tess_session *session, int n_tok)
 {
-    TESS_ASSERT(n_tok >= 0 && n_tok <= session->length);
-    session->length = n_tok;
-    session->has_logits = false;
+    TESS_ASSERT(n_tok >= 0 && n_tok <= session->room->timeline.length);
+    session->room->timeline.length = n_tok;
+    forget_choice(session);
 }
 
 int tess_session_get_length(const tess_session *session)
 {
-    return session->length;
+    return session->room->timeline.length;
 }
 
 const int32_t *tess_session_get_ids(const tess_session *session)
 {
-    return session->engine->parts.ids;
+    return session->room->timeline.ids;
 }
 
 const float *tess_session_get_logits(const tess_session *session)
 {
-    return session->has_logits ? session->engine->parts.thinker.work.logits : NULL;
+    return session->has_logits ? session->room->logits : NULL;
 }
+
+/* ---- feeding ---- */
 
 static tess_status check_feed(const tess_session *session, const tess_feed *feed, tess_error *err)
 {
-    int n_context = session->engine->plan.n_context, n_vocab = tess_engine_get_vocab_size(session->engine);
+    const tess_timeline *timeline = &session->room->timeline;
+    int n_vocab = tess_engine_get_vocab_size(session->engine);
     if (feed->n_tok < 1) return tess_fail(err, TESS_EUSAGE, "a prompt needs at least one token");
-    if (feed->n_tok > n_context - session->length)
-        return tess_fail(err, TESS_EUSAGE,
-                         "%d tokens after %d do not fit the %d positions planned for; raise --context",
-                         feed->n_tok, session->length, n_context);
+    if (feed->n_tok > timeline->n_context - timeline->length) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "at most the %d positions planned for", timeline->n_context);
+        return tess_refuse_option(err, "n_context", expected, "%d tokens after %d", feed->n_tok,
+                                  timeline->length);
+    }
     for (int i = 0; i < feed->n_tok; i++)
         if (feed->ids[i] < 0 || feed->ids[i] >= n_vocab) {
             char expected[64];
@@ -72,11 +79,11 @@ static tess_status check_feed(const tess_session *session, const tess_feed *feed
 }
 
 /* The next positions of the timeline: those given, or the previous token's plus one on every stream. */
-static void set_positions(tess_session *session, const tess_feed *feed)
+static void set_positions(tess_timeline *timeline, const tess_feed *feed)
 {
-    size_t n_context = (size_t)session->engine->plan.n_context, first = (size_t)session->length;
+    size_t n_context = (size_t)timeline->n_context, first = (size_t)timeline->length;
     for (size_t s = 0; s < 3; s++) {
-        float *stream = session->engine->parts.positions + s * n_context;
+        float *stream = timeline->positions + s * n_context;
         for (size_t i = 0; i < (size_t)feed->n_tok; i++) {
             size_t at = first + i;
             stream[at] = feed->positions ? feed->positions[s * (size_t)feed->n_tok + i]
@@ -86,56 +93,57 @@ static void set_positions(tess_session *session, const tess_feed *feed)
     }
 }
 
-static tess_status emit_positions(tess_session *session, const tess_tap_sink *sink, tess_error *err)
+static tess_status emit_positions(const tess_timeline *timeline, const tess_tap_sink *sink, tess_error *err)
 {
-    size_t n_context = (size_t)session->engine->plan.n_context;
+    size_t n_context = (size_t)timeline->n_context;
     tess_status status = TESS_OK;
     for (size_t s = 0; s < 3 && status == TESS_OK; s++)
         status = tess_tap_emit(sink, TESS_TAP_POSITION_IDS, 0, (int64_t)s, 1,
-                               session->engine->parts.positions + s * n_context + session->length, err);
+                               timeline->positions + s * n_context + timeline->length, err);
     return status;
 }
 
-/* How far a feed has come: whole chunks, and layers of the present one. */
-typedef struct feed_progress {
-    const tess_engine *engine;
-    int n_tok, done, n;
-} feed_progress;
+/* How far a feed has come: tokens of whole chunks, and those of the present one. */
+typedef struct feeding {
+    const tess_feed *feed;
+    int n_layer, done, n;
+} feeding;
 
 static tess_status tell_layer(void *context, int n_layer_done, tess_error *err)
 {
-    const feed_progress *p = context;
-    int64_t part = (int64_t)p->n * n_layer_done / p->engine->model.config.thinker.text.n_layer;
-    return tess_engine_tell(p->engine, p->n_tok > 1 ? "prefill" : "decode", "tokens",
-                            (uint64_t)(p->done + part), (uint64_t)p->n_tok, err);
+    const feeding *f = context;
+    if (f->feed->n_tok == 1)
+        return tess_progress_tell(f->feed->progress, TESS_ACTIVITY_DECODE, (uint64_t)n_layer_done,
+                                  (uint64_t)f->n_layer, err);
+    int64_t share = (int64_t)f->n * n_layer_done / f->n_layer;
+    return tess_progress_tell(f->feed->progress, TESS_ACTIVITY_PREFILL, (uint64_t)(f->done + share),
+                              (uint64_t)f->feed->n_tok, err);
 }
 
 static tess_status run_chunks(tess_session *session, const tess_feed *feed, const tess_tap_sink *sink,
                               tess_error *err)
 {
     tess_engine *engine = session->engine;
-    int n_chunk = engine->plan.n_chunk;
-    feed_progress progress = {.engine = engine, .n_tok = feed->n_tok};
+    feeding progress = {.feed = feed, .n_layer = engine->model.config.thinker.text.n_layer};
     bool all = !feed->last_logits && tess_tap_is_wanted(sink, TESS_TAP_LM_HEAD, 0);
-    for (int done = 0; done < feed->n_tok;) {
-        int n = feed->n_tok - done < n_chunk ? feed->n_tok - done : n_chunk;
-        bool is_last = done + n == feed->n_tok;
+    tess_timeline *timeline = &session->room->timeline;
+    for (int done = 0; done < feed->n_tok; done += progress.n) {
+        int left = feed->n_tok - done;
         progress.done = done;
-        progress.n = n;
-        tess_chunk chunk = {.ids = feed->ids + done,
-                            .positions = engine->parts.positions + session->length + done,
-                            .position_stride = (size_t)engine->plan.n_context,
-                            .first = session->length + done,
-                            .n = n,
-                            .row = done,
-                            .on_layer = tell_layer,
-                            .context = &progress,
-                            .logits = all       ? TESS_LOGITS_ALL
-                                      : is_last ? TESS_LOGITS_LAST
-                                                : TESS_LOGITS_NONE};
-        tess_status status = tess_thinker_run(&engine->parts.thinker, &chunk, sink, err);
+        progress.n = left < engine->plan.n_chunk ? left : engine->plan.n_chunk;
+        const tess_span span = {.timeline = timeline,
+                                .first = timeline->length + done,
+                                .n = progress.n,
+                                .ids = feed->ids + done,
+                                .sink = sink,
+                                .tap_row = done};
+        const tess_step step = {.span = &span, .n_span = 1, .on_layer = tell_layer, .context = &progress};
+        const tess_head_request request = {.rows = all                  ? TESS_LOGITS_ALL
+                                                   : progress.n == left ? TESS_LOGITS_LAST
+                                                                        : TESS_LOGITS_NONE,
+                                           .last = session->room->logits};
+        tess_status status = tess_thinker_run(&engine->rooms.thinker, &step, &request, err);
         if (status != TESS_OK) return status;
-        done += n;
     }
     return TESS_OK;
 }
@@ -144,30 +152,34 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
 {
     tess_status status = check_feed(session, feed, err);
     if (status != TESS_OK) return status;
-    tess_engine *engine = session->engine;
+    tess_timeline *timeline = &session->room->timeline;
+    tess_model *model = &session->engine->model;
     tess_tap_sink sink = {.listener = feed->listener,
-                          .config = &engine->model.config.thinker.text,
-                          .kernels = &engine->model.kernels,
+                          .decoder = session->engine->rooms.thinker.decoder.name,
+                          .config = &model->config.thinker.text,
+                          .kernels = &model->kernels,
                           .n_tok = feed->n_tok,
                           .last_logits = feed->last_logits};
     tess_fpenv saved = tess_fpenv_enter();
-    set_positions(session, feed);
-    session->has_logits = false;
-    if (feed->listener) status = emit_positions(session, &sink, err);
+    set_positions(timeline, feed);
+    forget_choice(session);
+    if (feed->listener) status = emit_positions(timeline, &sink, err);
     if (status == TESS_OK) status = run_chunks(session, feed, &sink, err);
     tess_fpenv_leave(saved);
     if (status != TESS_OK) return status;
-    memcpy(engine->parts.ids + session->length, feed->ids, (size_t)feed->n_tok * sizeof(int32_t));
-    session->length += feed->n_tok;
+    memcpy(timeline->ids + timeline->length, feed->ids, (size_t)feed->n_tok * sizeof(int32_t));
+    timeline->length += feed->n_tok;
     session->has_logits = true;
     return TESS_OK;
 }
+
+/* ---- choosing ---- */
 
 void tess_session_get_top(tess_session *session, int n, tess_likely *out)
 {
     tess_fpenv saved = tess_fpenv_enter();
     TESS_ASSERT(session->has_logits);
-    tess_sampler_get_top(&session->engine->parts.sampler, tess_session_get_logits(session), n, out);
+    tess_sampler_get_top(&session->engine->rooms.sampler, tess_session_get_logits(session), n, out);
     tess_fpenv_leave(saved);
 }
 
@@ -175,21 +187,40 @@ void tess_session_get_rank(tess_session *session, int32_t id, tess_likely *out)
 {
     tess_fpenv saved = tess_fpenv_enter();
     TESS_ASSERT(session->has_logits);
-    tess_sampler_get_rank(&session->engine->parts.sampler, tess_session_get_logits(session), id, out);
+    tess_sampler_get_rank(&session->engine->rooms.sampler, tess_session_get_logits(session), id, out);
     tess_fpenv_leave(saved);
 }
 
-static tess_status check_sampling(const tess_sampling *s, tess_error *err)
+static tess_status feed_pending(tess_session *session, const tess_tap_listener *listener,
+                                const tess_progress *progress, tess_error *err)
 {
-    if (!(s->temperature >= 0))
-        return tess_fail(err, TESS_EUSAGE, "--temperature: found %g, expected 0 or more", s->temperature);
-    if (s->top_k < 0)
-        return tess_fail(err, TESS_EUSAGE, "--top-k: found %d, expected 0 (off) or more", s->top_k);
-    if (!(s->top_p > 0 && s->top_p <= 1))
-        return tess_fail(err, TESS_EUSAGE, "--top-p: found %g, expected more than 0, at most 1", s->top_p);
-    if (!(s->repetition_penalty > 0))
-        return tess_fail(err, TESS_EUSAGE, "--repetition-penalty: found %g, expected more than 0",
-                         s->repetition_penalty);
+    if (!session->has_pending) return TESS_OK;
+    int32_t id = session->pending;
+    const tess_feed feed = {
+        .ids = &id, .n_tok = 1, .listener = listener, .last_logits = true, .progress = progress};
+    tess_status status = tess_session_feed(session, &feed, err);
+    if (status != TESS_OK) return status;
+    session->has_pending = true; /* the generator goes on */
+    return TESS_OK;
+}
+
+tess_status tess_session_step(tess_session *session, const tess_sampling *sampling,
+                              const tess_tap_listener *listener, const tess_progress *progress, int32_t *id,
+                              tess_error *err)
+{
+    tess_status status = tess_sampling_check(sampling, err);
+    if (status == TESS_OK && !session->has_logits)
+        status = tess_fail(err, TESS_EUSAGE, "nothing has been fed to continue from");
+    if (status == TESS_OK) status = feed_pending(session, listener, progress, err);
+    if (status != TESS_OK) return status;
+    const tess_timeline *timeline = &session->room->timeline;
+    tess_fpenv saved = tess_fpenv_enter();
+    if (!session->has_pending) session->random = sampling->seed;
+    session->pending = tess_sampler_choose(&session->engine->rooms.sampler, session->room->logits, sampling,
+                                           timeline->ids, timeline->length, &session->random);
+    tess_fpenv_leave(saved);
+    session->has_pending = true;
+    *id = session->pending;
     return TESS_OK;
 }
 
@@ -203,32 +234,24 @@ static bool is_stop(const tess_generation *generation, int32_t id)
 tess_status tess_session_generate(tess_session *session, const tess_generation *generation, int32_t *ids,
                                   int *n_new, tess_finish *finish, tess_error *err)
 {
-    tess_status status = check_sampling(&generation->sampling, err);
-    if (status == TESS_OK && !session->has_logits)
-        status = tess_fail(err, TESS_EUSAGE, "nothing has been fed to continue from");
-    if (status != TESS_OK) return status;
-    tess_sampler *sampler = &session->engine->parts.sampler;
-    tess_sampler_seed(sampler, generation->sampling.seed);
+    const tess_timeline *timeline = &session->room->timeline;
+    tess_status status = TESS_OK;
     *n_new = 0;
     *finish = TESS_FINISH_LENGTH;
-    while (*n_new < generation->max_new) {
-        tess_fpenv saved = tess_fpenv_enter();
-        int32_t id = tess_sampler_choose(sampler, tess_session_get_logits(session), &generation->sampling,
-                                         session->engine->parts.ids, session->length);
-        tess_fpenv_leave(saved);
+    while (status == TESS_OK && *n_new < generation->max_new) {
+        if (session->has_pending && timeline->length == timeline->n_context) break;
+        int32_t id;
+        status = tess_session_step(session, &generation->sampling, generation->listener, generation->progress,
+                                   &id, err);
+        if (status != TESS_OK) break;
         ids[(*n_new)++] = id;
         bool go_on = !generation->on_token || generation->on_token(generation->context, id);
-        if (is_stop(generation, id))
-            *finish = TESS_FINISH_STOP;
-        else if (!go_on)
-            *finish = TESS_FINISH_INTERRUPTED;
-        else if (*n_new < generation->max_new && session->length < session->engine->plan.n_context) {
-            tess_feed next = {.ids = &id, .n_tok = 1, .listener = generation->listener, .last_logits = true};
-            status = tess_session_feed(session, &next, err);
-            if (status != TESS_OK) return status;
-            continue;
-        }
-        break;
+        *finish = is_stop(generation, id) ? TESS_FINISH_STOP
+                  : go_on                 ? TESS_FINISH_LENGTH
+                                          : TESS_FINISH_INTERRUPTED;
+        if (*finish != TESS_FINISH_LENGTH) break;
+        status = tess_progress_tell(generation->progress, TESS_ACTIVITY_GENERATING, (uint64_t)*n_new,
+                                    (uint64_t)generation->max_new, err);
     }
-    return TESS_OK;
+    return status;
 }

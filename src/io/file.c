@@ -11,8 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/whole_file.h"
 
 /* Linux moves at most 0x7ffff000 bytes in one call; this is below it and a multiple of the alignment. */
 static const size_t MOST_AT_ONCE = (size_t)1 << 30;
@@ -60,20 +61,10 @@ tess_status tess_file_open(const char *path, tess_direct direct, tess_file **out
     tess_file *file = calloc(1, sizeof *file + path_size);
     if (!file) return tess_fail(err, TESS_ENOMEM, "%s: no memory to open it", path);
     memcpy(file->path, path, path_size);
-    file->direct_fd = -1;
-    tess_status status = TESS_OK;
+    file->fd = file->direct_fd = -1;
     struct stat info;
-    /* O_NONBLOCK: a pipe of that name must be refused, not waited for. */
-    file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file->fd < 0)
-        status = errno == ENOENT || errno == ENOTDIR
-                     ? tess_refuse(err, path, "", -1, "a file", "no such file")
-                     : tess_fail_system(err, errno, path, -1, "open");
-    else if (fstat(file->fd, &info))
-        status = tess_fail_system(err, errno, path, -1, "examine");
-    else if (!S_ISREG(info.st_mode))
-        status = tess_refuse(err, path, "", -1, "a regular file", "something else");
-    else {
+    tess_status status = tess_regular_file_open(path, "a file", &file->fd, &info, err);
+    if (status == TESS_OK) {
         file->size = (uint64_t)info.st_size;
         file->mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
         status = open_direct(file, direct, err);

@@ -15,15 +15,10 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "tessera/direct.h"
 
 /* Windows are aligned to this, and direct reads start and end on multiples of it. */
 enum { TESS_IO_ALIGN = 4096 };
-
-typedef enum tess_direct {
-    TESS_DIRECT_AUTO, /* direct where the file system allows it, else buffered */
-    TESS_DIRECT_ON,   /* direct, or the open fails */
-    TESS_DIRECT_OFF,  /* buffered */
-} tess_direct;
 
 typedef struct tess_file tess_file;
 

@@ -36,41 +36,22 @@ typedef struct fixed_key {
     bool is_required;         /* else absent means this value */
 } fixed_key;
 
-/* One object of the file while it is read. */
-typedef struct section {
-    const json_t *object;
-    tess_json_place place;
-} section;
-
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static tess_status refuse(const section *s, const char *key, const char *expected, const char *found,
-                          tess_error *err)
-{
-    char name[256];
-    tess_json_name(&s->place, key, name, sizeof name);
-    return tess_refuse(err, s->place.file, name, -1, expected, "%s", found);
-}
-
-static tess_status refuse_int(const section *s, const char *key, const char *expected, int64_t found,
-                              tess_error *err)
+static tess_status refuse_int(const tess_json_section *s, const char *key, const char *expected,
+                              int64_t found, tess_error *err)
 {
     char text[32];
     snprintf(text, sizeof text, "%lld", (long long)found);
-    return refuse(s, key, expected, text, err);
+    return tess_json_refuse(s, key, expected, text, err);
 }
 
-static tess_status enter(const section *outer, const char *key, section *inner, tess_error *err)
-{
-    return tess_json_object(outer->object, &outer->place, key, &inner->object, &inner->place, err);
-}
-
-static tess_status read_ints(const section *s, const int_key *keys, size_t n, void *out, tess_error *err)
+static tess_status read_ints(const tess_json_section *s, const int_key *keys, size_t n, void *out,
+                             tess_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         int64_t value;
-        tess_status status =
-            tess_json_int(s->object, &s->place, keys[i].name, keys[i].least, keys[i].most, &value, err);
+        tess_status status = tess_json_int(s, keys[i].name, keys[i].least, keys[i].most, &value, err);
         if (status != TESS_OK) return status;
         *(int *)(void *)((char *)out + keys[i].member) = (int)value;
     }
@@ -78,38 +59,29 @@ static tess_status read_ints(const section *s, const int_key *keys, size_t n, vo
 }
 
 /* A value as it would stand in the file, for messages. */
-static void spell(const json_t *value, char *out, size_t size)
-{
-    char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-    snprintf(out, size, "%.100s", text ? text : tess_json_type_name(value));
-    free(text);
-}
-
-static tess_status check_fixed(const section *s, const fixed_key *keys, size_t n, tess_error *err)
+static tess_status check_fixed(const tess_json_section *s, const fixed_key *keys, size_t n, tess_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         const json_t *found = json_object_get(s->object, keys[i].name);
         if (!found && !keys[i].is_required) continue;
         json_t *expected = json_loads(keys[i].value, JSON_DECODE_ANY, NULL);
-        if (!expected) return tess_fail(err, TESS_ENOMEM, "%s: no memory to check it", s->place.file);
-        bool is_equal = json_is_number(found) && json_is_number(expected)
-                            ? json_number_value(found) == json_number_value(expected)
-                            : found && json_equal(found, expected);
+        if (!expected) return tess_fail(err, TESS_ENOMEM, "%s: no memory to check it", s->file);
+        bool is_equal = tess_json_is_same(found, expected);
         json_decref(expected);
         if (is_equal) continue;
         char text[128];
-        spell(found, text, sizeof text);
-        return refuse(s, keys[i].name, keys[i].value, text, err);
+        tess_json_spell(found, text, sizeof text);
+        return tess_json_refuse(s, keys[i].name, keys[i].value, text, err);
     }
     return TESS_OK;
 }
 
 /* A finite number in [least, most]. */
-static tess_status read_real(const section *s, const char *key, double least, double most, double *out,
-                             tess_error *err)
+static tess_status read_real(const tess_json_section *s, const char *key, double least, double most,
+                             double *out, tess_error *err)
 {
     double value;
-    tess_status status = tess_json_number(s->object, &s->place, key, &value, err);
+    tess_status status = tess_json_number(s, key, &value, err);
     if (status != TESS_OK) return status;
     if (value >= least && value <= most) {
         *out = value;
@@ -118,49 +90,50 @@ static tess_status read_real(const section *s, const char *key, double least, do
     char expected[80], found[40];
     snprintf(expected, sizeof expected, "a number from %g to %g", least, most);
     snprintf(found, sizeof found, "%g", value);
-    return refuse(s, key, expected, found, err);
+    return tess_json_refuse(s, key, expected, found, err);
 }
 
 /* An array of min_items … max_items integers in [least, most]. */
-static tess_status read_int_array(const section *s, const char *key, int min_items, int max_items, int least,
-                                  int most, int *out, int *n_out, tess_error *err)
+static tess_status read_int_array(const tess_json_section *s, const char *key, int min_items, int max_items,
+                                  int least, int most, int *out, int *n_out, tess_error *err)
 {
     const json_t *array;
-    tess_status status = tess_json_array(s->object, &s->place, key, (size_t)max_items, &array, err);
+    tess_status status = tess_json_array(s, key, (size_t)max_items, &array, err);
     if (status != TESS_OK) return status;
     int n = (int)json_array_size(array);
     char expected[112], found[128];
     snprintf(expected, sizeof expected, "%d to %d integers from %d to %d", min_items, max_items, least, most);
-    spell(array, found, sizeof found);
-    if (n < min_items) return refuse(s, key, expected, found, err);
+    tess_json_spell(array, found, sizeof found);
+    if (n < min_items) return tess_json_refuse(s, key, expected, found, err);
     for (int i = 0; i < n; i++) {
         const json_t *item = json_array_get(array, (size_t)i);
         int64_t value = json_integer_value(item);
         if (!json_is_integer(item) || value < least || value > most)
-            return refuse(s, key, expected, found, err);
+            return tess_json_refuse(s, key, expected, found, err);
         out[i] = (int)value;
     }
     if (n_out) *n_out = n;
     return TESS_OK;
 }
 
-static tess_status read_rms_eps(const section *s, double *out, tess_error *err)
+static tess_status read_rms_eps(const tess_json_section *s, double *out, tess_error *err)
 {
     return read_real(s, "rms_norm_eps", 1e-30, 1, out, err);
 }
 
 /* Rotary parameters in one of two spellings: rope_theta beside rope_scaling, or both within rope_parameters.
- * For a plain rotation (`section` NULL) rope_scaling is absent or null. */
-static tess_status read_rope(const section *s, double *theta, int *mrope_section, tess_error *err)
+ * For a plain rotation (`mrope_section` NULL) rope_scaling is absent or null. */
+static tess_status read_rope(const tess_json_section *s, double *theta, int *mrope_section, tess_error *err)
 {
     static const fixed_key streams[] = {{"mrope_interleaved", "true", true}, {"interleaved", "true", true}};
     static const fixed_key plain[] = {{"partial_rotary_factor", "1.0", false}};
     const char *object_key =
         json_is_object(json_object_get(s->object, "rope_parameters")) ? "rope_parameters" : "rope_scaling";
     const json_t *object = json_object_get(s->object, object_key);
-    section inner = *s;
+    tess_json_section inner = *s;
     tess_status status = TESS_OK;
-    if (mrope_section || (object && !json_is_null(object))) status = enter(s, object_key, &inner, err);
+    if (mrope_section || (object && !json_is_null(object)))
+        status = tess_json_enter(s, object_key, &inner, err);
     if (status != TESS_OK) return status;
     bool has_object = inner.object != s->object;
     bool theta_inside = has_object && json_object_get(inner.object, "rope_theta");
@@ -169,7 +142,8 @@ static tess_status read_rope(const section *s, double *theta, int *mrope_section
         double other;
         status = read_real(s, "rope_theta", 1, 1e15, &other, err);
         if (status == TESS_OK && other != *theta)
-            status = refuse(s, "rope_theta", "the value inside rope_parameters", "another one", err);
+            status =
+                tess_json_refuse(s, "rope_theta", "the value inside rope_parameters", "another one", err);
     }
     if (status != TESS_OK || !has_object) return status;
     const char *type_key = json_object_get(inner.object, "rope_type") ? "rope_type" : "type";
@@ -189,7 +163,8 @@ static tess_status read_rope(const section *s, double *theta, int *mrope_section
 
 #define AT(type, member) offsetof(type, member)
 
-static tess_status check_heads(const section *s, int n_head, int n_kv_head, int d_head, tess_error *err)
+static tess_status check_heads(const tess_json_section *s, int n_head, int n_kv_head, int d_head,
+                               tess_error *err)
 {
     if (n_head % n_kv_head)
         return refuse_int(s, "num_key_value_heads", "a divisor of num_attention_heads", n_kv_head, err);
@@ -198,7 +173,7 @@ static tess_status check_heads(const section *s, int n_head, int n_kv_head, int 
 }
 
 /* num_experts, which newer files call num_local_experts in the talker. */
-static tess_status read_experts(const section *s, tess_decoder_config *out, tess_error *err)
+static tess_status read_experts(const tess_json_section *s, tess_decoder_config *out, tess_error *err)
 {
     bool renamed =
         !json_object_get(s->object, "num_experts") && json_object_get(s->object, "num_local_experts");
@@ -214,14 +189,13 @@ static tess_status read_experts(const section *s, tess_decoder_config *out, tess
 }
 
 /* Layer L has experts if it is not listed as dense and (L + 1) is a multiple of the sparse step. */
-static tess_status read_dense_layers(const section *s, tess_decoder_config *out, tess_error *err)
+static tess_status read_dense_layers(const tess_json_section *s, tess_decoder_config *out, tess_error *err)
 {
     int dense[TESS_MAX_LAYERS], n_dense;
     int64_t step;
     tess_status status =
         read_int_array(s, "mlp_only_layers", 0, TESS_MAX_LAYERS, 0, TESS_MAX_LAYERS, dense, &n_dense, err);
-    if (status == TESS_OK)
-        status = tess_json_int(s->object, &s->place, "decoder_sparse_step", 1, 1 << 20, &step, err);
+    if (status == TESS_OK) status = tess_json_int(s, "decoder_sparse_step", 1, 1 << 20, &step, err);
     if (status != TESS_OK) return status;
     for (int i = 0; i < out->n_layer; i++) out->is_moe[i] = out->n_expert > 0 && (i + 1) % step == 0;
     for (int i = 0; i < n_dense; i++)
@@ -229,7 +203,8 @@ static tess_status read_dense_layers(const section *s, tess_decoder_config *out,
     return TESS_OK;
 }
 
-static tess_status read_decoder(const section *s, bool is_talker, tess_decoder_config *out, tess_error *err)
+static tess_status read_decoder(const tess_json_section *s, bool is_talker, tess_decoder_config *out,
+                                tess_error *err)
 {
     static const int_key keys[] = {
         {"vocab_size", AT(tess_decoder_config, n_vocab), 1, MAX_VOCAB},
@@ -260,15 +235,14 @@ static tess_status read_decoder(const section *s, bool is_talker, tess_decoder_c
     if (status == TESS_OK) status = check_heads(s, out->n_head, out->n_kv_head, out->d_head, err);
     if (status == TESS_OK) status = read_experts(s, out, err);
     if (status == TESS_OK) status = read_dense_layers(s, out, err);
-    if (status == TESS_OK)
-        status = tess_json_bool(s->object, &s->place, "norm_topk_prob", &out->norm_topk_prob, err);
+    if (status == TESS_OK) status = tess_json_bool(s, "norm_topk_prob", &out->norm_topk_prob, err);
     if (status == TESS_OK) status = read_rms_eps(s, &out->rms_norm_eps, err);
     return status == TESS_OK ? read_rope(s, &out->rope_theta, out->mrope_section, err) : status;
 }
 
 /* --- towers --------------------------------------------------------------------------------------------- */
 
-static tess_status read_audio(const section *s, tess_audio_config *out, tess_error *err)
+static tess_status read_audio(const tess_json_section *s, tess_audio_config *out, tess_error *err)
 {
     static const int_key keys[] = {
         {"num_mel_bins", AT(tess_audio_config, n_mel), 1, 1 << 12},
@@ -298,7 +272,7 @@ static tess_status read_audio(const section *s, tess_audio_config *out, tess_err
     return check_fixed(s, &repeated, 1, err);
 }
 
-static tess_status check_vision(const section *s, const tess_vision_config *v, tess_error *err)
+static tess_status check_vision(const tess_json_section *s, const tess_vision_config *v, tess_error *err)
 {
     int side = (int)lround(sqrt(v->n_position));
     if (v->d_model % v->n_head) return refuse_int(s, "num_heads", "a divisor of hidden_size", v->n_head, err);
@@ -313,7 +287,7 @@ static tess_status check_vision(const section *s, const tess_vision_config *v, t
     return TESS_OK;
 }
 
-static tess_status read_vision(const section *s, tess_vision_config *out, tess_error *err)
+static tess_status read_vision(const tess_json_section *s, tess_vision_config *out, tess_error *err)
 {
     static const int_key keys[] = {
         {"depth", AT(tess_vision_config, n_layer), 1, TESS_MAX_LAYERS},
@@ -336,22 +310,22 @@ static tess_status read_vision(const section *s, tess_vision_config *out, tess_e
                                 out->deepstack_layer, &out->n_deepstack, err);
     if (status == TESS_OK && json_is_object(json_object_get(s->object, "rope_parameters"))) {
         static const fixed_key rope[] = {{"rope_theta", "10000.0", true}, {"rope_type", "\"axial\"", true}};
-        section inner;
-        status = enter(s, "rope_parameters", &inner, err);
+        tess_json_section inner;
+        status = tess_json_enter(s, "rope_parameters", &inner, err);
         if (status == TESS_OK) status = check_fixed(&inner, rope, COUNT(rope), err);
     }
     return status == TESS_OK ? check_vision(s, out, err) : status;
 }
 
-static tess_status read_thinker(const section *root, tess_thinker_config *out, tess_error *err)
+static tess_status read_thinker(const tess_json_section *root, tess_thinker_config *out, tess_error *err)
 {
     static const fixed_key fixed[] = {{"model_type", "\"qwen3_omni_moe_thinker\"", true},
                                       {"tie_word_embeddings", "false", false}};
-    section s, inner;
+    tess_json_section s, inner;
     double unused;
-    tess_status status = enter(root, "thinker_config", &s, err);
+    tess_status status = tess_json_enter(root, "thinker_config", &s, err);
     if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
-    if (status == TESS_OK) status = enter(&s, "text_config", &inner, err);
+    if (status == TESS_OK) status = tess_json_enter(&s, "text_config", &inner, err);
     if (status == TESS_OK) status = read_decoder(&inner, false, &out->text, err);
     if (status != TESS_OK) return status;
     const int most = out->text.n_vocab - 1; /* these are looked up in the embedding */
@@ -368,11 +342,11 @@ static tess_status read_thinker(const section *root, tess_thinker_config *out, t
     };
     status = read_ints(&s, keys, COUNT(keys), out, err);
     if (status == TESS_OK) status = read_real(&s, "seconds_per_chunk", 0, 1e6, &unused, err);
-    if (status == TESS_OK) status = enter(&s, "audio_config", &inner, err);
+    if (status == TESS_OK) status = tess_json_enter(&s, "audio_config", &inner, err);
     if (status == TESS_OK) status = read_audio(&inner, &out->audio, err);
     if (status == TESS_OK && out->audio.d_output != out->text.d_model)
         status = refuse_int(&inner, "output_dim", "the text model's hidden_size", out->audio.d_output, err);
-    if (status == TESS_OK) status = enter(&s, "vision_config", &inner, err);
+    if (status == TESS_OK) status = tess_json_enter(&s, "vision_config", &inner, err);
     if (status == TESS_OK) status = read_vision(&inner, &out->vision, err);
     if (status == TESS_OK && out->vision.d_output != out->text.d_model)
         status =
@@ -382,20 +356,21 @@ static tess_status read_thinker(const section *root, tess_thinker_config *out, t
 
 /* --- speech --------------------------------------------------------------------------------------------- */
 
-static tess_status read_code_predictor(const section *talker, const tess_talker_config *outer,
+static tess_status read_code_predictor(const tess_json_section *talker, const tess_talker_config *outer,
                                        tess_code_predictor_config *out, tess_error *err)
 {
     const int_key keys[] = {
-        {"vocab_size", AT(tess_code_predictor_config, n_vocab), 1, MAX_VOCAB},
-        {"hidden_size", AT(tess_code_predictor_config, d_model), outer->text.d_model, outer->text.d_model},
-        {"intermediate_size", AT(tess_code_predictor_config, d_ff), 1, MAX_WIDTH},
-        {"num_hidden_layers", AT(tess_code_predictor_config, n_layer), 1, TESS_MAX_LAYERS},
-        {"num_attention_heads", AT(tess_code_predictor_config, n_head), 1, MAX_HEADS},
-        {"num_key_value_heads", AT(tess_code_predictor_config, n_kv_head), 1, MAX_HEADS},
-        {"head_dim", AT(tess_code_predictor_config, d_head), 2, MAX_D_HEAD},
+        {"vocab_size", AT(tess_code_predictor_config, text.n_vocab), 1, MAX_VOCAB},
+        {"hidden_size", AT(tess_code_predictor_config, text.d_model), outer->text.d_model,
+         outer->text.d_model},
+        {"intermediate_size", AT(tess_code_predictor_config, text.d_ff), 1, MAX_WIDTH},
+        {"num_hidden_layers", AT(tess_code_predictor_config, text.n_layer), 1, TESS_MAX_LAYERS},
+        {"num_attention_heads", AT(tess_code_predictor_config, text.n_head), 1, MAX_HEADS},
+        {"num_key_value_heads", AT(tess_code_predictor_config, text.n_kv_head), 1, MAX_HEADS},
+        {"head_dim", AT(tess_code_predictor_config, text.d_head), 2, MAX_D_HEAD},
         {"num_code_groups", AT(tess_code_predictor_config, n_code_group), outer->n_code_group,
          outer->n_code_group},
-        {"max_position_embeddings", AT(tess_code_predictor_config, max_positions), outer->n_code_group,
+        {"max_position_embeddings", AT(tess_code_predictor_config, text.max_positions), outer->n_code_group,
          MAX_POSITIONS},
     };
     static const fixed_key fixed[] = {
@@ -403,13 +378,14 @@ static tess_status read_code_predictor(const section *talker, const tess_talker_
         {"use_qk_norm", "true", false},         {"sliding_window", "null", false},
         {"use_sliding_window", "false", false}, {"tie_word_embeddings", "false", false},
     };
-    section s;
-    tess_status status = enter(talker, "code_predictor_config", &s, err);
+    tess_json_section s;
+    tess_status status = tess_json_enter(talker, "code_predictor_config", &s, err);
     if (status == TESS_OK) status = read_ints(&s, keys, COUNT(keys), out, err);
     if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
-    if (status == TESS_OK) status = check_heads(&s, out->n_head, out->n_kv_head, out->d_head, err);
-    if (status == TESS_OK) status = read_rms_eps(&s, &out->rms_norm_eps, err);
-    return status == TESS_OK ? read_rope(&s, &out->rope_theta, NULL, err) : status;
+    if (status == TESS_OK)
+        status = check_heads(&s, out->text.n_head, out->text.n_kv_head, out->text.d_head, err);
+    if (status == TESS_OK) status = read_rms_eps(&s, &out->text.rms_norm_eps, err);
+    return status == TESS_OK ? read_rope(&s, &out->text.rope_theta, NULL, err) : status;
 }
 
 static int compare_speakers(const void *a, const void *b)
@@ -417,10 +393,10 @@ static int compare_speakers(const void *a, const void *b)
     return strcmp(((const tess_speaker *)a)->name, ((const tess_speaker *)b)->name);
 }
 
-static tess_status read_speakers(const section *talker, tess_talker_config *out, tess_error *err)
+static tess_status read_speakers(const tess_json_section *talker, tess_talker_config *out, tess_error *err)
 {
-    section s;
-    tess_status status = enter(talker, "speaker_id", &s, err);
+    tess_json_section s;
+    tess_status status = tess_json_enter(talker, "speaker_id", &s, err);
     if (status != TESS_OK) return status;
     size_t n = json_object_size(s.object);
     if (n < 1 || n > TESS_MAX_SPEAKERS)
@@ -432,8 +408,8 @@ static tess_status read_speakers(const section *talker, tess_talker_config *out,
         tess_speaker *speaker = &out->speaker[out->n_speaker];
         int64_t token;
         if (strlen(name) >= sizeof speaker->name)
-            return refuse(talker, "speaker_id", "names shorter than 32 bytes", name, err);
-        status = tess_json_int(s.object, &s.place, name, 0, out->text.n_vocab - 1, &token, err);
+            return tess_json_refuse(talker, "speaker_id", "names shorter than 32 bytes", name, err);
+        status = tess_json_int(&s, name, 0, out->text.n_vocab - 1, &token, err);
         if (status != TESS_OK) return status;
         snprintf(speaker->name, sizeof speaker->name, "%s", name);
         speaker->token = (int)token;
@@ -443,7 +419,7 @@ static tess_status read_speakers(const section *talker, tess_talker_config *out,
     return TESS_OK;
 }
 
-static tess_status read_talker_keys(const section *s, const tess_thinker_config *thinker,
+static tess_status read_talker_keys(const tess_json_section *s, const tess_thinker_config *thinker,
                                     tess_talker_config *out, tess_error *err)
 {
     const int code = out->text.n_vocab - 1, width = thinker->text.d_model,
@@ -473,19 +449,19 @@ static tess_status read_talker_keys(const section *s, const tess_thinker_config 
     return status == TESS_OK ? read_real(s, "seconds_per_chunk", 0, 1e6, &unused, err) : status;
 }
 
-static tess_status read_talker(const section *root, const tess_thinker_config *thinker,
+static tess_status read_talker(const tess_json_section *root, const tess_thinker_config *thinker,
                                tess_talker_config *out, tess_error *err)
 {
-    section s, text;
-    tess_status status = enter(root, "talker_config", &s, err);
-    if (status == TESS_OK) status = enter(&s, "text_config", &text, err);
+    tess_json_section s, text;
+    tess_status status = tess_json_enter(root, "talker_config", &s, err);
+    if (status == TESS_OK) status = tess_json_enter(&s, "text_config", &text, err);
     if (status == TESS_OK) status = read_decoder(&text, true, &out->text, err);
     if (status == TESS_OK) status = read_talker_keys(&s, thinker, out, err);
     if (status == TESS_OK) status = read_speakers(&s, out, err);
     return status == TESS_OK ? read_code_predictor(&s, out, &out->code_predictor, err) : status;
 }
 
-static tess_status check_code2wav(const section *s, const tess_code2wav_config *c, tess_error *err)
+static tess_status check_code2wav(const tess_json_section *s, const tess_code2wav_config *c, tess_error *err)
 {
     if (c->d_model % c->n_head)
         return refuse_int(s, "num_attention_heads", "a divisor of hidden_size", c->n_head, err);
@@ -500,7 +476,7 @@ static tess_status check_code2wav(const section *s, const tess_code2wav_config *
     return status;
 }
 
-static tess_status read_code2wav(const section *root, int n_code_group, tess_code2wav_config *out,
+static tess_status read_code2wav(const tess_json_section *root, int n_code_group, tess_code2wav_config *out,
                                  tess_error *err)
 {
     const int_key keys[] = {
@@ -517,8 +493,8 @@ static tess_status read_code2wav(const section *root, int n_code_group, tess_cod
         {"decoder_dim", AT(tess_code2wav_config, d_decoder), 1, MAX_WIDTH},
     };
     static const fixed_key fixed[] = {{"hidden_act", "\"silu\"", true}, {"attention_bias", "false", true}};
-    section s;
-    tess_status status = enter(root, "code2wav_config", &s, err);
+    tess_json_section s;
+    tess_status status = tess_json_enter(root, "code2wav_config", &s, err);
     if (status == TESS_OK) status = read_ints(&s, keys, COUNT(keys), out, err);
     if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
     if (status == TESS_OK)
@@ -535,7 +511,7 @@ static tess_status read_code2wav(const section *root, int n_code_group, tess_cod
 /* ---------------------------------------------------------------------------------------------------------
  */
 
-static tess_status read_root(const section *s, tess_config *out, tess_error *err)
+static tess_status read_root(const tess_json_section *s, tess_config *out, tess_error *err)
 {
     /* The name of the dtype's key has changed over the years. */
     bool old_name = !json_object_get(s->object, "dtype") && json_object_get(s->object, "torch_dtype");
@@ -545,8 +521,7 @@ static tess_status read_root(const section *s, tess_config *out, tess_error *err
         {old_name ? "torch_dtype" : "dtype", "\"bfloat16\"", true},
     };
     tess_status status = check_fixed(s, fixed, COUNT(fixed), err);
-    if (status == TESS_OK)
-        status = tess_json_bool(s->object, &s->place, "enable_audio_output", &out->has_talker, err);
+    if (status == TESS_OK) status = tess_json_bool(s, "enable_audio_output", &out->has_talker, err);
     if (status == TESS_OK) status = read_thinker(s, &out->thinker, err);
     if (status != TESS_OK) return status;
     const int most = out->thinker.text.n_vocab - 1;
@@ -569,7 +544,7 @@ static tess_status read_root(const section *s, tess_config *out, tess_error *err
 
 tess_status tess_config_parse(const char *file, const json_t *root, tess_config *out, tess_error *err)
 {
-    section s = {.object = root, .place = {.file = file}};
+    tess_json_section s = {.object = root, .file = file};
     tess_config *config = calloc(1, sizeof *config);
     if (!config) return tess_fail(err, TESS_ENOMEM, "%s: no memory for the configuration", file);
     tess_status status = read_root(&s, config, err);

@@ -55,8 +55,8 @@ typedef struct tess_speaker {
 } tess_speaker;
 
 typedef struct tess_code_predictor_config {
-    int n_vocab, d_model, n_layer, n_head, n_kv_head, d_head, d_ff, n_code_group, max_positions;
-    double rope_theta, rms_norm_eps;
+    tess_decoder_config text; /* dense; its rows have the same position on all three streams */
+    int n_code_group;
 } tess_code_predictor_config;
 
 typedef struct tess_talker_config {

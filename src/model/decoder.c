@@ -1,97 +1,129 @@
 #include "model/decoder.h"
 
-static int max_int(int a, int b)
+#include <string.h>
+
+#include "model/attention.h"
+#include "model/mlp.h"
+#include "model/moe.h"
+
+/* ---- before the layers ---- */
+
+/* The rows' vectors -> work.residual. */
+static tess_status read_rows(tess_decoder *decoder, const tess_span *span, float *residual, tess_error *err)
 {
-    return a > b ? a : b;
+    size_t d_model = (size_t)decoder->config->d_model;
+    for (int i = 0; i < span->n; i++, residual += d_model) {
+        if (span->vectors && span->vectors[i]) {
+            memcpy(residual, span->vectors[i], d_model * sizeof *residual);
+            continue;
+        }
+        tess_status status =
+            tess_row_table_read(decoder->embedding, decoder->compute.kernels, span->ids[i], residual, err);
+        if (status != TESS_OK) return status;
+    }
+    return TESS_OK;
 }
 
-static bool has_dense_layer(const tess_decoder_config *c)
+/* Where the rows belong, and the angles of their positions. */
+static void set_places(tess_decoder *decoder, const tess_span *span, int first_row)
 {
-    for (int layer = 0; layer < c->n_layer; layer++)
-        if (!c->is_moe[layer]) return true;
-    return false;
+    const tess_timeline *timeline = span->timeline;
+    size_t n_pair = (size_t)decoder->rope.n_pair, n_context = (size_t)timeline->n_context;
+    for (int i = 0; i < span->n; i++) {
+        size_t row = (size_t)first_row + (size_t)i, place = (size_t)span->first + (size_t)i;
+        float position[3];
+        decoder->work.place[row] = (tess_row_place){span->timeline, (int)place};
+        for (size_t s = 0; s < 3; s++) position[s] = timeline->positions[s * n_context + place];
+        tess_rope_angles(&decoder->rope, decoder->compute.kernels, position, decoder->compute.rounding,
+                         decoder->work.cosines + row * n_pair, decoder->work.sines + row * n_pair);
+    }
 }
 
-/* Rows and widths of the buffers that experts and dense layers share. */
-static void take_mlp_buffers(tess_workspace *w, const tess_decoder_config *c, const tess_decoder_sizes *sizes,
-                             tess_arena *arena)
+static tess_status begin_step(tess_decoder *decoder, const tess_step *step, tess_error *err)
 {
-    uint64_t used = (uint64_t)c->n_expert_used, n_assigned = (uint64_t)sizes->n_chunk * used;
-    bool dense = has_dense_layer(c);
-    int n_row = max_int(w->n_expert_rows, dense ? sizes->n_chunk : 0),
-        d_ff = max_int(c->d_expert, dense ? c->d_ff : 0);
-    w->router_logits = TESS_TAKE(arena, float, (uint64_t)sizes->n_chunk *(uint64_t)c->n_expert);
-    w->router_probs = TESS_TAKE(arena, float, (uint64_t)sizes->n_chunk *(uint64_t)c->n_expert);
-    w->candidates = TESS_TAKE(arena, tess_candidate, (uint64_t)sizes->n_chunk * (uint64_t)c->n_expert);
-    w->router_weights = TESS_TAKE(arena, float, n_assigned);
-    w->router_indices = TESS_TAKE(arena, int64_t, n_assigned);
-    w->expert_begin = TESS_TAKE(arena, int32_t, c->n_expert + 1);
-    w->assigned_token = TESS_TAKE(arena, int32_t, n_assigned);
-    w->assigned_weight = TESS_TAKE(arena, float, n_assigned);
-    w->leased = TESS_TAKE(arena, const void *const *, sizes->n_lease);
-    w->expert_packed =
-        TESS_TAKE(arena, float, (uint64_t)w->n_expert_rows *tess_packed_floats((size_t)c->d_model));
-    w->expert_output = TESS_TAKE(arena, float, (uint64_t)w->n_expert_rows *(uint64_t)c->d_model);
-    w->gate = TESS_TAKE(arena, float, (uint64_t)n_row *(uint64_t)d_ff);
-    w->up = TESS_TAKE(arena, float, (uint64_t)n_row *(uint64_t)d_ff);
-    w->hidden_packed = TESS_TAKE(arena, float, (uint64_t)n_row *tess_packed_floats((size_t)d_ff));
+    size_t d_model = (size_t)decoder->config->d_model;
+    for (int i = 0, row = 0; i < step->n_span; row += step->span[i].n, i++) {
+        const tess_span *span = &step->span[i];
+        TESS_ASSERT(span->first >= 0 && span->n <= span->timeline->n_context - span->first);
+        tess_status status = read_rows(decoder, span, decoder->work.residual + (size_t)row * d_model, err);
+        if (status != TESS_OK) return status;
+        set_places(decoder, span, row);
+    }
+    return tess_step_emit(step, TESS_TAP_INPUTS_EMBEDS, 0, decoder->work.residual, d_model, err);
 }
 
-static void take_workspace(tess_workspace *w, const tess_decoder_config *c, const tess_decoder_sizes *sizes,
-                           tess_arena *arena)
+/* ---- layers ---- */
+
+/* work.residual -> work.normed */
+static void norm_residual(tess_decoder *decoder, const uint16_t *weight, int n)
 {
-    uint64_t n = (uint64_t)sizes->n_chunk, d_model = (uint64_t)c->d_model;
-    uint64_t n_q = (uint64_t)c->n_head * (uint64_t)c->d_head;
-    w->n_chunk = sizes->n_chunk;
-    w->n_logit_rows = sizes->n_logit_rows;
-    w->n_lease = sizes->n_lease;
-    w->n_expert_rows = max_int(sizes->n_chunk, c->n_expert_used);
-    w->packed_stride = tess_packed_floats((size_t)max_int(c->d_model, c->n_head * c->d_head));
-    w->residual = TESS_TAKE(arena, float, n *d_model);
-    w->normed = TESS_TAKE(arena, float, n *d_model);
-    w->output = TESS_TAKE(arena, float, n *d_model);
-    w->query = TESS_TAKE(arena, float, n *n_q);
-    w->mixed = TESS_TAKE(arena, float, n *n_q);
-    w->packed = TESS_TAKE(arena, float, n * w->packed_stride);
-    w->cosines = TESS_TAKE(arena, float, n *(uint64_t)c->d_head / 2);
-    w->sines = TESS_TAKE(arena, float, n *(uint64_t)c->d_head / 2);
-    w->scores = TESS_TAKE(arena, float,
-                          (uint64_t)sizes->n_thread *(uint64_t)(c->n_head / c->n_kv_head) *
-                              (uint64_t)sizes->n_context);
-    w->logits = TESS_TAKE(arena, float, (uint64_t)sizes->n_logit_rows *(uint64_t)c->n_vocab);
-    w->norm = TESS_TAKE(arena, uint16_t, d_model);
-    take_mlp_buffers(w, c, sizes, arena);
+    const tess_decoder_config *c = decoder->config;
+    tess_rms_norm_rows(&decoder->compute, decoder->work.normed, decoder->work.residual, weight,
+                       (size_t)c->d_model, c->rms_norm_eps, n);
 }
 
-void tess_decoder_init(tess_decoder *decoder, const tess_decoder_sizes *sizes, tess_arena *arena)
+/* work.residual += values, from row `first` on */
+static void add_rows(tess_decoder *decoder, const float *values, int first, int n)
 {
-    tess_rope_init(&decoder->rope, decoder->config, arena);
-    take_workspace(&decoder->work, decoder->config, sizes, arena);
+    size_t d_model = (size_t)decoder->config->d_model;
+    decoder->compute.kernels->add(decoder->work.residual + (size_t)first * d_model, values,
+                                  (size_t)n * d_model, decoder->compute.rounding);
 }
 
-typedef struct pack_task {
-    tess_decoder *decoder;
-    const float *in;
-    size_t n_col;
-    int n;
-} pack_task;
-
-static void pack_part(void *arg, int part, int n_part)
+static void add_to_layer(tess_decoder *decoder, const tess_step *step, int layer)
 {
-    pack_task *task = arg;
-    tess_decoder *t = task->decoder;
-    size_t width = tess_packed_floats(task->n_col);
-    int64_t begin, end;
-    tess_part_range(task->n, 1, part, n_part, &begin, &end);
-    for (size_t i = (size_t)begin; i < (size_t)end; i++)
-        t->kernels->pack(t->work.packed + i * width, task->in + i * task->n_col, task->n_col);
+    for (int i = 0; i < step->n_addition; i++) {
+        const tess_addition *addition = &step->addition[i];
+        if (addition->layer == layer) add_rows(decoder, addition->values, addition->row, addition->n);
+    }
 }
 
-void tess_decoder_pack(tess_decoder *decoder, const float *x, size_t n_col, int n)
+static tess_status run_layer(tess_decoder *decoder, int layer, const tess_matrix *weights, int n,
+                             const tess_step *step, tess_error *err)
 {
-    pack_task task = {.decoder = decoder, .in = x, .n_col = n_col, .n = n};
-    if (n == 1)
-        pack_part(&task, 0, 1);
+    tess_workspace *work = &decoder->work;
+    size_t d_model = (size_t)decoder->config->d_model;
+    norm_residual(decoder, tess_matrix_get_vector(&weights[TESS_LAYER_INPUT_NORM]), n);
+    tess_attention_run(decoder, layer, weights, n);
+    tess_status status = tess_step_emit(step, TESS_TAP_SELF_ATTN, layer, work->output, d_model, err);
+    if (status != TESS_OK) return status;
+    add_rows(decoder, work->output, 0, n);
+    norm_residual(decoder, tess_matrix_get_vector(&weights[TESS_LAYER_POST_NORM]), n);
+    tess_pack_rows(&decoder->compute, work->packed, work->normed, d_model, n);
+    if (decoder->config->is_moe[layer])
+        status = tess_moe_run(decoder, layer, weights, n, step, err);
     else
-        tess_pool_run(decoder->pool, pack_part, &task);
+        tess_mlp_run(decoder, weights, decoder->config->d_ff, work->output, n);
+    if (status == TESS_OK) status = tess_step_emit(step, TESS_TAP_MLP, layer, work->output, d_model, err);
+    if (status != TESS_OK) return status;
+    add_rows(decoder, work->output, 0, n);
+    status = tess_step_emit(step, TESS_TAP_LAYER, layer, work->residual, d_model, err);
+    add_to_layer(decoder, step, layer);
+    return status;
+}
+
+static tess_status run_layers(tess_decoder *decoder, int n, const tess_step *step, tess_error *err)
+{
+    for (int layer = 0; layer < decoder->config->n_layer; layer++) {
+        const tess_matrix *weights;
+        tess_status status = tess_bank_lease(&decoder->layers, layer, &weights, err);
+        if (status != TESS_OK) return status;
+        status = run_layer(decoder, layer, weights, n, step, err);
+        tess_bank_release(&decoder->layers, layer);
+        if (status == TESS_OK && step->on_layer) status = step->on_layer(step->context, layer + 1, err);
+        if (status != TESS_OK) return status;
+    }
+    return TESS_OK;
+}
+
+tess_status tess_decoder_run(tess_decoder *decoder, const tess_step *step, tess_error *err)
+{
+    int n = tess_step_count_rows(step);
+    TESS_ASSERT(n >= 1 && n <= decoder->work.n_row);
+    tess_status status = begin_step(decoder, step, err);
+    if (status == TESS_OK) status = run_layers(decoder, n, step, err);
+    if (status != TESS_OK) return status;
+    norm_residual(decoder, decoder->norm, n);
+    return tess_step_emit(step, TESS_TAP_NORM, 0, decoder->work.normed, (size_t)decoder->config->d_model,
+                          err);
 }

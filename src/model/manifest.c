@@ -17,6 +17,7 @@ typedef struct lister {
     void *arg;
     tess_status status; /* of the last visit; once it is not TESS_OK, nothing more is visited */
     tess_component component;
+    int layer, expert; /* of the decoder's tensors that are listed; -1: of none */
     char prefix[160];
 } lister;
 
@@ -32,26 +33,28 @@ static void set_prefix(lister *l, const char *format, ...)
     va_end(args);
 }
 
-/* Lists the tensor <prefix><name> of the given sizes. */
-static void list(lister *l, const char *name, const uint64_t *dim)
+/* Lists the tensor <prefix><name> of the given sizes, which is this weight to a decoder (-1: none). */
+static void list_tensor(lister *l, int weight, const char *name, const uint64_t *dim)
 {
     if (l->status != TESS_OK) return;
     char full[sizeof l->prefix + 64];
     snprintf(full, sizeof full, "%s%s", l->prefix, name);
-    tess_manifest_entry entry = {.name = full, .component = l->component};
+    tess_manifest_entry entry = {
+        .name = full, .component = l->component, .role = {l->layer, l->expert, weight}};
     for (; dim[entry.n_dim] != END; entry.n_dim++) entry.dim[entry.n_dim] = dim[entry.n_dim];
     l->status = l->visitor(l->arg, &entry);
 }
-#define LIST(l, name, ...) list(l, name, (const uint64_t[]){__VA_ARGS__, END})
+#define LIST(l, name, ...) list_tensor(l, -1, name, (const uint64_t[]){__VA_ARGS__, END})
+#define LIST_AS(l, weight, name, ...) list_tensor(l, weight, name, (const uint64_t[]){__VA_ARGS__, END})
 
 /* <name>.weight of these sizes and <name>.bias of `n_bias`. */
 static void list_with_bias(lister *l, const char *name, uint64_t n_bias, const uint64_t *dim)
 {
-    char part[64];
-    snprintf(part, sizeof part, "%s.weight", name);
-    list(l, part, dim);
-    snprintf(part, sizeof part, "%s.bias", name);
-    LIST(l, part, n_bias);
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    list_tensor(l, -1, full, dim);
+    snprintf(full, sizeof full, "%s.bias", name);
+    LIST(l, full, n_bias);
 }
 #define LIST_WITH_BIAS(l, name, n_bias, ...)                                                                 \
     list_with_bias(l, name, n_bias, (const uint64_t[]){__VA_ARGS__, END})
@@ -64,65 +67,73 @@ static void list_with_bias(lister *l, const char *name, uint64_t n_bias, const u
 static void list_attention(lister *l, uint64_t d_model, uint64_t n_query, uint64_t n_key, uint64_t d_head,
                            bool has_norms)
 {
-    LIST(l, "input_layernorm.weight", d_model);
-    LIST(l, "self_attn.q_proj.weight", n_query, d_model);
-    LIST(l, "self_attn.k_proj.weight", n_key, d_model);
-    LIST(l, "self_attn.v_proj.weight", n_key, d_model);
-    LIST(l, "self_attn.o_proj.weight", d_model, n_query);
+    LIST_AS(l, TESS_LAYER_INPUT_NORM, "input_layernorm.weight", d_model);
+    LIST_AS(l, TESS_LAYER_QUERY, "self_attn.q_proj.weight", n_query, d_model);
+    LIST_AS(l, TESS_LAYER_KEY, "self_attn.k_proj.weight", n_key, d_model);
+    LIST_AS(l, TESS_LAYER_VALUE, "self_attn.v_proj.weight", n_key, d_model);
+    LIST_AS(l, TESS_LAYER_OUTPUT, "self_attn.o_proj.weight", d_model, n_query);
     if (has_norms) {
-        LIST(l, "self_attn.q_norm.weight", d_head);
-        LIST(l, "self_attn.k_norm.weight", d_head);
+        LIST_AS(l, TESS_LAYER_QUERY_NORM, "self_attn.q_norm.weight", d_head);
+        LIST_AS(l, TESS_LAYER_KEY_NORM, "self_attn.k_norm.weight", d_head);
     }
-    LIST(l, "post_attention_layernorm.weight", d_model);
+    LIST_AS(l, TESS_LAYER_POST_NORM, "post_attention_layernorm.weight", d_model);
 }
 
-/* A gated MLP; its matrices are named <name>gate_proj.weight and so on. */
-static void list_mlp(lister *l, const char *name, uint64_t d_model, uint64_t d_ff)
+/* A gated MLP; its matrices are named <name>gate_proj.weight and so on, and are weights gate, up and down. */
+static void list_mlp(lister *l, const char *name, uint64_t d_model, uint64_t d_ff, int gate, int up, int down)
 {
-    char part[64];
-    snprintf(part, sizeof part, "%sgate_proj.weight", name);
-    LIST(l, part, d_ff, d_model);
-    snprintf(part, sizeof part, "%sup_proj.weight", name);
-    LIST(l, part, d_ff, d_model);
-    snprintf(part, sizeof part, "%sdown_proj.weight", name);
-    LIST(l, part, d_model, d_ff);
+    char full[64];
+    snprintf(full, sizeof full, "%sgate_proj.weight", name);
+    LIST_AS(l, gate, full, d_ff, d_model);
+    snprintf(full, sizeof full, "%sup_proj.weight", name);
+    LIST_AS(l, up, full, d_ff, d_model);
+    snprintf(full, sizeof full, "%sdown_proj.weight", name);
+    LIST_AS(l, down, full, d_model, d_ff);
+}
+
+static void list_layer_mlp(lister *l, const char *name, uint64_t d_model, uint64_t d_ff)
+{
+    list_mlp(l, name, d_model, d_ff, TESS_LAYER_GATE, TESS_LAYER_UP, TESS_LAYER_DOWN);
 }
 
 static void list_moe(lister *l, const tess_decoder_config *c)
 {
     char name[64];
-    LIST(l, "mlp.gate.weight", U(c->n_expert), U(c->d_model));
-    for (int e = 0; e < c->n_expert && l->status == TESS_OK; e++) {
-        snprintf(name, sizeof name, "mlp.experts.%d.", e);
-        list_mlp(l, name, U(c->d_model), U(c->d_expert));
+    LIST_AS(l, TESS_LAYER_ROUTER, "mlp.gate.weight", U(c->n_expert), U(c->d_model));
+    for (l->expert = 0; l->expert < c->n_expert && l->status == TESS_OK; l->expert++) {
+        snprintf(name, sizeof name, "mlp.experts.%d.", l->expert);
+        list_mlp(l, name, U(c->d_model), U(c->d_expert), TESS_EXPERT_GATE, TESS_EXPERT_UP, TESS_EXPERT_DOWN);
     }
+    l->expert = -1;
     if (!c->d_shared_expert) return;
-    list_mlp(l, "mlp.shared_expert.", U(c->d_model), U(c->d_shared_expert));
-    LIST(l, "mlp.shared_expert_gate.weight", U(1), U(c->d_model));
+    list_layer_mlp(l, "mlp.shared_expert.", U(c->d_model), U(c->d_shared_expert));
+    LIST_AS(l, TESS_LAYER_SHARED_GATE, "mlp.shared_expert_gate.weight", U(1), U(c->d_model));
 }
 
+/* The layers of the decoder whose tensors are named <model>.layers.N… */
 static void list_decoder_layers(lister *l, const char *model, const tess_decoder_config *c)
 {
-    for (int i = 0; i < c->n_layer && l->status == TESS_OK; i++) {
-        set_prefix(l, "%s.layers.%d.", model, i);
+    for (l->layer = 0; l->layer < c->n_layer && l->status == TESS_OK; l->layer++) {
+        set_prefix(l, "%s.layers.%d.", model, l->layer);
         list_attention(l, U(c->d_model), U(c->n_head) * U(c->d_head), U(c->n_kv_head) * U(c->d_head),
                        U(c->d_head), true);
-        if (c->is_moe[i])
+        if (c->is_moe[l->layer])
             list_moe(l, c);
         else
-            list_mlp(l, "mlp.", U(c->d_model), U(c->d_ff));
+            list_layer_mlp(l, "mlp.", U(c->d_model), U(c->d_ff));
     }
+    l->layer = -1;
 }
 
 static void list_text(lister *l, const tess_decoder_config *c)
 {
     l->component = TESS_COMPONENT_TEXT;
     set_prefix(l, "thinker.");
-    LIST(l, "model.embed_tokens.weight", U(c->n_vocab), U(c->d_model));
+    LIST_AS(l, TESS_TOP_EMBEDDING, "model.embed_tokens.weight", U(c->n_vocab), U(c->d_model));
     list_decoder_layers(l, "thinker.model", c);
     set_prefix(l, "thinker.");
-    LIST(l, "model.norm.weight", U(c->d_model));
-    LIST(l, "lm_head.weight", U(c->n_vocab), U(c->d_model));
+    LIST_AS(l, TESS_TOP_NORM, "model.norm.weight", U(c->d_model));
+    LIST_AS(l, TESS_TOP_HEAD, "lm_head.weight", U(c->n_vocab), U(c->d_model));
 }
 
 /* --- towers --------------------------------------------------------------------------------------------- */
@@ -197,11 +208,11 @@ static void list_talker(lister *l, const tess_talker_config *c)
     uint64_t d = U(c->text.d_model), ff = U(c->text.d_ff);
     l->component = TESS_COMPONENT_TALKER;
     set_prefix(l, "talker.");
-    LIST(l, "model.codec_embedding.weight", U(c->text.n_vocab), d);
+    LIST_AS(l, TESS_TOP_EMBEDDING, "model.codec_embedding.weight", U(c->text.n_vocab), d);
     list_decoder_layers(l, "talker.model", &c->text);
     set_prefix(l, "talker.");
-    LIST(l, "model.norm.weight", d);
-    LIST(l, "codec_head.weight", U(c->text.n_vocab), d);
+    LIST_AS(l, TESS_TOP_NORM, "model.norm.weight", d);
+    LIST_AS(l, TESS_TOP_HEAD, "codec_head.weight", U(c->text.n_vocab), d);
     LIST_WITH_BIAS(l, "text_projection.linear_fc1", ff, ff, U(c->d_thinker));
     LIST_WITH_BIAS(l, "text_projection.linear_fc2", d, d, ff);
     LIST_WITH_BIAS(l, "hidden_projection.linear_fc1", ff, ff, U(c->d_thinker));
@@ -211,46 +222,43 @@ static void list_talker(lister *l, const tess_talker_config *c)
 /* The first code comes from the talker's own head: one embedding and head fewer than code groups. */
 static void list_code_predictor(lister *l, const tess_code_predictor_config *c)
 {
-    uint64_t d = U(c->d_model);
+    uint64_t d = U(c->text.d_model);
     char name[64];
     l->component = TESS_COMPONENT_CODE_PREDICTOR;
     set_prefix(l, "talker.code_predictor.");
     for (int g = 0; g < c->n_code_group - 1; g++) {
         snprintf(name, sizeof name, "model.codec_embedding.%d.weight", g);
-        LIST(l, name, U(c->n_vocab), d);
+        LIST(l, name, U(c->text.n_vocab), d);
     }
-    for (int i = 0; i < c->n_layer; i++) {
-        set_prefix(l, "talker.code_predictor.model.layers.%d.", i);
-        list_attention(l, d, U(c->n_head) * U(c->d_head), U(c->n_kv_head) * U(c->d_head), U(c->d_head), true);
-        list_mlp(l, "mlp.", d, U(c->d_ff));
-    }
+    list_decoder_layers(l, "talker.code_predictor.model", &c->text);
     set_prefix(l, "talker.code_predictor.");
-    LIST(l, "model.norm.weight", d);
+    LIST_AS(l, TESS_TOP_NORM, "model.norm.weight", d);
     for (int g = 0; g < c->n_code_group - 1; g++) {
         snprintf(name, sizeof name, "lm_head.%d.weight", g);
-        LIST(l, name, U(c->n_vocab), d);
+        LIST(l, name, U(c->text.n_vocab), d);
     }
 }
 
 static void list_snake(lister *l, const char *name, uint64_t n_channel)
 {
-    char part[64];
-    snprintf(part, sizeof part, "%salpha", name);
-    LIST(l, part, n_channel);
-    snprintf(part, sizeof part, "%sbeta", name);
-    LIST(l, part, n_channel);
+    char full[64];
+    snprintf(full, sizeof full, "%salpha", name);
+    LIST(l, full, n_channel);
+    snprintf(full, sizeof full, "%sbeta", name);
+    LIST(l, full, n_channel);
 }
 
 static void list_pre_transformer(lister *l, const tess_code2wav_config *c)
 {
     uint64_t d = U(c->d_model), d_head = d / U(c->n_head);
-    for (int i = 0; i < c->n_layer && l->status == TESS_OK; i++) {
-        set_prefix(l, "code2wav.pre_transformer.layers.%d.", i);
+    for (l->layer = 0; l->layer < c->n_layer && l->status == TESS_OK; l->layer++) {
+        set_prefix(l, "code2wav.pre_transformer.layers.%d.", l->layer);
         list_attention(l, d, d, U(c->n_kv_head) * d_head, d_head, false);
         LIST(l, "self_attn_layer_scale.scale", d);
-        list_mlp(l, "mlp.", d, U(c->d_ff));
+        list_layer_mlp(l, "mlp.", d, U(c->d_ff));
         LIST(l, "mlp_layer_scale.scale", d);
     }
+    l->layer = -1;
     set_prefix(l, "code2wav.pre_transformer.");
     LIST(l, "norm.weight", d);
 }
@@ -308,20 +316,47 @@ static void list_code2wav(lister *l, const tess_code2wav_config *c)
     list_wave_decoder(l, c);
 }
 
-/* ---------------------------------------------------------------------------------------------------------
- */
+/* --- the whole ------------------------------------------------------------------------------------------ */
+
+static void list_component(lister *l, const tess_config *config, tess_component component)
+{
+    switch (component) {
+    case TESS_COMPONENT_TEXT:
+        list_text(l, &config->thinker.text);
+        break;
+    case TESS_COMPONENT_AUDIO:
+        list_audio(l, &config->thinker.audio);
+        break;
+    case TESS_COMPONENT_VISION:
+        list_vision(l, &config->thinker.vision);
+        break;
+    case TESS_COMPONENT_TALKER:
+        if (config->has_talker) list_talker(l, &config->talker);
+        break;
+    case TESS_COMPONENT_CODE_PREDICTOR:
+        if (config->has_talker) list_code_predictor(l, &config->talker.code_predictor);
+        break;
+    case TESS_COMPONENT_CODE2WAV:
+        if (config->has_talker) list_code2wav(l, &config->code2wav);
+        break;
+    case TESS_COMPONENT_OTHER:
+        break;
+    }
+}
+
+tess_status tess_manifest_visit_component(const tess_config *config, tess_component component,
+                                          tess_manifest_visitor *visitor, void *arg)
+{
+    lister l = {.visitor = visitor, .arg = arg, .layer = -1, .expert = -1};
+    list_component(&l, config, component);
+    return l.status;
+}
 
 tess_status tess_manifest_visit(const tess_config *config, tess_manifest_visitor *visitor, void *arg)
 {
-    lister l = {.visitor = visitor, .arg = arg};
-    list_text(&l, &config->thinker.text);
-    list_audio(&l, &config->thinker.audio);
-    list_vision(&l, &config->thinker.vision);
-    if (config->has_talker) {
-        list_talker(&l, &config->talker);
-        list_code_predictor(&l, &config->talker.code_predictor);
-        list_code2wav(&l, &config->code2wav);
-    }
+    lister l = {.visitor = visitor, .arg = arg, .layer = -1, .expert = -1};
+    for (tess_component c = TESS_COMPONENT_TEXT; c <= TESS_COMPONENT_CODE2WAV; c++)
+        list_component(&l, config, c);
     return l.status;
 }
 

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/random.h"
 #include "kernels/elementary.h"
 
 void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n_vocab, tess_arena *arena)
@@ -10,21 +11,18 @@ void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n
     sampler->n_vocab = n_vocab;
     sampler->scores = TESS_TAKE(arena, float, n_vocab);
     sampler->order = TESS_TAKE(arena, int32_t, n_vocab);
-    sampler->random = 0;
 }
 
-void tess_sampler_seed(tess_sampler *sampler, uint64_t seed)
+tess_status tess_sampling_check(const tess_sampling *s, tess_error *err)
 {
-    sampler->random = seed;
-}
-
-/* SplitMix64 (Steele, Lea, Flood 2014), the top 53 bits as a number in [0, 1). */
-static double draw(tess_sampler *sampler)
-{
-    uint64_t z = sampler->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+    if (!(s->temperature >= 0))
+        return tess_refuse_option(err, "temperature", "0 or more", "%g", s->temperature);
+    if (s->top_k < 0) return tess_refuse_option(err, "top_k", "0 (off) or more", "%d", s->top_k);
+    if (!(s->top_p > 0 && s->top_p <= 1))
+        return tess_refuse_option(err, "top_p", "more than 0, at most 1", "%g", s->top_p);
+    if (!(s->repetition_penalty > 0))
+        return tess_refuse_option(err, "repetition_penalty", "more than 0", "%g", s->repetition_penalty);
+    return TESS_OK;
 }
 
 /* Higher score first, then lower id: a total order, so the heap's shape never shows. */
@@ -82,7 +80,7 @@ static void penalise(tess_sampler *s, const float *logits, float penalty, const 
 }
 
 /* Draws among the candidates that top-k and top-p leave. Weights are taken relative to the best score. */
-static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling)
+static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling, uint64_t *random)
 {
     int n = s->n_vocab, n_keep = sampling->top_k > 0 && sampling->top_k < n ? sampling->top_k : n;
     build_heap(s);
@@ -96,7 +94,7 @@ static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling)
     int n_kept = 0;
     for (; n_kept < n_keep && (n_kept == 0 || kept < sampling->top_p * total); n_kept++)
         kept += (double)tess_exp(s->scores[s->order[n - 1 - n_kept]] - best);
-    double point = draw(s) * kept, passed = 0;
+    double point = tess_random_unit(random) * kept, passed = 0;
     for (int i = 0; i < n_kept; i++) {
         passed += (double)tess_exp(s->scores[s->order[n - 1 - i]] - best);
         if (point < passed) return s->order[n - 1 - i];
@@ -105,7 +103,7 @@ static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling)
 }
 
 int32_t tess_sampler_choose(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
-                            const int32_t *history, int n_history)
+                            const int32_t *history, int n_history, uint64_t *random)
 {
     size_t n = (size_t)sampler->n_vocab;
     memcpy(sampler->scores, logits, n * sizeof(float));
@@ -114,7 +112,7 @@ int32_t tess_sampler_choose(tess_sampler *sampler, const float *logits, const te
     if (sampling->temperature == 0) return find_best(sampler->scores, sampler->n_vocab);
     float temperature = (float)sampling->temperature;
     for (size_t i = 0; i < n; i++) sampler->scores[i] /= temperature;
-    return draw_candidate(sampler, sampling);
+    return draw_candidate(sampler, sampling, random);
 }
 
 static void take_probabilities(tess_sampler *s, const float *logits)

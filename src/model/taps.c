@@ -2,81 +2,89 @@
 
 #include <stdio.h>
 
-typedef enum width { WIDTH_MODEL, WIDTH_EXPERTS, WIDTH_USED, WIDTH_VOCAB, WIDTH_TOKENS } width;
-
-static const struct {
-    const char *name; /* %d: the layer */
-    width row_width;
-    bool is_integer, per_layer, moe_only;
-} taps[] = {
-    [TESS_TAP_INPUTS_EMBEDS] = {"tap.thinker.inputs_embeds", WIDTH_MODEL, false, false, false},
-    [TESS_TAP_POSITION_IDS] = {"tap.thinker.position_ids", WIDTH_TOKENS, false, false, false},
-    [TESS_TAP_SELF_ATTN] = {"tap.thinker.model.layers.%d.self_attn", WIDTH_MODEL, false, true, false},
-    [TESS_TAP_GATE_LOGITS] = {"tap.thinker.model.layers.%d.mlp.gate.logits", WIDTH_EXPERTS, false, true,
-                              true},
-    [TESS_TAP_GATE_INDICES] = {"tap.thinker.model.layers.%d.mlp.gate.indices", WIDTH_USED, true, true, true},
-    [TESS_TAP_GATE_WEIGHTS] = {"tap.thinker.model.layers.%d.mlp.gate.weights", WIDTH_USED, false, true, true},
-    [TESS_TAP_MLP] = {"tap.thinker.model.layers.%d.mlp", WIDTH_MODEL, false, true, false},
-    [TESS_TAP_LAYER] = {"tap.thinker.model.layers.%d", WIDTH_MODEL, false, true, false},
-    [TESS_TAP_NORM] = {"tap.thinker.model.norm", WIDTH_MODEL, false, false, false},
-    [TESS_TAP_LM_HEAD] = {"tap.thinker.lm_head", WIDTH_VOCAB, false, false, false},
-};
-
-static int64_t width_of(const tess_decoder_config *config, tess_tap_kind kind, int64_t n_tok)
+/* The decoders share their lines, whoever's they are. */
+static const tess_tap_line *line_of(tess_tap_kind kind)
 {
-    switch (taps[kind].row_width) {
-    case WIDTH_MODEL:
-        return config->d_model;
-    case WIDTH_EXPERTS:
-        return config->n_expert;
-    case WIDTH_USED:
-        return config->n_expert_used;
-    case WIDTH_VOCAB:
-        return config->n_vocab;
-    case WIDTH_TOKENS:
-        return n_tok;
+    return tess_tap_table_of(TESS_PART_THINKER) + kind;
+}
+
+static int64_t width_of(const tess_tap_sink *sink, tess_tap_kind kind)
+{
+    switch (line_of(kind)->width) {
+    case TESS_WIDTH_MODEL:
+        return sink->config->d_model;
+    case TESS_WIDTH_EXPERTS:
+        return sink->config->n_expert;
+    case TESS_WIDTH_USED:
+        return sink->config->n_expert_used;
+    case TESS_WIDTH_VOCAB:
+        return sink->config->n_vocab;
+    case TESS_WIDTH_TOKENS:
+        return sink->n_tok;
+    case TESS_WIDTH_NONE:
+        break;
     }
-    TESS_BUG("a tap without a width");
+    TESS_BUG("a tap that no decoder emits");
 }
 
-/* The formats are the table's own, each with one %d or none. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-static void format_name(char name[TESS_TAP_NAME], tess_tap_kind kind, int layer)
+/* "tap.<decoder>.<pattern>", its numbers filled in. */
+static void format_name(char name[TESS_TAP_NAME], const char *decoder, const char *pattern, int first,
+                        int second)
 {
-    snprintf(name, TESS_TAP_NAME, taps[kind].name, layer);
+    size_t used = (size_t)snprintf(name, TESS_TAP_NAME, "tap.%s.", decoder);
+    for (; *pattern && used + 1 < TESS_TAP_NAME; pattern++) {
+        if (*pattern == '%') {
+            used += (size_t)snprintf(name + used, TESS_TAP_NAME - used, "%d", first);
+            first = second;
+        } else {
+            name[used++] = *pattern;
+        }
+    }
+    TESS_ASSERT(used < TESS_TAP_NAME);
+    name[used] = 0;
 }
-#pragma GCC diagnostic pop
 
-void tess_tap_describe(const tess_decoder_config *config, tess_tap_kind kind, int layer, int64_t n_tok,
-                       bool last_logits, char name[TESS_TAP_NAME], tess_tap *out)
+void tess_tap_describe(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int expert,
+                       char name[TESS_TAP_NAME], tess_tap *out)
 {
-    format_name(name, kind, layer);
-    int64_t n_row = kind == TESS_TAP_POSITION_IDS ? 3 : kind == TESS_TAP_LM_HEAD && last_logits ? 1 : n_tok;
+    const tess_tap_line *line = line_of(kind);
+    format_name(name, sink->decoder, line->pattern, layer, expert);
+    int64_t n_row = sink->n_tok;
+    if (kind == TESS_TAP_POSITION_IDS) n_row = 3;
+    if (kind == TESS_TAP_EXPERT) n_row = -1;
+    if (line->class == TESS_CLASS_LOGITS && sink->last_logits) n_row = 1;
+    bool is_choice = line->class == TESS_CLASS_ROUTER_INDICES;
     *out = (tess_tap){.name = name,
-                      .is_integer = taps[kind].is_integer,
+                      .is_integer = is_choice,
                       .n_dim = 2,
-                      .dim = {n_row, width_of(config, kind, n_tok)},
-                      .n_value = kind == TESS_TAP_GATE_INDICES ? config->n_expert : 0};
+                      .dim = {n_row, width_of(sink, kind)},
+                      .n_value = is_choice ? sink->config->n_expert : 0};
 }
 
-void tess_taps_visit(const tess_decoder_config *config, int64_t n_tok, bool last_logits,
+static bool is_of_experts(tess_tap_kind kind)
+{
+    return kind >= TESS_TAP_GATE_LOGITS && kind <= TESS_TAP_GATE_WEIGHTS;
+}
+
+void tess_taps_visit(const tess_tap_sink *sink, tess_tap_kind head,
                      void (*visit)(void *context, const tess_tap *tap), void *context)
 {
+    const tess_tap_kind before[] = {TESS_TAP_INPUTS_EMBEDS, TESS_TAP_POSITION_IDS},
+                        after[] = {TESS_TAP_NORM, head};
     char name[TESS_TAP_NAME];
     tess_tap tap;
-    for (tess_tap_kind kind = TESS_TAP_INPUTS_EMBEDS; kind <= TESS_TAP_POSITION_IDS; kind++) {
-        tess_tap_describe(config, kind, 0, n_tok, last_logits, name, &tap);
+    for (int i = 0; i < 2; i++) {
+        tess_tap_describe(sink, before[i], 0, 0, name, &tap);
         visit(context, &tap);
     }
-    for (int layer = 0; layer < config->n_layer; layer++)
+    for (int layer = 0; layer < sink->config->n_layer; layer++)
         for (tess_tap_kind kind = TESS_TAP_SELF_ATTN; kind <= TESS_TAP_LAYER; kind++) {
-            if (taps[kind].moe_only && !config->is_moe[layer]) continue;
-            tess_tap_describe(config, kind, layer, n_tok, last_logits, name, &tap);
+            if (kind == TESS_TAP_EXPERT || (is_of_experts(kind) && !sink->config->is_moe[layer])) continue;
+            tess_tap_describe(sink, kind, layer, 0, name, &tap);
             visit(context, &tap);
         }
-    for (tess_tap_kind kind = TESS_TAP_NORM; kind <= TESS_TAP_LM_HEAD; kind++) {
-        tess_tap_describe(config, kind, 0, n_tok, last_logits, name, &tap);
+    for (int i = 0; i < 2; i++) {
+        tess_tap_describe(sink, after[i], 0, 0, name, &tap);
         visit(context, &tap);
     }
 }
@@ -86,17 +94,16 @@ bool tess_tap_is_wanted(const tess_tap_sink *sink, tess_tap_kind kind, int layer
     if (!sink->listener) return false;
     char name[TESS_TAP_NAME];
     tess_tap tap;
-    tess_tap_describe(sink->config, kind, layer, sink->n_tok, sink->last_logits, name, &tap);
+    tess_tap_describe(sink, kind, layer, 0, name, &tap);
     return sink->listener->wants(sink->listener->context, &tap);
 }
 
 static tess_status refuse_non_finite(const tess_tap *tap, int64_t row, size_t row_width, size_t at,
                                      float value, tess_error *err)
 {
-    tess_status status = tess_refuse(
-        err, "", tap->name, -1, "finite activations (are the weights intact? 'inspect --checksum' tells)",
-        "%g at row %lld, column %zu", (double)value, (long long)row + (long long)(at / row_width),
-        at % row_width);
+    tess_status status =
+        tess_refuse(err, "", tap->name, -1, "finite activations", "%g at row %lld, column %zu", (double)value,
+                    (long long)row + (long long)(at / row_width), at % row_width);
     if (err) err->status = TESS_ENONFINITE;
     return status == TESS_EINPUT ? TESS_ENONFINITE : status;
 }
@@ -106,7 +113,7 @@ tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int lay
 {
     char name[TESS_TAP_NAME];
     tess_tap_rows rows = {.row = row, .n_row = n_row, .values = values};
-    tess_tap_describe(sink->config, kind, layer, sink->n_tok, sink->last_logits, name, &rows.tap);
+    tess_tap_describe(sink, kind, layer, 0, name, &rows.tap);
     rows.row_width = (size_t)rows.tap.dim[1];
     const tess_tap_listener *listener = sink->listener;
     tess_status status = TESS_OK;
@@ -128,7 +135,7 @@ tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind
     if (!listener) return TESS_OK;
     char name[TESS_TAP_NAME];
     tess_tap_rows rows = {.row = row, .n_row = n_row, .integers = integers};
-    tess_tap_describe(sink->config, kind, layer, sink->n_tok, sink->last_logits, name, &rows.tap);
+    tess_tap_describe(sink, kind, layer, 0, name, &rows.tap);
     rows.row_width = (size_t)rows.tap.dim[1];
     if (!listener->wants(listener->context, &rows.tap)) return TESS_OK;
     tess_status status = listener->hear(listener->context, &rows, err);
@@ -141,12 +148,9 @@ tess_status tess_tap_emit_expert(const tess_tap_sink *sink, int layer, int exper
                                  const float *values, tess_error *err)
 {
     char name[TESS_TAP_NAME];
-    snprintf(name, sizeof name, "tap.thinker.model.layers.%d.mlp.experts.%d", layer, expert);
-    tess_tap_rows rows = {.tap = {.name = name, .n_dim = 2, .dim = {-1, sink->config->d_model}},
-                          .row = -1,
-                          .n_row = n_row,
-                          .row_width = (size_t)sink->config->d_model,
-                          .values = values};
+    tess_tap_rows rows = {.row = -1, .n_row = n_row, .values = values};
+    tess_tap_describe(sink, TESS_TAP_EXPERT, layer, expert, name, &rows.tap);
+    rows.row_width = (size_t)rows.tap.dim[1];
     const tess_tap_listener *listener = sink->listener;
     if (!listener->wants(listener->context, &rows.tap)) return TESS_OK;
     return listener->hear(listener->context, &rows, err);

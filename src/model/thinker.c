@@ -2,174 +2,77 @@
 
 #include <string.h>
 
-#include "model/attention.h"
-#include "model/moe.h"
-
-typedef struct token_task {
-    tess_decoder *decoder;
-    const float *in;
-    const uint16_t *weight;
-    size_t n_col;
-    int n;
-} token_task;
-
-static void norm_part(void *arg, int part, int n_part)
+tess_thinker tess_thinker_make(const tess_decoder_config *config, const tess_compute *compute)
 {
-    token_task *task = arg;
-    tess_decoder *t = task->decoder;
-    int64_t begin, end;
-    tess_part_range(task->n, 1, part, n_part, &begin, &end);
-    for (size_t i = (size_t)begin; i < (size_t)end; i++)
-        t->kernels->rms_norm(t->work.normed + i * task->n_col, task->in + i * task->n_col, task->weight,
-                             task->n_col, (float)t->config->rms_norm_eps, t->rounding);
+    return (tess_thinker){.decoder = {.name = "thinker", .config = config, .compute = *compute}};
 }
 
-/* work.residual -> work.normed */
-static void norm_residual(tess_decoder *t, const uint16_t *weight, int n)
+void tess_thinker_init_logits(tess_thinker *thinker, int n_logit_rows, tess_arena *arena)
 {
-    token_task task = {
-        .decoder = t, .in = t->work.residual, .weight = weight, .n_col = (size_t)t->config->d_model, .n = n};
-    if (n == 1)
-        norm_part(&task, 0, 1);
-    else
-        tess_pool_run(t->pool, norm_part, &task);
+    TESS_ASSERT(n_logit_rows >= 1 && n_logit_rows <= TESS_MAX_LOGIT_ROWS);
+    thinker->n_logit_rows = n_logit_rows;
+    thinker->logits = tess_arena_take(arena, (uint64_t)n_logit_rows,
+                                      (uint64_t)thinker->decoder.config->n_vocab * sizeof(float), 64);
 }
 
-/* work.residual += work.output */
-static void add_output(tess_decoder *t, int n)
+/* A row that gets logits. */
+typedef struct head_row {
+    const tess_span *span;
+    const tess_head_request *request;
+    int row; /* of its span */
+} head_row;
+
+static tess_status emit_logits(const head_row *at, float *logits, size_t n_vocab, tess_error *err)
 {
-    t->kernels->add(t->work.residual, t->work.output, (size_t)n * (size_t)t->config->d_model, t->rounding);
-}
-
-/* ---- embedding, layers, head ---- */
-
-static tess_status embed(tess_decoder *t, const tess_chunk *chunk, tess_error *err)
-{
-    size_t d_model = (size_t)t->config->d_model;
-    for (int i = 0; i < chunk->n; i++) {
-        int block = chunk->ids[i] / t->embedding_rows, row = chunk->ids[i] % t->embedding_rows;
-        const void *const *part;
-        tess_status status = tess_bank_lease(&t->embedding, block, &part, err);
-        if (status != TESS_OK) return status;
-        const uint16_t *rows = part[0];
-        t->kernels->widen(t->work.residual + (size_t)i * d_model, rows + (size_t)row * d_model, d_model);
-        tess_bank_release(&t->embedding, block);
-    }
-    return TESS_OK;
-}
-
-static void set_angles(tess_decoder *t, const tess_chunk *chunk)
-{
-    size_t n_pair = (size_t)t->rope.n_pair;
-    for (int i = 0; i < chunk->n; i++) {
-        float position[3];
-        for (size_t s = 0; s < 3; s++) position[s] = chunk->positions[s * chunk->position_stride + (size_t)i];
-        tess_rope_angles(&t->rope, t->kernels, position, t->rounding, t->work.cosines + (size_t)i * n_pair,
-                         t->work.sines + (size_t)i * n_pair);
-    }
-}
-
-static tess_status run_layer(tess_decoder *t, int layer, const void *const *weights, const tess_chunk *chunk,
-                             const tess_tap_sink *sink, tess_error *err)
-{
-    int n = chunk->n;
-    norm_residual(t, weights[TESS_LAYER_INPUT_NORM], n);
-    tess_attention_run(t, layer, weights, chunk->first, n);
-    tess_status status = tess_tap_emit(sink, TESS_TAP_SELF_ATTN, layer, chunk->row, n, t->work.output, err);
-    if (status != TESS_OK) return status;
-    add_output(t, n);
-    norm_residual(t, weights[TESS_LAYER_POST_NORM], n);
-    if (t->config->is_moe[layer])
-        status = tess_moe_run(t, layer, weights, chunk, sink, err);
-    else
-        tess_mlp_run(t, weights, n);
-    if (status == TESS_OK)
-        status = tess_tap_emit(sink, TESS_TAP_MLP, layer, chunk->row, n, t->work.output, err);
-    if (status != TESS_OK) return status;
-    add_output(t, n);
-    return tess_tap_emit(sink, TESS_TAP_LAYER, layer, chunk->row, n, t->work.residual, err);
-}
-
-static tess_status run_layers(tess_decoder *t, const tess_chunk *chunk, const tess_tap_sink *sink,
-                              tess_error *err)
-{
-    for (int layer = 0; layer < t->config->n_layer; layer++) {
-        const void *const *weights;
-        tess_status status = tess_bank_lease(&t->layers, layer, &weights, err);
-        if (status != TESS_OK) return status;
-        status = run_layer(t, layer, weights, chunk, sink, err);
-        tess_bank_release(&t->layers, layer);
-        if (status == TESS_OK && chunk->on_layer) status = chunk->on_layer(chunk->context, layer + 1, err);
-        if (status != TESS_OK) return status;
-    }
-    return TESS_OK;
-}
-
-typedef struct head_task {
-    tess_decoder *decoder;
-    const uint16_t *rows;
-    int first_row, n_row, n;
-} head_task;
-
-static void multiply_head(void *arg, int part, int n_part)
-{
-    head_task *task = arg;
-    tess_decoder *t = task->decoder;
-    int64_t begin, end;
-    tess_part_range(task->n_row, TESS_ROW_GRAIN, part, n_part, &begin, &end);
-    t->kernels->matmul(t->work.logits + task->first_row, (size_t)t->config->n_vocab, task->rows,
-                       (size_t)t->config->d_model, (size_t)begin, (size_t)end, t->work.packed,
-                       (size_t)task->n, t->rounding);
-}
-
-/* work.logits of n tokens from row `first` of work.normed. */
-static tess_status run_head(tess_decoder *t, int first, int n, tess_error *err)
-{
-    size_t d_model = (size_t)t->config->d_model;
-    tess_decoder_pack(t, t->work.normed + (size_t)first * d_model, d_model, n);
-    for (int row = 0, block = 0; row < t->config->n_vocab; row += t->head_rows, block++) {
-        const void *const *part;
-        tess_status status = tess_bank_lease(&t->head, block, &part, err);
-        if (status != TESS_OK) return status;
-        int left = t->config->n_vocab - row;
-        head_task task = {t, part[0], row, left < t->head_rows ? left : t->head_rows, n};
-        tess_pool_run(t->pool, multiply_head, &task);
-        tess_bank_release(&t->head, block);
-    }
-    return TESS_OK;
-}
-
-static tess_status run_logits(tess_decoder *t, const tess_chunk *chunk, const tess_tap_sink *sink,
-                              tess_error *err)
-{
-    if (chunk->logits == TESS_LOGITS_NONE) return TESS_OK;
-    tess_status status = TESS_OK;
-    int n = 1, first = chunk->logits == TESS_LOGITS_ALL ? 0 : chunk->n - 1;
-    for (; first < chunk->n && status == TESS_OK; first += n) {
-        n = chunk->n - first < t->work.n_logit_rows ? chunk->n - first : t->work.n_logit_rows;
-        status = run_head(t, first, n, err);
-        int64_t row = sink->last_logits ? 0 : chunk->row + first;
-        if (status == TESS_OK) status = tess_tap_emit(sink, TESS_TAP_LM_HEAD, 0, row, n, t->work.logits, err);
-    }
-    size_t n_vocab = (size_t)t->config->n_vocab;
-    if (status == TESS_OK && n > 1)
-        memmove(t->work.logits, t->work.logits + (size_t)(n - 1) * n_vocab, n_vocab * sizeof(float));
+    int64_t tap_row = at->span->sink->last_logits ? 0 : at->span->tap_row + at->row;
+    tess_status status = tess_tap_emit(at->span->sink, TESS_TAP_LM_HEAD, 0, tap_row, 1, logits, err);
+    if (status == TESS_OK && at->row == at->span->n - 1)
+        memcpy(at->request->last, logits, n_vocab * sizeof *logits);
     return status;
 }
 
-tess_status tess_thinker_run(tess_decoder *decoder, const tess_chunk *chunk, const tess_tap_sink *sink,
+/* Logits of n rows, which stand packed in work.packed. */
+static tess_status run_head(tess_thinker *thinker, const head_row *rows, int n, tess_error *err)
+{
+    size_t n_vocab = (size_t)thinker->decoder.config->n_vocab;
+    tess_status status = tess_row_table_multiply(&thinker->head, &thinker->decoder.compute,
+                                                 thinker->decoder.work.packed, n, thinker->logits, err);
+    for (int i = 0; i < n && status == TESS_OK; i++)
+        status = emit_logits(&rows[i], thinker->logits + (size_t)i * n_vocab, n_vocab, err);
+    return status;
+}
+
+/* The head over all rows that want it, as many at a time as there is room for, whosever they are. */
+static tess_status run_logits(tess_thinker *thinker, const tess_step *step, const tess_head_request *request,
+                              tess_error *err)
+{
+    const tess_workspace *work = &thinker->decoder.work;
+    size_t d_model = (size_t)thinker->decoder.config->d_model, width = tess_packed_floats(d_model);
+    head_row rows[TESS_MAX_LOGIT_ROWS];
+    int n = 0, first_row = 0;
+    for (int s = 0; s < step->n_span; first_row += step->span[s].n, s++) {
+        const tess_span *span = &step->span[s];
+        int row = request[s].rows == TESS_LOGITS_ALL    ? 0
+                  : request[s].rows == TESS_LOGITS_LAST ? span->n - 1
+                                                        : span->n;
+        for (; row < span->n; row++) {
+            thinker->decoder.compute.kernels->pack(work->packed + (size_t)n * width,
+                                                   work->normed + (size_t)(first_row + row) * d_model,
+                                                   d_model);
+            rows[n++] = (head_row){span, &request[s], row};
+            if (n < thinker->n_logit_rows) continue;
+            tess_status status = run_head(thinker, rows, n, err);
+            if (status != TESS_OK) return status;
+            n = 0;
+        }
+    }
+    return n > 0 ? run_head(thinker, rows, n, err) : TESS_OK;
+}
+
+tess_status tess_thinker_run(tess_thinker *thinker, const tess_step *step, const tess_head_request *request,
                              tess_error *err)
 {
-    TESS_ASSERT(chunk->n >= 1 && chunk->n <= decoder->work.n_chunk);
-    tess_status status = embed(decoder, chunk, err);
-    if (status == TESS_OK)
-        status =
-            tess_tap_emit(sink, TESS_TAP_INPUTS_EMBEDS, 0, chunk->row, chunk->n, decoder->work.residual, err);
-    if (status != TESS_OK) return status;
-    set_angles(decoder, chunk);
-    status = run_layers(decoder, chunk, sink, err);
-    if (status != TESS_OK) return status;
-    norm_residual(decoder, decoder->work.norm, chunk->n);
-    status = tess_tap_emit(sink, TESS_TAP_NORM, 0, chunk->row, chunk->n, decoder->work.normed, err);
-    return status == TESS_OK ? run_logits(decoder, chunk, sink, err) : status;
+    thinker->decoder.embedding = &thinker->embedding;
+    tess_status status = tess_decoder_run(&thinker->decoder, step, err);
+    return status == TESS_OK ? run_logits(thinker, step, request, err) : status;
 }

@@ -1,55 +1,41 @@
-/* The thinker's text weights as parts of a checkpoint: which bytes each computation needs.
+/* A decoder's weights as places in a checkpoint: which bytes each computation needs.
  *
- * Every tensor is asked for with its exact dtype, rank and shape and refused by name if it is not that.
- * Parts of a layer and of an expert are indexed by the enums below; banks lend them in the same order.
+ * Every tensor of the decoder's component in the manifest is asked for with its exact dtype, rank and shape
+ * and refused by name if it is not that. Weights of a layer and of an expert are indexed by the manifest's
+ * roles; banks lend them in the same order.
  */
 #ifndef TESS_MODEL_WEIGHTS_H
 #define TESS_MODEL_WEIGHTS_H
 
 #include "model/config.h"
+#include "model/manifest.h"
 #include "store/bank.h"
 
-/* Everything of a layer but its experts. Shapes as published: [out, in] row-major, bf16. */
-typedef enum tess_layer_part {
-    TESS_LAYER_INPUT_NORM, /* [d_model] */
-    TESS_LAYER_QUERY,      /* [n_head * d_head, d_model] */
-    TESS_LAYER_KEY,        /* [n_kv_head * d_head, d_model] */
-    TESS_LAYER_VALUE,      /* [n_kv_head * d_head, d_model] */
-    TESS_LAYER_OUTPUT,     /* [d_model, n_head * d_head] */
-    TESS_LAYER_QUERY_NORM, /* [d_head] */
-    TESS_LAYER_KEY_NORM,   /* [d_head] */
-    TESS_LAYER_POST_NORM,  /* [d_model] */
-    TESS_LAYER_ROUTER,     /* [n_expert, d_model]; no bytes in a dense layer */
-    TESS_LAYER_GATE,       /* [d_ff, d_model]; this and the next two only in a dense layer */
-    TESS_LAYER_UP,         /* [d_ff, d_model] */
-    TESS_LAYER_DOWN,       /* [d_model, d_ff] */
-    TESS_LAYER_PARTS
-} tess_layer_part;
-
-typedef enum tess_expert_part {
-    TESS_EXPERT_GATE, /* [d_expert, d_model] */
-    TESS_EXPERT_UP,   /* [d_expert, d_model] */
-    TESS_EXPERT_DOWN, /* [d_model, d_expert] */
-    TESS_EXPERT_PARTS
-} tess_expert_part;
-
-/* Rows of one [n_row, n_col] tensor, cut into blocks of block_rows (the last may be shorter). */
+/* Rows of one tensor, cut into blocks of block_rows (the last may be shorter). */
 typedef struct tess_row_blocks {
-    tess_part *part; /* [n_block] */
+    tess_weight *block; /* [n_block] */
     int n_block, block_rows, n_row;
 } tess_row_blocks;
 
-typedef struct tess_thinker_weights {
-    tess_part *layer;  /* [n_layer, TESS_LAYER_PARTS] */
-    tess_part *expert; /* [n_layer * n_expert, TESS_EXPERT_PARTS]; dense layers have no bytes */
-    tess_part norm;    /* [d_model] */
-    tess_row_blocks embedding, head;
-} tess_thinker_weights;
+typedef struct tess_decoder_weights {
+    tess_weight *layer;  /* [n_layer, TESS_LAYER_WEIGHTS] */
+    tess_weight *expert; /* [n_layer * n_expert, TESS_EXPERT_WEIGHTS]; dense layers have no bytes */
+    tess_weight norm;    /* [d_model] */
+    tess_row_blocks embedding, head; /* no blocks where the component has no such tensor */
+} tess_decoder_weights;
 
-/* Finds all tensors in the store. block_bytes: about how long a block of rows may be (at least one row). */
-tess_status tess_thinker_weights_find(const tess_store *store, const tess_decoder_config *config,
-                                      uint64_t embedding_block_bytes, uint64_t head_block_bytes,
-                                      tess_thinker_weights *out, tess_error *err);
-void tess_thinker_weights_release(tess_thinker_weights *weights);
+/* About how many bytes a block of rows may have; at least one row is in it. */
+typedef struct tess_block_sizes {
+    uint64_t embedding_bytes, head_bytes;
+} tess_block_sizes;
+
+/* Finds all tensors of a decoder's component (text, talker, code predictor) in the store. */
+tess_status tess_decoder_weights_find(const tess_store *store, const tess_config *config,
+                                      tess_component component, const tess_block_sizes *sizes,
+                                      tess_decoder_weights *out, tess_error *err);
+void tess_decoder_weights_release(tess_decoder_weights *weights);
+
+/* The configuration of a decoder's component. */
+const tess_decoder_config *tess_decoder_config_of(const tess_config *config, tess_component component);
 
 #endif

@@ -5,47 +5,52 @@
 #include "base/checked.h"
 #include "io/file.h"
 
-/* Parts of one segment that adjoin in a shard: one read. */
+/* Weights of one segment that adjoin in a shard: one read. */
 typedef struct run {
     uint64_t offset, n_byte;
     int shard;
 } run;
 
-static bool lies_before(const tess_part *a, const tess_part *b)
+static bool lies_before(const tess_weight *a, const tess_weight *b)
 {
     return a->shard != b->shard ? a->shard < b->shard : a->offset < b->offset;
 }
 
-/* Groups the parts of a segment into runs. run_of[i] is the run of part i, -1 for a part without bytes. */
-static int find_runs(const tess_part *part, int n_part, run *runs, int *run_of)
+/* Groups the weights of a segment into runs. run_of[i] is the run of weight i, -1 for one without bytes. */
+static int find_runs(const tess_weight *weight, int n_weight, run *runs, int *run_of)
 {
-    int order[TESS_BANK_PARTS], n = 0, n_run = 0;
-    for (int i = 0; i < n_part; i++) {
+    int order[TESS_BANK_WEIGHTS], n = 0, n_run = 0;
+    for (int i = 0; i < n_weight; i++) {
         run_of[i] = -1;
-        if (!part[i].n_byte) continue;
+        if (!weight[i].n_byte) continue;
         int k = n++;
-        for (; k > 0 && lies_before(&part[i], &part[order[k - 1]]); k--) order[k] = order[k - 1];
+        for (; k > 0 && lies_before(&weight[i], &weight[order[k - 1]]); k--) order[k] = order[k - 1];
         order[k] = i;
     }
     for (int k = 0; k < n; k++) {
-        const tess_part *p = &part[order[k]];
+        const tess_weight *w = &weight[order[k]];
         run *last = n_run ? &runs[n_run - 1] : NULL;
-        if (last && last->shard == p->shard && last->offset + last->n_byte == p->offset)
-            last->n_byte += p->n_byte;
+        if (last && last->shard == w->shard && last->offset + last->n_byte == w->offset)
+            last->n_byte += w->n_byte;
         else
-            runs[n_run++] = (run){p->offset, p->n_byte, p->shard};
+            runs[n_run++] = (run){w->offset, w->n_byte, w->shard};
         run_of[order[k]] = n_run - 1;
     }
     return n_run;
 }
 
-uint64_t tess_bank_slot_bytes(const tess_part *part, int n_segment, int n_part)
+static const tess_weight *weights_of(const tess_bank_layout *layout, int segment)
+{
+    return layout->weight + (size_t)segment * (size_t)layout->n_weight;
+}
+
+uint64_t tess_bank_slot_bytes(const tess_weight *weight, int n_segment, int n_weight)
 {
     uint64_t most = 0;
     for (int s = 0; s < n_segment; s++) {
-        run runs[TESS_BANK_PARTS];
-        int run_of[TESS_BANK_PARTS];
-        int n_run = find_runs(part + (size_t)s * (size_t)n_part, n_part, runs, run_of);
+        run runs[TESS_BANK_WEIGHTS];
+        int run_of[TESS_BANK_WEIGHTS];
+        int n_run = find_runs(weight + (size_t)s * (size_t)n_weight, n_weight, runs, run_of);
         uint64_t n_byte = 0;
         for (int r = 0; r < n_run; r++) n_byte += tess_window_bytes(runs[r].n_byte);
         if (n_byte > most) most = n_byte;
@@ -53,20 +58,31 @@ uint64_t tess_bank_slot_bytes(const tess_part *part, int n_segment, int n_part)
     return most;
 }
 
+uint64_t tess_bank_segment_bytes(const tess_bank_layout *layout, int segment)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < layout->n_weight; i++) sum += weights_of(layout, segment)[i].n_byte;
+    return sum;
+}
+
 void tess_bank_init(tess_bank *bank, tess_store *store, const tess_bank_layout *layout, tess_arena *arena)
 {
-    TESS_ASSERT(layout->n_part <= TESS_BANK_PARTS && layout->n_lease <= layout->n_slot);
+    TESS_ASSERT(layout->n_weight <= TESS_BANK_WEIGHTS && layout->n_lease <= layout->n_slot);
     int n_group = (layout->n_segment + layout->group_size - 1) / layout->group_size;
     *bank = (tess_bank){.store = store, .layout = *layout};
-    bank->slot_bytes = tess_bank_slot_bytes(layout->part, layout->n_segment, layout->n_part);
+    bank->slot_bytes = tess_bank_slot_bytes(layout->weight, layout->n_segment, layout->n_weight);
     bank->quota = (layout->n_slot - layout->n_lease) / n_group;
     bank->slot = TESS_TAKE(arena, tess_bank_slot, layout->n_slot);
     bank->slot_of = TESS_TAKE(arena, int32_t, layout->n_segment);
     bank->n_held = TESS_TAKE(arena, int32_t, n_group);
+    tess_matrix *matrix =
+        TESS_TAKE(arena, tess_matrix, (uint64_t)layout->n_slot * (uint64_t)layout->n_weight);
     unsigned char *memory = tess_arena_take(arena, (uint64_t)layout->n_slot, bank->slot_bytes, TESS_IO_ALIGN);
     if (!arena->base) return;
     for (int i = 0; i < layout->n_slot; i++)
-        bank->slot[i] = (tess_bank_slot){.memory = memory + (uint64_t)i * bank->slot_bytes, .segment = -1};
+        bank->slot[i] = (tess_bank_slot){.memory = memory + (uint64_t)i * bank->slot_bytes,
+                                         .matrix = matrix + (size_t)i * (size_t)layout->n_weight,
+                                         .segment = -1};
     for (int i = 0; i < layout->n_segment; i++) bank->slot_of[i] = -1;
 }
 
@@ -98,13 +114,13 @@ static tess_bank_slot *choose_slot(tess_bank *bank, int segment)
     return over ? over : any;
 }
 
-static tess_status fill(tess_bank *bank, tess_bank_slot *slot, int segment, tess_error *err)
+static tess_status fill_slot(tess_bank *bank, tess_bank_slot *slot, int segment, tess_error *err)
 {
-    const tess_part *part = bank->layout.part + (size_t)segment * (size_t)bank->layout.n_part;
-    run runs[TESS_BANK_PARTS];
-    int run_of[TESS_BANK_PARTS];
-    const unsigned char *data[TESS_BANK_PARTS];
-    int n_run = find_runs(part, bank->layout.n_part, runs, run_of);
+    const tess_weight *weight = weights_of(&bank->layout, segment);
+    run runs[TESS_BANK_WEIGHTS];
+    int run_of[TESS_BANK_WEIGHTS];
+    const unsigned char *data[TESS_BANK_WEIGHTS];
+    int n_run = find_runs(weight, bank->layout.n_weight, runs, run_of);
     unsigned char *window = slot->memory;
     for (int r = 0; r < n_run; r++) {
         const void *start;
@@ -114,12 +130,18 @@ static tess_status fill(tess_bank *bank, tess_bank_slot *slot, int segment, tess
         data[r] = start;
         window += tess_window_bytes(runs[r].n_byte);
     }
-    for (int i = 0; i < bank->layout.n_part; i++)
-        slot->part[i] = run_of[i] < 0 ? NULL : data[run_of[i]] + (part[i].offset - runs[run_of[i]].offset);
+    for (int i = 0; i < bank->layout.n_weight; i++) {
+        const tess_weight *w = &weight[i];
+        slot->matrix[i] = (tess_matrix){
+            .bytes = run_of[i] < 0 ? NULL : data[run_of[i]] + (w->offset - runs[run_of[i]].offset),
+            .n_row = (size_t)w->n_row,
+            .n_col = (size_t)w->n_col,
+            .format = TESS_FORMAT_BF16};
+    }
     return TESS_OK;
 }
 
-static void evict(tess_bank *bank, tess_bank_slot *slot)
+static void evict_segment(tess_bank *bank, tess_bank_slot *slot)
 {
     if (slot->segment < 0) return;
     bank->slot_of[slot->segment] = -1;
@@ -127,7 +149,7 @@ static void evict(tess_bank *bank, tess_bank_slot *slot)
     slot->segment = -1;
 }
 
-tess_status tess_bank_lease(tess_bank *bank, int segment, const void *const **part, tess_error *err)
+tess_status tess_bank_lease(tess_bank *bank, int segment, const tess_matrix **matrix, tess_error *err)
 {
     TESS_ASSERT(segment >= 0 && segment < bank->layout.n_segment);
     tess_bank_slot *slot;
@@ -136,8 +158,8 @@ tess_status tess_bank_lease(tess_bank *bank, int segment, const void *const **pa
         bank->n_hit++;
     } else {
         slot = choose_slot(bank, segment);
-        evict(bank, slot);
-        tess_status status = fill(bank, slot, segment, err);
+        evict_segment(bank, slot);
+        tess_status status = fill_slot(bank, slot, segment, err);
         if (status != TESS_OK) return status;
         slot->segment = segment;
         bank->slot_of[segment] = (int32_t)(slot - bank->slot);
@@ -146,7 +168,7 @@ tess_status tess_bank_lease(tess_bank *bank, int segment, const void *const **pa
     }
     slot->last_use = ++bank->clock;
     slot->n_lease++;
-    *part = slot->part;
+    *matrix = slot->matrix;
     return TESS_OK;
 }
 

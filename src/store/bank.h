@@ -1,9 +1,9 @@
 /* A bank lends segments of a checkpoint from a fixed number of slots.
  *
  * A segment is what one computation needs together: the three matrices of an expert, the non-expert weights
- * of a layer, a block of rows of the head. Parts that lie one after another in a file come in one read; parts
- * may lie in different shards. Bytes are read straight into the slot and never copied, so a part starts at
- * any even address.
+ * of a layer, a block of rows of the head. Weights that lie one after another in a file come in one read;
+ * those of a segment may lie in different shards. Bytes are read straight into the slot and never copied, so
+ * a matrix starts at any even address. What form its bytes have is the bank's affair: it lends matrices.
  *
  * Leases: a leased segment stays where it is until it is released; every lease is released once.
  * Eviction: segments belong to groups (layers). Decoding visits the groups in a cycle, where evicting the
@@ -17,27 +17,29 @@
 #define TESS_STORE_BANK_H
 
 #include "base/arena.h"
-#include "store/checkpoint.h"
+#include "kernels/matrix.h"
+#include "store/store.h"
 
-/* Bytes [offset, offset + n_byte) of a shard. n_byte 0: a part this segment does not have. */
-typedef struct tess_part {
+/* Where a weight lies: bytes [offset, offset + n_byte) of a shard, n_row x n_col bf16 (a vector is one row).
+ * n_byte 0: a weight this segment does not have. */
+typedef struct tess_weight {
     uint64_t offset, n_byte;
-    int shard;
-} tess_part;
+    int shard, n_row, n_col;
+} tess_weight;
 
 typedef struct tess_bank_layout {
-    const tess_part *part; /* [n_segment, n_part]; must outlive the bank */
-    int n_segment, n_part; /* n_part at most TESS_BANK_PARTS */
-    int group_size;        /* segments i with the same i / group_size form a group */
-    int n_slot;            /* at most n_segment is useful */
-    int n_lease;           /* most segments leased at a time, 1 … n_slot */
+    const tess_weight *weight; /* [n_segment, n_weight]; must outlive the bank */
+    int n_segment, n_weight;   /* n_weight at most TESS_BANK_WEIGHTS */
+    int group_size;            /* segments i with the same i / group_size form a group */
+    int n_slot;                /* at most n_segment is useful */
+    int n_lease;               /* most segments leased at a time, 1 … n_slot */
 } tess_bank_layout;
 
-enum { TESS_BANK_PARTS = 16 };
+enum { TESS_BANK_WEIGHTS = 16 };
 
 typedef struct tess_bank_slot {
     unsigned char *memory;
-    const void *part[TESS_BANK_PARTS];
+    tess_matrix *matrix; /* [n_weight] */
     uint64_t last_use;
     int segment; /* -1: empty */
     int n_lease;
@@ -55,14 +57,17 @@ typedef struct tess_bank {
 } tess_bank;
 
 /* The bytes one slot needs: those of the segment that needs most. */
-uint64_t tess_bank_slot_bytes(const tess_part *part, int n_segment, int n_part);
+uint64_t tess_bank_slot_bytes(const tess_weight *weight, int n_segment, int n_weight);
+/* The bytes of one segment in the checkpoint. */
+uint64_t tess_bank_segment_bytes(const tess_bank_layout *layout, int segment);
 
 /* Lays the bank out in `arena` (which may be one that measures: then *bank is not usable). */
 void tess_bank_init(tess_bank *bank, tess_store *store, const tess_bank_layout *layout, tess_arena *arena);
 
-/* Lends a segment: *part points to [n_part] addresses (NULL for parts of no bytes), valid until release.
- * Blocks until the bytes are resident. Errors: TESS_EIO, TESS_EINPUT (the file shrank). */
-tess_status tess_bank_lease(tess_bank *bank, int segment, const void *const **part, tess_error *err);
+/* Lends a segment: *matrix points to [n_weight] matrices (without bytes where the segment has no such
+ * weight), valid until release. Blocks until the bytes are resident. Errors: TESS_EIO, TESS_EINPUT (the file
+ * shrank). */
+tess_status tess_bank_lease(tess_bank *bank, int segment, const tess_matrix **matrix, tess_error *err);
 void tess_bank_release(tess_bank *bank, int segment);
 /* Whether a lease would cost a lookup only. */
 bool tess_bank_is_resident(const tess_bank *bank, int segment);

@@ -6,8 +6,9 @@
 #ifndef TESS_STORE_CHECKSUM_H
 #define TESS_STORE_CHECKSUM_H
 
+#include "base/digest.h"
 #include "base/pool.h"
-#include "store/checkpoint.h"
+#include "store/store.h"
 
 enum { TESS_CHECKSUM_THREADS = 3 };
 
@@ -22,10 +23,7 @@ tess_status tess_checksum_tensor(const tess_store *store, const tess_tensor *ten
                                  tess_tensor_checksum *out, tess_error *err);
 
 /* SHA-256 over the lines of all tensors, sorted; `checksum` is in the order of places. */
-tess_status tess_checksum_weights(const tess_store *store, const tess_tensor_checksum *checksum,
-                                  char sha256[65], tess_error *err);
-
-/* SHA-256 of bytes in memory. */
-tess_status tess_checksum_bytes(const void *bytes, size_t n_byte, char sha256[65], tess_error *err);
+void tess_checksum_weights(const tess_store *store, const tess_tensor_checksum *checksum,
+                           char sha256[TESS_SHA256_HEX]);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef TESS_STORE_COMPLETENESS_H
 #define TESS_STORE_COMPLETENESS_H
 
-#include "store/checkpoint.h"
+#include "store/store.h"
 
 typedef struct tess_completeness tess_completeness;
 

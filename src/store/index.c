@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "base/json_walk.h"
-#include "io/file.h"
+#include "base/whole_file.h"
 
 /* The published index has 2.5 MB for 28,010 tensors. */
-static const uint64_t MAX_INDEX_BYTES = 256 << 20;
+static const size_t MAX_INDEX_BYTES = 256 << 20;
 
 typedef struct index_reader {
     tess_index *index;
@@ -170,33 +170,11 @@ static tess_status check_names(const index_reader *r, tess_error *err)
     return status;
 }
 
-static tess_status read_text(const char *path, char **text, size_t *size, tess_error *err)
-{
-    tess_file *file;
-    tess_status status = tess_file_open(path, TESS_DIRECT_OFF, &file, err);
-    if (status != TESS_OK) return status;
-    uint64_t n = tess_file_get_size(file);
-    char *read = NULL;
-    if (n > MAX_INDEX_BYTES)
-        status = tess_refuse(err, path, "size", -1, "an index of at most 256 MiB", "%" PRIu64 " bytes", n);
-    else if (!(read = malloc(n + 1)))
-        status = tess_fail(err, TESS_ENOMEM, "%s: no memory for %" PRIu64 " bytes", path, n);
-    if (status == TESS_OK) status = tess_file_read(file, 0, read, n, err);
-    tess_file_close(file);
-    if (status != TESS_OK) {
-        free(read);
-        return status;
-    }
-    *text = read;
-    *size = n;
-    return TESS_OK;
-}
-
 tess_status tess_index_load(const char *path, const tess_problem_sink *sink, tess_index *out, tess_error *err)
 {
     char *text = NULL;
     size_t size = 0;
-    tess_status status = read_text(path, &text, &size, err);
+    tess_status status = tess_whole_file_read(path, "an index", MAX_INDEX_BYTES, &text, &size, err);
     if (status != TESS_OK) return status;
     tess_index index = {.pool = malloc(size + 1)};
     index_reader r = {.index = &index, .path = path, .sink = sink, .pool_size = size + 1};

@@ -51,8 +51,11 @@ static tess_status check_new(const tess_vocab *vocab, const char *file, const ch
                              const tess_added_token *token, tess_error *err)
 {
     if (!token->n) return tess_refuse(err, file, field, -1, "a token of at least one byte", "an empty one");
-    if (vocab->n_added == TESS_MAX_ADDED_TOKENS)
-        return tess_refuse(err, file, field, -1, "at most 4,096 added tokens", "one more");
+    if (vocab->n_added == TESS_MAX_ADDED_TOKENS) {
+        char expected[48];
+        snprintf(expected, sizeof expected, "at most %d added tokens", TESS_MAX_ADDED_TOKENS);
+        return tess_refuse(err, file, field, -1, expected, "one more");
+    }
     for (size_t i = 0; i < vocab->n_added; i++)
         if (vocab->added[i].n == token->n && !memcmp(vocab->added[i].content, token->content, token->n))
             return tess_refuse(err, file, field, -1, "different added tokens", "that of id %u again",
@@ -88,8 +91,8 @@ static tess_status set_bytes(const loader *l, const char *file, const char *fiel
 }
 
 /* Enters a copy of `token`, whose id is not among the added ones. */
-static tess_status add(const loader *l, const char *file, const char *field, const tess_added_token *token,
-                       tess_error *err)
+static tess_status add_token(const loader *l, const char *file, const char *field,
+                             const tess_added_token *token, tess_error *err)
 {
     tess_vocab *vocab = l->vocab;
     tess_status status = check_new(vocab, file, field, token, err);
@@ -108,28 +111,26 @@ static tess_status add(const loader *l, const char *file, const char *field, con
 }
 
 /* An optional true or false. */
-static tess_status get_flag(const json_t *object, const tess_json_place *place, const char *key, bool *value,
-                            tess_error *err)
+static tess_status get_flag(const tess_json_section *s, const char *key, bool *value, tess_error *err)
 {
-    return json_object_get(object, key) ? tess_json_bool(object, place, key, value, err) : TESS_OK;
+    return json_object_get(s->object, key) ? tess_json_bool(s, key, value, err) : TESS_OK;
 }
 
-static tess_status read_flags(const json_t *object, const tess_json_place *place, tess_added_token *token,
-                              tess_error *err)
+static tess_status read_flags(const tess_json_section *s, tess_added_token *token, tess_error *err)
 {
     static const char *const unsupported[] = {"lstrip", "rstrip", "single_word"};
     for (size_t i = 0; i < 3; i++) {
         bool value = false;
-        tess_status status = get_flag(object, place, unsupported[i], &value, err);
+        tess_status status = get_flag(s, unsupported[i], &value, err);
         if (status != TESS_OK) return status;
         if (value)
             return tess_fail(err, TESS_EUNSUPPORTED,
-                             "%s: %s: added tokens with \"%s\": true are not supported", place->file,
-                             place->path, unsupported[i]);
+                             "%s: %s: added tokens with \"%s\": true are not supported", s->file, s->path,
+                             unsupported[i]);
     }
-    tess_status status = get_flag(object, place, "special", &token->special, err);
+    tess_status status = get_flag(s, "special", &token->special, err);
     token->normalized = !token->special;
-    if (status == TESS_OK) status = get_flag(object, place, "normalized", &token->normalized, err);
+    if (status == TESS_OK) status = get_flag(s, "normalized", &token->normalized, err);
     return status;
 }
 
@@ -140,8 +141,11 @@ static tess_status read_id(const char *file, const char *text, uint32_t *id, tes
     size_t i = 0;
     for (; text[i] >= '0' && text[i] <= '9' && value <= TESS_MAX_TOKEN_ID; i++)
         value = value * 10 + (uint32_t)(text[i] - '0');
-    if (!i || text[i] || value > TESS_MAX_TOKEN_ID || (text[0] == '0' && i > 1))
-        return tess_refuse(err, file, "added_tokens_decoder", -1, "ids from 0 to 2097151", "\"%.40s\"", text);
+    if (!i || text[i] || value > TESS_MAX_TOKEN_ID || (text[0] == '0' && i > 1)) {
+        char expected[48];
+        snprintf(expected, sizeof expected, "ids from 0 to %d", TESS_MAX_TOKEN_ID);
+        return tess_refuse(err, file, "added_tokens_decoder", -1, expected, "\"%.40s\"", text);
+    }
     *id = value;
     return TESS_OK;
 }
@@ -156,26 +160,25 @@ static int compare_ids(const void *a, const void *b)
 static tess_status load_config(const loader *l, const char *file, const json_t *root, bool *found,
                                tess_error *err)
 {
-    tess_json_place place = {.file = file}, inner, at;
-    const json_t *decoder, *object;
+    tess_json_section top = {.object = root, .file = file}, decoder, described;
     *found = json_object_get(root, "added_tokens_decoder") != NULL;
     if (!*found) return TESS_OK;
-    tess_status status = tess_json_object(root, &place, "added_tokens_decoder", &decoder, &inner, err);
+    tess_status status = tess_json_enter(&top, "added_tokens_decoder", &decoder, err);
     const char *key;
     json_t *value;
     if (status != TESS_OK) return status;
-    json_object_foreach((json_t *)decoder, key, value)
+    json_object_foreach((json_t *)decoder.object, key, value)
     {
         tess_added_token token = {0};
         const char *content;
         status = read_id(file, key, &token.id, err);
-        if (status == TESS_OK) status = tess_json_object(decoder, &inner, key, &object, &at, err);
-        if (status == TESS_OK) status = tess_json_text(object, &at, "content", &content, err);
-        if (status == TESS_OK) status = read_flags(object, &at, &token, err);
+        if (status == TESS_OK) status = tess_json_enter(&decoder, key, &described, err);
+        if (status == TESS_OK) status = tess_json_text(&described, "content", &content, err);
+        if (status == TESS_OK) status = read_flags(&described, &token, err);
         if (status != TESS_OK) return status;
         token.content = (char *)content;
         token.n = (uint32_t)strlen(content);
-        status = add(l, file, at.path, &token, err);
+        status = add_token(l, file, described.path, &token, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
@@ -192,20 +195,20 @@ static bool is_kept_whole_only(const char *content)
  * among the published ones. */
 static tess_status load_list(const loader *l, const char *file, const json_t *root, tess_error *err)
 {
-    tess_json_place place = {.file = file};
+    tess_json_section top = {.object = root, .file = file};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)root, key, value)
     {
         int64_t id;
-        tess_status status = tess_json_int(root, &place, key, 0, TESS_MAX_TOKEN_ID, &id, err);
+        tess_status status = tess_json_int(&top, key, 0, TESS_MAX_TOKEN_ID, &id, err);
         if (status != TESS_OK) return status;
         for (size_t i = 0; i < l->vocab->n_added; i++)
             if (l->vocab->added[i].id == id)
                 return tess_refuse(err, file, key, -1, "each id once", "id %lld again", (long long)id);
         tess_added_token token = {(char *)key, (uint32_t)strlen(key), (uint32_t)id, !is_kept_whole_only(key),
                                   false};
-        status = add(l, file, key, &token, err);
+        status = add_token(l, file, key, &token, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
@@ -219,7 +222,7 @@ static tess_status load_published(const loader *l, tess_error *err)
         const char *content = published[i] + (special ? 0 : 1);
         tess_added_token token = {(char *)content, (uint32_t)strlen(content), PUBLISHED_VOCABULARY + i,
                                   special, false};
-        status = add(l, "the published added tokens", content, &token, err);
+        status = add_token(l, "the published added tokens", content, &token, err);
     }
     return status;
 }

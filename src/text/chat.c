@@ -29,7 +29,7 @@ static span content_of(const tess_message *message)
 }
 
 /* The first place of `what` in `s`, or s.n. */
-static size_t find(span s, const char *what)
+static size_t find_text(span s, const char *what)
 {
     const char *at = memmem(s.data, s.n, what, strlen(what));
     return at ? (size_t)(at - s.data) : s.n;
@@ -38,7 +38,7 @@ static size_t find(span s, const char *what)
 /* What stands after the last `what`, or all. */
 static span after_last(span s, const char *what)
 {
-    for (size_t at; (at = find(s, what)) < s.n;) {
+    for (size_t at; (at = find_text(s, what)) < s.n;) {
         s.data += at + strlen(what);
         s.n -= at + strlen(what);
     }
@@ -57,7 +57,7 @@ static span strip_right(span s)
     return s;
 }
 
-static tess_status put(tess_text *text, span s, tess_error *err)
+static tess_status put_span(tess_text *text, span s, tess_error *err)
 {
     return tess_text_append(text, s.data, s.n, err);
 }
@@ -66,7 +66,7 @@ static tess_status put(tess_text *text, span s, tess_error *err)
 static tess_status put_all(tess_text *text, const span *pieces, size_t n, tess_error *err)
 {
     tess_status status = TESS_OK;
-    for (size_t i = 0; i < n && status == TESS_OK; i++) status = put(text, pieces[i], err);
+    for (size_t i = 0; i < n && status == TESS_OK; i++) status = put_span(text, pieces[i], err);
     return status;
 }
 #define PUT(text, err, ...)                                                                                  \
@@ -100,8 +100,8 @@ static tess_status render_assistant(const tess_message *message, bool after_ques
     span content = content_of(message), reasoning = {"", 0};
     if (message->reasoning) {
         reasoning = span_of(message->reasoning);
-    } else if (find(content, think_end) < content.n) {
-        reasoning = strip_right((span){content.data, find(content, think_end)});
+    } else if (find_text(content, think_end) < content.n) {
+        reasoning = strip_right((span){content.data, find_text(content, think_end)});
         reasoning = strip_left(after_last(reasoning, think_start));
         content = strip_left(after_last(content, think_end));
     }
@@ -121,7 +121,7 @@ static tess_status render_tool(const tess_message *messages, size_t n, size_t i,
                content_of(&messages[i]), span_of("\n</tool_response>"), span_of(last ? "<|im_end|>\n" : ""));
 }
 
-static tess_status check(const tess_message *messages, size_t n, unsigned flags, tess_error *err)
+static tess_status check_messages(const tess_message *messages, size_t n, unsigned flags, tess_error *err)
 {
     static const char *const roles[] = {"system", "user", "assistant", "tool"};
     if (!n) return tess_refuse(err, "", "messages", -1, "at least one message", "none");
@@ -142,8 +142,8 @@ static tess_status check(const tess_message *messages, size_t n, unsigned flags,
     return TESS_OK;
 }
 
-static tess_status render(const tess_message *messages, size_t n, unsigned flags, tess_text *text,
-                          tess_error *err)
+static tess_status render_messages(const tess_message *messages, size_t n, unsigned flags, tess_text *text,
+                                   tess_error *err)
 {
     size_t question = find_question(messages, n);
     tess_status status = TESS_OK;
@@ -157,9 +157,9 @@ static tess_status render(const tess_message *messages, size_t n, unsigned flags
                          content_of(&messages[i]), span_of("<|im_end|>\n"));
     }
     if (status == TESS_OK && (flags & TESS_CHAT_GENERATE))
-        status = put(text, span_of("<|im_start|>assistant\n"), err);
+        status = put_span(text, span_of("<|im_start|>assistant\n"), err);
     if (status == TESS_OK && (flags & TESS_CHAT_GENERATE) && (flags & TESS_CHAT_NO_THINKING))
-        status = put(text, span_of("<think>\n\n</think>\n\n"), err);
+        status = put_span(text, span_of("<think>\n\n</think>\n\n"), err);
     return status;
 }
 
@@ -167,9 +167,9 @@ tess_status tess_chat_render(const tess_message *messages, size_t n_messages, un
                              tess_error *err)
 {
     size_t before = text->count;
-    tess_status status = check(messages, n_messages, flags, err);
+    tess_status status = check_messages(messages, n_messages, flags, err);
     if (status != TESS_OK) return status;
-    status = render(messages, n_messages, flags, text, err);
+    status = render_messages(messages, n_messages, flags, text, err);
     if (status != TESS_OK && text->data) {
         text->count = before;
         text->data[before] = 0;

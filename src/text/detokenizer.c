@@ -4,25 +4,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/tokenizer.h"
-#include "text/utf8.h"
 
-static const char replacement[] = "\xef\xbf\xbd";
-enum { N_REPLACEMENT = 3, MOST_HELD = 3 };
+enum { MOST_HELD = 3 };
 
 struct tess_detokenizer {
     const tess_tokenizer *tokenizer;
     unsigned flags;
     size_t n_held;  /* bytes of an incomplete character at the start of `bytes` */
     uint8_t *bytes; /* held bytes and those of one token */
-    char *text;     /* what they give, at most N_REPLACEMENT for each byte, and a NUL */
+    char *text;     /* what they give, at most a replacement for each byte, and a NUL */
 };
 
 tess_status tess_detokenizer_new(const tess_tokenizer *tokenizer, unsigned flags, tess_detokenizer **out,
                                  tess_error *err)
 {
     size_t n_bytes = tokenizer->vocab.longest + MOST_HELD;
-    tess_detokenizer *d = malloc(sizeof *d + n_bytes + N_REPLACEMENT * n_bytes + 1);
+    tess_detokenizer *d = malloc(sizeof *d + n_bytes + TESS_UTF8_REPLACEMENT_BYTES * n_bytes + 1);
     if (!d) return tess_fail(err, TESS_ENOMEM, "no memory for a detokenizer");
     *d = (tess_detokenizer){.tokenizer = tokenizer, .flags = flags, .bytes = (uint8_t *)(d + 1)};
     d->text = (char *)d->bytes + n_bytes;
@@ -36,7 +35,7 @@ void tess_detokenizer_free(tess_detokenizer *d)
 }
 
 /* Turns the first n of d->bytes into text and holds back what is incomplete. */
-static size_t give(tess_detokenizer *d, size_t n)
+static size_t give_text(tess_detokenizer *d, size_t n)
 {
     size_t n_text = 0;
     d->n_held = 0;
@@ -46,8 +45,8 @@ static size_t give(tess_detokenizer *d, size_t n)
             memcpy(d->text + n_text, d->bytes + i, used);
             n_text += used;
         } else if (kind == TESS_UTF8_INVALID) {
-            memcpy(d->text + n_text, replacement, N_REPLACEMENT);
-            n_text += N_REPLACEMENT;
+            memcpy(d->text + n_text, TESS_UTF8_REPLACEMENT, TESS_UTF8_REPLACEMENT_BYTES);
+            n_text += TESS_UTF8_REPLACEMENT_BYTES;
         } else {
             memmove(d->bytes, d->bytes + i, used);
             d->n_held = used;
@@ -70,15 +69,15 @@ tess_status tess_detokenizer_push(tess_detokenizer *d, int32_t id, const char **
     }
     if ((d->flags & TESS_DECODE_SKIP_SPECIAL) && tess_tokenizer_is_special(d->tokenizer, id)) n = 0;
     if (n) memcpy(d->bytes + d->n_held, bytes, n);
-    *n_bytes = give(d, d->n_held + n);
+    *n_bytes = give_text(d, d->n_held + n);
     *text = d->text;
     return TESS_OK;
 }
 
 void tess_detokenizer_flush(tess_detokenizer *d, const char **text, size_t *n_bytes)
 {
-    *n_bytes = d->n_held ? N_REPLACEMENT : 0;
-    memcpy(d->text, replacement, *n_bytes);
+    *n_bytes = d->n_held ? TESS_UTF8_REPLACEMENT_BYTES : 0;
+    memcpy(d->text, TESS_UTF8_REPLACEMENT, *n_bytes);
     d->text[*n_bytes] = 0;
     d->n_held = 0;
     *text = d->text;

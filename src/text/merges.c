@@ -1,15 +1,12 @@
 /* merges.txt: one merge a line, two tokens and a blank between them, in the order of their ranks. Lines that
  * begin with "#version" say nothing, as in the original. */
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "text/utf8.h"
+#include "base/utf8.h"
+#include "base/whole_file.h"
 #include "text/vocab.h"
 
 typedef struct merge_line {
@@ -83,8 +80,8 @@ static tess_status add_lines(tess_bpe *bpe, const char *file, const char *text, 
     return status;
 }
 
-static tess_status parse(tess_bpe *bpe, const char *file, const char *text, size_t size,
-                         const tess_token_index *index, tess_error *err)
+static tess_status parse_merges(tess_bpe *bpe, const char *file, const char *text, size_t size,
+                                const tess_token_index *index, tess_error *err)
 {
     size_t invalid = tess_utf8_find_invalid((const uint8_t *)text, size);
     if (invalid < size)
@@ -100,48 +97,16 @@ static tess_status parse(tess_bpe *bpe, const char *file, const char *text, size
     return status;
 }
 
-static tess_status read_all(const char *file, int fd, char **out, size_t *size, tess_error *err)
-{
-    struct stat info;
-    if (fstat(fd, &info)) return tess_fail_system(err, errno, file, -1, "examine");
-    if (!S_ISREG(info.st_mode)) return tess_refuse(err, file, "", -1, "a regular file", "something else");
-    if (info.st_size > TESS_MAX_VOCAB_FILE_BYTES)
-        return tess_refuse(err, file, "size", -1, "at most 64 MiB", "%lld bytes", (long long)info.st_size);
-    size_t n = (size_t)info.st_size, done = 0;
-    char *text = malloc(n + 1);
-    if (!text) return tess_fail(err, TESS_ENOMEM, "%s: no memory for %zu bytes", file, n);
-    while (done < n) {
-        ssize_t got = read(fd, text + done, n - done);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) {
-            int code = errno;
-            free(text);
-            return tess_fail_system(err, code, file, (int64_t)done, "read");
-        }
-        if (!got) break;
-        done += (size_t)got;
-    }
-    *out = text;
-    *size = done;
-    return TESS_OK;
-}
-
 tess_status tess_vocab_load_merges(const char *folder, tess_vocab *vocab, const tess_token_index *index,
                                    tess_error *err)
 {
     char file[PATH_MAX];
     tess_status status = tess_vocab_path(folder, "merges.txt", file, sizeof file, err);
     if (status != TESS_OK) return status;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        if (errno == ENOENT) return tess_refuse(err, file, "", -1, "a file of merges", "no such file");
-        return tess_fail_system(err, errno, file, -1, "open");
-    }
     char *text = NULL;
     size_t size = 0;
-    status = read_all(file, fd, &text, &size, err);
-    close(fd);
-    if (status == TESS_OK) status = parse(&vocab->bpe, file, text, size, index, err);
+    status = tess_whole_file_read(file, "a file of merges", TESS_MAX_VOCAB_FILE_BYTES, &text, &size, err);
+    if (status == TESS_OK) status = parse_merges(&vocab->bpe, file, text, size, index, err);
     free(text);
     return status;
 }

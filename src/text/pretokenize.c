@@ -15,8 +15,8 @@
 
 #include <stdbool.h>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 static tess_unicode_class class_at(const uint8_t *text, size_t at, size_t *next)
 {

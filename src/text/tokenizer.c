@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/bpe.h"
 #include "text/normalize.h"
 #include "text/pretokenize.h"
 #include "text/template_file.h"
-#include "text/utf8.h"
 
 enum { MOST_TEXT_BYTES = 1 << 30 };
 
@@ -159,8 +159,8 @@ tess_status tess_tokenizer_encode(const tess_tokenizer *t, const char *text, siz
                                   tess_ids *ids, tess_error *err)
 {
     if (n_bytes > MOST_TEXT_BYTES)
-        return tess_fail(err, TESS_EUSAGE, "a text of %zu bytes; at most 1 GiB is encoded at a time",
-                         n_bytes);
+        return tess_fail(err, TESS_EUSAGE, "a text of %zu bytes; at most %d are encoded at a time", n_bytes,
+                         MOST_TEXT_BYTES);
     const uint8_t *bytes = (const uint8_t *)text;
     size_t invalid = tess_utf8_find_invalid(bytes, n_bytes);
     if (invalid < n_bytes)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 
 /* The byte of a printable character, or -1: GPT-2's alphabet. Bytes that print (by its choice) stand for
  * themselves, the other 68 are numbered from U+0100. */
@@ -91,18 +91,18 @@ uint32_t *tess_token_index_find(const tess_token_index *x, const char *bytes, si
 }
 
 /* Room for every token at once, so that the tables are not copied for each. */
-static tess_status reserve(tess_vocab *vocab, const json_t *root, const char *file, tess_error *err)
+static tess_status reserve_tables(tess_vocab *vocab, const json_t *root, const char *file, tess_error *err)
 {
     uint32_t n_ids = 0;
     size_t pool_bytes = 1;
     const char *key;
     json_t *value;
-    tess_json_place place = {.file = file};
+    tess_json_section top = {.object = root, .file = file};
     json_object_foreach((json_t *)root, key, value)
     {
         json_int_t id = json_integer_value(value);
         if (!json_is_integer(value) || id < 0 || id > TESS_MAX_TOKEN_ID)
-            return tess_json_int(root, &place, key, 0, TESS_MAX_TOKEN_ID, &(int64_t){0}, err);
+            return tess_json_int(&top, key, 0, TESS_MAX_TOKEN_ID, &(int64_t){0}, err);
         if (!*key) return tess_refuse(err, file, "", -1, "tokens of at least one byte", "an empty token");
         if (n_ids <= id) n_ids = (uint32_t)id + 1;
         pool_bytes += strlen(key);
@@ -115,8 +115,8 @@ static tess_status reserve(tess_vocab *vocab, const json_t *root, const char *fi
     return TESS_OK;
 }
 
-static tess_status fill(tess_vocab *vocab, tess_token_index *x, const json_t *root, const char *file,
-                        tess_error *err)
+static tess_status fill_tables(tess_vocab *vocab, tess_token_index *x, const json_t *root, const char *file,
+                               tess_error *err)
 {
     const char *key;
     json_t *value;
@@ -168,8 +168,8 @@ tess_status tess_vocab_load_tokens(const char *folder, tess_vocab *vocab, tess_t
     x->mask = slots - 1;
     x->slot = calloc(slots, sizeof *x->slot);
     if (!x->slot) status = tess_fail(err, TESS_ENOMEM, "%s: no memory for an index", file);
-    if (status == TESS_OK) status = reserve(vocab, root, file, err);
-    if (status == TESS_OK) status = fill(vocab, x, root, file, err);
+    if (status == TESS_OK) status = reserve_tables(vocab, root, file, err);
+    if (status == TESS_OK) status = fill_tables(vocab, x, root, file, err);
     json_decref(root);
     /* Parsed, the published file takes 20 MB in small pieces; they go back to the system before anything
      * is built beside them. */

@@ -16,3 +16,5 @@ equals "$(exit_of chat --context 8 --prompt x)" 2 "--prompt belongs to run"
 printf 'What is the capital of France?\n' | chat --context 8 >"$work/out" 2>"$work/err"
 equals "$?" 2 "a question that does not fit the context"
 contains "$(cat "$work/err")" "--context" "says what to do"
+printf 'Hello!\na\xffb\n' | chat --json >"$work/out" 2>/dev/null
+equals "$? $(tail -n 1 "$work/out" | json error offset)" "3 1" "broken UTF-8, by its offset in the question"

@@ -50,7 +50,7 @@ static seen inspect(const char *dir)
     tess_checkpoint *c;
     tess_error err;
     size_t n = 0;
-    if (tess_checkpoint_open(dir, TESS_DIRECT_MODE_OFF, &c, &err) != TESS_OK) fail_msg("%s", err.message);
+    if (tess_checkpoint_open(dir, TESS_DIRECT_OFF, &c, &err) != TESS_OK) fail_msg("%s", err.message);
     if (tess_checkpoint_check(c, notice, &s, &n, &err) != TESS_OK) fail_msg("%s", err.message);
     assert_int_equal(n, s.n);
     tess_checkpoint_close(c);
@@ -79,7 +79,7 @@ static void must_find(size_t n_all, tess_problem_kind kind, const char *tensor, 
     tess_checkpoint *c;
     tess_error err;
     size_t n = 0;
-    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_MODE_OFF, &c, &err), TESS_OK);
+    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_OFF, &c, &err), TESS_OK);
     assert_int_equal(tess_checkpoint_check(c, notice, &s, &n, &err), TESS_OK);
     if (!s.is_found || s.n != n_all) tess_checkpoint_check(c, print_problem, NULL, &n, &err);
     tess_checkpoint_close(c);
@@ -113,7 +113,7 @@ static void test_whole(void **state)
     assert_int_equal(inspect(folder).n, 0);
     tess_checkpoint *c;
     tess_checkpoint_summary s;
-    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_MODE_AUTO, &c, NULL), TESS_OK);
+    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL), TESS_OK);
     tess_checkpoint_summarise(c, &s);
     assert_int_equal(s.all.n_tensor, 593);
     assert_int_equal(s.all.n_byte, 7654146);
@@ -142,7 +142,7 @@ static void test_experts_in_two_shards(void **state)
     tess_checkpoint *c;
     tess_checkpoint_summary s;
     size_t n = 0;
-    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_MODE_AUTO, &c, NULL), TESS_OK);
+    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL), TESS_OK);
     tess_checkpoint_summarise(c, &s);
     tess_checkpoint_visit_straddling(c, see_straddling, &n);
     assert_true(n >= 1 && n < 60);
@@ -441,7 +441,7 @@ static void test_unusable_config(void **state)
     tess_checkpoint *c;
     tess_error err;
     size_t n = 7;
-    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_MODE_OFF, &c, &err), TESS_OK);
+    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_OFF, &c, &err), TESS_OK);
     assert_int_equal(tess_checkpoint_get_config_status(c, &err), TESS_EINPUT);
     assert_string_equal(err.field, "thinker_config.text_config.hidden_size");
     assert_int_equal(tess_checkpoint_check(c, print_problem, NULL, &n, &err), TESS_EINPUT);
@@ -488,7 +488,7 @@ static void test_each_allocation_fails(void **state)
         size_t n = 0;
         seen s = {.tensor = "", .file = "", .found = "", .expected = ""};
         fault_alloc_at(k);
-        tess_status status = tess_checkpoint_open(folder, TESS_DIRECT_MODE_OFF, &c, &err);
+        tess_status status = tess_checkpoint_open(folder, TESS_DIRECT_OFF, &c, &err);
         if (status == TESS_OK) status = tess_checkpoint_check(c, notice, &s, &n, &err);
         reached = fault_alloc_end();
         if (status != TESS_OK && status != TESS_ENOMEM) fail_msg("allocation %d: %s", k, err.message);
@@ -552,7 +552,7 @@ static void test_random_bits_flipped(void **state)
         tess_checkpoint *c = NULL;
         size_t n = 0;
         seen s = {.tensor = "", .file = "", .found = "", .expected = ""};
-        assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_MODE_OFF, &c, &err), TESS_OK);
+        assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_OFF, &c, &err), TESS_OK);
         tess_status status = tess_checkpoint_check(c, notice, &s, &n, &err);
         bool is_clean = status == TESS_OK && n == s.of_kind[TESS_PROBLEM_INDEX] && run == TESS_OK;
         if ((run == TESS_OK) != is_clean)

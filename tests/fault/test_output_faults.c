@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "io/output.h"
-#include "verify/trace_writer.h"
+#include "verify/trace/writer.h"
 
 static char folder[] = "/tmp/tess-output-XXXXXX";
 static char path[64];

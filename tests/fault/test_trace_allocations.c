@@ -13,7 +13,7 @@
 #include "../support/fault.h"
 #include "../support/synthetic.h"
 #include "tessera/compare.h"
-#include "verify/trace_writer.h"
+#include "verify/trace/writer.h"
 
 static char folder[] = "/tmp/tess-alloc-XXXXXX";
 static char reference_path[64], trace_path[64], page_path[64];

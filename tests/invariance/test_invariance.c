@@ -26,22 +26,26 @@ typedef struct variation {
     const char *name, *isa;
     int n_thread, n_chunk, step;
     bool smallest_budget;
+    int n_expert_slot; /* 0: as many as the budget allows */
 } variation;
 
 static const variation variations[] = {
-    {"1 thread", "auto", 1, 0, 0, false},
-    {"2 threads", "auto", 2, 0, 0, false},
-    {"3 threads", "auto", 3, 0, 0, false},
-    {"avx2", "avx2", 2, 0, 0, false},
-    {"avx512", "avx512", 2, 0, 0, false},
-    {"neon", "neon", 2, 0, 0, false},
-    {"chunks of 1", "auto", 2, 1, 0, false},
-    {"chunks of 7", "auto", 3, 7, 0, false},
-    {"smallest budget", "auto", 2, 0, 0, true},
-    {"smallest budget, 1 thread, reference", "reference", 1, 0, 0, true},
-    {"fed token by token", "auto", 2, 0, 1, false},
-    {"fed in fives, chunks of 2, smallest budget", "auto", 3, 2, 5, true},
-    {"fed token by token, reference", "reference", 3, 0, 1, false},
+    {"1 thread", "auto", 1, 0, 0, false, 0},
+    {"2 threads", "auto", 2, 0, 0, false, 0},
+    {"3 threads", "auto", 3, 0, 0, false, 0},
+    {"avx2", "avx2", 2, 0, 0, false, 0},
+    {"avx512", "avx512", 2, 0, 0, false, 0},
+    {"neon", "neon", 2, 0, 0, false, 0},
+    {"chunks of 1", "auto", 2, 1, 0, false, 0},
+    {"chunks of 7", "auto", 3, 7, 0, false, 0},
+    {"smallest budget", "auto", 2, 0, 0, true, 0},
+    {"smallest budget, 1 thread, reference", "reference", 1, 0, 0, true, 0},
+    {"fed token by token", "auto", 2, 0, 1, false, 0},
+    {"fed in fives, chunks of 2, smallest budget", "auto", 3, 2, 5, true, 0},
+    {"one expert at a time", "auto", 2, 0, 0, false, 1},
+    {"two experts stay, fed in fives", "auto", 3, 0, 5, false, 2},
+    {"seven experts stay, chunks of 7", "auto", 2, 7, 0, false, 7},
+    {"fed token by token, reference", "reference", 3, 0, 1, false, 0},
 };
 enum {
     N_PROMPTS = sizeof prompts / sizeof prompts[0],
@@ -87,7 +91,8 @@ static void run_variation(const prompt *p, const variation *v, tess_precision pr
                                    .n_context = 64,
                                    .n_thread = v->n_thread,
                                    .n_chunk = v->n_chunk,
-                                   .isa = v->isa};
+                                   .isa = v->isa,
+                                   .n_expert_slot = v->n_expert_slot};
     if (v->smallest_budget) options.memory_bytes = find_tightest(&options);
     int n_tok;
     int32_t *ids = test_input_ids(golden, &n_tok);
@@ -99,7 +104,7 @@ static void run_variation(const prompt *p, const variation *v, tess_precision pr
 
 static void compare_all(tess_precision precision)
 {
-    static const variation base = {"base", "reference", 1, 0, 0, false};
+    static const variation base = {"base", "reference", 1, 0, 0, false, 0};
     int n_compared = 0;
     for (int i = 0; i < N_PROMPTS; i++) {
         if (prompts[i].shared && !test_shared_folder()) continue;

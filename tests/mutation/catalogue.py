@@ -122,30 +122,30 @@ def change_tokenizer(c):
 
 # ---- defects of code: file, text, replacement ----
 
-ATTENTION, MOE, THINKER = "src/model/attention.c", "src/model/moe.c", "src/model/thinker.c"
+ATTENTION, MOE, DECODER = "src/model/attention.c", "src/model/moe.c", "src/model/decoder.c"
 KERNELS = "src/kernels/kernels_reference.c"
-ROUTE = "    tess_pool_run(decoder->pool, route, &task);\n"
+ROUTE = "    tess_pool_run(decoder->compute.pool, route_share, &(router_task){decoder, n});\n"
 RENORM = "    if (!config->norm_topk_prob) return;\n"
 STREAM = "    return stream > 0 && pair < 3 * config->mrope_section[stream] ? stream : 0;"
-NORM_HEAD = "    t->kernels->rms_norm(head, head, task->weights[norm], d_head, (float)c->rms_norm_eps, t->rounding);\n"
-ATTEND = """        t->kernels->attend(t->work.mixed + offset, query, (size_t)n_shared,
+NORM_HEAD = """    kernels->rms_norm(head, head, tess_matrix_get_vector(&task->weights[norm]), d_head,
+                      (float)c->rms_norm_eps, decoder->compute.rounding);
 """
+ATTEND = "        decoder->compute.kernels->attend("
+RUN_ATTEND = "    tess_pool_run(decoder->compute.pool, attend_share, &task);\n"
+SWIGLU = "    tess_swiglu_rows(compute, work->hidden_packed + first * hidden_width,"
+ADD_OUTPUT = "    add_rows(decoder, work->output, 0, n);\n"
 
 CODE = {
     "masked": (
         MOE, ROUTE,
-        "    for (int i = 0; layer == 1 && i < chunk->n; i++)\n"
-        "        decoder->work.router_logits[i * c->n_expert + 5] = -1e30f;\n" + ROUTE,
+        "    for (size_t i = 0; layer == 1 && i < (size_t)n; i++)\n"
+        "        work->router_logits[i * n_expert + 5] = -1e30f;\n" + ROUTE,
     ),
     "gate_only": (
-        MOE,
-        "        t->kernels->swiglu(gate, gate, t->work.up + i * d_ff, d_ff, t->rounding);\n"
-        "        t->kernels->pack(t->work.hidden_packed + i * packed_width",
-        "        for (size_t k = 0; k < d_ff; k++) t->work.up[i * d_ff + k] = 1.0f;\n"
-        "        t->kernels->swiglu(gate, gate, t->work.up + i * d_ff, d_ff, t->rounding);\n"
-        "        t->kernels->pack(t->work.hidden_packed + i * packed_width",
+        MOE, SWIGLU,
+        "    for (size_t k = 0; k < (size_t)n_row * d_ff; k++) work->up[first * d_ff + k] = 1.0f;\n" + SWIGLU,
     ),
-    "once_per_sequence": (MOE, "t->work.router_logits + i * n_expert, n_expert", "t->work.router_logits, n_expert"),
+    "once_per_sequence": (MOE, "work->router_logits + i * n_expert, n_expert", "work->router_logits, n_expert"),
     "first_eight": (MOE, "{.value = probs[e], .id = e}", "{.value = e < 8 ? probs[e] : -1.0f, .id = e}"),
     "no_renormalisation": (MOE, RENORM, "    return;\n"),
     "softmax_after_topk": (MOE, RENORM, ""),
@@ -165,18 +165,24 @@ CODE = {
         "        x[2 * i + 1] = ",
     ),
     "skipped_layer": (
-        THINKER, "    add_output(t, n);\n    return tess_tap_emit(sink, TESS_TAP_LAYER",
+        DECODER, ADD_OUTPUT + "    status = tess_step_emit(step, TESS_TAP_LAYER",
         "    if (layer == 2) {\n"
-        "        for (int i = 0; i < n * t->config->d_model; i++) t->work.residual[i] -= skipped[i];\n"
-        "    } else\n        add_output(t, n);\n    return tess_tap_emit(sink, TESS_TAP_LAYER",
+        "        for (size_t i = 0; i < (size_t)n * d_model; i++) work->residual[i] -= skipped[i];\n"
+        "    } else\n    " + ADD_OUTPUT + "    status = tess_step_emit(step, TESS_TAP_LAYER",
     ),
     "mask_off_by_one": (
-        ATTENTION, "(size_t)task->first + (size_t)token + 1,",
-        "(size_t)task->first + (size_t)token + 1 + (token + 1 < task->n),",
+        ATTENTION, "(size_t)at->place + 1,", "(size_t)at->place + 1 + (row + 1 < (size_t)task->n),",
     ),
     "heads_by_modulo": (
-        ATTENTION, "(size_t)kv_head * (size_t)n_shared * d_head;\n",
-        "(size_t)kv_head * (size_t)n_shared * d_head;\n",
+        ATTENTION, ATTEND,
+        "        for (int h = 0; h < n_shared; h++) {\n"
+        "            size_t other = (size_t)(((int)kv_head * n_shared + h) % c->n_kv_head) * d_head;\n"
+        "            size_t start = tess_timeline_row(at->timeline, task->layer, 0) + other;\n"
+        "            decoder->compute.kernels->attend(\n"
+        "                work->mixed + (size_t)item * width + (size_t)h * d_head, query + (size_t)h * d_head, 1,\n"
+        "                at->timeline->keys + start, at->timeline->values + start, at->timeline->width,\n"
+        "                (size_t)at->place + 1, d_head, scale, scores, decoder->compute.rounding);\n"
+        "        }\n        continue;\n" + ATTEND,
     ),
     "truncation": (
         KERNELS, "return rounding == TESS_ROUND_BF16 ? tess_round_bf16(x) : x;",
@@ -185,35 +191,25 @@ CODE = {
     "no_header": (
         "src/text/chat.c",
         "    if (status == TESS_OK && (flags & TESS_CHAT_GENERATE))\n"
-        '        status = put(text, span_of("<|im_start|>assistant\\n"), err);\n',
+        '        status = put_span(text, span_of("<|im_start|>assistant\\n"), err);\n',
         "",
     ),
     "stale_entry": (
-        ATTENTION, "    tess_pool_run(decoder->pool, attend, &task);\n",
-        "    size_t width = decoder->kv.width;\n"
-        "    for (size_t k = 0; first > 0 && layer == 1 && k < width; k++) {\n"
-        "        task.keys[k] = task.keys[(ptrdiff_t)k - (ptrdiff_t)width];\n"
-        "        task.values[k] = task.values[(ptrdiff_t)k - (ptrdiff_t)width];\n"
-        "    }\n    tess_pool_run(decoder->pool, attend, &task);\n",
+        ATTENTION, RUN_ATTEND,
+        "    const tess_row_place *at = &decoder->work.place[0];\n"
+        "    size_t width = at->timeline->width, row = tess_timeline_row(at->timeline, layer, at->place);\n"
+        "    for (size_t k = row; at->place > 0 && layer == 1 && k < row + width; k++) {\n"
+        "        at->timeline->keys[k] = at->timeline->keys[k - width];\n"
+        "        at->timeline->values[k] = at->timeline->values[k - width];\n"
+        "    }\n" + RUN_ATTEND,
     ),
 }
 # A second replacement in the same file, where one is not enough.
 ALSO = {
     "skipped_layer": (
-        "    add_output(t, n);\n    norm_residual(t, weights[TESS_LAYER_POST_NORM], n);\n",
+        ADD_OUTPUT + "    norm_residual(",
         "    static float skipped[1 << 16];\n"
-        "    memcpy(skipped, t->work.output, (size_t)n * (size_t)t->config->d_model * sizeof(float));\n"
-        "    add_output(t, n);\n    norm_residual(t, weights[TESS_LAYER_POST_NORM], n);\n",
-    ),
-    "heads_by_modulo": (
-        ATTEND,
-        "        for (int h = 0; h < n_shared; h++) {\n"
-        "            size_t other = (size_t)((kv_head * n_shared + h) % c->n_kv_head) * d_head;\n"
-        "            t->kernels->attend(t->work.mixed + offset + (size_t)h * d_head, query + (size_t)h * d_head, 1,\n"
-        "                               task->past_keys + other, task->past_values + other, t->kv.width,\n"
-        "                               (size_t)task->first + (size_t)token + 1, d_head, scale, scores,\n"
-        "                               t->rounding);\n"
-        "        }\n        continue;\n" + ATTEND,
+        "    memcpy(skipped, work->output, (size_t)n * d_model * sizeof(float));\n" + ADD_OUTPUT + "    norm_residual(",
     ),
 }
 

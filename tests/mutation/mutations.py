@@ -44,7 +44,9 @@ def compile_with(name, folder):
     flags = [flag for flag in shlex.split((BUILD / "flags").read_text()) if not flag.startswith("-m")]
     libraries = output_of(["make", "--no-print-directory", "-s", "app-libs"]).split()
     binary = folder / "tessera"
-    objects = [str(path) for path in sorted((BUILD / "apps").glob("*.o"))]
+    # A build folder may hold objects of sources that have moved.
+    objects = [str(path) for path in sorted((BUILD / "apps").rglob("*.o"))
+               if path.relative_to(BUILD).with_suffix(".c").exists()]
     subprocess.run([*flags, "-w", "-o", binary, copy, *objects, BUILD / "libtessera.a", *libraries], check=True)
     return binary
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "verify/ledger_routing.h"
+#include "verify/ledger/routing.h"
 
 char test_ledger_folder[] = "/tmp/tess-ledger-XXXXXX", test_ledger_path[64];
 

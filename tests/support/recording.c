@@ -77,17 +77,32 @@ test_tensor *test_tensors_get(const test_tensors *tensors, const char *name)
     return t;
 }
 
-/* Single experts' outputs have no length before the run; tests of whole taps leave them out. */
+/* Single experts' outputs have no length before the run. */
 static bool wants_all(void *context, const tess_tap *tap)
 {
-    (void)context;
-    return tap->dim[0] >= 0;
+    const test_recording *recording = context;
+    return tap->dim[0] >= 0 || recording->with_experts;
+}
+
+static tess_status keep_expert(test_tensors *taps, const tess_tap_rows *rows)
+{
+    test_tensor *t = test_tensors_find(taps, rows->tap.name);
+    const int64_t none[] = {0, rows->tap.dim[1]};
+    if (!t) t = append(taps, rows->tap.name, false, 2, none);
+    size_t n = (size_t)rows->n_row * rows->row_width;
+    t->values = realloc(t->values, (t->count + n) * sizeof *t->values);
+    assert_non_null(t->values);
+    memcpy(t->values + t->count, rows->values, n * sizeof *t->values);
+    t->count += n;
+    t->dim[0] += rows->n_row;
+    return TESS_OK;
 }
 
 static tess_status keep(void *context, const tess_tap_rows *rows, tess_error *err)
 {
     (void)err;
     test_recording *recording = context;
+    if (rows->tap.dim[0] < 0) return keep_expert(&recording->taps, rows);
     test_tensor *t = test_tensors_find(&recording->taps, rows->tap.name);
     if (!t)
         t = append(&recording->taps, rows->tap.name, rows->tap.is_integer, rows->tap.n_dim, rows->tap.dim);

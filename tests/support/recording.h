@@ -28,9 +28,11 @@ void test_tensors_release(test_tensors *tensors);
 test_tensor *test_tensors_get(const test_tensors *tensors, const char *name);
 test_tensor *test_tensors_find(const test_tensors *tensors, const char *name); /* or NULL */
 
-/* Keeps what is heard; `replacement`, if set, is written over every tap it has: the isolated run. */
+/* Keeps what is heard; `replacement`, if set, is written over every tap it has: the isolated run. Single
+ * experts are heard with_experts only: their rows follow each other as they come. */
 typedef struct test_recording {
     test_tensors taps;
+    bool with_experts;
     const test_tensors *replacement;
     tess_tap_listener listener;
 } test_recording;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "verify/trace_writer.h"
+#include "verify/trace/writer.h"
 
 static double noise(uint64_t *state)
 {

@@ -18,7 +18,7 @@ enum { GROUP = 12 };
 typedef struct fixture {
     tess_config config;
     tess_store *store;
-    tess_thinker_weights weights;
+    tess_decoder_weights weights;
     tess_arena arena;
     tess_bank bank;
 } fixture;
@@ -31,10 +31,13 @@ static void open_bank(fixture *f, int n_slot, int n_lease)
     assert_int_equal(tess_store_open(MODEL, TESS_DIRECT_AUTO, &f->store, &err), TESS_OK);
     const tess_decoder_config *c = &f->config.thinker.text;
     assert_int_equal(c->n_expert, GROUP);
-    assert_int_equal(tess_thinker_weights_find(f->store, c, 4096, 4096, &f->weights, &err), TESS_OK);
-    tess_bank_layout layout = {.part = f->weights.expert,
+    const tess_block_sizes blocks = {4096, 4096};
+    assert_int_equal(
+        tess_decoder_weights_find(f->store, &f->config, TESS_COMPONENT_TEXT, &blocks, &f->weights, &err),
+        TESS_OK);
+    tess_bank_layout layout = {.weight = f->weights.expert,
                                .n_segment = c->n_layer * c->n_expert,
-                               .n_part = TESS_EXPERT_PARTS,
+                               .n_weight = TESS_EXPERT_WEIGHTS,
                                .group_size = c->n_expert,
                                .n_slot = n_slot,
                                .n_lease = n_lease};
@@ -48,32 +51,33 @@ static void open_bank(fixture *f, int n_slot, int n_lease)
 static void close_bank(fixture *f)
 {
     tess_arena_release(&f->arena);
-    tess_thinker_weights_release(&f->weights);
+    tess_decoder_weights_release(&f->weights);
     tess_store_close(f->store);
 }
 
-static const void *const *lease(fixture *f, int segment)
+static const tess_matrix *lease(fixture *f, int segment)
 {
     tess_error err;
-    const void *const *part;
+    const tess_matrix *part;
     if (tess_bank_lease(&f->bank, segment, &part, &err) != TESS_OK) fail_msg("%s", err.message);
     return part;
 }
 
-static void assert_bytes(fixture *f, int segment, const void *const *part)
+static void assert_bytes(fixture *f, int segment, const tess_matrix *part)
 {
     tess_error err;
-    for (int i = 0; i < TESS_EXPERT_PARTS; i++) {
-        const tess_part *p = &f->weights.expert[segment * TESS_EXPERT_PARTS + i];
+    for (int i = 0; i < TESS_EXPERT_WEIGHTS; i++) {
+        const tess_weight *p = &f->weights.expert[segment * TESS_EXPERT_WEIGHTS + i];
         if (!p->n_byte) {
-            assert_null(part[i]);
+            assert_null(part[i].bytes);
             continue;
         }
         unsigned char *bytes = malloc(p->n_byte);
         assert_int_equal(
             tess_file_read(tess_store_get_file(f->store, p->shard), p->offset, bytes, p->n_byte, &err),
             TESS_OK);
-        assert_memory_equal(bytes, part[i], p->n_byte);
+        assert_memory_equal(bytes, part[i].bytes, p->n_byte);
+        assert_true(part[i].n_row * part[i].n_col * sizeof(uint16_t) == p->n_byte);
         free(bytes);
     }
 }
@@ -89,7 +93,7 @@ static void test_bytes(void **state)
         for (int s = 0; s < f.bank.layout.n_segment; s++) {
             assert_bytes(&f, s, lease(&f, s));
             tess_bank_release(&f.bank, s);
-            const tess_part *p = &f.weights.expert[s * TESS_EXPERT_PARTS];
+            const tess_weight *p = &f.weights.expert[s * TESS_EXPERT_WEIGHTS];
             straddles |= p[0].shard != p[1].shard || p[0].shard != p[2].shard;
         }
     assert_true(straddles);
@@ -101,7 +105,7 @@ static void test_leased_stays(void **state)
     (void)state;
     fixture f;
     open_bank(&f, 3, 3);
-    const void *const *first = lease(&f, 0), *const *second = lease(&f, GROUP);
+    const tess_matrix *first = lease(&f, 0), *second = lease(&f, GROUP);
     for (int s = 1; s < f.bank.layout.n_segment; s++) {
         if (s == GROUP) continue;
         lease(&f, s);

@@ -1,5 +1,5 @@
 /* Which experts are named for failing tokens: exactly theirs, sets of them, and by the size of the errors. */
-#include "verify/blame.h"
+#include "verify/compare/blame.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

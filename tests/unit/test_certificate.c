@@ -15,7 +15,7 @@
 
 #include "../support/fault.h"
 #include "../support/hollow.h"
-#include "verify/certificate.h"
+#include "verify/certificate/certificate.h"
 
 #define MODEL "tests/golden/d"
 #define GOLDEN "tests/golden/d-f32/text.safetensors"

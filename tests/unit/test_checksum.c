@@ -64,11 +64,10 @@ static void take_shard(void *context, int shard, const char *sha256)
     memcpy(r->shard, sha256, 65);
 }
 
-static bool take_progress(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
+static bool take_progress(void *context, tess_activity activity, uint64_t done, uint64_t total)
 {
     result *r = context;
-    assert_string_equal(unit, "bytes");
-    assert_non_null(what);
+    assert_int_equal(activity, TESS_ACTIVITY_CHECKSUMS);
     assert_true(done > r->done && done <= total);
     r->done = done;
     r->total = total;
@@ -79,9 +78,10 @@ static tess_status sum_all(result *r, char weights[65])
 {
     tess_checkpoint *c;
     tess_error err;
+    const tess_progress progress = {take_progress, r};
     const tess_checksum_listener listener = {
-        .tensor = take_tensor, .shard = take_shard, .progress = take_progress, .context = r};
-    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_MODE_AUTO, &c, &err), TESS_OK);
+        .tensor = take_tensor, .shard = take_shard, .progress = &progress, .context = r};
+    assert_int_equal(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, &err), TESS_OK);
     tess_status status = tess_checkpoint_checksum(c, &listener, weights, &err);
     for (int i = 0; i < r->n_tensor; i++) { /* one by one: the same */
         tess_tensor_checksum single;

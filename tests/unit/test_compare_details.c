@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "../support/comparing.h"
-#include "verify/comparison.h"
+#include "verify/compare/comparison.h"
 
 static void test_routing(void **state)
 {

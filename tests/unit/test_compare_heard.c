@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "../support/comparing.h"
-#include "verify/comparison.h"
+#include "verify/compare/comparison.h"
 
 /* The same values in chunks of two tokens, taps interleaved as a run tells them, give the same result. */
 static void test_heard_in_chunks(void **state)

@@ -16,8 +16,8 @@
 
 #include "../support/ledger.h"
 #include "../support/recording.h"
-#include "verify/ledger_schema.h"
-#include "verify/ledger_sql.h"
+#include "verify/ledger/schema.h"
+#include "verify/ledger/sql.h"
 
 static char folder[] = "/tmp/tess-ledger-XXXXXX";
 static char path[64], other[64];

@@ -59,7 +59,7 @@ static int make_model(void **state)
         if (fclose(out)) return -1;
     }
     MUST(tess_ledger_open(path, TESS_LEDGER_WRITE, &ledger, &err));
-    MUST(tess_checkpoint_open(model, TESS_DIRECT_MODE_AUTO, &checkpoint, &err));
+    MUST(tess_checkpoint_open(model, TESS_DIRECT_AUTO, &checkpoint, &err));
     return 0;
 }
 
@@ -132,7 +132,7 @@ static void age(int file, int seconds)
 static void reopen(void)
 {
     tess_checkpoint_close(checkpoint);
-    MUST(tess_checkpoint_open(model, TESS_DIRECT_MODE_AUTO, &checkpoint, &err));
+    MUST(tess_checkpoint_open(model, TESS_DIRECT_AUTO, &checkpoint, &err));
 }
 
 static tess_ledger_checkpoint noted(void)

@@ -1,5 +1,5 @@
 /* Sums of a comparison: distances, counts, and the steps of bfloat16. */
-#include "verify/metrics.h"
+#include "verify/compare/metrics.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 static const char cases_file[] = "tests/golden/unicode/nfc_cases.txt";
 static const char blocks_file[] = "tests/golden/unicode/blocks.txt";

@@ -1,4 +1,4 @@
-/* The pool: every part once per round, parts that cover without overlap, and many short rounds. */
+/* The pool: every share once per round, shares that cover without overlap, and many short rounds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,11 +13,11 @@
 
 enum { N = 1000 };
 
-static void count_up(void *arg, int part, int n_part)
+static void count_up(void *arg, int share, int n_share)
 {
     int *counts = arg;
     int64_t begin, end;
-    tess_part_range(N, 1, part, n_part, &begin, &end);
+    tess_share_range(N, 1, share, n_share, &begin, &end);
     for (int64_t i = begin; i < end; i++) counts[i]++;
 }
 
@@ -47,11 +47,11 @@ static void test_ranges(void **state)
     (void)state;
     for (int64_t n = 0; n < 70; n++)
         for (int grain = 1; grain < 20; grain += 6)
-            for (int n_part = 1; n_part < 9; n_part++) {
+            for (int n_share = 1; n_share < 9; n_share++) {
                 int64_t at = 0;
-                for (int part = 0; part < n_part; part++) {
+                for (int share = 0; share < n_share; share++) {
                     int64_t begin, end;
-                    tess_part_range(n, grain, part, n_part, &begin, &end);
+                    tess_share_range(n, grain, share, n_share, &begin, &end);
                     assert_int_equal(begin, at);
                     assert_true(end >= begin && (end == n || end % grain == 0));
                     at = end;

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "text/unicode.h"
-#include "text/utf8.h"
 
 enum { BLOCK = 0x1000 };
 

@@ -19,6 +19,7 @@ typedef struct fixture {
     tess_arena arena;
     tess_sampler sampler;
     float logits[N];
+    uint64_t random; /* state of the generator */
 } fixture;
 
 static uint32_t lcg(uint32_t *state)
@@ -39,7 +40,7 @@ static void open_sampler(fixture *f)
 
 static int32_t choose(fixture *f, tess_sampling sampling)
 {
-    return tess_sampler_choose(&f->sampler, f->logits, &sampling, NULL, 0);
+    return tess_sampler_choose(&f->sampler, f->logits, &sampling, NULL, 0, &f->random);
 }
 
 static void test_greedy(void **state)
@@ -58,12 +59,12 @@ static void test_penalty(void **state)
     open_sampler(&f);
     tess_sampling sampling = {.top_p = 1, .repetition_penalty = 2};
     int32_t history[] = {100, 100, 200}; /* twice the same counts once */
-    assert_int_equal(tess_sampler_choose(&f.sampler, f.logits, &sampling, history, 3), 300);
+    assert_int_equal(tess_sampler_choose(&f.sampler, f.logits, &sampling, history, 3, &f.random), 300);
     assert_true(f.sampler.scores[100] == 2.25f && f.sampler.scores[200] == 2.25f);
     int low = 0;
     while (f.logits[low] >= 0) low++;
     history[0] = low;
-    tess_sampler_choose(&f.sampler, f.logits, &sampling, history, 1);
+    tess_sampler_choose(&f.sampler, f.logits, &sampling, history, 1, &f.random);
     assert_true(f.sampler.scores[low] == 2 * f.logits[low]);
     tess_arena_release(&f.arena);
 }
@@ -102,7 +103,7 @@ static void check_distribution(tess_sampling s)
     double probability[N], chi = 0;
     int count[N] = {0}, n_cell = 0;
     define_candidates(&f, s, probability);
-    tess_sampler_seed(&f.sampler, 42);
+    f.random = 42;
     for (int i = 0; i < DRAWS; i++) count[choose(&f, s)]++;
     double rest_expected = 0, rest = 0;
     for (int i = 0; i < N; i++) {
@@ -143,11 +144,11 @@ static void test_seed(void **state)
     open_sampler(&f);
     tess_sampling s = {.temperature = 1, .top_p = 1, .repetition_penalty = 1};
     int32_t first[50];
-    tess_sampler_seed(&f.sampler, 3);
+    f.random = 3;
     for (int i = 0; i < 50; i++) first[i] = choose(&f, s);
-    tess_sampler_seed(&f.sampler, 3);
+    f.random = 3;
     for (int i = 0; i < 50; i++) assert_int_equal(choose(&f, s), first[i]);
-    tess_sampler_seed(&f.sampler, 4);
+    f.random = 4;
     int n_same = 0;
     for (int i = 0; i < 50; i++) n_same += choose(&f, s) == first[i];
     assert_true(n_same < 25);
@@ -156,7 +157,7 @@ static void test_seed(void **state)
     for (int i = 0; i < N; i++) f.logits[i] = 0;
     static const uint64_t published[] = {6457827717110365317u, 3203168211198807973u, 9817491932198370423u,
                                          4593380528125082431u, 16408922859458223821u};
-    tess_sampler_seed(&f.sampler, 1234567);
+    f.random = 1234567;
     for (int i = 0; i < 5; i++)
         assert_int_equal(choose(&f, s), (int32_t)((double)(published[i] >> 11) * 0x1p-53 * N));
     tess_arena_release(&f.arena);

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../support/recording.h"
-#include "store/checkpoint.h"
+#include "store/store.h"
 
 #define MODEL "tests/golden/c"
 
@@ -105,12 +105,11 @@ static void test_truncate(void **state)
     close_session(&f);
 }
 
-static bool stop_second(void *context, const char *what, const char *unit, uint64_t done, uint64_t total)
+static bool stop_second(void *context, tess_activity activity, uint64_t done, uint64_t total)
 {
-    (void)unit;
     (void)total;
     int *calls = context;
-    return strcmp(what, "prefill") != 0 || done < 2 || ++*calls > 1;
+    return activity != TESS_ACTIVITY_PREFILL || done < 2 || ++*calls > 1;
 }
 
 static void test_interrupt(void **state)
@@ -119,9 +118,9 @@ static void test_interrupt(void **state)
     fixture f;
     int calls = 0;
     const int32_t ids[] = {5, 6, 7, 8};
-    open_session(&f, (tess_engine_options){
-                         .n_context = 32, .n_chunk = 1, .progress = stop_second, .progress_context = &calls});
-    tess_feed feed = {.ids = ids, .n_tok = 4};
+    open_session(&f, (tess_engine_options){.n_context = 32, .n_chunk = 1});
+    const tess_progress progress = {stop_second, &calls};
+    tess_feed feed = {.ids = ids, .n_tok = 4, .progress = &progress};
     assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_EINTERRUPTED);
     assert_int_equal(tess_session_get_length(f.session), 0);
     assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_OK); /* and goes on afterwards */
@@ -161,6 +160,162 @@ static void test_non_finite(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* Token by token gives what generate gives, with the same seed, and leaves the last token unfed as well. */
+static void test_step(void **state)
+{
+    (void)state;
+    fixture f;
+    const int32_t prompt[] = {5, 6, 7, 8};
+    const tess_sampling sampling = {.temperature = 1.5, .top_p = 1, .repetition_penalty = 1, .seed = 11};
+    enum { N_NEW = 6 };
+    int32_t generated[N_NEW], id, greedy;
+    int n_new;
+    tess_finish finish;
+    open_session(&f, (tess_engine_options){.n_context = 32});
+    assert_int_equal(tess_session_step(f.session, &sampling, NULL, NULL, &id, &f.err), TESS_EUSAGE);
+    const tess_feed feed = {.ids = prompt, .n_tok = 4};
+    assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_OK);
+    const tess_generation generation = {.sampling = sampling, .max_new = N_NEW};
+    assert_int_equal(tess_session_generate(f.session, &generation, generated, &n_new, &finish, &f.err),
+                     TESS_OK);
+    assert_int_equal(n_new, N_NEW);
+    tess_session_truncate(f.session, 0);
+    assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_OK);
+    for (int i = 0; i < N_NEW; i++) {
+        assert_int_equal(tess_session_step(f.session, &sampling, NULL, NULL, &id, &f.err), TESS_OK);
+        assert_int_equal(id, generated[i]);
+        assert_int_equal(tess_session_get_length(f.session), 4 + i);
+    }
+    /* a feed in between drops the token that was chosen, and the generator starts anew */
+    tess_session_truncate(f.session, 0);
+    assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_OK);
+    assert_int_equal(tess_session_step(f.session, &sampling, NULL, NULL, &id, &f.err), TESS_OK);
+    assert_int_equal(id, generated[0]);
+    assert_int_equal(tess_session_step(f.session, &TESS_SAMPLING_GREEDY, NULL, NULL, &greedy, &f.err),
+                     TESS_OK);
+    assert_int_equal(tess_session_get_ids(f.session)[4], generated[0]);
+    const tess_sampling bad = {.top_p = 2, .repetition_penalty = 1};
+    assert_int_equal(tess_session_step(f.session, &bad, NULL, NULL, &id, &f.err), TESS_EUSAGE);
+    assert_string_equal(f.err.field, "top_p");
+    close_session(&f);
+}
+
+/* Steps that go on until the context is full are refused by the option's name. */
+static void test_step_fills_context(void **state)
+{
+    (void)state;
+    fixture f;
+    const int32_t prompt[] = {5, 6};
+    int32_t id;
+    open_session(&f, (tess_engine_options){.n_context = 3});
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = prompt, .n_tok = 2}, &f.err), TESS_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(tess_session_step(f.session, &TESS_SAMPLING_GREEDY, NULL, NULL, &id, &f.err),
+                         TESS_OK);
+    assert_int_equal(tess_session_step(f.session, &TESS_SAMPLING_GREEDY, NULL, NULL, &id, &f.err),
+                     TESS_EUSAGE);
+    assert_string_equal(f.err.field, "n_context");
+    close_session(&f);
+}
+
+/* Sessions of one engine in turn, each with a sampler of its own, give what each gives alone. */
+static void test_two_sessions(void **state)
+{
+    (void)state;
+    fixture f;
+    enum { N_NEW = 8 };
+    const int32_t prompt[2][5] = {{5, 6, 7, 8, 9}, {40, 41, 42, 43, 44}};
+    const tess_sampling sampling[2] = {
+        {.temperature = 1, .top_p = 1, .repetition_penalty = 1, .seed = 1},
+        {.temperature = 2, .top_k = 20, .top_p = 1, .repetition_penalty = 1.2, .seed = 2}};
+    int32_t alone[2][N_NEW], id;
+    for (int s = 0; s < 2; s++) {
+        open_session(&f, (tess_engine_options){.n_context = 32});
+        assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = prompt[s], .n_tok = 5}, &f.err),
+                         TESS_OK);
+        for (int i = 0; i < N_NEW; i++)
+            assert_int_equal(tess_session_step(f.session, &sampling[s], NULL, NULL, &alone[s][i], &f.err),
+                             TESS_OK);
+        close_session(&f);
+    }
+    open_session(&f, (tess_engine_options){.n_context = 32, .n_session = 2});
+    tess_session *both[2] = {f.session}, *third;
+    assert_int_equal(tess_session_new(f.engine, &both[1], &f.err), TESS_OK);
+    assert_int_equal(tess_session_new(f.engine, &third, &f.err), TESS_EUSAGE);
+    assert_string_equal(f.err.field, "n_session");
+    for (int s = 0; s < 2; s++)
+        assert_int_equal(tess_session_feed(both[s], &(tess_feed){.ids = prompt[s], .n_tok = 5}, &f.err),
+                         TESS_OK);
+    for (int i = 0; i < N_NEW; i++)
+        for (int s = 0; s < 2; s++) {
+            assert_int_equal(tess_session_step(both[s], &sampling[s], NULL, NULL, &id, &f.err), TESS_OK);
+            assert_int_equal(id, alone[s][i]);
+        }
+    assert_memory_equal(tess_session_get_ids(both[0]), prompt[0], sizeof prompt[0]);
+    tess_session_free(both[1]); /* its place is free for another */
+    assert_int_equal(tess_session_new(f.engine, &third, &f.err), TESS_OK);
+    assert_int_equal(tess_session_get_length(third), 0);
+    assert_null(tess_session_get_logits(third));
+    tess_session_free(third);
+    close_session(&f);
+}
+
+/* Fewer experts than a layer routes to may stay: the bits are the same, and the plan says how many. */
+static void test_expert_slots(void **state)
+{
+    (void)state;
+    fixture f;
+    const int32_t ids[] = {5, 6, 7, 8, 9, 10, 11, 12};
+    float *expected = NULL;
+    size_t size = 0;
+    for (int slots = 0; slots < 6; slots++) { /* 0: as many as the budget allows */
+        open_session(&f, (tess_engine_options){.n_context = 32, .n_expert_slot = slots});
+        int n_slot = tess_engine_get_plan(f.engine)->n_expert_slot;
+        assert_true(slots == 0 ? n_slot > 5 : n_slot == slots);
+        assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = ids, .n_tok = 8}, &f.err), TESS_OK);
+        if (!expected) {
+            size = (size_t)tess_engine_get_vocab_size(f.engine) * sizeof(float);
+            expected = malloc(size);
+            memcpy(expected, tess_session_get_logits(f.session), size);
+        }
+        assert_memory_equal(tess_session_get_logits(f.session), expected, size);
+        close_session(&f);
+    }
+    free(expected);
+}
+
+static bool count_tells(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    int *calls = context;
+    assert_true(activity <= TESS_ACTIVITY_GENERATING && done <= total);
+    calls[activity]++;
+    return activity != TESS_ACTIVITY_GENERATING || calls[activity] < 3;
+}
+
+/* Each call tells its own progress, and can be stopped by it alone. */
+static void test_progress_is_per_call(void **state)
+{
+    (void)state;
+    fixture f;
+    int calls[TESS_ACTIVITY_GENERATING + 1] = {0};
+    const tess_progress progress = {count_tells, calls};
+    const int32_t ids[] = {5, 6, 7, 8};
+    int32_t answer[8];
+    int n_new;
+    tess_finish finish;
+    open_session(&f, (tess_engine_options){.n_context = 32, .progress = &progress});
+    assert_true(calls[TESS_ACTIVITY_LOADING] > 0);
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = ids, .n_tok = 4}, &f.err), TESS_OK);
+    assert_int_equal(calls[TESS_ACTIVITY_PREFILL], 0);
+    const tess_generation generation = {
+        .sampling = TESS_SAMPLING_GREEDY, .max_new = 8, .progress = &progress};
+    assert_int_equal(tess_session_generate(f.session, &generation, answer, &n_new, &finish, &f.err),
+                     TESS_EINTERRUPTED);
+    assert_int_equal(n_new, 3);
+    assert_true(calls[TESS_ACTIVITY_DECODE] > 0 && calls[TESS_ACTIVITY_PREFILL] == 0);
+    close_session(&f);
+}
+
 static void test_bad_options(void **state)
 {
     (void)state;
@@ -170,6 +325,10 @@ static void test_bad_options(void **state)
     assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EUSAGE);
     options = (tess_engine_options){.model_dir = MODEL, .memory_bytes = 1u << 30, .n_context = 1 << 30};
     assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EUSAGE);
+    assert_string_equal(err.field, "n_context");
+    options = (tess_engine_options){.model_dir = MODEL, .memory_bytes = 1u << 30, .n_expert_slot = -1};
+    assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EUSAGE);
+    assert_string_equal(err.field, "n_expert_slot");
     options = (tess_engine_options){.model_dir = "tests/golden", .memory_bytes = 1u << 30};
     assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EINPUT);
     assert_non_null(strstr(err.file, "config.json"));
@@ -183,16 +342,24 @@ static void test_bad_options(void **state)
     uint64_t sum = 0;
     const tess_plan *plan = tess_engine_get_plan(engine);
     for (int i = 0; i < plan->n_region; i++) sum += plan->region[i].n_byte;
-    assert_true(sum <= options.memory_bytes);
+    assert_true(plan->sum_bytes <= sum && plan->sum_bytes <= options.memory_bytes);
     tess_engine_close(engine);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_context_ends_answer),
-        cmocka_unit_test(test_truncate),   cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_non_finite), cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_context_ends_answer),
+        cmocka_unit_test(test_truncate),
+        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_non_finite),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_step),
+        cmocka_unit_test(test_step_fills_context),
+        cmocka_unit_test(test_two_sessions),
+        cmocka_unit_test(test_expert_slots),
+        cmocka_unit_test(test_progress_is_per_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

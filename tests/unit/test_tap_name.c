@@ -1,5 +1,5 @@
 /* Where every kind of tap stands in model order, and what it is called. */
-#include "verify/tap_name.h"
+#include "verify/trace/tap_name.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -15,8 +15,8 @@
 #include "../support/synthetic.h"
 #include "base/digest.h"
 #include "tessera/compare.h"
-#include "verify/trace_reader.h"
-#include "verify/trace_writer.h"
+#include "verify/trace/reader.h"
+#include "verify/trace/writer.h"
 
 static char folder[] = "/tmp/tess-trace-XXXXXX";
 static char path[64], other[64];

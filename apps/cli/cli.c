@@ -1,0 +1,458 @@
+#include "cli/cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+enum { MAX_OPTIONS = 64 };
+
+static void print_option(const cli_option *option)
+{
+    if (option->kind == CLI_LATER) return;
+    char left[64];
+    snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
+             option->argument ? option->argument : "");
+    printf("  %-26s %s\n", left, option->help);
+}
+
+static void print_help(const cli_command *self, const cli_option *options, size_t n_option)
+{
+    printf("Usage: tessera %s %s\n\n%s\n\n", self->name, self->arguments, self->summary);
+    puts("Options:");
+    for (size_t i = 0; i < n_option; i++) print_option(&options[i]);
+    printf("\nExamples:\n  %s\n  %s\n", self->examples[0], self->examples[1]);
+}
+
+static bool parse_size(const char *text, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (end == text || errno || !isfinite(value) || value < 0) return false;
+    static const struct {
+        const char *unit;
+        double bytes;
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"K", 1024},
+                 {"KiB", 1024},
+                 {"M", 1048576},
+                 {"MiB", 1048576},
+                 {"G", 1073741824},
+                 {"GiB", 1073741824},
+                 {"T", 1099511627776},
+                 {"TiB", 1099511627776},
+                 {"kB", 1e3},
+                 {"KB", 1e3},
+                 {"MB", 1e6},
+                 {"GB", 1e9},
+                 {"TB", 1e12}};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(end, units[i].unit)) continue;
+        double bytes = value * units[i].bytes;
+        if (bytes < 1 || bytes >= 9e18) return false;
+        *out = (uint64_t)bytes;
+        return true;
+    }
+    return false;
+}
+
+static bool parse_unsigned(const char *text, uint64_t most, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    if (!isdigit((unsigned char)*text)) return false;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (*end || errno || value > most) return false;
+    *out = value;
+    return true;
+}
+
+static bool append(cli_list *list, const char *item)
+{
+    const char **grown = realloc(list->item, (list->count + 1) * sizeof *grown);
+    if (!grown) return false;
+    list->item = grown;
+    grown[list->count++] = item;
+    return true;
+}
+
+/* Stores a value; returns what was expected instead, or NULL. */
+static const char *store(const cli_option *option, const char *text)
+{
+    uint64_t number;
+    switch (option->kind) {
+    case CLI_LATER:
+        break;
+    case CLI_FLAG:
+        *(bool *)option->target = true;
+        return NULL;
+    case CLI_TEXT:
+        *(const char **)option->target = text;
+        return NULL;
+    case CLI_LIST:
+        return append(option->target, text) ? NULL : "less text (out of memory)";
+    case CLI_COUNT:
+        if (!parse_unsigned(text, INT32_MAX, &number)) return "a whole number of 0 or more";
+        *(int *)option->target = (int)number;
+        return NULL;
+    case CLI_U64:
+        return parse_unsigned(text, UINT64_MAX, option->target) ? NULL : "a whole number of 0 or more";
+    case CLI_SIZE:
+        return parse_size(text, option->target) ? NULL : "a size such as 512MiB or 8GiB";
+    case CLI_NUMBER: {
+        char *end;
+        double value = strtod(text, &end);
+        if (end == text || *end || !isfinite(value)) return "a finite number";
+        *(double *)option->target = value;
+        return NULL;
+    }
+    }
+    return "another kind of option";
+}
+
+int cli_usage(const cli_command *self, const cli_common *common, const char *format, ...)
+{
+    tess_error err = {.status = TESS_EUSAGE, .offset = -1};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err.message, sizeof err.message, format, args);
+    va_end(args);
+    int code = cli_report(self, common, &err);
+    fprintf(stderr, "Try 'tessera %s --help'.\n", self->name);
+    return code;
+}
+
+int cli_choose(const cli_command *self, const cli_common *common, const char *option, const char *value,
+               const char *const *words, int *out)
+{
+    char expected[160] = "";
+    size_t used = 0;
+    for (int i = 0; words[i]; i++) {
+        if (!strcmp(value, words[i])) {
+            *out = i;
+            return -1;
+        }
+        used += (size_t)snprintf(expected + used, sizeof expected - used, "%s%s",
+                                 i == 0         ? ""
+                                 : words[i + 1] ? ", "
+                                                : " or ",
+                                 words[i]);
+    }
+    return cli_usage(self, common, "--%s: found \"%s\", expected %s", option, value, expected);
+}
+
+int cli_choose_direct(const cli_command *self, const cli_common *common, const char *value, tess_direct *out)
+{
+    static const char *const words[] = {
+        [TESS_DIRECT_AUTO] = "auto", [TESS_DIRECT_ON] = "on", [TESS_DIRECT_OFF] = "off", NULL};
+    int chosen, code = cli_choose(self, common, "direct", value, words, &chosen);
+    if (code < 0) *out = (tess_direct)chosen;
+    return code;
+}
+
+static bool has_json_flag(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "--json")) return true;
+    return false;
+}
+
+static int parse_words(const cli_command *self, const cli_option *all, const struct option *table,
+                       size_t n_all, const bool *help, cli_common *common, int argc, char **argv)
+{
+    cli_common early = {.json = has_json_flag(argc, argv), .progress = "auto"};
+    optind = 0;
+    opterr = 0;
+    int index;
+    for (;;) {
+        index = -1;
+        int got = getopt_long(argc, argv, ":", table, &index);
+        if (got == -1) break;
+        const char *word = argv[optind - 1];
+        if (got == '?')
+            return cli_usage(self, &early, "%s: no such option, or one that takes no value", word);
+        if (got == ':') return cli_usage(self, &early, "%s: a value is missing", word);
+        if (all[index].kind == CLI_LATER)
+            return cli_usage(self, &early, "--%s is not part of this version (%s)", all[index].name,
+                             TESS_VERSION);
+        const char *expected = store(&all[index], optarg);
+        if (expected)
+            return cli_usage(self, &early, "--%s: found \"%s\", expected %s", all[index].name, optarg,
+                             expected);
+    }
+    if (*help) {
+        print_help(self, all, n_all);
+        return CLI_DONE;
+    }
+    static const char *const when[] = {"auto", "always", "never", NULL};
+    return cli_choose(self, &early, "progress", common->progress, when, &index);
+}
+
+int cli_parse(const cli_command *self, const cli_option *options, size_t n_option, cli_common *common,
+              int argc, char **argv, char ***words, int *n_word)
+{
+    bool help = false;
+    const cli_option shared[] = {
+        {"json", CLI_FLAG, &common->json, NULL, "print JSON on standard output, and nothing else there"},
+        {"progress", CLI_TEXT, &common->progress, "WHEN",
+         "auto (on a terminal), always or never; default auto"},
+        {"quiet", CLI_FLAG, &common->quiet, NULL, "no progress and no remarks on standard error"},
+        {"help", CLI_FLAG, &help, NULL, "this text"},
+    };
+    enum { N_SHARED = sizeof shared / sizeof shared[0] };
+    if (n_option + N_SHARED > MAX_OPTIONS) abort();
+    cli_option all[MAX_OPTIONS];
+    struct option table[MAX_OPTIONS + 1];
+    size_t n_all = 0;
+    for (size_t i = 0; i < n_option; i++) all[n_all++] = options[i];
+    for (size_t i = 0; i < N_SHARED; i++) all[n_all++] = shared[i];
+    for (size_t i = 0; i < n_all; i++)
+        table[i] = (struct option){all[i].name, all[i].argument ? required_argument : no_argument, NULL, 1};
+    table[n_all] = (struct option){0};
+    int code = parse_words(self, all, table, n_all, &help, common, argc, argv);
+    *words = argv + optind;
+    *n_word = argc - optind;
+    return code;
+}
+
+static int exit_code(tess_status status)
+{
+    switch (status) {
+    case TESS_OK:
+        return CLI_DONE;
+    case TESS_EUSAGE:
+        return CLI_USAGE;
+    case TESS_EINPUT:
+    case TESS_EUNSUPPORTED:
+    case TESS_ENONFINITE:
+        return CLI_INPUT;
+    case TESS_EIO:
+    case TESS_ENOMEM:
+        return CLI_SYSTEM;
+    case TESS_EBUDGET:
+        return CLI_BUDGET;
+    case TESS_EINTERRUPTED:
+        return CLI_INTERRUPTED;
+    }
+    return CLI_SYSTEM;
+}
+
+json_t *cli_text(const char *text, size_t n_byte)
+{
+    json_t *value = json_stringn(text, n_byte);
+    char *copy = value ? NULL : malloc(n_byte * TESS_UTF8_REPLACEMENT_BYTES + 1);
+    if (!copy) return value ? value : json_null();
+    size_t n_copy = 0;
+    for (size_t i = 0, used; i < n_byte; i += used) {
+        bool is_valid = tess_utf8_step((const uint8_t *)text + i, n_byte - i, &used) == TESS_UTF8_VALID;
+        size_t n = is_valid ? used : TESS_UTF8_REPLACEMENT_BYTES;
+        memcpy(copy + n_copy, is_valid ? text + i : TESS_UTF8_REPLACEMENT, n);
+        n_copy += n;
+    }
+    value = json_stringn(copy, n_copy);
+    free(copy);
+    return value ? value : json_null();
+}
+
+json_t *cli_text_or_null(const char *text)
+{
+    return *text ? cli_text(text, strlen(text)) : json_null();
+}
+
+int cli_report(const cli_command *self, const cli_common *common, const tess_error *err)
+{
+    return cli_report_with(self, common, err, common->json ? json_object() : NULL);
+}
+
+/* What the library calls by the name of a member, a user knows as an option; and what helps. */
+static const struct {
+    const char *field, *option, *hint; /* option NULL: the field keeps its name; hint NULL: none */
+} words_for_fields[] = {
+    {"memory_bytes", "--memory", NULL},
+    {"n_context", "--context", NULL},
+    {"n_thread", "--threads", NULL},
+    {"isa", "--isa", NULL},
+    {"n_chunk", "--chunk", NULL},
+    {"n_expert_slot", "--expert-slots", NULL},
+    {"temperature", "--temperature", NULL},
+    {"top_k", "--top-k", NULL},
+    {"top_p", "--top-p", NULL},
+    {"repetition_penalty", "--repetition-penalty", NULL},
+    {"globs", "--taps", "--list prints all"},
+    {"speak", "--speak", "--speak 0 traces the text"},
+    {"truth", "--truth", "--metrics-only measures without judging"},
+    {"config_sha256", NULL, "--ignore-identity compares anyway"},
+    {"weights_sha256", NULL, "--ignore-identity compares anyway"},
+};
+
+static void add_hint(tess_error *err, const char *hint)
+{
+    size_t used = strlen(err->message);
+    if (used + strlen(hint) + 3 > sizeof err->message) return;
+    strcat(strcat(err->message, "; "), hint);
+}
+
+tess_error cli_translate(const tess_error *from)
+{
+    tess_error err = *from;
+    char rest[sizeof err.message];
+    for (size_t i = 0; i < sizeof words_for_fields / sizeof words_for_fields[0]; i++) {
+        const char *field = words_for_fields[i].field, *option = words_for_fields[i].option;
+        if (strcmp(err.field, field)) continue;
+        char *at = option ? strstr(err.message, field) : NULL;
+        if (at) {
+            snprintf(rest, sizeof rest, "%s", at + strlen(field));
+            snprintf(at, sizeof err.message - (size_t)(at - err.message), "%s%s", option, rest);
+        }
+        if (option) snprintf(err.field, sizeof err.field, "%s", option);
+        if (words_for_fields[i].hint) add_hint(&err, words_for_fields[i].hint);
+    }
+    if (err.status == TESS_EBUDGET) {
+        snprintf(rest, sizeof rest, "--memory %lluMiB would do, and fewer positions (--context) need less",
+                 (unsigned long long)((err.smallest_budget_bytes + (1u << 20) - 1) >> 20));
+        add_hint(&err, rest);
+    }
+    if (err.status == TESS_ENONFINITE)
+        add_hint(&err, "are the weights intact? 'tessera inspect --checksum' tells");
+    return err;
+}
+
+int cli_report_with(const cli_command *self, const cli_common *common, const tess_error *from, json_t *root)
+{
+    const tess_error translated = cli_translate(from), *err = &translated;
+    bool closed_pipe = err->status == TESS_EIO && err->os_errno == EPIPE;
+    if (common->json && !closed_pipe) {
+        json_t *error = json_object();
+        json_object_set_new(error, "code", json_string(tess_status_name(err->status)));
+        json_object_set_new(error, "message", cli_text_or_null(err->message));
+        json_object_set_new(error, "file", cli_text_or_null(err->file));
+        json_object_set_new(error, "field", cli_text_or_null(err->field));
+        json_object_set_new(error, "found", cli_text_or_null(err->found));
+        json_object_set_new(error, "expected", cli_text_or_null(err->expected));
+        json_object_set_new(error, "offset", err->offset < 0 ? json_null() : json_integer(err->offset));
+        json_object_set_new(root, "error", error);
+        if (err->status == TESS_EBUDGET)
+            json_object_set_new(root, "smallest_budget_bytes",
+                                json_integer((json_int_t)err->smallest_budget_bytes));
+        cli_print_json(json_incref(root));
+    }
+    json_decref(root);
+    if (!closed_pipe) {
+        /* Names and texts of files from anywhere are in it. */
+        char safe[4 * sizeof err->message + 1];
+        cli_escape(err->message, strlen(err->message), safe, sizeof safe);
+        fprintf(stderr, "tessera %s: %s\n", self->name, safe);
+    }
+    return exit_code(err->status);
+}
+
+void cli_print_json(json_t *object)
+{
+    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    fflush(stdout);
+    json_decref(object);
+}
+
+json_t *cli_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+void cli_escape(const char *text, size_t n_byte, char *out, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < n_byte && used + 5 < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '\n')
+            used += (size_t)snprintf(out + used, size - used, "\\n");
+        else if (c < 0x20 || c == 0x7f)
+            used += (size_t)snprintf(out + used, size - used, "\\x%02x", c);
+        else
+            out[used++] = (char)c;
+    }
+    out[used] = 0;
+}
+
+void cli_format_bytes(uint64_t bytes, char *out, size_t size)
+{
+    static const char *const unit[] = {"KiB", "MiB", "GiB", "TiB"};
+    if (bytes < 1024) {
+        snprintf(out, size, "%u B", (unsigned)bytes);
+        return;
+    }
+    double value = (double)bytes / 1024;
+    int u = 0;
+    for (; value >= 1024 && u < 3; u++) value /= 1024;
+    snprintf(out, size, "%.*f %s", value < 10 ? 2 : 1, value, unit[u]);
+}
+
+int cli_read_input(const cli_command *self, const cli_common *common, char **out, size_t *size)
+{
+    char *text = NULL;
+    size_t used = 0, room = 0;
+    for (;;) {
+        if (used == room) {
+            room = room ? room * 2 : 65536;
+            char *grown = realloc(text, room);
+            if (!grown) {
+                free(text);
+                tess_error err = {
+                    .status = TESS_ENOMEM, .offset = -1, .message = "standard input does not fit in memory"};
+                return cli_report(self, common, &err);
+            }
+            text = grown;
+        }
+        size_t n = fread(text + used, 1, room - used, stdin);
+        used += n;
+        if (n == 0) break;
+    }
+    if (ferror(stdin)) {
+        free(text);
+        tess_error err = {.status = TESS_EIO, .offset = -1, .message = "cannot read standard input"};
+        return cli_report(self, common, &err);
+    }
+    *out = text;
+    *size = used;
+    return 0;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+void cli_catch_interrupt(void)
+{
+    struct sigaction action = {.sa_handler = note_interrupt};
+    sigaction(SIGINT, &action, NULL);
+}
+
+void cli_catch_termination(void)
+{
+    struct sigaction action = {.sa_handler = note_interrupt};
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+bool cli_interrupted(void)
+{
+    return interrupted;
+}
+
+void cli_clear_interrupt(void)
+{
+    interrupted = 0;
+}

@@ -1,0 +1,118 @@
+/* The frame all commands share: option tables, help, exit codes, errors as text and JSON, interruption.
+ *
+ * A command is one file apps/commands/cmd_NAME.c that exports one cli_command; apps/main.c lists them.
+ */
+#ifndef TESS_APPS_CLI_CLI_H
+#define TESS_APPS_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tessera.h"
+
+enum {
+    CLI_DONE = 0,
+    CLI_DIFFERENT = 1,
+    CLI_USAGE = 2,
+    CLI_INPUT = 3,
+    CLI_SYSTEM = 4,
+    CLI_BUDGET = 5,
+    CLI_INTERRUPTED = 130
+};
+
+typedef struct cli_command cli_command;
+struct cli_command {
+    const char *name;
+    const char *summary;                                        /* one line for `tessera --help` */
+    const char *arguments;                                      /* "[options] DIR" for the usage line */
+    const char *examples[2];                                    /* whole command lines */
+    int (*run)(const cli_command *self, int argc, char **argv); /* argv[0] is the command's name */
+};
+
+typedef enum cli_kind {
+    CLI_FLAG,   /* bool, set to true */
+    CLI_TEXT,   /* const char * */
+    CLI_COUNT,  /* int, 0 or more */
+    CLI_U64,    /* uint64_t */
+    CLI_SIZE,   /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, plain bytes */
+    CLI_NUMBER, /* double, finite */
+    CLI_LIST,   /* cli_list *, repeatable */
+    CLI_LATER,  /* a name that is reserved: not shown in the help, refused by name; target is not used */
+} cli_kind;
+
+typedef struct cli_list {
+    const char **item;
+    size_t count;
+} cli_list;
+
+/* `target` holds the default before parsing and the value after; `argument` is the word in the help text
+ * (NULL for a flag); `help` says what it does and its default. */
+typedef struct cli_option {
+    const char *name;
+    cli_kind kind;
+    void *target;
+    const char *argument, *help;
+} cli_option;
+
+/* Options that every command takes. */
+typedef struct cli_common {
+    bool json, quiet;
+    const char *progress; /* auto, always, never */
+} cli_common;
+#define CLI_COMMON_DEFAULT ((cli_common){.progress = "auto"})
+
+/* Parses argv against the command's own options and the common ones. Positional words are left in
+ * *words, *n_word (pointing into argv). Returns -1 to go on, or the exit code to end with (0 after --help;
+ * 2 after a message about wrong usage). */
+int cli_parse(const cli_command *self, const cli_option *options, size_t n_option, cli_common *common,
+              int argc, char **argv, char ***words, int *n_word);
+
+/* Wrong usage found after parsing: prints the sentence and a hint at --help, returns 2. */
+int cli_usage(const cli_command *self, const cli_common *common, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Which of some words, ended by NULL, an option's value is. Returns -1, or the exit code of wrong usage. */
+int cli_choose(const cli_command *self, const cli_common *common, const char *option, const char *value,
+               const char *const *words, int *out);
+
+/* The same for --direct. */
+int cli_choose_direct(const cli_command *self, const cli_common *common, const char *value, tess_direct *out);
+
+/* Prints an error (as JSON on standard output with --json, always as text on standard error) and returns
+ * the exit code that belongs to its status. */
+int cli_report(const cli_command *self, const cli_common *common, const tess_error *err);
+
+/* The same, with the error as a further member of `object`, which it takes; NULL without --json. */
+int cli_report_with(const cli_command *self, const cli_common *common, const tess_error *err, json_t *object);
+
+/* The error in the words of the command line: the library names members of its structs, a user knows options.
+ */
+tess_error cli_translate(const tess_error *err);
+
+/* Prints one JSON object and a newline on standard output; takes the reference. */
+void cli_print_json(json_t *object);
+/* A JSON text; bytes that are no UTF-8 become U+FFFD. */
+json_t *cli_text(const char *text, size_t n_byte);
+json_t *cli_text_or_null(const char *text); /* to its end; null if it is empty */
+/* A JSON number, null where it is not finite. */
+json_t *cli_number(double value);
+
+/* Text that is safe on a terminal: escapes control characters. Writes at most size bytes. */
+void cli_escape(const char *text, size_t n_byte, char *out, size_t size);
+
+/* "12.3 GiB" and the like. */
+void cli_format_bytes(uint64_t bytes, char *out, size_t size);
+
+/* Reads all of standard input (caller frees). Returns 0 or an exit code after a message. */
+int cli_read_input(const cli_command *self, const cli_common *common, char **out, size_t *size);
+
+/* From now on Ctrl-C sets a flag instead of ending the process. */
+void cli_catch_interrupt(void);
+/* The same for SIGTERM and SIGHUP: where files must be removed at the end. */
+void cli_catch_termination(void);
+bool cli_interrupted(void);
+void cli_clear_interrupt(void);
+
+#endif

@@ -1,0 +1,40 @@
+/* Options common to everything that computes, and opening an engine with them. */
+#ifndef TESS_APPS_CLI_ENGINE_OPTIONS_H
+#define TESS_APPS_CLI_ENGINE_OPTIONS_H
+
+#include "cli/cli.h"
+#include "cli/ledger.h"
+#include "cli/progress.h"
+
+typedef struct cli_engine {
+    tess_engine_options options;
+    const char *dtype, *direct;
+    uint64_t seed;
+    cli_progress bar;
+    cli_ledger ledger;
+} cli_engine;
+#define CLI_ENGINE_DEFAULT ((cli_engine){.dtype = "f32", .direct = "auto"})
+
+#define CLI_ENGINE_OPTIONS(e)                                                                                \
+    {"model", CLI_TEXT, &(e)->options.model_dir, "DIR",                                                      \
+     "checkpoint folder in the published layout (required)"},                                                \
+        {"memory", CLI_SIZE, &(e)->options.memory_bytes, "SIZE",                                             \
+         "bound on the peak resident memory, as 8GiB; default 70 % of what is available"},                   \
+        {"context", CLI_COUNT, &(e)->options.n_context, "N",                                                 \
+         "positions, prompt and answer; default 4096, or what the request needs"},                           \
+        {"threads", CLI_COUNT, &(e)->options.n_thread, "N", "threads; default: CPUs in the affinity mask"},  \
+        {"isa", CLI_TEXT, &(e)->options.isa, "NAME",                                                         \
+         "auto, reference, avx2, avx512 or neon; can only lower"},                                           \
+        {"dtype", CLI_TEXT, &(e)->dtype, "TYPE", "f32 or bf16 (the original's roundings); default f32"},     \
+        {"chunk", CLI_COUNT, &(e)->options.n_chunk, "N",                                                     \
+         "most positions of a prefill step; default: the plan's"},                                           \
+        {"expert-slots", CLI_COUNT, &(e)->options.n_expert_slot, "N",                                        \
+         "most experts that stay in memory; default: the plan's"},                                           \
+        {"direct", CLI_TEXT, &(e)->direct, "MODE", "direct I/O: auto, on or off; default auto"},             \
+        {"seed", CLI_U64, &(e)->seed, "N", "seed of the sampler; default 0"},                                \
+        CLI_LEDGER_OPTIONS(&(e)->ledger)
+
+/* Checks what the option table cannot, and connects progress and Ctrl-C. Returns -1 or an exit code. */
+int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_common *common);
+
+#endif

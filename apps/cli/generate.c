@@ -1,0 +1,71 @@
+#include "cli/generate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/system.h"
+
+int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cli_common *common,
+                       uint64_t seed)
+{
+    sampling->seed = seed;
+    if (sampling->temperature < 0)
+        return cli_usage(self, common, "--temperature: found %g, expected 0 or more", sampling->temperature);
+    if (sampling->top_p <= 0 || sampling->top_p > 1)
+        return cli_usage(self, common, "--top-p: found %g, expected more than 0 and at most 1",
+                         sampling->top_p);
+    if (sampling->repetition_penalty <= 0)
+        return cli_usage(self, common, "--repetition-penalty: found %g, expected more than 0",
+                         sampling->repetition_penalty);
+    if (sampling->temperature == 0 && (sampling->top_k > 0 || sampling->top_p < 1))
+        return cli_usage(self, common,
+                         "--top-k and --top-p choose what is drawn from, but nothing is drawn without "
+                         "--temperature");
+    return -1;
+}
+
+/* Where text goes as it comes. */
+typedef struct printer {
+    bool has_failed;
+    tess_error err;
+} printer;
+
+static bool print_text(void *context, const char *text, size_t n_byte)
+{
+    printer *p = context;
+    errno = 0;
+    if (fwrite(text, 1, n_byte, stdout) == n_byte && !fflush(stdout)) return true;
+    p->has_failed = true;
+    p->err = (tess_error){.status = TESS_EIO, .os_errno = errno, .offset = -1};
+    snprintf(p->err.message, sizeof p->err.message, "cannot write standard output: %s", strerror(errno));
+    return false;
+}
+
+int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
+                    tess_session *session, const tess_tokenizer *tokenizer, const cli_sampling *sampling,
+                    const tess_tap_listener *listener, const tess_progress *progress, int max_new,
+                    cli_answer *answer)
+{
+    printer p = {0};
+    int32_t stop_ids[TESS_STOP_MAX_IDS];
+    tess_answer_request request = {.sampling = {.temperature = sampling->temperature,
+                                                .top_k = sampling->top_k,
+                                                .top_p = sampling->top_p,
+                                                .repetition_penalty = sampling->repetition_penalty,
+                                                .seed = sampling->seed},
+                                   .max_new = max_new,
+                                   .stop_ids = stop_ids,
+                                   .n_stop_id = tess_stop_ids_get(engine, tokenizer, stop_ids),
+                                   .on_text = common->json ? NULL : print_text,
+                                   .context = &p,
+                                   .listener = listener,
+                                   .progress = progress};
+    double start = tess_system_seconds();
+    tess_error err;
+    tess_status status = tess_answer_generate(session, tokenizer, &request, &answer->made, &err);
+    answer->seconds = tess_system_seconds() - start;
+    if (status != TESS_OK || p.has_failed) return cli_report(self, common, p.has_failed ? &p.err : &err);
+    return answer->made.finish == TESS_FINISH_INTERRUPTED ? CLI_INTERRUPTED : CLI_DONE;
+}

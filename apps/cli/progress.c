@@ -1,0 +1,84 @@
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/system.h"
+
+enum { BAR_WIDTH = 24 };
+
+/* What is shown of an activity; nothing without a word. */
+static const struct {
+    const char *word, *unit; /* unit NULL: bytes, shown with binary prefixes */
+} activities[] = {
+    [TESS_ACTIVITY_LOADING] = {"loading", NULL},           [TESS_ACTIVITY_CHECKSUMS] = {"checksums", NULL},
+    [TESS_ACTIVITY_PREFILL] = {"prefill", "tokens"},       [TESS_ACTIVITY_DECODE] = {NULL, NULL},
+    [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"},
+};
+
+static void format_amount(const char *unit, double amount, char *out, size_t size)
+{
+    if (!unit)
+        cli_format_bytes((uint64_t)amount, out, size);
+    else
+        snprintf(out, size, amount < 10 ? "%.2f %s" : "%.0f %s", amount, unit);
+}
+
+static void draw_line(cli_progress *progress, tess_activity activity, uint64_t done, uint64_t total)
+{
+    const char *unit = activities[activity].unit;
+    double share = total ? (double)done / (double)total : 1, seconds = progress->drawn - progress->started;
+    double rate = seconds > 0 ? (double)done / seconds : 0;
+    char bar[3 * BAR_WIDTH + 1] = "", amount[32], speed[32];
+    for (int i = 0; i < BAR_WIDTH; i++) strcat(bar, i < (int)(share * BAR_WIDTH) ? "█" : "░");
+    format_amount(unit, (double)done, amount, sizeof amount);
+    format_amount(unit, rate, speed, sizeof speed);
+    fprintf(stderr, "\r%s %s %3.0f %%  %s  %s/s", activities[activity].word, bar, share * 100, amount, speed);
+    if (rate > 0 && done < total) fprintf(stderr, "  %.0f s left", (double)(total - done) / rate);
+    fputs("\033[K", stderr);
+    fflush(stderr);
+}
+
+/* Redraws at most ten times a second. */
+static bool tell_drawn(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    cli_progress *progress = context;
+    double now = tess_system_seconds();
+    bool is_due = !progress->dirty || done >= total || now - progress->drawn >= 0.1;
+    if (progress->shown && activities[activity].word && is_due) {
+        if (done == 0 || !progress->dirty) progress->started = now;
+        progress->drawn = now;
+        progress->dirty = true;
+        draw_line(progress, activity, done, total);
+    }
+    if (done >= total) cli_progress_clear(progress);
+    return !cli_interrupted();
+}
+
+static bool tell_unseen(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    (void)context;
+    (void)activity;
+    (void)done;
+    (void)total;
+    return !cli_interrupted();
+}
+
+void cli_progress_init(cli_progress *progress, const cli_common *common)
+{
+    bool terminal = isatty(STDERR_FILENO);
+    *progress = (cli_progress){.drawn_bar = {tell_drawn, progress},
+                               .unseen = {tell_unseen, progress},
+                               .started = tess_system_seconds()};
+    progress->shown = !common->quiet && (!strcmp(common->progress, "always") ||
+                                         (terminal && !strcmp(common->progress, "auto")));
+}
+
+void cli_progress_clear(cli_progress *progress)
+{
+    if (!progress->dirty) return;
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+    progress->dirty = false;
+}

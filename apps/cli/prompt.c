@@ -1,0 +1,85 @@
+#include "cli/prompt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The question, with the system message before it, as a conversation. */
+static tess_status take_question(cli_prompt *prompt, tess_error *err)
+{
+    tess_status status = TESS_OK;
+    if (prompt->system)
+        status = tess_conversation_say(&prompt->talk, "system", prompt->system, strlen(prompt->system), err);
+    if (status == TESS_OK)
+        status = tess_conversation_say(&prompt->talk, "user", prompt->said, prompt->n_said, err);
+    return status;
+}
+
+static tess_status take_messages(cli_prompt *prompt, tess_error *err)
+{
+    tess_status status = tess_conversation_load(&prompt->talk, prompt->messages, err);
+    if (status == TESS_OK) status = tess_conversation_write(&prompt->talk, &prompt->json, err);
+    prompt->said = prompt->json.data;
+    prompt->n_said = prompt->json.count;
+    return status;
+}
+
+static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_common *common)
+{
+    tess_error err;
+    tess_status status = TESS_OK;
+    if (prompt->raw) {
+        status =
+            tess_tokenizer_encode(prompt->tokenizer, prompt->said, prompt->n_said, 0, &prompt->ids, &err);
+    } else {
+        status = prompt->messages ? take_messages(prompt, &err) : take_question(prompt, &err);
+        if (status == TESS_OK)
+            status = tess_conversation_encode(&prompt->talk, prompt->tokenizer, TESS_CHAT_GENERATE,
+                                              &prompt->ids, &err);
+    }
+    if (status != TESS_OK) return cli_report(self, common, &err);
+    if (prompt->ids.count == 0)
+        return cli_usage(self, common, "the prompt is empty: say something with --prompt");
+    return -1;
+}
+
+/* What is said in words: --prompt, or standard input. */
+static int read_words(cli_prompt *prompt, const cli_command *self, const cli_common *common)
+{
+    prompt->said = prompt->text;
+    if (prompt->text) {
+        prompt->n_said = strlen(prompt->text);
+        return -1;
+    }
+    int code = cli_read_input(self, common, &prompt->input, &prompt->n_said);
+    if (code) return code;
+    prompt->said = prompt->input;
+    if (prompt->n_said > 0 && prompt->input[prompt->n_said - 1] == '\n') prompt->n_said--;
+    return -1;
+}
+
+int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                      const char *model_dir)
+{
+    if (prompt->messages && (prompt->text || prompt->system || prompt->raw))
+        return cli_usage(self, common,
+                         "--messages says what is asked; --prompt, --system and --raw say it too");
+    if (prompt->raw && prompt->system)
+        return cli_usage(self, common, "--system is a message of the chat template, which --raw leaves out");
+    tess_error err;
+    tess_status status = tess_tokenizer_open(model_dir, &prompt->tokenizer, &err);
+    if (status != TESS_OK) return cli_report(self, common, &err);
+    prompt->kind = prompt->messages ? "messages" : prompt->raw ? "raw" : "chat";
+    int code = prompt->messages ? -1 : read_words(prompt, self, common);
+    return code < 0 ? encode_said(prompt, self, common) : code;
+}
+
+void cli_prompt_release(cli_prompt *prompt)
+{
+    tess_conversation_release(&prompt->talk);
+    tess_text_release(&prompt->json);
+    tess_ids_release(&prompt->ids);
+    tess_tokenizer_close(prompt->tokenizer);
+    free(prompt->input);
+    *prompt = (cli_prompt){0};
+}

@@ -1,0 +1,67 @@
+/* tessera compare: is a trace what the reference says, and if not, where does it begin to differ? */
+#include "commands/commands.h"
+#include "reports/compare_report.h"
+
+static tess_status write_page(tess_compare_result *result, const char *model, const char *path,
+                              tess_error *err)
+{
+    tess_tokenizer *tokenizer = NULL;
+    tess_status status = model ? tess_tokenizer_open(model, &tokenizer, err) : TESS_OK;
+    if (status == TESS_OK) {
+        tess_page_options options = cli_page_options(NULL, tokenizer);
+        status = tess_compare_write_html(&result, 1, &options, path, err);
+    }
+    tess_tokenizer_close(tokenizer);
+    return status;
+}
+
+static int run_compare(const cli_command *self, int argc, char **argv)
+{
+    cli_common common = CLI_COMMON_DEFAULT;
+    tess_compare_options options = {0};
+    const char *html = NULL, *model = NULL;
+    const cli_option table[] = {
+        {"truth", CLI_TEXT, &options.truth, "FILE",
+         "float32 trace of the same inputs, by which a bfloat16 reference is judged"},
+        {"metrics-only", CLI_FLAG, &options.metrics_only, NULL,
+         "measure without judging; allows float32 against bfloat16"},
+        {"ignore-identity", CLI_FLAG, &options.ignore_identity, NULL,
+         "compare although configuration or weights are declared to differ"},
+        {"html", CLI_TEXT, &html, "FILE", "also write a report as one HTML page"},
+        {"model", CLI_TEXT, &model, "DIR", "folder with tokenizer files, to spell the report's tokens"},
+    };
+    char **words;
+    int n_word;
+    int code = cli_parse(self, table, sizeof table / sizeof table[0], &common, argc, argv, &words, &n_word);
+    if (code >= 0) return code;
+    if (n_word != 2)
+        return cli_usage(self, &common, "found %d files, expected two: REFERENCE and TRACE", n_word);
+    if (model && !html)
+        return cli_usage(self, &common, "--model spells the tokens of --html, which is not given");
+    tess_error err;
+    tess_compare_result *result;
+    tess_status status = tess_compare_files(words[0], words[1], &options, &result, &err);
+    if (status != TESS_OK) return cli_report(self, &common, &err);
+    if (html) status = write_page(result, model, html, &err);
+    if (status != TESS_OK) {
+        code = cli_report(self, &common, &err);
+    } else {
+        if (common.json)
+            cli_print_json(cli_comparison_json(result));
+        else
+            cli_print_comparison(result);
+        code = cli_comparison_exit(result);
+    }
+    tess_compare_result_free(result);
+    return code;
+}
+
+const cli_command cli_compare = {
+    .name = "compare",
+    .summary = "Compares a trace with a reference, tap by tap, and names the first divergence.",
+    .arguments = "[options] REFERENCE TRACE",
+    .examples =
+        {"tessera compare golden.safetensors ours.safetensors --html report.html",
+         "tessera compare golden-bf16.safetensors ours-bf16.safetensors --truth golden-f32.safetensors"},
+    .run = run_compare,
+};

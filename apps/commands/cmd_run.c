@@ -1,0 +1,261 @@
+/* tessera run: one answer. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/system.h"
+#include "cli/engine_options.h"
+#include "cli/generate.h"
+#include "cli/prompt.h"
+#include "commands/commands.h"
+
+typedef struct request {
+    cli_common common;
+    cli_engine engine;
+    cli_prompt prompt;
+    cli_sampling sampling;
+    int max_new, n_top;
+    const char *rank_text;
+} request;
+
+/* The likeliest next tokens, as asked for by --top and --rank. */
+typedef struct ranking {
+    tess_likely *top;
+    int n_top;
+    tess_likely wanted;
+    bool has_wanted;
+} ranking;
+
+static int find_rank_token(const cli_command *self, const request *r, int32_t *id)
+{
+    tess_ids ids = {0};
+    tess_error err;
+    *id = tess_tokenizer_get_id(r->prompt.tokenizer, r->rank_text, strlen(r->rank_text));
+    if (*id >= 0) return -1;
+    tess_status status =
+        tess_tokenizer_encode(r->prompt.tokenizer, r->rank_text, strlen(r->rank_text), 0, &ids, &err);
+    size_t count = ids.count;
+    if (status == TESS_OK && count == 1) *id = ids.data[0];
+    tess_ids_release(&ids);
+    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    if (count != 1)
+        return cli_usage(self, &r->common, "--rank: found \"%s\", which is %zu tokens, expected one",
+                         r->rank_text, count);
+    return -1;
+}
+
+static int rank_tokens(const cli_command *self, const request *r, tess_session *session, int n_vocab,
+                       ranking *out)
+{
+    out->n_top = r->n_top < n_vocab ? r->n_top : n_vocab;
+    if (out->n_top > 0) {
+        out->top = calloc((size_t)out->n_top, sizeof *out->top);
+        if (!out->top) return CLI_SYSTEM;
+        tess_session_get_top(session, out->n_top, out->top);
+    }
+    if (!r->rank_text) return -1;
+    int32_t id;
+    int code = find_rank_token(self, r, &id);
+    if (code >= 0) return code;
+    if (id >= n_vocab)
+        return cli_usage(self, &r->common, "--rank: \"%s\" is no output of this model", r->rank_text);
+    tess_session_get_rank(session, id, &out->wanted);
+    out->has_wanted = true;
+    return -1;
+}
+
+static json_t *likely_json(const tess_tokenizer *tokenizer, const tess_likely *l)
+{
+    size_t n_byte = 0;
+    const char *bytes = tess_tokenizer_get_bytes(tokenizer, l->id, &n_byte);
+    json_t *text = json_stringn(bytes ? bytes : "", n_byte);
+    return json_pack("{s:i, s:i, s:o, s:f}", "rank", l->rank, "id", l->id, "text", text ? text : json_null(),
+                     "probability", (double)l->probability);
+}
+
+static void print_likely(const tess_tokenizer *tokenizer, const tess_likely *l)
+{
+    char text[96];
+    size_t n_byte = 0;
+    const char *bytes = tess_tokenizer_get_bytes(tokenizer, l->id, &n_byte);
+    cli_escape(bytes ? bytes : "", n_byte, text, sizeof text);
+    printf("%6d %8d %12.8f  \"%s\"\n", l->rank, l->id, (double)l->probability, text);
+}
+
+static void print_ranking(const request *r, const ranking *ranks)
+{
+    if (r->common.json || (!ranks->n_top && !ranks->has_wanted)) return;
+    printf("%6s %8s %12s  %s\n", "rank", "id", "probability", "text");
+    for (int i = 0; i < ranks->n_top; i++) print_likely(r->prompt.tokenizer, &ranks->top[i]);
+    if (ranks->has_wanted) print_likely(r->prompt.tokenizer, &ranks->wanted);
+    putchar('\n');
+}
+
+static json_t *ids_json(const int32_t *ids, size_t n)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < n; i++) json_array_append_new(array, json_integer(ids[i]));
+    return array;
+}
+
+static void print_result(const request *r, const tess_engine *engine, const cli_answer *answer,
+                         const ranking *ranks, double prefill_seconds)
+{
+    const tess_text *said = &answer->made.text;
+    json_t *text = json_stringn(said->data ? said->data : "", said->count);
+    json_t *root = json_object();
+    json_object_set_new(root, "text", text);
+    json_object_set_new(root, "tokens", ids_json(answer->made.ids.data, answer->made.ids.count));
+    json_object_set_new(root, "prompt_ids", ids_json(r->prompt.ids.data, r->prompt.ids.count));
+    json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.ids.count));
+    json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->made.finish)));
+    json_object_set_new(root, "seed", json_integer((json_int_t)r->engine.seed));
+    json_object_set_new(root, "seconds",
+                        json_pack("{s:f, s:f}", "prefill", prefill_seconds, "decode", answer->seconds));
+    json_object_set_new(root, "bytes_read", json_integer((json_int_t)tess_engine_get_bytes_read(engine)));
+    json_object_set_new(root, "peak_rss_bytes", json_integer((json_int_t)tess_peak_rss_bytes()));
+    json_object_set_new(root, "budget_bytes",
+                        json_integer((json_int_t)tess_engine_get_plan(engine)->budget_bytes));
+    if (ranks->n_top) {
+        json_t *top = json_array();
+        for (int i = 0; i < ranks->n_top; i++)
+            json_array_append_new(top, likely_json(r->prompt.tokenizer, &ranks->top[i]));
+        json_object_set_new(root, "top", top);
+    }
+    if (ranks->has_wanted)
+        json_object_set_new(root, "rank", likely_json(r->prompt.tokenizer, &ranks->wanted));
+    cli_print_json(root);
+}
+
+static void remark_speed(const request *r, const tess_engine *engine, const cli_answer *answer,
+                         double prefill_seconds)
+{
+    if (r->common.quiet || r->common.json) return;
+    char read[32], peak[32];
+    cli_format_bytes(tess_engine_get_bytes_read(engine), read, sizeof read);
+    cli_format_bytes(tess_peak_rss_bytes(), peak, sizeof peak);
+    fprintf(stderr, "[%zu prompt tokens in %.2f s, %zu new in %.2f s; %s read, %s peak]\n",
+            r->prompt.ids.count, prefill_seconds, answer->made.ids.count, answer->seconds, read, peak);
+}
+
+/* Before the peak is told, so that it is the peak of all that was done. */
+static void record_answer(request *r, const tess_engine *engine, const cli_answer *answer,
+                          double prefill_seconds, int code)
+{
+    tess_ledger_run_end end = {.finish = cli_finish_name(answer->made.finish),
+                               .exit_code = code,
+                               .n_prompt = (int64_t)r->prompt.ids.count,
+                               .n_new = (int64_t)answer->made.ids.count,
+                               .prefill_seconds = prefill_seconds,
+                               .decode_seconds = answer->seconds};
+    cli_ledger_end_run(&r->engine.ledger, engine, &end);
+}
+
+static int answer_prompt(const cli_command *self, request *r, tess_engine *engine, tess_session *session)
+{
+    tess_error err;
+    double start = tess_system_seconds();
+    const tess_tap_listener *listener = cli_ledger_get_listener(&r->engine.ledger);
+    tess_feed feed = {.ids = r->prompt.ids.data,
+                      .n_tok = (int)r->prompt.ids.count,
+                      .listener = listener,
+                      .last_logits = true,
+                      .progress = &r->engine.bar.drawn_bar};
+    tess_status status = tess_session_feed(session, &feed, &err);
+    double prefill_seconds = tess_system_seconds() - start;
+    cli_progress_clear(&r->engine.bar);
+    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    ranking ranks = {0};
+    cli_answer answer = {0};
+    int code = rank_tokens(self, r, session, tess_engine_get_vocab_size(engine), &ranks);
+    if (code < 0) {
+        print_ranking(r, &ranks);
+        code = cli_answer_make(self, &r->common, engine, session, r->prompt.tokenizer, &r->sampling, listener,
+                               &r->engine.bar.unseen, r->max_new, &answer);
+    }
+    if (code == CLI_DONE || code == CLI_INTERRUPTED) {
+        if (!r->common.json && answer.made.ids.count) putchar('\n');
+        fflush(stdout);
+        record_answer(r, engine, &answer, prefill_seconds, code);
+        if (r->common.json) print_result(r, engine, &answer, &ranks, prefill_seconds);
+        remark_speed(r, engine, &answer, prefill_seconds);
+    }
+    tess_answer_release(&answer.made);
+    free(ranks.top);
+    return code;
+}
+
+static int run_request(const cli_command *self, request *r)
+{
+    int code = cli_prompt_encode(&r->prompt, self, &r->common, r->engine.options.model_dir);
+    if (code >= 0) return code;
+    if (r->prompt.ids.count > (size_t)INT32_MAX - (size_t)r->max_new)
+        return cli_usage(self, &r->common, "the prompt is %zu tokens long", r->prompt.ids.count);
+    r->engine.options.n_needed = (int)r->prompt.ids.count + r->max_new;
+    cli_ledger_open(&r->engine.ledger, self);
+    cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
+                           r->prompt.system);
+    cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
+    tess_error err;
+    tess_engine *engine;
+    tess_session *session;
+    tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
+    cli_progress_clear(&r->engine.bar);
+    if (status != TESS_OK) {
+        code = cli_report(self, &r->common, &err);
+        cli_ledger_fail_run(&r->engine.ledger, NULL, code);
+        return code;
+    }
+    status = tess_session_new(engine, &session, &err);
+    code = status == TESS_OK ? answer_prompt(self, r, engine, session) : cli_report(self, &r->common, &err);
+    if (status == TESS_OK) tess_session_free(session);
+    cli_ledger_fail_run(&r->engine.ledger, engine, code);
+    tess_engine_close(engine);
+    return code;
+}
+
+static int run_run(const cli_command *self, int argc, char **argv)
+{
+    request r = {.common = CLI_COMMON_DEFAULT,
+                 .engine = CLI_ENGINE_DEFAULT,
+                 .sampling = CLI_SAMPLING_DEFAULT,
+                 .max_new = 1024};
+    const cli_option options[] = {
+        CLI_PROMPT_OPTIONS(&r.prompt),
+        {"max-new", CLI_COUNT, &r.max_new, "N", "most tokens of the answer; default 1024"},
+        CLI_SAMPLING_OPTIONS(&r.sampling),
+        {"top", CLI_COUNT, &r.n_top, "N", "print the N likeliest next tokens first"},
+        {"rank", CLI_TEXT, &r.rank_text, "TEXT", "print the rank of this token among them"},
+        {"speak", CLI_LATER, NULL, "OUT.wav", NULL},
+        {"speaker", CLI_LATER, NULL, "NAME", NULL},
+        {"talker-temperature", CLI_LATER, NULL, "X", NULL},
+        {"talker-top-k", CLI_LATER, NULL, "N", NULL},
+        {"talker-top-p", CLI_LATER, NULL, "X", NULL},
+        {"talker-repetition-penalty", CLI_LATER, NULL, "X", NULL},
+        CLI_ENGINE_OPTIONS(&r.engine),
+    };
+    char **words;
+    int n_word;
+    int code =
+        cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
+    if (code >= 0) return code;
+    if (n_word > 0)
+        return cli_usage(self, &r.common, "%s: unexpected word; the question goes after --prompt", words[0]);
+    code = cli_engine_check(&r.engine, self, &r.common);
+    if (code < 0) code = cli_sampling_check(&r.sampling, self, &r.common, r.engine.seed);
+    if (code < 0) code = run_request(self, &r);
+    cli_ledger_close(&r.engine.ledger);
+    cli_prompt_release(&r.prompt);
+    return code;
+}
+
+const cli_command cli_run = {
+    .name = "run",
+    .summary = "Answers one prompt.",
+    .arguments = "[options] --model DIR (--prompt TEXT | --messages FILE)",
+    .examples = {"tessera run --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --prompt \"What is the "
+                 "capital of France?\"",
+                 "tessera run --model demo/checkpoint --raw --prompt \"The capital of France is\" --top 5 "
+                 "--max-new 8"},
+    .run = run_run,
+};

@@ -1,0 +1,266 @@
+/* tessera trace: runs a prompt and writes what every module of the model put out. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/system.h"
+#include "cli/engine_options.h"
+#include "cli/prompt.h"
+#include "commands/commands.h"
+
+typedef struct request {
+    cli_common common;
+    cli_engine engine;
+    cli_prompt prompt;
+    const char *inputs_path, *out;
+    cli_list globs; /* as given: lists with commas */
+    char **glob;    /* one by one */
+    int n_glob;
+    int generate, speak; /* -1: as the inputs say */
+    bool last_logits, list;
+    tess_trace_inputs inputs;
+} request;
+
+/* A failure to get memory, as an exit code. */
+static int no_memory(const cli_command *self, const request *r)
+{
+    tess_error err = {.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the request"};
+    return cli_report(self, &r->common, &err);
+}
+
+/* Cuts "a,b" into globs. Returns -1 or an exit code. */
+static int split_globs(const cli_command *self, request *r)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < r->globs.count; i++) most += strlen(r->globs.item[i]) + 1;
+    r->glob = calloc(most + 1, sizeof *r->glob);
+    if (!r->glob) return no_memory(self, r);
+    for (size_t i = 0; i < r->globs.count; i++) {
+        const char *at = r->globs.item[i];
+        for (;;) {
+            size_t length = strcspn(at, ",");
+            if (!length)
+                return cli_usage(self, &r->common, "--taps: an empty name in \"%s\"", r->globs.item[i]);
+            r->glob[r->n_glob] = strndup(at, length);
+            if (!r->glob[r->n_glob]) return no_memory(self, r);
+            r->n_glob++;
+            if (!at[length]) break;
+            at += length + 1;
+        }
+    }
+    return -1;
+}
+
+static void release(request *r)
+{
+    for (int i = 0; i < r->n_glob; i++) free(r->glob[i]);
+    free(r->glob);
+    free(r->globs.item);
+    tess_trace_inputs_release(&r->inputs);
+    cli_prompt_release(&r->prompt);
+    cli_ledger_close(&r->engine.ledger);
+}
+
+/* ---- --list ---- */
+
+typedef struct listing {
+    const request *request;
+    json_t *names; /* NULL: printed as they come */
+} listing;
+
+static void list_tap(void *context, const tess_tap *tap)
+{
+    listing *l = context;
+    if (!tess_tap_matches(tap->name, (const char *const *)l->request->glob, l->request->n_glob)) return;
+    if (l->names)
+        json_array_append_new(l->names, json_string(tap->name));
+    else
+        puts(tap->name);
+}
+
+static int list_taps(const cli_command *self, request *r)
+{
+    if (!r->engine.options.model_dir)
+        return cli_usage(self, &r->common, "--model is missing: the folder of a checkpoint");
+    listing l = {r, r->common.json ? json_array() : NULL};
+    tess_error err;
+    tess_status status =
+        tess_model_list_taps(r->engine.options.model_dir, 1, r->last_logits, list_tap, &l, &err);
+    if (status != TESS_OK) {
+        json_decref(l.names);
+        return cli_report(self, &r->common, &err);
+    }
+    list_tap(&l, &(tess_tap){.name = "tap.thinker.generated", .is_integer = true, .n_dim = 1});
+    if (l.names) cli_print_json(json_pack("{s:o}", "taps", l.names));
+    return CLI_DONE;
+}
+
+/* ---- the prompt ---- */
+
+/* What was said, for whoever reads the trace with a tokenizer: the raw text, or the messages as JSON. */
+static int note_prompt(const cli_command *self, request *r)
+{
+    const cli_prompt *p = &r->prompt;
+    if (p->raw) {
+        /* A text with a NUL in it cannot be noted as text; its ids are there all the same. */
+        if (memchr(p->said, 0, p->n_said)) return -1;
+        r->inputs.raw = strndup(p->said, p->n_said);
+        return r->inputs.raw ? -1 : no_memory(self, r);
+    }
+    tess_error err;
+    tess_text json = {0};
+    tess_status status = tess_conversation_write(&p->talk, &json, &err);
+    r->inputs.messages = json.data;
+    return status == TESS_OK ? -1 : cli_report(self, &r->common, &err);
+}
+
+/* The prompt's ids as inputs; the tokenizer's memory is given back before the plan is made. */
+static int take_prompt(const cli_command *self, request *r)
+{
+    int code = cli_prompt_encode(&r->prompt, self, &r->common, r->engine.options.model_dir);
+    if (code < 0) code = note_prompt(self, r);
+    if (code >= 0) return code;
+    size_t n = r->prompt.ids.count;
+    if (n > INT32_MAX / 2) return cli_usage(self, &r->common, "the prompt is %zu tokens long", n);
+    r->inputs.ids = malloc(n * sizeof *r->inputs.ids);
+    if (!r->inputs.ids) return no_memory(self, r);
+    memcpy(r->inputs.ids, r->prompt.ids.data, n * sizeof *r->inputs.ids);
+    r->inputs.n_tok = (int)n;
+    cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
+                           r->prompt.system);
+    cli_prompt_release(&r->prompt);
+    return -1;
+}
+
+static int take_inputs(const cli_command *self, request *r)
+{
+    if (!r->inputs_path) return take_prompt(self, r);
+    if (r->prompt.text || r->prompt.system || r->prompt.messages || r->prompt.raw)
+        return cli_usage(self, &r->common,
+                         "--inputs says what to run; --prompt, --system, --messages and --raw say it too");
+    tess_error err;
+    tess_status status = tess_trace_inputs_read(r->inputs_path, &r->inputs, &err);
+    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    cli_ledger_note_prompt(&r->engine.ledger, "ids", r->inputs.ids,
+                           (size_t)r->inputs.n_tok * sizeof *r->inputs.ids, NULL);
+    return -1;
+}
+
+/* ---- the run ---- */
+
+static void print_result(const request *r, const tess_engine *engine)
+{
+    if (r->common.json) {
+        json_t *root = json_object();
+        json_object_set_new(root, "out", cli_text(r->out, strlen(r->out)));
+        json_object_set_new(root, "prompt_tokens", json_integer(r->inputs.n_tok));
+        json_object_set_new(root, "generate", json_integer(r->inputs.generate));
+        json_object_set_new(root, "bytes_read", json_integer((json_int_t)tess_engine_get_bytes_read(engine)));
+        json_object_set_new(root, "peak_rss_bytes", json_integer((json_int_t)tess_peak_rss_bytes()));
+        json_object_set_new(root, "budget_bytes",
+                            json_integer((json_int_t)tess_engine_get_plan(engine)->budget_bytes));
+        cli_print_json(root);
+    } else if (!r->common.quiet) {
+        char read[32], peak[32];
+        cli_format_bytes(tess_engine_get_bytes_read(engine), read, sizeof read);
+        cli_format_bytes(tess_peak_rss_bytes(), peak, sizeof peak);
+        fprintf(stderr, "[%d prompt tokens traced to %s; %s read, %s peak]\n", r->inputs.n_tok, r->out, read,
+                peak);
+    }
+}
+
+/* A trace does not tell how many tokens it generated, nor the time of prompt and generation apart. */
+static void record_trace(request *r, const tess_engine *engine, double seconds, int code)
+{
+    tess_ledger_run_end end = {.finish = "done",
+                               .exit_code = code,
+                               .n_prompt = r->inputs.n_tok,
+                               .n_new = r->inputs.generate ? -1 : 0,
+                               .prefill_seconds = r->inputs.generate ? -1 : seconds,
+                               .decode_seconds = r->inputs.generate ? -1 : 0};
+    if (code == CLI_DONE) cli_ledger_end_run(&r->engine.ledger, engine, &end);
+    cli_ledger_fail_run(&r->engine.ledger, engine, code);
+}
+
+static int trace(const cli_command *self, request *r)
+{
+    if (r->generate >= 0) r->inputs.generate = r->generate;
+    if (r->speak >= 0) r->inputs.speak = r->speak;
+    if (r->inputs.n_tok > INT32_MAX - r->inputs.generate)
+        return cli_usage(self, &r->common, "--generate: found %d, more than any context", r->inputs.generate);
+    r->engine.options.n_needed = r->inputs.n_tok + r->inputs.generate;
+    cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
+    tess_error err;
+    tess_engine *engine;
+    tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
+    cli_progress_clear(&r->engine.bar);
+    if (status != TESS_OK) {
+        int code = cli_report(self, &r->common, &err);
+        cli_ledger_fail_run(&r->engine.ledger, NULL, code);
+        return code;
+    }
+    tess_trace_options options = {.model_dir = r->engine.options.model_dir,
+                                  .globs = (const char *const *)r->glob,
+                                  .n_glob = r->n_glob,
+                                  .last_logits = r->last_logits,
+                                  .observer = cli_ledger_get_listener(&r->engine.ledger),
+                                  .progress = &r->engine.bar.drawn_bar};
+    double start = tess_system_seconds();
+    status = tess_trace_write(engine, &r->inputs, &options, r->out, &err);
+    cli_progress_clear(&r->engine.bar);
+    int code = status == TESS_OK ? CLI_DONE : cli_report(self, &r->common, &err);
+    record_trace(r, engine, tess_system_seconds() - start, code);
+    if (status == TESS_OK) print_result(r, engine);
+    tess_engine_close(engine);
+    return code;
+}
+
+static int run_request(const cli_command *self, request *r)
+{
+    int code = split_globs(self, r);
+    if (code >= 0) return code;
+    if (r->list) return list_taps(self, r);
+    if (!r->out) return cli_usage(self, &r->common, "--out is missing: the trace to write");
+    code = cli_engine_check(&r->engine, self, &r->common);
+    if (code < 0) cli_ledger_open(&r->engine.ledger, self);
+    if (code < 0) code = take_inputs(self, r);
+    return code < 0 ? trace(self, r) : code;
+}
+
+static int run_trace(const cli_command *self, int argc, char **argv)
+{
+    request r = {.common = CLI_COMMON_DEFAULT, .engine = CLI_ENGINE_DEFAULT, .generate = -1, .speak = -1};
+    const cli_option options[] = {
+        {"inputs", CLI_TEXT, &r.inputs_path, "IN.safetensors", "the in.* tensors of a trace or golden"},
+        CLI_PROMPT_OPTIONS(&r.prompt),
+        {"out", CLI_TEXT, &r.out, "OUT.safetensors", "the trace to write (required)"},
+        {"taps", CLI_LIST, &r.globs, "GLOB,...", "only taps with such names; default all; see --list"},
+        {"last-logits", CLI_FLAG, &r.last_logits, NULL, "lm_head of the last position only"},
+        {"generate", CLI_COUNT, &r.generate, "N",
+         "tokens to produce greedily after the prompt; default as the inputs say, else 0"},
+        {"speak", CLI_COUNT, &r.speak, "N",
+         "talker steps; only 0 in this version; default as the inputs say"},
+        {"list", CLI_FLAG, &r.list, NULL, "print the names of all taps and end"},
+        CLI_ENGINE_OPTIONS(&r.engine),
+    };
+    char **words;
+    int n_word;
+    int code =
+        cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
+    if (code < 0 && n_word > 0)
+        code =
+            cli_usage(self, &r.common, "%s: unexpected word; the trace to write goes after --out", words[0]);
+    if (code < 0) code = run_request(self, &r);
+    release(&r);
+    return code;
+}
+
+const cli_command cli_trace = {
+    .name = "trace",
+    .summary = "Runs a prompt and writes what every module of the model puts out.",
+    .arguments = "[options] --model DIR (--inputs FILE | --prompt TEXT | --messages FILE) --out FILE",
+    .examples = {"tessera trace --model demo/checkpoint --inputs golden.safetensors --out ours.safetensors",
+                 "tessera trace --model demo/checkpoint --raw --prompt \"The capital of France is\" --taps "
+                 "'thinker.model.layers.*.mlp,thinker.lm_head' --last-logits --out ours.safetensors"},
+    .run = run_trace,
+};

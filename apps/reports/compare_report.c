@@ -1,0 +1,361 @@
+#include "reports/compare_report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void format_shape(const tess_tap_report *tap, char *out, size_t size)
+{
+    size_t used = (size_t)snprintf(out, size, "[");
+    for (int i = 0; i < tap->n_dim && used + 24 < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)tap->dim[i]);
+    snprintf(out + used, size - used, "]");
+}
+
+/* "1.2e-07", "0", and "-" for what was not measured. */
+static void format_number(double value, char out[16])
+{
+    if (isnan(value))
+        strcpy(out, "-");
+    else if (value == 0)
+        strcpy(out, "0");
+    else
+        snprintf(out, 16, "%.2e", value);
+}
+
+static void format_bar(const tess_tap_report *tap, char out[24])
+{
+    switch (tap->measure) {
+    case TESS_MEASURE_NONE:
+        strcpy(out, "-");
+        break;
+    case TESS_MEASURE_EXACT:
+        strcpy(out, "exact");
+        break;
+    case TESS_MEASURE_REL_L2:
+        snprintf(out, 24, "rel %.0e", tap->tolerance);
+        break;
+    case TESS_MEASURE_MAX_ABS:
+        snprintf(out, 24, "abs %.0e", tap->tolerance);
+        break;
+    case TESS_MEASURE_STEPS:
+        snprintf(out, 24, "steps %.0f", tap->tolerance);
+        break;
+    case TESS_MEASURE_RATIO:
+        snprintf(out, 24, "ratio %.1f", tap->tolerance);
+        break;
+    }
+}
+
+static const char *mark_of(const tess_tap_report *tap)
+{
+    static const char *const marks[] = {"equal", "ok", "-", "DIFFERENT", "MISSING", "SHAPE", "NOT FINITE"};
+    return marks[tap->outcome];
+}
+
+/* Columns of the table that are as wide as what they hold, up to a bound. */
+typedef struct widths {
+    int name, shape;
+    bool has_truth;
+} widths;
+
+static widths measure_widths(const tess_compare_result *result)
+{
+    widths w = {3, 12, result->truth != NULL};
+    for (int i = 0; i < result->n_tap; i++) {
+        char shape[96];
+        format_shape(&result->tap[i], shape, sizeof shape);
+        int name = (int)strlen(tess_tap_short_name(result->tap[i].name)), n = (int)strlen(shape);
+        if (name > w.name) w.name = name < 60 ? name : 60;
+        if (n > w.shape) w.shape = n < 30 ? n : 30;
+    }
+    return w;
+}
+
+static void print_row(const tess_tap_report *tap, widths w)
+{
+    char shape[96], rel[16], max_abs[16], cosine[16] = "-", bar[24], ratio[16] = "-";
+    format_shape(tap, shape, sizeof shape);
+    format_number(tap->rel_l2, rel);
+    format_number(tap->max_abs, max_abs);
+    if (!isnan(tap->cosine)) snprintf(cosine, sizeof cosine, "%.9f", tap->cosine);
+    format_bar(tap, bar);
+    if (tap->reference_truth_distance > 0)
+        snprintf(ratio, sizeof ratio, "%.3f", tap->truth_distance / tap->reference_truth_distance);
+    char name[256];
+    cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
+    printf("%-*s  %-*s %9s %9s %12s", w.name, name, w.shape, shape, rel, max_abs, cosine);
+    if (w.has_truth) printf(" %7s", ratio);
+    printf("  %-9s  %s%s%s\n", bar, mark_of(tap), *tap->why ? ": " : "", tap->why);
+}
+
+static void print_side(const char *label, const char *path, bool known, tess_precision precision)
+{
+    char text[512];
+    cli_escape(path, strlen(path), text, sizeof text);
+    printf("%-10s %s (%s)\n", label, text,
+           !known                            ? "dtype unknown"
+           : precision == TESS_PRECISION_F32 ? "float32"
+                                             : "bfloat16");
+}
+
+static const char *sameness_word(tess_sameness same)
+{
+    static const char *const words[] = {"unknown", "the same", "DIFFERENT"};
+    return words[same];
+}
+
+static void print_head(const tess_compare_result *result)
+{
+    print_side("reference", result->reference, result->reference_precision_known,
+               result->reference_precision);
+    print_side(result->is_run ? "model" : "trace", result->trace, result->trace_precision_known,
+               result->trace_precision);
+    if (result->truth) print_side("truth", result->truth, true, TESS_PRECISION_F32);
+    printf("%-10s configuration %s, weights %s\n\n", "checkpoint", sameness_word(result->config),
+           sameness_word(result->weights));
+}
+
+static void print_experts(const tess_tap_report *tap)
+{
+    if (tap->expert >= 0) {
+        printf(", expert %d", tap->expert);
+        return;
+    }
+    for (int i = 0; i < tap->n_experts && i < 8; i++)
+        printf("%s%d", i ? ", " : ", experts ", tap->experts[i]);
+    if (tap->n_experts > 8) printf(" and %d more", tap->n_experts - 8);
+}
+
+void cli_print_place(const char *label, const tess_tap_report *tap)
+{
+    char name[256];
+    cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
+    printf("%s%s (%s", label, name, tap->component);
+    if (tap->layer >= 0) printf(", layer %d", tap->layer);
+    print_experts(tap);
+    if (tap->position >= 0) printf(", from position %lld on", (long long)tap->position);
+    printf(")%s%s\n", *tap->why ? ": " : "", tap->why);
+}
+
+static void print_verdict(const tess_compare_result *result)
+{
+    static const char *const words[] = {"measured, not judged", "equal, bit for bit", "agree", "DIFFERENT"};
+    printf("%d taps compared, %d equal bit for bit, %d failed: %s\n", result->n_compared, result->n_equal,
+           result->n_failed, words[result->verdict]);
+    if (result->worst >= 0 && result->tap[result->worst].error > 0) {
+        const tess_tap_report *tap = &result->tap[result->worst];
+        char error[16], name[256];
+        format_number(tap->error, error);
+        cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
+        double share = tap->error / tap->tolerance;
+        if (!isfinite(share))
+            printf("worst: %s\n", name);
+        else if (share > 10)
+            printf("worst: %s, %s %s, %.3g times its bar\n", name, tess_measure_name(tap->measure), error,
+                   share);
+        else
+            printf("worst: %s, %s %s, %.0f %% of its bar\n", name, tess_measure_name(tap->measure), error,
+                   100 * share);
+    }
+    if (result->n_ratio)
+        printf(
+            "distance to the truth ÷ the reference's: geometric mean %.3f over %d taps, bar %.2f to %.2f\n",
+            result->ratio_mean, result->n_ratio, result->ratio_low, result->ratio_high);
+    if (result->n_tie) printf("%lld rows in which the router's choice is a tie\n", (long long)result->n_tie);
+}
+
+void cli_print_comparison(const tess_compare_result *result)
+{
+    print_head(result);
+    widths w = measure_widths(result);
+    printf("%-*s  %-*s %9s %9s %12s%s  %-9s  %s\n", w.name, "tap", w.shape, "shape", "rel L2", "max abs",
+           "cosine", w.has_truth ? "   ratio" : "", "bar", "verdict");
+    for (int i = 0; i < result->n_tap; i++) print_row(&result->tap[i], w);
+    putchar('\n');
+    for (int i = 0; i < result->n_extra; i++) {
+        char name[256];
+        cli_escape(tess_tap_short_name(result->extra[i]), strlen(tess_tap_short_name(result->extra[i])), name,
+                   sizeof name);
+        printf("%s%s%s", i ? ", " : "only in the trace: ", name, i + 1 == result->n_extra ? "\n" : "");
+    }
+    if (result->n_expert_absent)
+        printf("%d outputs of single experts are in the reference only; they serve to locate a fault\n",
+               result->n_expert_absent);
+    if (result->first >= 0) cli_print_place("first divergence: ", &result->tap[result->first]);
+    print_verdict(result);
+}
+
+static json_t *number_or_null(int64_t value)
+{
+    return value < 0 ? json_null() : json_integer(value);
+}
+
+static json_t *place_json(const tess_tap_report *tap)
+{
+    json_t *experts = json_array();
+    for (int i = 0; i < tap->n_experts; i++) json_array_append_new(experts, json_integer(tap->experts[i]));
+    json_t *object = json_object();
+    json_object_set_new(object, "tap", json_string(tap->name));
+    json_object_set_new(object, "component", json_string(tap->component));
+    json_object_set_new(object, "layer", number_or_null(tap->layer));
+    json_object_set_new(object, "expert", number_or_null(tap->expert));
+    json_object_set_new(object, "experts", experts);
+    json_object_set_new(object, "position", number_or_null(tap->position));
+    json_object_set_new(object, "rel_l2", cli_number(tap->rel_l2));
+    json_object_set_new(object, "outcome", json_string(tess_outcome_name(tap->outcome)));
+    json_object_set_new(object, "why", json_string(tap->why));
+    return object;
+}
+
+static void set_metrics(json_t *object, const tess_tap_report *tap)
+{
+    json_object_set_new(object, "tap", json_string(tap->name));
+    json_object_set_new(object, "rel_l2", cli_number(tap->rel_l2));
+    json_object_set_new(object, "max_abs", cli_number(tap->max_abs));
+    json_object_set_new(object, "cosine", cli_number(tap->cosine));
+    json_object_set_new(object, "tolerance",
+                        tap->measure == TESS_MEASURE_NONE ? json_null() : json_real(tap->tolerance));
+    json_object_set_new(object, "measure", json_string(tess_measure_name(tap->measure)));
+}
+
+static json_t *tap_json(const tess_tap_report *tap)
+{
+    json_t *object = json_object(), *shape = json_array();
+    for (int i = 0; i < tap->n_dim; i++) json_array_append_new(shape, json_integer(tap->dim[i]));
+    set_metrics(object, tap);
+    json_object_set_new(object, "error", cli_number(tap->error));
+    json_object_set_new(object, "outcome", json_string(tess_outcome_name(tap->outcome)));
+    json_object_set_new(object, "shape", shape);
+    json_object_set_new(object, "different", json_integer(tap->n_different));
+    json_object_set_new(object, "first_different", number_or_null(tap->first_different));
+    json_object_set_new(object, "nonfinite", json_integer(tap->n_nonfinite));
+    json_object_set_new(object, "nonfinite_reference", json_integer(tap->n_nonfinite_reference));
+    json_object_set_new(object, "ties", json_integer(tap->n_tie));
+    if (!isnan(tap->truth_distance)) {
+        json_object_set_new(object, "truth_distance", cli_number(tap->truth_distance));
+        json_object_set_new(object, "reference_truth_distance", cli_number(tap->reference_truth_distance));
+    }
+    return object;
+}
+
+static json_t *sameness_json(tess_sameness same)
+{
+    static const char *const words[] = {"unknown", "same", "different"};
+    return json_string(words[same]);
+}
+
+static json_t *routing_json(const tess_compare_result *result)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < result->n_routing; i++) {
+        const tess_layer_routing *r = &result->routing[i];
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:I, s:I, s:I, s:I}", "part", r->part, "layer", r->layer,
+                                        "tokens", (json_int_t)r->n_tok, "same", (json_int_t)r->n_same, "ties",
+                                        (json_int_t)r->n_tie, "other", (json_int_t)r->n_other));
+    }
+    return list;
+}
+
+static json_t *expert_json(const tess_expert_error *e, int expert)
+{
+    json_t *object =
+        json_pack("{s:i, s:I, s:o, s:b, s:b}", "expert", expert, "tokens", (json_int_t)e->n_tok, "rel_l2",
+                  cli_number(e->rel_l2), "own_output", e->is_own, "fault", e->is_fault);
+    if (isnan(e->truth_distance)) return object;
+    json_object_set_new(object, "truth_distance", cli_number(e->truth_distance));
+    json_object_set_new(object, "reference_truth_distance", cli_number(e->reference_truth_distance));
+    return object;
+}
+
+/* Experts that no token was routed to are left out. */
+static json_t *experts_json(const tess_compare_result *result)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < result->n_experts; i++) {
+        const tess_layer_experts *layer = &result->experts[i];
+        json_t *experts = json_array();
+        for (int e = 0; e < layer->n_expert; e++)
+            if (layer->expert[e].n_tok) json_array_append_new(experts, expert_json(&layer->expert[e], e));
+        json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:o}", "part", layer->part, "layer",
+                                              layer->layer, "n_expert", layer->n_expert, "experts", experts));
+    }
+    return list;
+}
+
+static json_t *tokens_json(const tess_compare_result *result)
+{
+    json_t *rows = json_array();
+    for (int i = 0; i < result->n_token; i++) {
+        const tess_next_token *t = &result->token[i];
+        json_t *expected = json_pack("{s:I, s:o, s:o, s:I}", "id", (json_int_t)t->expected, "reference",
+                                     cli_number((double)t->expected_reference), "trace",
+                                     cli_number((double)t->expected_trace), "rank", (json_int_t)t->rank);
+        json_t *found =
+            json_pack("{s:I, s:o, s:o}", "id", (json_int_t)t->found, "reference",
+                      cli_number((double)t->found_reference), "trace", cli_number((double)t->found_trace));
+        json_array_append_new(rows,
+                              json_pack("{s:I, s:o, s:o, s:o}", "position", (json_int_t)t->position, "token",
+                                        number_or_null(t->token), "expected", expected, "found", found));
+    }
+    return json_pack("{s:I, s:I, s:i, s:o}", "positions", (json_int_t)result->n_position, "other",
+                     (json_int_t)result->n_position_other, "listed_as_worst", result->n_token_worst, "listed",
+                     rows);
+}
+
+json_t *cli_comparison_json(const tess_compare_result *result)
+{
+    json_t *root = json_object(), *failed = json_array(), *taps = json_array(), *extra = json_array();
+    json_object_set_new(
+        root, "verdict",
+        result->verdict == TESS_VERDICT_NONE ? json_null() : json_string(tess_verdict_name(result->verdict)));
+    json_object_set_new(root, "taps_compared", json_integer(result->n_compared));
+    json_object_set_new(root, "taps_failed", json_integer(result->n_failed));
+    json_object_set_new(root, "taps_equal", json_integer(result->n_equal));
+    json_t *worst = json_null();
+    if (result->worst >= 0) {
+        worst = json_object();
+        set_metrics(worst, &result->tap[result->worst]);
+    }
+    json_object_set_new(root, "worst", worst);
+    json_object_set_new(root, "first",
+                        result->first < 0 ? json_null() : place_json(&result->tap[result->first]));
+    for (int i = 0; i < result->n_tap; i++) {
+        if (tess_tap_has_failed(&result->tap[i])) json_array_append_new(failed, place_json(&result->tap[i]));
+        json_array_append_new(taps, tap_json(&result->tap[i]));
+    }
+    for (int i = 0; i < result->n_extra; i++) json_array_append_new(extra, json_string(result->extra[i]));
+    json_object_set_new(root, "failed", failed);
+    json_object_set_new(root, "extra", extra);
+    json_object_set_new(root, "ties", json_integer(result->n_tie));
+    json_object_set_new(root, "identity",
+                        json_pack("{s:o, s:o}", "config", sameness_json(result->config), "weights",
+                                  sameness_json(result->weights)));
+    if (result->n_ratio)
+        json_object_set_new(root, "ratio",
+                            json_pack("{s:o, s:i, s:f, s:f}", "mean", cli_number(result->ratio_mean), "taps",
+                                      result->n_ratio, "low", result->ratio_low, "high", result->ratio_high));
+    json_object_set_new(root, "routing", routing_json(result));
+    json_object_set_new(root, "experts_error", experts_json(result));
+    json_object_set_new(root, "tokens", tokens_json(result));
+    json_object_set_new(root, "taps", taps);
+    return root;
+}
+
+int cli_comparison_exit(const tess_compare_result *result)
+{
+    return result->verdict == TESS_VERDICT_DIFFERENT ? CLI_DIFFERENT : CLI_DONE;
+}
+
+static const char *token_bytes(void *context, int64_t id, size_t *n_bytes)
+{
+    const tess_tokenizer *tokenizer = context;
+    return id < 0 || id > INT32_MAX ? NULL : tess_tokenizer_get_bytes(tokenizer, (int32_t)id, n_bytes);
+}
+
+tess_page_options cli_page_options(const char *title, const tess_tokenizer *tokenizer)
+{
+    return (tess_page_options){
+        .title = title, .get_bytes = tokenizer ? token_bytes : NULL, .context = (void *)(uintptr_t)tokenizer};
+}

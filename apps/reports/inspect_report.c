@@ -1,0 +1,212 @@
+#include "reports/inspect_report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_STRADDLING_SHOWN = 8 };
+
+void inspect_format_count(uint64_t count, char *out, size_t size)
+{
+    char digits[24];
+    int n = snprintf(digits, sizeof digits, "%" PRIu64, count);
+    size_t used = 0;
+    for (int i = 0; i < n && used + 2 < size; i++) {
+        if (i && (n - i) % 3 == 0) out[used++] = ',';
+        out[used++] = digits[i];
+    }
+    out[used] = 0;
+}
+
+/* A text of the file as a JSON value; null where it was cut inside a character. */
+static json_t *count_json(uint64_t count)
+{
+    return json_integer((json_int_t)count);
+}
+
+/* --- summary -------------------------------------------------------------------------------------------- */
+
+static void print_totals(const char *name, const tess_tensor_totals *t, uint64_t all_bytes)
+{
+    char tensors[32], parameters[32], bytes[32], size[32];
+    inspect_format_count(t->n_tensor, tensors, sizeof tensors);
+    inspect_format_count(t->n_parameter, parameters, sizeof parameters);
+    inspect_format_count(t->n_byte, bytes, sizeof bytes);
+    cli_format_bytes(t->n_byte, size, sizeof size);
+    double share = all_bytes ? 100.0 * (double)t->n_byte / (double)all_bytes : 0;
+    printf("%-18s %8s %15s %15s %11s %6.1f %%\n", name, tensors, parameters, bytes, size, share);
+}
+
+static void print_components(const tess_checkpoint_summary *s)
+{
+    printf("%-18s %8s %15s %15s %11s %8s\n", "component", "tensors", "parameters", "bytes", "size", "share");
+    for (int i = 0; i < TESS_N_COMPONENT; i++) {
+        if (!s->component[i].n_tensor) continue;
+        print_totals(tess_component_name((tess_component)i), &s->component[i], s->all.n_byte);
+        if (s->experts[i].n_tensor) print_totals("  routed experts", &s->experts[i], s->all.n_byte);
+    }
+    print_totals("all", &s->all, s->all.n_byte);
+    printf("\ndtypes ");
+    for (int i = 0; i < TESS_N_DTYPE; i++) {
+        char count[32];
+        if (!s->n_tensor_of[i]) continue;
+        inspect_format_count(s->n_tensor_of[i], count, sizeof count);
+        printf(" %s %s", tess_dtype_name((tess_dtype)i), count);
+    }
+    puts("\n");
+}
+
+static void print_shards(const tess_checkpoint *checkpoint)
+{
+    int n = tess_checkpoint_get_shard_count(checkpoint), width = 5;
+    for (int i = 0; i < n; i++) {
+        tess_shard_info info;
+        tess_checkpoint_get_shard(checkpoint, i, &info);
+        int length = (int)strlen(info.name);
+        if (length > width) width = length;
+    }
+    printf("%-*s %8s %15s\n", width, "shard", "tensors", "bytes");
+    for (int i = 0; i < n; i++) {
+        tess_shard_info info;
+        char name[256], tensors[32], bytes[32];
+        tess_checkpoint_get_shard(checkpoint, i, &info);
+        cli_escape(info.name, strlen(info.name), name, sizeof name);
+        inspect_format_count(info.n_tensor, tensors, sizeof tensors);
+        inspect_format_count(info.n_byte, bytes, sizeof bytes);
+        printf("%-*s %8s %15s%s\n", width, name, tensors, bytes, info.is_usable ? "" : "  cannot be used");
+    }
+}
+
+typedef struct straddling_print {
+    const tess_checkpoint *checkpoint;
+    size_t n;
+} straddling_print;
+
+static void print_straddling(void *context, const char *expert, int first, int last)
+{
+    straddling_print *p = context;
+    tess_shard_info a, b;
+    if (p->n++ >= MOST_STRADDLING_SHOWN) return;
+    tess_checkpoint_get_shard(p->checkpoint, first, &a);
+    tess_checkpoint_get_shard(p->checkpoint, last, &b);
+    printf("  %s: %s, %s\n", expert, a.name, b.name);
+}
+
+void inspect_print_summary(const tess_checkpoint *checkpoint)
+{
+    tess_checkpoint_summary s;
+    tess_checkpoint_summarise(checkpoint, &s);
+    print_components(&s);
+    print_shards(checkpoint);
+    if (s.n_straddling) {
+        straddling_print p = {.checkpoint = checkpoint};
+        printf("\n%zu of %zu routed experts lie in more than one shard:\n", s.n_straddling, s.n_expert);
+        tess_checkpoint_visit_straddling(checkpoint, print_straddling, &p);
+        if (p.n > MOST_STRADDLING_SHOWN) printf("  and %zu more\n", p.n - MOST_STRADDLING_SHOWN);
+    }
+}
+
+static json_t *totals_json(const char *name, const tess_tensor_totals *t, uint64_t all_bytes)
+{
+    double share = all_bytes ? (double)t->n_byte / (double)all_bytes : 0;
+    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "name", name, "tensors", count_json(t->n_tensor),
+                     "parameters", count_json(t->n_parameter), "bytes", count_json(t->n_byte), "share",
+                     cli_number(share));
+}
+
+static void add_straddling(void *context, const char *expert, int first, int last)
+{
+    (void)first;
+    (void)last;
+    json_array_append_new(context, json_string(expert));
+}
+
+void inspect_add_summary(const tess_checkpoint *checkpoint, json_t *root)
+{
+    tess_checkpoint_summary s;
+    tess_checkpoint_summarise(checkpoint, &s);
+    json_t *components = json_array(), *dtypes = json_object(), *shards = json_array(),
+           *straddling = json_array();
+    for (int i = 0; i < TESS_N_COMPONENT; i++) {
+        if (!s.component[i].n_tensor) continue;
+        json_t *entry = totals_json(tess_component_name((tess_component)i), &s.component[i], s.all.n_byte);
+        if (s.experts[i].n_tensor)
+            json_object_set_new(entry, "routed_experts",
+                                totals_json("routed experts", &s.experts[i], s.all.n_byte));
+        json_array_append_new(components, entry);
+    }
+    for (int i = 0; i < TESS_N_DTYPE; i++)
+        if (s.n_tensor_of[i])
+            json_object_set_new(dtypes, tess_dtype_name((tess_dtype)i), count_json(s.n_tensor_of[i]));
+    for (int i = 0; i < tess_checkpoint_get_shard_count(checkpoint); i++) {
+        tess_shard_info info;
+        tess_checkpoint_get_shard(checkpoint, i, &info);
+        json_array_append_new(shards, json_pack("{s:o, s:b, s:o, s:o}", "file", cli_text_or_null(info.name),
+                                                "usable", info.is_usable, "tensors",
+                                                count_json(info.n_tensor), "bytes", count_json(info.n_byte)));
+    }
+    tess_checkpoint_visit_straddling(checkpoint, add_straddling, straddling);
+    json_object_set_new(root, "components", components);
+    json_object_set_new(root, "tensors", count_json(s.all.n_tensor));
+    json_object_set_new(root, "parameters", count_json(s.all.n_parameter));
+    json_object_set_new(root, "bytes", count_json(s.all.n_byte));
+    json_object_set_new(root, "dtypes", dtypes);
+    json_object_set_new(root, "shards", shards);
+    json_object_set_new(root, "experts", count_json(s.n_expert));
+    json_object_set_new(root, "straddling_experts", straddling);
+}
+
+/* --- tensors and problems ------------------------------------------------------------------------------- */
+
+void inspect_print_tensor(const tess_checkpoint *checkpoint, const tess_tensor *tensor,
+                          const tess_tensor_checksum *checksum)
+{
+    char name[512], shape[160];
+    tess_shard_info info;
+    tess_checkpoint_get_shard(checkpoint, tensor->shard, &info);
+    cli_escape(tensor->name, strlen(tensor->name), name, sizeof name);
+    tess_tensor_format_shape(tensor->n_dim, tensor->dim, shape, sizeof shape);
+    if (checksum) {
+        printf("%s  %s\n", checksum->is_readable ? checksum->sha256 : "unreadable", name);
+        return;
+    }
+    printf("%-64s %-4s %-20s %12" PRIu64 " bytes at %12" PRIu64 " of %s\n", name,
+           tess_dtype_name(tensor->dtype), shape, tensor->n_byte, tensor->offset, info.name);
+}
+
+json_t *inspect_tensor_json(const tess_checkpoint *checkpoint, const tess_tensor *tensor,
+                            const tess_tensor_checksum *checksum)
+{
+    tess_shard_info info;
+    json_t *shape = json_array();
+    tess_checkpoint_get_shard(checkpoint, tensor->shard, &info);
+    for (int i = 0; i < tensor->n_dim; i++) json_array_append_new(shape, count_json(tensor->dim[i]));
+    json_t *entry =
+        json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "name", cli_text_or_null(tensor->name), "dtype",
+                  tess_dtype_name(tensor->dtype), "shape", shape, "bytes", count_json(tensor->n_byte),
+                  "shard", cli_text_or_null(info.name), "offset", count_json(tensor->offset));
+    if (checksum && checksum->is_readable) {
+        json_object_set_new(entry, "sha256", json_string(checksum->sha256));
+        json_object_set_new(entry, "non_finite", count_json(checksum->n_nonfinite));
+    } else if (checksum) {
+        json_object_set_new(entry, "sha256", json_null());
+    }
+    return entry;
+}
+
+void inspect_print_problem(FILE *out, const tess_problem *problem)
+{
+    char line[1536];
+    cli_escape(problem->message, strlen(problem->message), line, sizeof line);
+    fprintf(out, "%-10s %s\n", tess_problem_kind_name(problem->kind), line);
+}
+
+json_t *inspect_problem_json(const tess_problem *problem)
+{
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "kind", tess_problem_kind_name(problem->kind),
+                     "file", cli_text_or_null(problem->file), "tensor", cli_text_or_null(problem->tensor),
+                     "found", cli_text_or_null(problem->found), "expected",
+                     cli_text_or_null(problem->expected), "offset",
+                     problem->offset < 0 ? json_null() : json_integer(problem->offset), "message",
+                     cli_text_or_null(problem->message));
+}

@@ -1,0 +1,249 @@
+#include "reports/ledger_report.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/utf8.h"
+
+/* ---- rows as JSON -------------------------------------------------------------------------------------- */
+
+static json_t *value_json(const tess_ledger_value *v)
+{
+    switch (v->kind) {
+    case TESS_LEDGER_INTEGER:
+        return json_integer(v->integer);
+    case TESS_LEDGER_REAL:
+        return cli_number(v->real);
+    case TESS_LEDGER_TEXT:
+        return cli_text(v->text, v->n_text);
+    case TESS_LEDGER_NULL:
+        break;
+    }
+    return json_null();
+}
+
+static bool add_row(void *context, const tess_ledger_value *value, int n_value)
+{
+    json_t *row = json_object();
+    for (int i = 0; i < n_value; i++) json_object_set_new(row, value[i].name, value_json(&value[i]));
+    json_array_append_new(context, row);
+    return true;
+}
+
+json_t *ledger_part_json(tess_ledger *ledger, tess_ledger_part part, int64_t id, tess_error *err)
+{
+    json_t *rows = json_array();
+    if (tess_ledger_read(ledger, part, id, add_row, rows, err) == TESS_OK) return rows;
+    json_decref(rows);
+    return NULL;
+}
+
+/* Puts the columns of a part's only row into the entry. */
+static bool merge_part(tess_ledger *ledger, tess_ledger_part part, int64_t id, json_t *entry, tess_error *err)
+{
+    json_t *rows = ledger_part_json(ledger, part, id, err);
+    if (!rows) return false;
+    json_object_update(entry, json_array_get(rows, 0));
+    json_decref(rows);
+    return true;
+}
+
+static bool add_part(tess_ledger *ledger, tess_ledger_part part, const char *name, int64_t id, json_t *entry,
+                     tess_error *err)
+{
+    json_t *rows = ledger_part_json(ledger, part, id, err);
+    if (rows) json_object_set_new(entry, name, rows);
+    return rows != NULL;
+}
+
+json_t *ledger_entry_json(tess_ledger *ledger, int64_t id, tess_error *err)
+{
+    json_t *list = ledger_part_json(ledger, TESS_LEDGER_ENTRIES, id, err);
+    if (!list) return NULL;
+    json_t *entry = json_object();
+    const json_t *head = json_array_get(list, 0);
+    json_object_set(entry, "id", json_object_get(head, "id"));
+    json_object_set(entry, "kind", json_object_get(head, "kind"));
+    json_object_set(entry, "time_ms", json_object_get(head, "time_ms"));
+    const char *kind = json_string_value(json_object_get(head, "kind"));
+    bool done = true;
+    if (kind && !strcmp(kind, "checkpoint"))
+        done = merge_part(ledger, TESS_LEDGER_CHECKPOINT, id, entry, err) &&
+               add_part(ledger, TESS_LEDGER_FILES, "files", id, entry, err) &&
+               add_part(ledger, TESS_LEDGER_TENSORS, "tensors", id, entry, err);
+    else if (kind && !strcmp(kind, "run"))
+        done = merge_part(ledger, TESS_LEDGER_RUN, id, entry, err) &&
+               add_part(ledger, TESS_LEDGER_ROUTING, "routing", id, entry, err);
+    else if (kind && !strcmp(kind, "verification"))
+        done = merge_part(ledger, TESS_LEDGER_VERIFICATION, id, entry, err) &&
+               add_part(ledger, TESS_LEDGER_TAPS, "taps", id, entry, err);
+    json_decref(list);
+    if (done) return entry;
+    json_decref(entry);
+    return NULL;
+}
+
+/* ---- values as text ------------------------------------------------------------------------------------ */
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), n_end = strlen(end);
+    return n >= n_end && !strcmp(text + n - n_end, end);
+}
+
+static void format_value(const char *name, const json_t *value, char *out, size_t size)
+{
+    if (json_is_string(value)) {
+        cli_escape(json_string_value(value), json_string_length(value), out, size);
+    } else if (json_is_real(value)) {
+        snprintf(out, size, "%.4g", json_real_value(value));
+    } else if (json_is_integer(value)) {
+        long long n = json_integer_value(value);
+        time_t seconds = (time_t)(n / (ends_with(name, "_ns") ? 1000000000 : 1000));
+        struct tm tm;
+        if ((ends_with(name, "_ms") || ends_with(name, "_ns")) && localtime_r(&seconds, &tm))
+            strftime(out, size, "%Y-%m-%d %H:%M:%S", &tm);
+        else
+            snprintf(out, size, "%lld", n);
+    } else {
+        snprintf(out, size, "-");
+    }
+}
+
+/* ---- tables -------------------------------------------------------------------------------------------- */
+
+typedef struct column {
+    const char *key, *title;
+    bool is_number; /* to the right */
+    int most;       /* bytes that are shown of it, the last ones; 0: all */
+} column;
+enum { MAX_COLUMNS = 8, MAX_CELL = 1024 };
+
+static void format_cell(const json_t *row, const column *c, char out[MAX_CELL])
+{
+    char whole[MAX_CELL - 4];
+    format_value(c->key, json_object_get(row, c->key), whole, sizeof whole);
+    int length = (int)strlen(whole);
+    const char *from = whole + (c->most && length > c->most ? length - c->most : 0);
+    while (from > whole && tess_utf8_goes_on(*from)) from++; /* whole characters */
+    snprintf(out, MAX_CELL, "%s%s", from > whole ? "…" : "", from);
+}
+
+/* Characters, of UTF-8. */
+static int width_of(const char *text)
+{
+    int n = 0;
+    for (; *text; text++) n += !tess_utf8_goes_on(*text);
+    return n;
+}
+
+static void print_cell(const char *text, int width, bool to_the_right, bool is_last)
+{
+    int blanks = width - width_of(text);
+    if (to_the_right) printf("%*s%s", blanks, "", text);
+    if (!to_the_right) printf("%s%*s", text, is_last ? 0 : blanks, "");
+    fputs(is_last ? "\n" : "  ", stdout);
+}
+
+static void print_table(const json_t *rows, const column *columns, int n)
+{
+    int width[MAX_COLUMNS];
+    char cell[MAX_CELL];
+    size_t i;
+    const json_t *row;
+    for (int c = 0; c < n; c++) width[c] = width_of(columns[c].title);
+    json_array_foreach(rows, i, row) for (int c = 0; c < n; c++)
+    {
+        format_cell(row, &columns[c], cell);
+        if (width_of(cell) > width[c]) width[c] = width_of(cell);
+    }
+    for (int c = 0; c < n; c++) print_cell(columns[c].title, width[c], columns[c].is_number, c + 1 == n);
+    json_array_foreach(rows, i, row) for (int c = 0; c < n; c++)
+    {
+        format_cell(row, &columns[c], cell);
+        print_cell(cell, width[c], columns[c].is_number, c + 1 == n);
+    }
+}
+#define PRINT_TABLE(rows, columns) print_table(rows, columns, (int)(sizeof(columns) / sizeof(columns)[0]))
+
+void ledger_print_list(const json_t *entries)
+{
+    static const column columns[] = {{"id", "id", true, 0},
+                                     {"kind", "kind", false, 0},
+                                     {"time_ms", "time", false, 0},
+                                     {"command", "command", false, 0},
+                                     {"prompt_tokens", "prompt", true, 0},
+                                     {"new_tokens", "new", true, 0},
+                                     {"outcome", "outcome", false, 0},
+                                     {"folder", "model", false, 40}};
+    PRINT_TABLE(entries, columns);
+}
+
+/* ---- one entry ----------------------------------------------------------------------------------------- */
+
+/* Layer by layer: how many experts had work, and which had most. */
+static void print_routing(const json_t *routing)
+{
+    size_t i = 0, n = json_array_size(routing);
+    if (!n) return;
+    printf("\n%-9s %5s %9s %7s  %s\n", "component", "layer", "choices", "experts", "busiest");
+    while (i < n) {
+        const json_t *first = json_array_get(routing, i), *busiest = first;
+        const char *component = json_string_value(json_object_get(first, "component"));
+        long long layer = json_integer_value(json_object_get(first, "layer")), most = 0, used = 0;
+        double sum = 0;
+        for (; i < n; i++, used++) {
+            const json_t *row = json_array_get(routing, i);
+            long long count = json_integer_value(json_object_get(row, "count"));
+            if (json_integer_value(json_object_get(row, "layer")) != layer) break;
+            sum += (double)count;
+            if (count > most) busiest = row;
+            if (count > most) most = count;
+        }
+        printf("%-9s %5lld %9.0f %7lld  %lld (%lld)\n", component ? component : "-", layer, sum, used,
+               (long long)json_integer_value(json_object_get(busiest, "expert")), most);
+    }
+}
+
+static void print_taps(const json_t *taps)
+{
+    static const column columns[] = {{"tap", "tap", false, 0},         {"rel_l2", "rel L2", true, 0},
+                                     {"max_abs", "max abs", true, 0},  {"measure", "measure", false, 0},
+                                     {"error", "error", true, 0},      {"tolerance", "bar", true, 0},
+                                     {"outcome", "outcome", false, 0}, {"why", "", false, 0}};
+    putchar('\n');
+    PRINT_TABLE(taps, columns);
+}
+
+static void print_files(const json_t *entry)
+{
+    static const column columns[] = {{"name", "file", false, 0},
+                                     {"bytes", "bytes", true, 0},
+                                     {"hashed_ms", "hashed", false, 0},
+                                     {"sha256", "sha256", false, 0}};
+    const json_t *files = json_object_get(entry, "files");
+    if (!json_array_size(files)) return;
+    putchar('\n');
+    PRINT_TABLE(files, columns);
+    printf("\ndigests of %zu tensors; --json lists them\n",
+           json_array_size(json_object_get(entry, "tensors")));
+}
+
+void ledger_print_entry(const json_t *entry)
+{
+    const char *key;
+    json_t *value;
+    char text[8192];
+    json_object_foreach((json_t *)entry, key, value)
+    {
+        if (json_is_null(value) || json_is_array(value)) continue;
+        format_value(key, value, text, sizeof text);
+        printf("%-18s %s\n", key, text);
+    }
+    const char *kind = json_string_value(json_object_get(entry, "kind"));
+    if (kind && !strcmp(kind, "checkpoint")) print_files(entry);
+    if (kind && !strcmp(kind, "run")) print_routing(json_object_get(entry, "routing"));
+    if (kind && !strcmp(kind, "verification")) print_taps(json_object_get(entry, "taps"));
+}

@@ -1,0 +1,32 @@
+/* Progress and cancelling, call by call. */
+#ifndef TESSERA_PROGRESS_H
+#define TESSERA_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a call is at work on. */
+typedef enum tess_activity {
+    TESS_ACTIVITY_LOADING,    /* weights that stay resident, in bytes */
+    TESS_ACTIVITY_CHECKSUMS,  /* files, in bytes */
+    TESS_ACTIVITY_PREFILL,    /* a prompt, in tokens */
+    TESS_ACTIVITY_DECODE,     /* a single token, in layers */
+    TESS_ACTIVITY_GENERATING, /* an answer, in tokens */
+} tess_activity;
+
+/* Who wants to know how far a call has come, and may stop it. `tell` is called while work goes on, in the
+ * calling thread; `done` counts up to `total`. Returning false asks to stop: the call then returns
+ * TESS_EINTERRUPTED. Belongs to one call; only its pointers need to live as long. */
+typedef struct tess_progress {
+    bool (*tell)(void *context, tess_activity activity, uint64_t done, uint64_t total);
+    void *context;
+} tess_progress;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

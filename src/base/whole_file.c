@@ -1,0 +1,83 @@
+#include "base/whole_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+tess_status tess_regular_file_open(const char *path, const char *what, int *fd, struct stat *info,
+                                   tess_error *err)
+{
+    int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (opened < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return tess_refuse(err, path, "", -1, what, "no such file");
+    if (opened < 0) return tess_fail_system(err, errno, path, -1, "open");
+    tess_status status = TESS_OK;
+    if (fstat(opened, info))
+        status = tess_fail_system(err, errno, path, -1, "examine");
+    else if (!S_ISREG(info->st_mode))
+        status = tess_refuse(err, path, "", -1, "a regular file", "something else");
+    if (status != TESS_OK) {
+        close(opened);
+        return status;
+    }
+    *fd = opened;
+    return TESS_OK;
+}
+
+static tess_status refuse_size(const char *path, const char *what, size_t most_bytes, uint64_t found,
+                               tess_error *err)
+{
+    char expected[96];
+    if (most_bytes >> 20 && most_bytes % (1 << 20) == 0)
+        snprintf(expected, sizeof expected, "%s of at most %zu MiB", what, most_bytes >> 20);
+    else
+        snprintf(expected, sizeof expected, "%s of at most %zu bytes", what, most_bytes);
+    return tess_refuse(err, path, "size", -1, expected, "%llu bytes", (unsigned long long)found);
+}
+
+static tess_status read_exactly(int fd, const char *path, char *out, size_t n_byte, tess_error *err)
+{
+    for (size_t done = 0; done < n_byte;) {
+        ssize_t n = pread(fd, out + done, n_byte - done, (off_t)done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return tess_fail_system(err, errno, path, (int64_t)done, "read");
+        if (n == 0)
+            return tess_refuse(err, path, "", (int64_t)done, "as many bytes as when opened",
+                               "the end of a file that has shrunk");
+        done += (size_t)n;
+    }
+    return TESS_OK;
+}
+
+static tess_status read_whole(int fd, const char *path, size_t n_byte, char **out, tess_error *err)
+{
+    char *bytes = malloc(n_byte + 1);
+    if (!bytes) return tess_fail(err, TESS_ENOMEM, "%s: no memory for %zu bytes", path, n_byte);
+    tess_status status = read_exactly(fd, path, bytes, n_byte, err);
+    if (status != TESS_OK) {
+        free(bytes);
+        return status;
+    }
+    bytes[n_byte] = 0;
+    *out = bytes;
+    return TESS_OK;
+}
+
+tess_status tess_whole_file_read(const char *path, const char *what, size_t most_bytes, char **out,
+                                 size_t *n_byte, tess_error *err)
+{
+    int fd;
+    struct stat info;
+    tess_status status = tess_regular_file_open(path, what, &fd, &info, err);
+    if (status != TESS_OK) return status;
+    if ((uint64_t)info.st_size > most_bytes)
+        status = refuse_size(path, what, most_bytes, (uint64_t)info.st_size, err);
+    else
+        status = read_whole(fd, path, (size_t)info.st_size, out, err);
+    close(fd);
+    if (status == TESS_OK) *n_byte = (size_t)info.st_size;
+    return status;
+}

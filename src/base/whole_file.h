@@ -1,0 +1,21 @@
+/* Regular files opened, and small ones read whole: one way to refuse what is absent, is no file, or is too
+ * large. What it is goes into the message: "a JSON file", "a file of merges". */
+#ifndef TESS_BASE_WHOLE_FILE_H
+#define TESS_BASE_WHOLE_FILE_H
+
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+
+/* Opens for reading; the caller closes *fd. A pipe is refused, not waited for. Errors: TESS_EINPUT  there is
+ * no such file, or something that is no regular file; TESS_EIO. */
+tess_status tess_regular_file_open(const char *path, const char *what, int *fd, struct stat *info,
+                                   tess_error *err);
+
+/* Reads a file of at most most_bytes. *out, which the caller frees, holds its bytes and a NUL behind them.
+ * Errors: as above; TESS_EINPUT  it is larger, or shrinks while it is read; TESS_ENOMEM. */
+tess_status tess_whole_file_read(const char *path, const char *what, size_t most_bytes, char **out,
+                                 size_t *n_byte, tess_error *err);
+
+#endif

@@ -1,0 +1,126 @@
+/* Feeding what is new of a conversation, and generating what follows it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "tessera/dialog.h"
+
+tess_status tess_session_feed_rest(tess_session *session, const tess_feed *whole, int *n_fed, tess_error *err)
+{
+    const int32_t *held = tess_session_get_ids(session);
+    int n_held = tess_session_get_length(session), same = 0;
+    /* at least one token is fed, so that there are logits */
+    while (!whole->positions && same < n_held && same + 1 < whole->n_tok && held[same] == whole->ids[same])
+        same++;
+    tess_session_truncate(session, same);
+    tess_feed rest = *whole;
+    rest.ids += same;
+    rest.n_tok -= same;
+    *n_fed = rest.n_tok;
+    return tess_session_feed(session, &rest, err);
+}
+
+int tess_stop_ids_get(const tess_engine *engine, const tess_tokenizer *tokenizer,
+                      int32_t ids[TESS_STOP_MAX_IDS])
+{
+    static const char end_of_text[] = "<|endoftext|>";
+    ids[0] = tess_engine_get_end_token(engine);
+    int32_t other = tokenizer ? tess_tokenizer_get_id(tokenizer, end_of_text, sizeof end_of_text - 1) : -1;
+    if (other < 0) return 1;
+    ids[1] = other;
+    return 2;
+}
+
+/* ---- answers ---- */
+
+/* An answer while it comes. */
+typedef struct answering {
+    const tess_answer_request *request;
+    tess_text_stream *stream; /* NULL: ids only */
+    tess_answer *answer;
+    bool is_refused; /* on_text wants no more */
+    tess_status status;
+    tess_error *err;
+} answering;
+
+/* Hands a piece of text on; false ends the answer. */
+static bool take_text(answering *a, const char *text, size_t n_byte)
+{
+    const tess_answer_request *request = a->request;
+    if (n_byte == 0) return true;
+    a->status = tess_text_append(&a->answer->text, text, n_byte, a->err);
+    if (a->status != TESS_OK) return false;
+    a->is_refused = request->on_text && !request->on_text(request->context, text, n_byte);
+    return !a->is_refused;
+}
+
+static bool take_token(void *context, int32_t id)
+{
+    answering *a = context;
+    const char *text = "";
+    size_t n_byte = 0;
+    if (a->stream) a->status = tess_text_stream_push(a->stream, id, &text, &n_byte, a->err);
+    if (a->status != TESS_OK || !take_text(a, text, n_byte)) return false;
+    return !a->stream || tess_text_stream_get_stop(a->stream) < 0;
+}
+
+static tess_status generate_ids(answering *a, tess_session *session, tess_error *err)
+{
+    const tess_answer_request *request = a->request;
+    tess_answer *answer = a->answer;
+    tess_generation generation = {.sampling = request->sampling,
+                                  .max_new = request->max_new,
+                                  .stop = request->stop_ids,
+                                  .n_stop = request->n_stop_id,
+                                  .on_token = take_token,
+                                  .context = a,
+                                  .listener = request->listener,
+                                  .progress = request->progress};
+    tess_status status = tess_ids_reserve(&answer->ids, (size_t)request->max_new, err);
+    if (status != TESS_OK) return status;
+    int n_new = 0;
+    status = tess_session_generate(session, &generation, answer->ids.data, &n_new, &answer->finish, err);
+    answer->ids.count = (size_t)n_new;
+    if (status == TESS_EINTERRUPTED) {
+        answer->finish = TESS_FINISH_INTERRUPTED;
+        status = TESS_OK;
+    }
+    return status == TESS_OK ? a->status : status;
+}
+
+/* Ends the text, which was perhaps held back. */
+static tess_status end_text(answering *a, tess_error *err)
+{
+    const char *text;
+    size_t n_byte;
+    tess_status status = tess_text_stream_flush(a->stream, &text, &n_byte, err);
+    if (status != TESS_OK) return status;
+    if (a->is_refused)
+        return tess_text_append(&a->answer->text, text, n_byte, err); /* nobody listens any more */
+    if (!take_text(a, text, n_byte) && a->is_refused) a->answer->finish = TESS_FINISH_INTERRUPTED;
+    a->answer->stop_text = tess_text_stream_get_stop(a->stream);
+    if (a->answer->stop_text >= 0 && !a->is_refused) a->answer->finish = TESS_FINISH_STOP;
+    return a->status;
+}
+
+tess_status tess_answer_generate(tess_session *session, const tess_tokenizer *tokenizer,
+                                 const tess_answer_request *request, tess_answer *out, tess_error *err)
+{
+    *out = (tess_answer){.stop_text = -1};
+    TESS_ASSERT(tokenizer || (!request->n_stop_text && !request->on_text));
+    answering a = {.request = request, .answer = out, .err = err};
+    tess_status status = TESS_OK;
+    if (tokenizer)
+        status = tess_text_stream_new(tokenizer, request->stop_texts, request->n_stop_text, &a.stream, err);
+    if (status == TESS_OK) status = generate_ids(&a, session, err);
+    if (status == TESS_OK && a.stream) status = end_text(&a, err);
+    tess_text_stream_free(a.stream);
+    return status;
+}
+
+void tess_answer_release(tess_answer *answer)
+{
+    tess_ids_release(&answer->ids);
+    tess_text_release(&answer->text);
+    *answer = (tess_answer){0};
+}

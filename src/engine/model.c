@@ -1,0 +1,67 @@
+#include "engine/model.h"
+
+#include "base/system.h"
+
+/* Blocks of rows: an embedding is read for one row, a head for all. */
+#define EMBEDDING_BLOCK_BYTES (64u << 10)
+#define HEAD_BLOCK_BYTES (1u << 20)
+
+const char *tess_cpu_describe(void)
+{
+    unsigned mask = tess_cpu_mask();
+    if (mask & TESS_CPU_AVX512) return "reference avx2 avx512";
+    if (mask & TESS_CPU_AVX2FMA) return "reference avx2";
+    if (mask & TESS_CPU_NEON) return "reference neon";
+    return "reference";
+}
+
+uint64_t tess_peak_rss_bytes(void)
+{
+    return tess_system_peak_bytes();
+}
+
+tess_status tess_kernels_choose(const char *isa, tess_kernels *out, tess_error *err)
+{
+    unsigned mask;
+    if (!tess_isa_from_name(isa ? isa : "auto", &mask))
+        return tess_refuse_option(err, "isa", "auto, reference, avx2, avx512 or neon", "\"%s\"", isa);
+    if (!tess_isa_available(mask))
+        return tess_refuse_option(err, "isa", tess_cpu_describe(), "\"%s\", which this CPU or build lacks",
+                                  isa);
+    tess_kernels_init(out, mask);
+    return TESS_OK;
+}
+
+tess_status tess_model_open(const tess_engine_options *options, tess_model *out, tess_error *err)
+{
+    static const tess_block_sizes blocks = {EMBEDDING_BLOCK_BYTES, HEAD_BLOCK_BYTES};
+    tess_model model = {.precision = options->precision};
+    tess_status status = tess_kernels_choose(options->isa, &model.kernels, err);
+    if (status == TESS_OK) status = tess_config_load(options->model_dir, &model.config, err);
+    if (status == TESS_OK) status = tess_store_open(options->model_dir, options->direct, &model.store, err);
+    if (status == TESS_OK) status = tess_manifest_check(&model.config, model.store, NULL, err);
+    if (status == TESS_OK)
+        status = tess_decoder_weights_find(model.store, &model.config, TESS_COMPONENT_TEXT, &blocks,
+                                           &model.thinker, err);
+    if (status != TESS_OK)
+        tess_model_close(&model);
+    else
+        *out = model;
+    return status;
+}
+
+void tess_model_close(tess_model *model)
+{
+    tess_decoder_weights_release(&model->thinker);
+    tess_store_close(model->store);
+    model->store = NULL;
+}
+
+tess_thinker tess_model_make_thinker(const tess_model *model, tess_pool *pool)
+{
+    const tess_compute compute = {.kernels = &model->kernels,
+                                  .pool = pool,
+                                  .rounding = model->precision == TESS_PRECISION_BF16 ? TESS_ROUND_BF16
+                                                                                      : TESS_ROUND_NONE};
+    return tess_thinker_make(&model->config.thinker.text, &compute);
+}

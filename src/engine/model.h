@@ -1,0 +1,27 @@
+/* A checkpoint opened for planning or running: configuration, tensors, places of weights, kernels; no
+ * weights. */
+#ifndef TESS_ENGINE_MODEL_H
+#define TESS_ENGINE_MODEL_H
+
+#include "model/thinker.h"
+
+typedef struct tess_model {
+    tess_config config;
+    tess_store *store;
+    tess_decoder_weights thinker;
+    tess_precision precision;
+    tess_kernels kernels;
+} tess_model;
+
+/* Refuses a checkpoint that lacks a tensor or has one too many, also of components that a text prompt does
+ * not reach. */
+tess_status tess_model_open(const tess_engine_options *options, tess_model *out, tess_error *err);
+void tess_model_close(tess_model *model);
+
+/* A thinker that is laid out later. */
+tess_thinker tess_model_make_thinker(const tess_model *model, tess_pool *pool);
+
+/* Which kernels a user's choice allows: TESS_EUSAGE for an unknown name or one this CPU lacks. */
+tess_status tess_kernels_choose(const char *isa, tess_kernels *out, tess_error *err);
+
+#endif

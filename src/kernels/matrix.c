@@ -1,0 +1,26 @@
+#include "kernels/matrix.h"
+
+void tess_matrix_multiply(const tess_kernels *kernels, const tess_matrix *w, float *y, size_t y_stride,
+                          size_t row_begin, size_t row_end, const float *packed, size_t n_tok,
+                          tess_rounding rounding)
+{
+    switch (w->format) {
+    case TESS_FORMAT_BF16:
+        kernels->matmul(y, y_stride, w->bytes, w->n_col, row_begin, row_end, packed, n_tok, rounding);
+        return;
+    }
+}
+
+void tess_matrix_read_row(const tess_kernels *kernels, const tess_matrix *w, size_t row, float *out)
+{
+    switch (w->format) {
+    case TESS_FORMAT_BF16:
+        kernels->widen(out, (const uint16_t *)w->bytes + row * w->n_col, w->n_col);
+        return;
+    }
+}
+
+const uint16_t *tess_matrix_get_vector(const tess_matrix *w)
+{
+    return w->bytes;
+}

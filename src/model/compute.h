@@ -1,0 +1,41 @@
+/* With what a model computes, and the operations over rows of tokens that every box of it is made of.
+ *
+ * Work is split among the pool's threads by rows of weights or by tokens, never inside a sum, so the bits do
+ * not depend on the number of threads. Nothing is allocated and nothing fails. One caller at a time.
+ */
+#ifndef TESS_MODEL_COMPUTE_H
+#define TESS_MODEL_COMPUTE_H
+
+#include "base/pool.h"
+#include "kernels/matrix.h"
+
+typedef struct tess_compute {
+    const tess_kernels *kernels;
+    tess_pool *pool;
+    tess_rounding rounding;
+} tess_compute;
+
+/* A product of packed rows with a matrix: out[t*out_stride + r] = round(dot(w[r, :], x_t)). */
+typedef struct tess_linear {
+    const tess_matrix *weight; /* [n_out, n_in] */
+    const float *packed;       /* [n_tok, tess_packed_floats(n_in)] */
+    int n_tok;
+    float *out;
+    size_t out_stride;
+} tess_linear;
+
+/* Runs n products that do not read each other's results. */
+void tess_linear_run(const tess_compute *compute, const tess_linear *linear, int n);
+
+/* packed[n_row, tess_packed_floats(n_col)] = x[n_row, n_col] in the order that products read. */
+void tess_pack_rows(const tess_compute *compute, float *packed, const float *x, size_t n_col, int n_row);
+
+/* y = rms_norm(x) row by row, [n_row, n_col]. */
+void tess_rms_norm_rows(const tess_compute *compute, float *y, const float *x, const uint16_t *weight,
+                        size_t n_col, double eps, int n_row);
+
+/* gate = silu(gate) * up, [n_row, n_col], and packed likewise in the order that products read. */
+void tess_swiglu_rows(const tess_compute *compute, float *packed, float *gate, const float *up, size_t n_col,
+                      int n_row);
+
+#endif

@@ -1,0 +1,29 @@
+/* One timeline: the tokens of a sequence, their positions, and the keys (rotated) and values of every layer,
+ * float32. A decoder writes keys and values at the places of the rows it runs; who owns the timeline keeps
+ * ids, positions and length. */
+#ifndef TESS_MODEL_TIMELINE_H
+#define TESS_MODEL_TIMELINE_H
+
+#include "base/arena.h"
+#include "model/config.h"
+
+typedef struct tess_timeline {
+    int n_context;        /* places there is room for */
+    int length;           /* places that hold a token */
+    int32_t *ids;         /* [n_context] */
+    float *positions;     /* [3, n_context] temporal, height, width */
+    float *keys, *values; /* [n_layer, n_context, width] */
+    size_t width;         /* n_kv_head * d_head: one place of one layer */
+} tess_timeline;
+
+/* Lays an empty timeline out in the arena (which may be one that measures). */
+void tess_timeline_init(tess_timeline *timeline, const tess_decoder_config *config, int n_context,
+                        tess_arena *arena);
+
+/* The offset of a layer's row at a place, in keys and values; rows of later places follow at `width`. */
+static inline size_t tess_timeline_row(const tess_timeline *timeline, int layer, int place)
+{
+    return ((size_t)layer * (size_t)timeline->n_context + (size_t)place) * timeline->width;
+}
+
+#endif

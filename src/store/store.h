@@ -1,0 +1,47 @@
+/* A checkpoint in the published layout: index and shards, or one model.safetensors, as one table of tensors.
+ *
+ * After an opening without a sink, every tensor is in exactly the shard that the index says, whole, once,
+ * with bytes that fit its shape. Whether the tensors are those that the configuration implies is asked by
+ * completeness.h. All shards stay open. Threads: an open store may be read by any number of threads.
+ */
+#ifndef TESS_STORE_STORE_H
+#define TESS_STORE_STORE_H
+
+#include "store/safetensors.h"
+
+typedef struct tess_store tess_store;
+
+/* Opens the checkpoint in folder `dir`. The first problem is a failure, TESS_EINPUT, which names it. */
+tess_status tess_store_open(const char *dir, tess_direct direct, tess_store **out, tess_error *err);
+/* The same, for an inspection: problems are reported to `sink` and what is usable is opened: shards that are
+ * absent or unusable have no tensors. Fails only if there is no folder, or by the system. */
+tess_status tess_store_open_collecting(const char *dir, tess_direct direct, const tess_problem_sink *sink,
+                                       tess_store **out, tess_error *err);
+void tess_store_close(tess_store *store); /* NULL is fine */
+
+/* All tensors, by shard and offset, 0 … count-1. Pointers live as long as the store. */
+size_t tess_store_get_count(const tess_store *store);
+const tess_tensor *tess_store_get(const tess_store *store, size_t i);
+/* All tensors by name, in the order of strcmp(). */
+const tess_tensor *tess_store_get_by_name(const tess_store *store, size_t i);
+/* The place in that order of the first tensor whose name is not below `name`; the count if there is none. */
+size_t tess_store_find_place(const tess_store *store, const char *name);
+/* NULL if there is none of this name. Costs a binary search. */
+const tess_tensor *tess_store_find(const tess_store *store, const char *name);
+
+/* The place of a tensor of this store in the order of tess_store_get(). */
+size_t tess_store_get_place(const tess_store *store, const tess_tensor *tensor);
+
+/* Shards, in the order of their names. */
+int tess_store_get_shard_count(const tess_store *store);
+const char *tess_store_get_shard_name(const tess_store *store, int shard); /* without the folder */
+const char *tess_store_get_shard_path(const tess_store *store, int shard);
+/* NULL if unusable (collecting only). */
+tess_file *tess_store_get_file(const tess_store *store, int shard);
+const tess_safetensors *tess_store_get_shard(const tess_store *store, int shard);
+
+/* Whether the index lists a tensor that is in no shard that could be read. Only after collecting; such a
+ * tensor has been reported. */
+bool tess_store_is_known_absent(const tess_store *store, const char *name);
+
+#endif

@@ -1,0 +1,13 @@
+/* Hearing taps: pieces go into the sums of their tap, reference and truth are read along. */
+#ifndef TESS_VERIFY_COMPARE_MEASURE_H
+#define TESS_VERIFY_COMPARE_MEASURE_H
+
+#include "verify/compare/hearing.h"
+#include "verify/compare/tap_state.h"
+
+/* Takes the next `count` elements of a tap. Errors: TESS_EUSAGE a router's rows come in parts; TESS_EIO,
+ * TESS_ENOMEM. */
+tess_status tess_tap_state_hear(tess_hearing *hearing, tess_tap_state *s, const void *values, size_t count,
+                                tess_error *err);
+
+#endif

@@ -1,0 +1,42 @@
+/* What is kept of one tap while it is heard: sums, and where it first leaves the reference. */
+#ifndef TESS_VERIFY_COMPARE_TAP_STATE_H
+#define TESS_VERIFY_COMPARE_TAP_STATE_H
+
+#include "store/safetensors.h"
+#include "verify/compare/expert_sums.h"
+#include "verify/compare/logits_sums.h"
+#include "verify/compare/metrics.h"
+#include "verify/compare/rules.h"
+#include "verify/trace/tap_name.h"
+
+typedef struct tess_tap_state {
+    const tess_tensor *reference, *truth; /* truth NULL: there is none, or it is not needed */
+    tess_tap_place place;
+    tess_rule rule;
+    bool is_integer, is_present, is_misshapen;
+    char found_shape[80];
+    size_t row_width;
+    uint64_t n_heard;
+    tess_sums total, row;                                 /* against the reference */
+    tess_sums truth_total, truth_row;                     /* against the truth */
+    tess_sums reference_truth_total, reference_truth_row; /* the reference against the truth */
+    uint64_t n_different;
+    int64_t first_different, first_row; /* -1: none */
+    int64_t n_row_failed, n_tie;
+    double worst_steps; /* largest |a-b| of a row in bf16 steps of its largest element */
+    tess_sums ranked;   /* of a single expert: against the reference's rows by rank */
+    double ranked_steps;
+    /* Of lists whose length is a result too (generated, in.input_ids, single experts): what the other side
+     * has. */
+    bool length_is_compared;
+    uint64_t other_length; /* elements */
+    float *row_error;      /* [rows] error ÷ bar, of outputs of expert layers; NULL before a row is heard */
+    unsigned char *row_failed;  /* [rows], for taps that can name experts; NULL until a row fails */
+    int64_t n_argmax;           /* rows with another arg max */
+    tess_logits_sums *logits;   /* of taps of logits, once heard */
+    const tess_tensor *choices; /* of an expert layer's output: the reference's indices; or NULL */
+    tess_expert_sums experts;   /* of the same */
+    int64_t frame, frame_row;   /* codes: the first frame that differs, and its codebook; -1 */
+} tess_tap_state;
+
+#endif

@@ -1,0 +1,53 @@
+#include "verify/golden/both_sides.h"
+
+#include <string.h>
+
+#include "verify/compare/comparison.h"
+
+static tess_tap_report *find_tap(const tess_compare_result *result, const char *name)
+{
+    for (int i = 0; i < result->n_tap; i++)
+        if (!strcmp(result->tap[i].name, name)) return &result->tap[i];
+    return NULL;
+}
+
+/* The isolated side's judgement and place. Experts are exchanged, so that either list is freed once. */
+static void adopt_judgement(tess_tap_report *to, tess_tap_report *from)
+{
+    const int *experts = to->experts;
+    int n_experts = to->n_experts;
+    to->experts = from->experts;
+    to->n_experts = from->n_experts;
+    from->experts = experts;
+    from->n_experts = n_experts;
+    to->expert = from->expert;
+    to->position = from->position;
+    to->row = from->row;
+    to->outcome = from->outcome;
+    to->measure = from->measure;
+    to->error = from->error;
+    to->tolerance = from->tolerance;
+    memcpy(to->why, from->why, sizeof to->why);
+}
+
+static void adopt_faults(tess_compare_result *whole, const tess_compare_result *isolated)
+{
+    for (int i = 0; i < whole->n_experts && i < isolated->n_experts; i++) {
+        tess_layer_experts *to = &whole->experts[i];
+        const tess_layer_experts *from = &isolated->experts[i];
+        for (int e = 0; e < to->n_expert && e < from->n_expert; e++)
+            to->expert[e].is_fault |= from->expert[e].is_fault;
+    }
+}
+
+void tess_both_sides_merge(tess_compare_result *whole, tess_compare_result *isolated)
+{
+    for (int i = 0; i < isolated->n_tap; i++) {
+        tess_tap_report *from = &isolated->tap[i], *to = find_tap(whole, from->name);
+        if (to && tess_tap_has_failed(from)) adopt_judgement(to, from);
+    }
+    adopt_faults(whole, isolated);
+    tess_comparison_count(whole);
+    whole->both_sides = true;
+    if (whole->n_failed) whole->verdict = TESS_VERDICT_DIFFERENT;
+}

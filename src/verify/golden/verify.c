@@ -1,0 +1,320 @@
+/* A run that is listened to instead of a second file. With isolation, a second reader of the golden supplies
+ * the values that go on through the model. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "engine/engine.h"
+#include "tessera/verify.h"
+#include "verify/compare/comparison.h"
+#include "verify/golden/both_sides.h"
+#include "verify/trace/greedy.h"
+
+typedef struct verifying {
+    tess_engine *engine;
+    const tess_golden *golden;
+    const tess_verify_options *options;
+    tess_comparison *comparison;
+    tess_trace_reader reader; /* isolation only: the golden once more */
+} verifying;
+
+/* ---- listening ---- */
+
+static bool wants_tap(void *context, const tess_tap *tap)
+{
+    verifying *v = context;
+    uint64_t dim[3] = {0};
+    for (int i = 0; i < tap->n_dim; i++) dim[i] = tap->dim[i] < 0 ? 0 : (uint64_t)tap->dim[i];
+    return tess_comparison_wants(v->comparison, tap->name, tap->is_integer ? TESS_DTYPE_I64 : TESS_DTYPE_F32,
+                                 tap->n_dim, dim);
+}
+
+static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_error *err)
+{
+    verifying *v = context;
+    const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
+    uint64_t first = rows->row < 0 ? TESS_HEAR_NEXT : (uint64_t)rows->row * rows->row_width;
+    return tess_comparison_hear(v->comparison, rows->tap.name, first, values,
+                                (size_t)rows->n_row * rows->row_width, err);
+}
+
+/* Experts of the golden become indices of the model, which has room for every expert once per token. */
+static tess_status check_choices(const verifying *v, const tess_tap_rows *rows, const tess_tensor *t,
+                                 uint64_t at, const int64_t *ids, size_t n, tess_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t column = (size_t)((at + i) % rows->row_width);
+        bool is_repeated = false;
+        for (size_t j = 1; j <= column && j <= i; j++) is_repeated |= ids[i - j] == ids[i];
+        if (ids[i] >= 0 && ids[i] < rows->tap.n_value && !is_repeated) continue;
+        char expected[64];
+        snprintf(expected, sizeof expected, "0 to %lld, each once per token",
+                 (long long)rows->tap.n_value - 1);
+        return tess_refuse(err, v->golden->path, rows->tap.name,
+                           (int64_t)(t->offset + (at + i) * sizeof *ids), expected, "%lld%s",
+                           (long long)ids[i], is_repeated ? " again" : "");
+    }
+    return TESS_OK;
+}
+
+static tess_status replace(void *context, const tess_tap_rows *rows, void *values, tess_error *err)
+{
+    verifying *v = context;
+    const tess_tensor *t = tess_safetensors_find(v->reader.st, rows->tap.name);
+    if (!t) return TESS_OK;
+    uint64_t at = (uint64_t)rows->row * rows->row_width;
+    size_t left = (size_t)rows->n_row * rows->row_width;
+    size_t size = rows->tap.is_integer ? sizeof(int64_t) : sizeof(float);
+    char *next = values;
+    while (left) {
+        const void *piece;
+        size_t n = tess_trace_reader_piece(t, at, rows->row_width);
+        if (n > left) n = left;
+        tess_status status = tess_trace_reader_read(&v->reader, t, at, n, &piece, err);
+        if (status == TESS_OK && rows->tap.is_integer) status = check_choices(v, rows, t, at, piece, n, err);
+        if (status != TESS_OK) return status;
+        memcpy(next, piece, n * size);
+        next += n * size;
+        at += n;
+        left -= n;
+    }
+    return TESS_OK;
+}
+
+/* Token ids are int32_t in a run and int64_t in a trace. */
+static tess_status hear_ids(verifying *v, const char *name, const int32_t *ids, size_t n, tess_error *err)
+{
+    uint64_t dim = n;
+    if (!tess_comparison_wants(v->comparison, name, TESS_DTYPE_I64, 1, &dim)) return TESS_OK;
+    tess_status status = TESS_OK;
+    for (size_t i = 0; i < n && status == TESS_OK; i++) {
+        int64_t id = ids[i];
+        status = tess_comparison_hear(v->comparison, name, i, &id, 1, err);
+    }
+    return status;
+}
+
+/* ---- running ---- */
+
+static tess_status generate_tokens(verifying *v, tess_session *session, tess_error *err)
+{
+    int64_t *ids;
+    int n;
+    tess_status status = tess_greedy_generate(v->engine, session, v->golden->inputs.generate, NULL,
+                                              v->options->progress, &ids, &n, err);
+    uint64_t dim = (uint64_t)n;
+    if (status == TESS_OK && tess_comparison_wants(v->comparison, TESS_GREEDY_TAP, TESS_DTYPE_I64, 1, &dim))
+        status = tess_comparison_hear(v->comparison, TESS_GREEDY_TAP, 0, ids, (size_t)n, err);
+    free(ids);
+    return status;
+}
+
+/* Whether the golden holds the logits of the last position only. */
+static bool has_last_logits(const tess_trace_reader *reader, int n_tok)
+{
+    const tess_tensor *t = tess_safetensors_find(reader->st, "tap.thinker.lm_head");
+    return t && t->n_dim == 2 && t->dim[0] == 1 && n_tok > 1;
+}
+
+static tess_status run_golden(verifying *v, tess_error *err)
+{
+    const tess_trace_inputs *in = &v->golden->inputs;
+    tess_session *session;
+    tess_status status = tess_session_new(v->engine, &session, err);
+    if (status != TESS_OK) return status;
+    tess_tap_listener listener = {
+        .context = v, .wants = wants_tap, .hear = hear_rows, .replace = v->options->isolate ? replace : NULL};
+    tess_feed feed = {.ids = in->ids,
+                      .n_tok = in->n_tok,
+                      .positions = in->positions,
+                      .listener = &listener,
+                      .last_logits = has_last_logits(&v->comparison->hearing.reference, in->n_tok),
+                      .progress = v->options->progress};
+    tess_error end;
+    status = tess_session_feed(session, &feed, &end);
+    if (status == TESS_OK && in->generate && tess_comparison_find(v->comparison, TESS_GREEDY_TAP))
+        status = generate_tokens(v, session, &end);
+    tess_session_free(session);
+    if (status == TESS_OK) return TESS_OK;
+    if (status != TESS_ENONFINITE) {
+        if (err) *err = end;
+        return status;
+    }
+    /* What was heard before is evidence enough; the taps that follow fail. */
+    tess_comparison_end(v->comparison, &end);
+    return TESS_OK;
+}
+
+/* ---- before the run ---- */
+
+static tess_status check_request(const tess_engine *engine, const tess_golden *golden, tess_error *err)
+{
+    const tess_trace_inputs *in = &golden->inputs;
+    if (in->speak)
+        return tess_fail(err, TESS_EUNSUPPORTED, "%s: speak: speech is not part of this version",
+                         golden->path);
+    int n_context = tess_engine_get_plan(engine)->n_context;
+    if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
+        return tess_refuse_context(err, golden->path, in->n_tok, in->generate, n_context);
+    int n_vocab = tess_engine_get_vocab_size(engine);
+    for (int i = 0; i < in->n_tok; i++) {
+        if (in->ids[i] < n_vocab) continue;
+        char expected[48];
+        snprintf(expected, sizeof expected, "ids below this model's %d", n_vocab);
+        return tess_refuse(err, golden->path, "in.input_ids", -1, expected, "%d at position %d", in->ids[i],
+                           i);
+    }
+    return TESS_OK;
+}
+
+static tess_status meet_golden(verifying *v, tess_error *err)
+{
+    char path[PATH_MAX], config[TESS_SHA256_HEX];
+    snprintf(path, sizeof path, "%s/config.json", v->options->model_dir);
+    tess_status status = tess_sha256_file(path, config, err);
+    if (status != TESS_OK) return status;
+    tess_comparison_other other = {.path = v->options->model_dir,
+                                   .config_sha256 = config,
+                                   .weights_sha256 = v->options->weights_sha256,
+                                   .precision = tess_engine_get_precision(v->engine),
+                                   .precision_known = true};
+    return tess_comparison_meet(v->comparison, &other, err);
+}
+
+/* Looks in the golden for what isolation feeds: the value of every tap that another module reads. */
+typedef struct supply {
+    const verifying *v;
+    tess_status status;
+    tess_error *err;
+} supply;
+
+static void check_tap(void *context, const tess_tap *tap)
+{
+    supply *s = context;
+    bool is_read =
+        strcmp(tap->name, "tap.thinker.position_ids") != 0 && strcmp(tap->name, "tap.thinker.lm_head") != 0;
+    if (s->status != TESS_OK || !is_read) return;
+    const tess_tensor *t = tess_safetensors_find(s->v->reader.st, tap->name);
+    tess_dtype dtype = tap->is_integer ? TESS_DTYPE_I64 : TESS_DTYPE_F32;
+    bool is_same = t && t->dtype == dtype && t->n_dim == tap->n_dim;
+    for (int i = 0; is_same && i < tap->n_dim; i++) is_same = t->dim[i] == (uint64_t)tap->dim[i];
+    if (is_same) return;
+    char shape[80] = "no such tensor", expected[120];
+    if (t) tess_tensor_format_shape(t->n_dim, t->dim, shape, sizeof shape);
+    snprintf(expected, sizeof expected, "%s [%lld, %lld], which isolation feeds to the next module",
+             tess_dtype_name(dtype), (long long)tap->dim[0], (long long)tap->dim[1]);
+    s->status = tess_refuse(s->err, s->v->golden->path, tap->name, t ? (int64_t)t->offset : -1, expected,
+                            "%s%s%s", t ? tess_dtype_name(t->dtype) : "", t ? " " : "", shape);
+}
+
+/* Opens the golden once more; TESS_EINPUT, the field a tap's name, if it does not hold what isolation feeds.
+ */
+static tess_status find_supply(verifying *v, tess_error *err)
+{
+    tess_status status = TESS_OK;
+    if (!v->reader.st) status = tess_trace_reader_open(v->golden->path, &v->reader, err);
+    if (status != TESS_OK) return status;
+    supply s = {v, TESS_OK, err};
+    status = tess_model_list_taps(v->options->model_dir, v->golden->inputs.n_tok, false, check_tap, &s, err);
+    return status == TESS_OK ? s.status : status;
+}
+
+/* The ids that the golden's text becomes stand for the run's, so that a difference is the first of all. */
+static tess_status hear_text(verifying *v, tess_error *err)
+{
+    if (!v->golden->text_is_checked) return TESS_OK;
+    tess_tap_state *s = tess_comparison_find(v->comparison, "in.input_ids");
+    if (s) s->place.component = v->golden->said_component;
+    return hear_ids(v, "in.input_ids", v->golden->said.data, v->golden->said.count, err);
+}
+
+static tess_status name_truth(const verifying *v, tess_compare_result *result, tess_error *err)
+{
+    if (!result->truth || !v->options->truth_name) return TESS_OK;
+    free(result->truth);
+    result->truth = strdup(v->options->truth_name);
+    if (result->truth) return TESS_OK;
+    return tess_fail(err, TESS_ENOMEM, "no memory for the result");
+}
+
+/* *out may be set although it fails. */
+static tess_status verify_golden(verifying *v, tess_compare_result **out, tess_error *err)
+{
+    tess_compare_options options = {.truth = v->options->truth,
+                                    .ignore_identity = v->options->ignore_identity};
+    tess_status status = check_request(v->engine, v->golden, err);
+    if (status == TESS_OK) status = tess_comparison_new(v->golden->path, &options, &v->comparison, err);
+    if (status == TESS_OK) status = meet_golden(v, err);
+    if (status == TESS_OK && v->options->isolate) status = find_supply(v, err);
+    if (status != TESS_OK) return status;
+    if (v->options->isolate) tess_comparison_isolate(v->comparison);
+    v->comparison->is_run = true;
+    status = hear_text(v, err);
+    if (status == TESS_OK) status = run_golden(v, err);
+    if (status == TESS_OK) status = tess_comparison_finish(v->comparison, out, err);
+    return status == TESS_OK ? name_truth(v, *out, err) : status;
+}
+
+static void release_verifying(verifying *v)
+{
+    if (v->reader.st) tess_trace_reader_close(&v->reader);
+    tess_comparison_free(v->comparison);
+}
+
+/* The other side of the bfloat16 bar: the same golden, module by module. A golden that does not hold every
+ * module's input has one side only, and the result says so. */
+static tess_status verify_isolated(const verifying *whole, tess_compare_result *result, tess_error *err)
+{
+    tess_verify_options options = *whole->options;
+    options.isolate = true;
+    options.truth = NULL;
+    verifying v = {.engine = whole->engine, .golden = whole->golden, .options = &options};
+    tess_compare_result *isolated = NULL;
+    tess_error missing;
+    tess_status status = find_supply(&v, &missing);
+    if (status == TESS_EINPUT) {
+        snprintf(result->one_side, sizeof result->one_side, "the golden lacks %.120s", missing.field);
+        status = TESS_OK;
+    } else if (status == TESS_OK) {
+        status = verify_golden(&v, &isolated, err);
+        if (status == TESS_OK) tess_both_sides_merge(result, isolated);
+        tess_compare_result_free(isolated);
+    } else if (err) {
+        *err = missing;
+    }
+    release_verifying(&v);
+    return status;
+}
+
+tess_status tess_verify_run(tess_engine *engine, const tess_golden *golden,
+                            const tess_verify_options *options, tess_compare_result **out, tess_error *err)
+{
+    verifying v = {.engine = engine, .golden = golden, .options = options};
+    tess_compare_result *result = NULL;
+    tess_status status = verify_golden(&v, &result, err);
+    release_verifying(&v);
+    bool is_whole_bf16 = !options->isolate && tess_engine_get_precision(engine) == TESS_PRECISION_BF16;
+    if (status == TESS_OK && is_whole_bf16) status = verify_isolated(&v, result, err);
+    if (status == TESS_OK)
+        *out = result;
+    else
+        tess_compare_result_free(result);
+    return status;
+}
+
+tess_status tess_verify_write_truth(tess_engine *engine, const char *model_dir, const tess_golden *golden,
+                                    const char *path, const tess_progress *progress, tess_error *err)
+{
+    tess_trace_reader reader;
+    tess_status status = check_request(engine, golden, err);
+    if (status == TESS_OK) status = tess_trace_reader_open(golden->path, &reader, err);
+    if (status != TESS_OK) return status;
+    bool last_logits = has_last_logits(&reader, golden->inputs.n_tok);
+    tess_trace_reader_close(&reader);
+    tess_trace_inputs inputs = golden->inputs;
+    inputs.generate = 0;
+    tess_trace_options options = {.model_dir = model_dir, .last_logits = last_logits, .progress = progress};
+    return tess_trace_write(engine, &inputs, &options, path, err);
+}

@@ -1,0 +1,170 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tessera/trace.h"
+#include "verify/trace/reader.h"
+
+enum { MAX_GENERATE = 16777216 };
+
+void tess_trace_inputs_release(tess_trace_inputs *inputs)
+{
+    free(inputs->ids);
+    free(inputs->positions);
+    free(inputs->case_name);
+    free(inputs->messages);
+    free(inputs->raw);
+    *inputs = (tess_trace_inputs){0};
+}
+
+static tess_status no_memory(const tess_trace_reader *reader, tess_error *err)
+{
+    return tess_fail(err, TESS_ENOMEM, "%s: no memory for its inputs", tess_trace_reader_get_path(reader));
+}
+
+static tess_status refuse_other_inputs(const tess_trace_reader *reader, tess_error *err)
+{
+    const char *path = tess_trace_reader_get_path(reader);
+    for (size_t i = 0; i < tess_safetensors_get_count(reader->st); i++) {
+        const tess_tensor *t = tess_safetensors_get(reader->st, i);
+        if (strncmp(t->name, "in.", 3) || !strcmp(t->name, "in.input_ids") ||
+            !strcmp(t->name, "in.position_ids"))
+            continue;
+        tess_status status = tess_fail(err, TESS_EUNSUPPORTED,
+                                       "%s: %s: this input is not part of this version; in.input_ids and "
+                                       "in.position_ids are",
+                                       path, t->name);
+        if (!err) return status;
+        snprintf(err->file, sizeof err->file, "%.250s", path);
+        snprintf(err->field, sizeof err->field, "%.150s", t->name);
+        return status;
+    }
+    return TESS_OK;
+}
+
+static tess_status check_shape(const tess_trace_reader *reader, const tess_tensor *t, tess_dtype dtype,
+                               uint64_t rows, uint64_t n_tok, tess_error *err)
+{
+    int n_dim = rows ? 2 : 1;
+    if (t->dtype == dtype && t->n_dim == n_dim && t->dim[n_dim - 1] == n_tok && (!rows || t->dim[0] == rows))
+        return TESS_OK;
+    char shape[80], expected[80];
+    tess_tensor_format_shape(t->n_dim, t->dim, shape, sizeof shape);
+    if (rows)
+        snprintf(expected, sizeof expected, "%s [%llu, %llu]", tess_dtype_name(dtype),
+                 (unsigned long long)rows, (unsigned long long)n_tok);
+    else
+        snprintf(expected, sizeof expected, "%s [tokens]", tess_dtype_name(dtype));
+    return tess_refuse(err, tess_trace_reader_get_path(reader), t->name, (int64_t)t->offset, expected,
+                       "%s %s", tess_dtype_name(t->dtype), shape);
+}
+
+static tess_status read_ids(tess_trace_reader *reader, tess_trace_inputs *out, tess_error *err)
+{
+    const char *path = tess_trace_reader_get_path(reader);
+    const tess_tensor *t = tess_safetensors_find(reader->st, "in.input_ids");
+    if (!t) return tess_refuse(err, path, "in.input_ids", -1, "I64 [tokens]", "no such tensor");
+    tess_status status = check_shape(reader, t, TESS_DTYPE_I64, 0, t->dim[0], err);
+    if (status != TESS_OK) return status;
+    if (t->dim[0] < 1 || t->dim[0] > INT32_MAX)
+        return tess_refuse(err, path, t->name, (int64_t)t->offset, "at least one token", "%llu",
+                           (unsigned long long)t->dim[0]);
+    out->n_tok = (int)t->dim[0];
+    out->ids = malloc((size_t)out->n_tok * sizeof *out->ids);
+    if (!out->ids) return no_memory(reader, err);
+    for (uint64_t at = 0; at < t->dim[0];) {
+        const void *values;
+        size_t n = tess_trace_reader_piece(t, at, 1);
+        status = tess_trace_reader_read(reader, t, at, n, &values, err);
+        if (status != TESS_OK) return status;
+        for (size_t i = 0; i < n; i++) {
+            int64_t id = ((const int64_t *)values)[i];
+            if (id < 0 || id > INT32_MAX)
+                return tess_refuse(err, path, t->name, (int64_t)(t->offset + (at + i) * sizeof id),
+                                   "a token id", "%lld", (long long)id);
+            out->ids[at + i] = (int32_t)id;
+        }
+        at += n;
+    }
+    return TESS_OK;
+}
+
+static tess_status read_positions(tess_trace_reader *reader, tess_trace_inputs *out, tess_error *err)
+{
+    const tess_tensor *t = tess_safetensors_find(reader->st, "in.position_ids");
+    if (!t) return TESS_OK;
+    tess_status status = check_shape(reader, t, TESS_DTYPE_F32, 3, (uint64_t)out->n_tok, err);
+    if (status != TESS_OK) return status;
+    size_t count = 3 * (size_t)out->n_tok;
+    out->positions = malloc(count * sizeof *out->positions);
+    if (!out->positions) return no_memory(reader, err);
+    for (size_t at = 0; at < count;) {
+        const void *values;
+        size_t n = tess_trace_reader_piece(t, at, 1);
+        status = tess_trace_reader_read(reader, t, at, n, &values, err);
+        if (status != TESS_OK) return status;
+        memcpy(out->positions + at, values, n * sizeof *out->positions);
+        at += n;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(out->positions[i]))
+            return tess_refuse(err, tess_trace_reader_get_path(reader), t->name,
+                               (int64_t)(t->offset + i * sizeof(float)), "a finite position", "%g",
+                               (double)out->positions[i]);
+    return TESS_OK;
+}
+
+static tess_status read_count(const tess_trace_reader *reader, const char *key, int *out, tess_error *err)
+{
+    const char *text = tess_safetensors_get_metadata(reader->st, key);
+    *out = 0;
+    if (!text || !*text) return TESS_OK;
+    long value = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9' && value <= MAX_GENERATE; at++) value = value * 10 + (*at - '0');
+    if (*at || value > MAX_GENERATE)
+        return tess_refuse(err, tess_trace_reader_get_path(reader), key, -1,
+                           "a whole number of steps, at most 16777216", "\"%.40s\"", text);
+    *out = (int)value;
+    return TESS_OK;
+}
+
+static tess_status copy_note(const tess_trace_reader *reader, const char *key, char **out, tess_error *err)
+{
+    const char *text = tess_safetensors_get_metadata(reader->st, key);
+    if (!text) return TESS_OK;
+    *out = strdup(text);
+    return *out ? TESS_OK : no_memory(reader, err);
+}
+
+static tess_status read_all(tess_trace_reader *reader, tess_trace_inputs *out, tess_error *err)
+{
+    tess_status status = refuse_other_inputs(reader, err);
+    if (status == TESS_OK) status = read_ids(reader, out, err);
+    if (status == TESS_OK) status = read_positions(reader, out, err);
+    if (status == TESS_OK) status = read_count(reader, "generate", &out->generate, err);
+    if (status == TESS_OK) status = read_count(reader, "speak", &out->speak, err);
+    if (status == TESS_OK)
+        status = tess_trace_reader_precision(reader, &out->precision, &out->has_precision, err);
+    if (status == TESS_OK) status = copy_note(reader, "case", &out->case_name, err);
+    if (status == TESS_OK) status = copy_note(reader, "messages", &out->messages, err);
+    if (status == TESS_OK) status = copy_note(reader, "raw", &out->raw, err);
+    return status;
+}
+
+tess_status tess_trace_inputs_read(const char *path, tess_trace_inputs *out, tess_error *err)
+{
+    tess_trace_reader reader;
+    tess_status status = tess_trace_reader_open(path, &reader, err);
+    if (status != TESS_OK) return status;
+    tess_trace_inputs inputs = {0};
+    status = read_all(&reader, &inputs, err);
+    tess_trace_reader_close(&reader);
+    if (status != TESS_OK) {
+        tess_trace_inputs_release(&inputs);
+        return status;
+    }
+    *out = inputs;
+    return TESS_OK;
+}

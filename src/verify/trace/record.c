@@ -1,0 +1,210 @@
+/* Running a prompt and writing what its taps say. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "tessera/trace.h"
+#include "verify/trace/greedy.h"
+#include "verify/trace/writer.h"
+
+/* One trace being written. */
+typedef struct tracing {
+    tess_engine *engine;
+    const tess_trace_inputs *inputs;
+    const tess_trace_options *options;
+    tess_trace_writer *writer;
+    bool *glob_used;    /* [n_glob] */
+    tess_status status; /* of declaring */
+    tess_error err;
+} tracing;
+
+static bool is_wanted(tracing *t, const char *name)
+{
+    if (t->options->n_glob == 0) return true;
+    bool wanted = false;
+    for (int i = 0; i < t->options->n_glob; i++)
+        if (tess_tap_matches(name, &t->options->globs[i], 1)) wanted = t->glob_used[i] = true;
+    return wanted;
+}
+
+static void declare_tap(void *context, const tess_tap *tap)
+{
+    tracing *t = context;
+    if (t->status != TESS_OK || !is_wanted(t, tap->name)) return;
+    t->status =
+        tess_trace_writer_declare(t->writer, tap->name, tap->is_integer, tap->n_dim, tap->dim, &t->err);
+}
+
+static tess_status check_globs(const tracing *t, tess_error *err)
+{
+    for (int i = 0; i < t->options->n_glob; i++) {
+        if (t->glob_used[i]) continue;
+        return tess_refuse_option(err, "globs", "names of taps of this run", "\"%.150s\", which fits none",
+                                  t->options->globs[i]);
+    }
+    return TESS_OK;
+}
+
+static tess_status declare_inputs(tracing *t, tess_error *err)
+{
+    int64_t n_tok = t->inputs->n_tok;
+    tess_status status = tess_trace_writer_declare(t->writer, "in.input_ids", true, 1, &n_tok, err);
+    if (status == TESS_OK && t->inputs->positions)
+        status =
+            tess_trace_writer_declare(t->writer, "in.position_ids", false, 2, (int64_t[]){3, n_tok}, err);
+    return status;
+}
+
+static tess_status declare_all(tracing *t, tess_error *err)
+{
+    tess_status status = declare_inputs(t, err);
+    if (status != TESS_OK) return status;
+    status = tess_model_list_taps(t->options->model_dir, t->inputs->n_tok, t->options->last_logits,
+                                  declare_tap, t, err);
+    if (status != TESS_OK) return status;
+    if (t->status != TESS_OK) {
+        if (err) *err = t->err;
+        return t->status;
+    }
+    if (t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
+        status = tess_trace_writer_declare_growing(t->writer, TESS_GREEDY_TAP, t->inputs->generate, err);
+    return status == TESS_OK ? check_globs(t, err) : status;
+}
+
+/* Says who made the trace and how; where the inputs said what they are, that is kept. */
+static tess_status note_all(tracing *t, tess_error *err)
+{
+    char path[PATH_MAX], config[TESS_SHA256_HEX], generate[16], threads[16], chunk[16];
+    snprintf(path, sizeof path, "%s/config.json", t->options->model_dir);
+    tess_status status = tess_sha256_file(path, config, err);
+    if (status != TESS_OK) return status;
+    const tess_plan *plan = tess_engine_get_plan(t->engine);
+    snprintf(generate, sizeof generate, "%d", t->inputs->generate);
+    snprintf(threads, sizeof threads, "%d", plan->n_thread);
+    snprintf(chunk, sizeof chunk, "%d", plan->n_chunk);
+    bool is_f32 = tess_engine_get_precision(t->engine) == TESS_PRECISION_F32;
+    const char *const notes[][2] = {{"made_by", "tessera"},
+                                    {"version", TESS_VERSION},
+                                    {"dtype", is_f32 ? "float32" : "bfloat16"},
+                                    {"case", t->inputs->case_name ? t->inputs->case_name : "text"},
+                                    {"generate", generate},
+                                    {"speak", "0"},
+                                    {"config_sha256", config},
+                                    {"isa", tess_engine_get_isa(t->engine)},
+                                    {"threads", threads},
+                                    {"chunk", chunk},
+                                    {"messages", t->inputs->messages},
+                                    {"raw", t->inputs->raw}};
+    for (size_t i = 0; i < sizeof notes / sizeof notes[0] && status == TESS_OK; i++)
+        if (notes[i][1]) status = tess_trace_writer_note(t->writer, notes[i][0], notes[i][1], err);
+    return status;
+}
+
+static tess_status put_inputs(tracing *t, tess_error *err)
+{
+    int64_t block[256];
+    int n_tok = t->inputs->n_tok;
+    tess_status status = TESS_OK;
+    for (int at = 0; at < n_tok && status == TESS_OK;) {
+        int n = n_tok - at < 256 ? n_tok - at : 256;
+        for (int i = 0; i < n; i++) block[i] = t->inputs->ids[at + i];
+        status = tess_trace_writer_put(t->writer, "in.input_ids", at, block, (size_t)n, err);
+        at += n;
+    }
+    if (status == TESS_OK && t->inputs->positions)
+        status = tess_trace_writer_put(t->writer, "in.position_ids", 0, t->inputs->positions,
+                                       3 * (size_t)n_tok, err);
+    return status;
+}
+
+static bool observes(const tracing *t, const tess_tap *tap)
+{
+    const tess_tap_listener *observer = t->options->observer;
+    return observer && observer->wants(observer->context, tap);
+}
+
+static bool wants_tap(void *context, const tess_tap *tap)
+{
+    const tracing *t = context;
+    return tess_trace_writer_has(t->writer, tap->name) || observes(t, tap);
+}
+
+static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_error *err)
+{
+    tracing *t = context;
+    if (observes(t, &rows->tap)) {
+        tess_status status = t->options->observer->hear(t->options->observer->context, rows, err);
+        if (status != TESS_OK || !tess_trace_writer_has(t->writer, rows->tap.name)) return status;
+    }
+    const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
+    return tess_trace_writer_put(t->writer, rows->tap.name, rows->row * (int64_t)rows->row_width, values,
+                                 (size_t)rows->n_row * rows->row_width, err);
+}
+
+static tess_status generate_tokens(tracing *t, tess_session *session, tess_error *err)
+{
+    int64_t *ids;
+    int n;
+    tess_status status = tess_greedy_generate(t->engine, session, t->inputs->generate, t->options->observer,
+                                              t->options->progress, &ids, &n, err);
+    if (status == TESS_OK) status = tess_trace_writer_grow(t->writer, ids, n, err);
+    free(ids);
+    return status;
+}
+
+static tess_status run_prompt(tracing *t, tess_error *err)
+{
+    tess_session *session;
+    tess_status status = tess_session_new(t->engine, &session, err);
+    if (status != TESS_OK) return status;
+    tess_tap_listener listener = {.context = t, .wants = wants_tap, .hear = hear_rows};
+    tess_feed feed = {.ids = t->inputs->ids,
+                      .n_tok = t->inputs->n_tok,
+                      .positions = t->inputs->positions,
+                      .listener = &listener,
+                      .last_logits = t->options->last_logits,
+                      .progress = t->options->progress};
+    status = tess_session_feed(session, &feed, err);
+    if (status == TESS_OK && t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
+        status = generate_tokens(t, session, err);
+    tess_session_free(session);
+    return status;
+}
+
+static tess_status check_request(const tracing *t, tess_error *err)
+{
+    const tess_trace_inputs *in = t->inputs;
+    if (in->speak)
+        return tess_refuse_unsupported(err, "speak", "0: speech is not part of this version",
+                                       "%d talker steps", in->speak);
+    int n_context = tess_engine_get_plan(t->engine)->n_context;
+    if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
+        return tess_refuse_context(err, "", in->n_tok, in->generate, n_context);
+    return TESS_OK;
+}
+
+static tess_status write_trace(tracing *t, const char *path, tess_error *err)
+{
+    tess_status status = check_request(t, err);
+    if (status == TESS_OK) status = declare_all(t, err);
+    if (status == TESS_OK) status = note_all(t, err);
+    if (status == TESS_OK) status = tess_trace_writer_open(t->writer, path, err);
+    if (status == TESS_OK) status = put_inputs(t, err);
+    return status == TESS_OK ? run_prompt(t, err) : status;
+}
+
+tess_status tess_trace_write(tess_engine *engine, const tess_trace_inputs *inputs,
+                             const tess_trace_options *options, const char *path, tess_error *err)
+{
+    tracing t = {.engine = engine, .inputs = inputs, .options = options};
+    tess_status status = tess_trace_writer_new(&t.writer, err);
+    if (status != TESS_OK) return status;
+    t.glob_used = calloc((size_t)options->n_glob + 1, sizeof *t.glob_used);
+    status = t.glob_used ? write_trace(&t, path, err) : tess_fail(err, TESS_ENOMEM, "no memory for a trace");
+    free(t.glob_used);
+    if (status == TESS_OK) return tess_trace_writer_commit(t.writer, err);
+    tess_trace_writer_abandon(t.writer);
+    return status;
+}

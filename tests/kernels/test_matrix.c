@@ -1,0 +1,84 @@
+/* A matrix view gives what the kernels give on its bytes, whatever the table, and single rows exactly. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/random.h"
+#include "kernels/matrix.h"
+
+enum { N_ROW = 37, N_COL = 45, N_TOK = 5, PACKED = (N_COL + 31) / 32 * 32 };
+
+static const unsigned masks[] = {0, TESS_CPU_AVX2FMA, TESS_CPU_AVX2FMA | TESS_CPU_AVX512, TESS_CPU_NEON};
+
+static void fill_weights(uint16_t *weights, uint64_t *random)
+{
+    for (int i = 0; i < N_ROW * N_COL; i++) /* exponents around one, any sign and mantissa */
+        weights[i] =
+            (uint16_t)((tess_random_next(random) & 0x807f) | (0x3e80 + (tess_random_next(random) & 0x180)));
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    uint16_t weights[N_ROW * N_COL];
+    float x[N_TOK][N_COL], expected[N_TOK][N_ROW], packed[N_TOK * PACKED], y[N_TOK][N_ROW];
+    uint64_t random = 3;
+    tess_kernels kernels;
+    fill_weights(weights, &random);
+    for (int t = 0; t < N_TOK; t++)
+        for (int k = 0; k < N_COL; k++) x[t][k] = (float)(tess_random_unit(&random) - 0.5);
+    const tess_matrix matrix = {weights, N_ROW, N_COL, TESS_FORMAT_BF16};
+    tess_kernels_init(&kernels, 0);
+    for (int t = 0; t < N_TOK; t++)
+        for (int r = 0; r < N_ROW; r++) { /* row by row, by the canonical dot */
+            float row[N_COL];
+            tess_matrix_read_row(&kernels, &matrix, (size_t)r, row);
+            expected[t][r] = kernels.dot(row, x[t], N_COL);
+        }
+    for (size_t m = 0; m < sizeof masks / sizeof masks[0]; m++) {
+        if (!tess_isa_available(masks[m])) continue;
+        tess_kernels_init(&kernels, masks[m]);
+        for (int t = 0; t < N_TOK; t++) kernels.pack(packed + t * PACKED, x[t], N_COL);
+        for (size_t cut = 0; cut <= N_ROW; cut += 12) {
+            memset(y, 0xff, sizeof y);
+            tess_matrix_multiply(&kernels, &matrix, y[0], N_ROW, 0, cut, packed, N_TOK, TESS_ROUND_NONE);
+            tess_matrix_multiply(&kernels, &matrix, y[0], N_ROW, cut, N_ROW, packed, N_TOK, TESS_ROUND_NONE);
+            assert_memory_equal(y, expected, sizeof y);
+        }
+    }
+}
+
+static void test_rows(void **state)
+{
+    (void)state;
+    uint16_t weights[N_ROW * N_COL];
+    float row[N_COL];
+    uint64_t random = 4;
+    fill_weights(weights, &random);
+    const tess_matrix matrix = {weights, N_ROW, N_COL, TESS_FORMAT_BF16};
+    for (size_t m = 0; m < sizeof masks / sizeof masks[0]; m++) {
+        if (!tess_isa_available(masks[m])) continue;
+        tess_kernels kernels;
+        tess_kernels_init(&kernels, masks[m]);
+        for (size_t r = 0; r < N_ROW; r++) {
+            tess_matrix_read_row(&kernels, &matrix, r, row);
+            for (size_t k = 0; k < N_COL; k++) {
+                uint32_t bits;
+                memcpy(&bits, &row[k], sizeof bits);
+                assert_int_equal(bits, (uint32_t)weights[r * N_COL + k] << 16);
+            }
+        }
+    }
+    const tess_matrix vector = {weights, 1, N_COL, TESS_FORMAT_BF16};
+    assert_ptr_equal(tess_matrix_get_vector(&vector), weights);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_products), cmocka_unit_test(test_rows)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
