@@ -119,7 +119,7 @@ void noise_fill_unit(const synthetic_noise *noise, int shape, uint64_t key, uint
 
 uint64_t noise_key(uint64_t seed, const char *name)
 {
-    uint64_t hash = noise_mix(seed + 0x9e3779b97f4a7c15u);
-    for (; *name; name++) hash = noise_mix(hash ^ (unsigned char)*name);
+    uint64_t hash = noise_hash(seed, 0);
+    for (; *name; name++) hash = noise_hash((hash ^ (unsigned char)*name) - TESS_RANDOM_STEP, 0);
     return hash;
 }

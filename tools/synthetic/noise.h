@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/random.h"
+
 enum { NOISE_MAGNITUDES = 1 << 15, NOISE_SHAPES = 9 };
 
 typedef struct synthetic_noise {
@@ -41,21 +43,14 @@ void noise_fill(const noise_table *table, uint64_t key, uint64_t first, uint64_t
 void noise_fill_unit(const synthetic_noise *noise, int shape, uint64_t key, uint64_t first, uint64_t n,
                      float *out);
 
-/* A key of a name, or of a number within a key. */
+/* The key of a name. */
 uint64_t noise_key(uint64_t seed, const char *name);
-
-/* SplitMix64's output function (Steele, Lea, Flood 2014). */
-static inline uint64_t noise_mix(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 /* Number `counter` of the sequence `key`. */
 static inline uint64_t noise_hash(uint64_t key, uint64_t counter)
 {
-    return noise_mix(key + (counter + 1) * 0x9e3779b97f4a7c15u);
+    uint64_t state = key + counter * TESS_RANDOM_STEP;
+    return tess_random_next(&state);
 }
 
 /* The nearest bf16, ties to even. */
