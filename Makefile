@@ -38,11 +38,11 @@ SUPPORT_SRC := $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/*/test_*.c)
 TEST_SH := $(wildcard tests/*/test_*.sh)
 BENCH_SRC := $(wildcard bench/bench_*.c)
-TOOL_SRC := $(wildcard tools/*.c)
+SYNTHETIC_SRC := $(wildcard tools/synthetic/*.c)
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 TEST_BIN := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
-TOOL_BIN := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
+TOOL_BIN := $(B)/synthetic
 
 .PHONY: all lib tests benches demo check bench clean install deps check-deps bench-deps layers format \
         format-check tidy app-libs list-tests reference check-reference
@@ -74,7 +74,11 @@ $(B)/emulated/%.o: src/kernels/%.c $(B)/flags
 	@mkdir -p $(dir $@)
 	@echo "  CC    $< (emulated)"
 	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(ISA_emulated) -include tests/kernels/emulated_avx512.h -MMD -MP -c -o $@ $<
-$(BENCH_BIN) $(TOOL_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
+$(BENCH_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
+
+$(B)/synthetic: $(call OBJ,$(SYNTHETIC_SRC)) $(B)/libtessera.a
+	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
 isa_of = $(foreach s,avx2 avx512,$(if $(filter %_$(s),$(1)),$(ISA_$(s))))
@@ -86,6 +90,7 @@ $(B)/%.o: %.c $(B)/flags
 	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(call isa_of,$*) -MMD -MP -c -o $@ $<
 
 $(B)/src/verify/answers/builtin.o: data/known_answers.json
+$(B)/tools/synthetic/released_config.o: tests/data/published_config.json
 
 # Rebuilds everything when the compiler or a flag changes.
 $(B)/flags: FORCE

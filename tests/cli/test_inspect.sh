@@ -2,12 +2,12 @@
 # inspect from outside: what it shows, what --check accepts and names, checksums, exit codes. Checkpoints are
 # hollow: of a tiny configuration to damage, and of the published one.
 . tests/support/tap.sh
-hollow=${TESS_BUILD:-build/release-gcc}/tools/hollow
+synthetic=${TESS_BUILD:-build/release-gcc}/synthetic
 inspect() { "$tessera" inspect "$@"; }
 q=thinker.model.layers.0.self_attn.q_proj.weight
 shard1=model-00001-of-00003.safetensors shard3=model-00003-of-00003.safetensors
 
-$hollow --config tests/data/config_a.json --shards 3 "$work/a" >/dev/null
+$synthetic --config tests/data/config_a.json --shards 3 --out "$work/a" >/dev/null
 
 # --- what it shows
 equals "$(exit_of inspect "$work/a")" 0 "inspect: exit 0"
@@ -147,10 +147,9 @@ for path in sorted(folder.glob("*.safetensors")):
         print(f"{digest}  {name}")
         lines.append(f"{name} {e['dtype']} [{', '.join(map(str, e['shape']))}] {digest}\n".encode())
     print(f"{sha(raw)}  {path.name}")
-listed = ["config.json", "vocab.json", "merges.txt", "preprocessor_config.json", "generation_config.json",
-          "tokenizer_config.json", "chat_template.json"]
+words = {"config.json": "other", "generation_config.json": "published", "preprocessor_config.json": "published"}
 for path in sorted(path for path in folder.iterdir() if path.suffix != ".safetensors"):
-    print(f"{sha(path.read_bytes())}  {path.name}  {'other' if path.name in listed else 'not in the list'}")
+    print(f"{sha(path.read_bytes())}  {path.name}  {words.get(path.name, 'not in the list')}")
 print(f"{sha(b''.join(sorted(lines)))}  weights_sha256")
 print(f"{sha((folder / 'config.json').read_bytes())}  config_sha256")
 PY
@@ -208,7 +207,7 @@ else
 fi
 
 # --- the published configuration
-$hollow "$work/p" >/dev/null
+$synthetic --out "$work/p" >/dev/null
 equals "$(exit_of inspect --check "$work/p")" 0 "the hollow published checkpoint is whole"
 contains "$(cat "$work/out")" "28,010 tensors in 15 shards, 70,519,637,090 bytes: exactly" "28,010 tensors, 15 shards, 70,519,637,090 bytes"
 inspect --json "$work/p" >"$work/out"
@@ -237,6 +236,6 @@ for name in thinker.model.layers.29.mlp.experts.85.up_proj.weight thinker.stray 
     contains "$(cat "$work/out")" $name "$name is named"
 done
 rm -rf "$work/p"
-$hollow --thinker-only --shards 16 "$work/t" >/dev/null
+$synthetic --components text,audio,vision --shards 16 --out "$work/t" >/dev/null
 equals "$(exit_of inspect --check "$work/t")" 0 "a thinker-only checkpoint is whole"
 contains "$(cat "$work/out")" "19,743 tensors in 16 shards, 63,438,410,976 bytes" "19,743 tensors, 63,438,410,976 bytes"

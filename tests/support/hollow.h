@@ -1,4 +1,4 @@
-/* Small checkpoints to damage: written by the hollow tool, edited as JSON. */
+/* Small checkpoints to damage: written hollow by the synthetic tool, edited as JSON. */
 #ifndef TESS_TESTS_HOLLOW_H
 #define TESS_TESTS_HOLLOW_H
 
@@ -9,7 +9,7 @@
 void hollow_folder(char *out);
 /* Removes it with the files in it. */
 void hollow_remove(const char *folder);
-/* Writes a hollow checkpoint of a configuration file into the folder. */
+/* Writes a hollow checkpoint of a configuration file as the folder, which is empty or not there. */
 void hollow_write(const char *folder, const char *config, int n_shard);
 
 /* "<folder>/<name>" into out[256]. */
