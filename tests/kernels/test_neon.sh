@@ -15,6 +15,7 @@ CROSS=${CROSS_CC:-aarch64-linux-gnu-gcc}
 command -v "$CROSS" >/dev/null || missing "no compiler $CROSS"
 RUN=$(command -v qemu-aarch64 || command -v qemu-aarch64-static) || missing "no qemu-aarch64"
 
+. tests/support/environment.sh
 DIR=$(mktemp -d) || exit 2
 trap 'rm -rf "$DIR"' EXIT
 SOURCES=$(ls src/kernels/*.c | grep -v -e _avx2.c -e _avx512.c)

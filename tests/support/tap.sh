@@ -1,4 +1,5 @@
 # For test scripts: TAP lines, exit codes, JSON. Source it from the repository's root; ends by printing the plan.
+. tests/support/environment.sh
 tessera=${TESS_BUILD:-build/release-gcc}/tessera
 work=$(mktemp -d) || exit 1
 # Commands record what they do in the user's ledger: not in that of whoever runs the test.

@@ -12,12 +12,14 @@
 
 #include <cmocka.h>
 
+#include "../support/scratch.h"
+
 #define GOLDEN "tests/golden/text/"
 static const char published[] = "../shared/data/qwen3_omni";
 
 static tess_tokenizer *small, *overlapping;
 static json_t *cases;
-static char folder[] = "/tmp/tess-text-XXXXXX";
+static char folder[SCRATCH_BYTES];
 
 static void link_file(const char *from, const char *name)
 {
@@ -31,7 +33,7 @@ static int open_all(void **state)
 {
     (void)state;
     tess_error err;
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_ANYWHERE)) return -1;
     link_file(GOLDEN "vocab.json", "vocab.json");
     link_file(GOLDEN "merges.txt", "merges.txt");
     link_file(GOLDEN "overlapping.json", "tokenizer_config.json");
