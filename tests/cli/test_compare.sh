@@ -133,6 +133,5 @@ if [ -d $shared ]; then
         equals "$(json taps <"$work/out" | grep -c '"other"')" 0 "$case: every tap has a place in the model"
     done
 else
-    [ -z "$TESS_REQUIRE_SHARED" ]
-    result $? "shared goldens # SKIP ../shared absent"
+    skip_without_shared "shared goldens"
 fi

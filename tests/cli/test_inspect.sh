@@ -203,8 +203,7 @@ whole demo/checkpoint 623
 if [ -d ../shared/golden/a ]; then
     whole ../shared/golden/a 593
 else
-    [ -z "$TESS_REQUIRE_SHARED" ]
-    result $? "../shared/golden/a is whole # SKIP ../shared absent"
+    skip_without_shared "../shared/golden/a is whole"
 fi
 
 # --- the published configuration

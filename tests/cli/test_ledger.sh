@@ -106,10 +106,8 @@ if [ -d $shared ]; then
     equals "$(python3 -c 'import json, sys
 print(" ".join(f["published"] for f in json.load(open(sys.argv[1]))["files"]))' "$work/sums")" \
         "other published published not in the list published published" "published files are known by their digests"
-elif [ -n "${TESS_REQUIRE_SHARED:-}" ]; then
-    result 1 "published files are known by their digests"
 else
-    result 0 "published files # SKIP ../shared absent"
+    skip_without_shared "published files are known by their digests"
 fi
 run "${raw[@]}" --model "$work/model" >/dev/null
 last=$(ledger list --json | json entries -1 id)
@@ -205,11 +203,11 @@ if mount -t tmpfs -o size=56k none "$work/small" 2>/dev/null; then
     read_only "$work/small/ledger"
     umount "$work/small"
 else
-    result 0 "a full disk # SKIP no mounting here; tests/fault fills one at every write"
+    skip "a full disk" "no mounting here; tests/fault fills one at every write"
     cp "$work/away" "$work/small/ledger"
     chmod 400 "$work/small/ledger" && chmod 500 "$work/small"
     if [ "$(id -u)" = 0 ]; then
-        result 0 "a read-only place # SKIP no mounting here, and root may write everywhere"
+        skip "a read-only place" "no mounting here, and root may write everywhere"
     else
         read_only "$work/small/ledger"
     fi

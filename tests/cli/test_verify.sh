@@ -17,15 +17,13 @@ for model in tests/golden/b tests/golden/c tests/golden/d demo/checkpoint ../sha
     demo/*) goldens=(tests/golden/demo/f32/*.safetensors tests/golden/demo/bf16/*.safetensors) ;;
     ../shared/*)
         if [ ! -d ../shared/golden ]; then
-            [ "${TESS_REQUIRE_SHARED:-0}" = 1 ]
-            result $((1 - $?)) "goldens of ../shared # SKIP ../shared absent"
+            skip_without_shared "goldens of ../shared"
             continue
         fi
         goldens=("$model-f32/text.safetensors" "$model-bf16/text.safetensors")
         ;;
     *) goldens=("$model"-f32/*.safetensors "$model"-bf16/*.safetensors) ;;
     esac
-    [ -d "$model" ] || continue
     existing=()
     for file in "${goldens[@]}"; do [ -e "$file" ] && existing+=("$file"); done
     for isolate in "" --isolate; do

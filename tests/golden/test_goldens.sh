@@ -38,6 +38,5 @@ done
 if [ -d $shared ]; then
     golden shared/text $shared/a $shared/a-f32/text.safetensors $shared/a-bf16/text.safetensors
 else
-    [ -z "$TESS_REQUIRE_SHARED" ]
-    result $? "shared goldens # SKIP ../shared absent"
+    skip_without_shared "shared goldens"
 fi

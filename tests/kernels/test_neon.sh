@@ -2,6 +2,7 @@
 # The kernels and their comparison with the reference, built for AArch64 and run in an emulator: the same bits
 # as the reference on a second architecture. Skipped, and said so, where compiler or emulator are missing;
 # with neon in TESS_REQUIRE_ISA that fails.
+# Release build only: what runs in the emulator is built here and is the same for all.
 cd "$(dirname "$0")/../.." || exit 2
 missing() {
     case " ${TESS_REQUIRE_ISA:-} " in

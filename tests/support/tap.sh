@@ -15,6 +15,13 @@ result() { # result STATUS TEXT
     number=$((number + 1))
     if [ "$1" = 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi
 }
+skip() { # skip TEXT REASON: what cannot or need not be tested here
+    number=$((number + 1))
+    echo "ok $number - $1 # SKIP $2"
+}
+skip_without_shared() { # skip_without_shared TEXT: ../shared is absent, which fails where it is required
+    if [ -n "${TESS_REQUIRE_SHARED:-}" ]; then result 1 "$1: ../shared is absent"; else skip "$1" "../shared is absent"; fi
+}
 equals() { # equals FOUND EXPECTED TEXT
     [ "$1" = "$2" ]
     local status=$?

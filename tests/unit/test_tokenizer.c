@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../support/recording.h"
 #include "../support/scratch.h"
 
 #define GOLDEN "tests/golden/text/"
@@ -270,11 +271,7 @@ static void takes_long_words(void **state)
 static void equals_the_published_tokenizer(void **state)
 {
     (void)state;
-    if (access(published, R_OK)) {
-        const char *required = getenv("TESS_REQUIRE_SHARED");
-        if (required && !strcmp(required, "1")) fail_msg("%s is absent", published);
-        skip();
-    }
+    if (!test_shared_folder()) skip();
     tess_tokenizer *t;
     tess_error err;
     assert_int_equal(tess_tokenizer_open(published, &t, &err), TESS_OK);
