@@ -16,7 +16,7 @@ memory_is_usable() { # memory_is_usable FOLDER
     printf '#!/bin/sh\n' >"$probe" && chmod 700 "$probe" && "$probe"
     status=$?
     rm -f "$probe"
-    return $status
+    return $((status != 0))
 }
 if [ -z "${TESS_DISK_TMPDIR:-}" ]; then
     prepare_python
