@@ -36,7 +36,7 @@ within "$smallest" "its peak is within"
 # A process that has loaded nothing; the time program counts a child of its own, so the shell's size does not matter.
 for words in "--version" "run --help" "inspect --help"; do
     # shellcheck disable=SC2086 -- words split
-    peak=$(python3 - "$tessera" $words <<'P'
+    peak=$(python - "$tessera" $words <<'P'
 import os, sys
 # vfork-less child: VmHWM of the child is read by itself through a stopped process
 import subprocess, signal, ctypes
