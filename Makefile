@@ -44,7 +44,7 @@ TEST_BIN := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
 TOOL_BIN := $(B)/synthetic
 
-.PHONY: all lib tests benches demo check bench clean install deps check-deps bench-deps layers format \
+.PHONY: all lib tests benches objects demo check bench clean install deps check-deps bench-deps layers format \
         format-check tidy app-libs list-tests reference check-reference
 
 all: $(B)/tessera
@@ -56,6 +56,8 @@ endif
 lib: $(B)/libtessera.a
 tests: $(TEST_BIN) $(TOOL_BIN)
 benches: $(BENCH_BIN)
+# Everything compiled and nothing linked: for the warnings of a compiler whose programs are not all run.
+objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(TOOL_SRC))
 
 $(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
 	@rm -f $@

@@ -12,10 +12,11 @@
 
 #include <cmocka.h>
 
+#include "scratch.h"
+
 void hollow_folder(char *out)
 {
-    snprintf(out, 64, "/tmp/tess-hollow-XXXXXX");
-    assert_non_null(mkdtemp(out));
+    assert_int_equal(scratch_make_folder(out, SCRATCH_ANYWHERE), 0);
 }
 
 void hollow_remove(const char *folder)

@@ -5,7 +5,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* Creates a folder under /tmp; its name goes to out[64]. Fails the test if that is impossible. */
+/* Creates a folder of a test's own; its name goes to out[SCRATCH_BYTES]. Fails the test if that is
+ * impossible. */
 void hollow_folder(char *out);
 /* Removes it with the files in it. */
 void hollow_remove(const char *folder);
