@@ -128,9 +128,9 @@ typedef struct tess_tap_rows {
 /* Who listens. `wants` is asked before a tap is made. `hear` gets the rows of every wanted tap, in model
  * order within a chunk, a single expert's output before it is weighted; an error it returns ends the run.
  * `replace` (may be NULL) is called after `hear` for taps of the whole prompt and may overwrite the values,
- * float or int64_t below n_value, which then go on through the model: this is how a module is fed another
- * run's input. Values that are not finite end the run and are not heard, unless they are replaced: then they
- * are, and the replacement must be finite. */
+ * float or int64_t in 0 … n_value-1, a row's chosen experts all different, which then go on through the
+ * model: this is how a module is fed another run's input. Values that are not finite end the run and are not
+ * heard, unless they are replaced: then they are, and the replacement must be finite. */
 typedef struct tess_tap_listener {
     void *context;
     bool (*wants)(void *context, const tess_tap *tap);
@@ -156,18 +156,24 @@ void tess_session_truncate(tess_session *session, int n_tok);
 int tess_session_get_length(const tess_session *session); /* positions held */
 const int32_t *tess_session_get_ids(const tess_session *session);
 
+/* Rotary angles are exact for positions up to this size, far beyond any context. */
+#define TESS_POSITION_MAX 1000000
+
 typedef struct tess_feed {
     const int32_t *ids; /* [n_tok], each 0 … vocabulary - 1 */
     int n_tok;
-    const float *positions;            /* [3, n_tok] temporal, height, width; NULL: continue by one */
+    /* [3, n_tok] temporal, height, width, each within ±TESS_POSITION_MAX; NULL: continue by one */
+    const float *positions;
     const tess_tap_listener *listener; /* may be NULL */
     bool last_logits; /* a listener hears lm_head of the last position only, as [1, vocabulary] */
     const tess_progress *progress; /* prefill, or decode if n_tok is 1; may be NULL */
 } tess_feed;
 
 /* Runs the tokens through the model in chunks; afterwards the logits of the last one are at hand.
- * Errors: TESS_EUSAGE (an id out of range, more positions than the plan's context), TESS_EIO, TESS_ENONFINITE
- * (field: the tap), TESS_EINTERRUPTED. After an error the session is as long as before the call. */
+ * Errors: TESS_EUSAGE (more positions than the plan's context), TESS_EINPUT (an id or a position out of
+ * range, field "input_ids" or "position_ids"; a replacement that no router could have chosen, field: the
+ * tap), TESS_EIO, TESS_ENONFINITE (field: the tap), TESS_EINTERRUPTED. After an error the session is as long
+ * as before the call. */
 tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess_error *err);
 
 /* [vocabulary] of the last position, valid until the next feed of this session; NULL before the first. */

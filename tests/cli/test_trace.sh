@@ -88,6 +88,11 @@ equals "$(exit_of trace --inputs $model/model-00001-of-00003.safetensors --out "
 equals "$(exit_of trace --inputs $golden --out "$out" --speak 3)" 3 "speech: exit 3"
 equals "$(exit_of trace --inputs $golden --out "$work/no/such/folder")" 4 "a folder that is not there: exit 4"
 equals "$(exit_of trace --inputs $golden --out /dev/null)" 2 "no regular file: exit 2"
+for position in -1.5e16 3e38 1e6001 nan; do
+    python3 tests/support/edit_trace.py tests/golden/c-f32/positions.safetensors "$work/edited" set in.position_ids 3 $position
+    equals "$(exit_of trace --json --inputs "$work/edited" --out "$out")" 3 "a position of $position: exit 3"
+    equals "$(json error field <"$work/out")" in.position_ids "and its tensor is named"
+done
 python3 tests/support/edit_trace.py $golden "$work/edited" set in.input_ids 3 300
 equals "$(exit_of trace --json --inputs "$work/edited" --out "$out")" 3 "an id that is none: exit 3"
 equals "$(json error field <"$work/out")" input_ids "and its tensor is named"
