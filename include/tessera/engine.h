@@ -198,12 +198,14 @@ typedef struct tess_sampling {
     uint64_t seed;             /* same seed, same text, on every machine */
 } tess_sampling;
 #define TESS_SAMPLING_GREEDY ((tess_sampling){.top_p = 1, .repetition_penalty = 1})
+/* Refuses an option out of range by name before anything is run: TESS_EUSAGE. */
+tess_status tess_sampling_check(const tess_sampling *sampling, tess_error *err);
 
 /* Generates one token: feeds the one that the step before chose, if there was one since the last feed, and
  * chooses the next from the logits then at hand. The chosen token is not fed. The first step after a feed
  * starts the generator from sampling->seed. listener (may be NULL) hears the taps of the token that is fed.
- * Errors: those of tess_session_feed; TESS_EUSAGE  nothing was fed, or a sampling option is out of range
- * (err->field). */
+ * Errors: those of tess_session_feed; TESS_EUSAGE  nothing was fed, or a sampling option (err->field) is out
+ * of range or leaves no finite probabilities. */
 tess_status tess_session_step(tess_session *session, const tess_sampling *sampling,
                               const tess_tap_listener *listener, const tess_progress *progress, int32_t *id,
                               tess_error *err);

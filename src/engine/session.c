@@ -237,10 +237,11 @@ tess_status tess_session_step(tess_session *session, const tess_sampling *sampli
     const tess_timeline *timeline = &session->room->timeline;
     tess_fpenv saved = tess_fpenv_enter();
     if (!session->has_pending) session->random = sampling->seed;
-    session->pending = tess_sampler_choose(&session->engine->rooms.sampler, session->room->logits, sampling,
-                                           timeline->ids, timeline->length, &session->random);
+    status = tess_sampler_choose(&session->engine->rooms.sampler, session->room->logits, sampling,
+                                 timeline->ids, timeline->length, &session->random, &session->pending, err);
     tess_fpenv_leave(saved);
-    session->has_pending = true;
+    session->has_pending = status == TESS_OK; /* what was pending before has been fed */
+    if (status != TESS_OK) return status;
     *id = session->pending;
     return TESS_OK;
 }
