@@ -185,6 +185,10 @@ typedef struct tess_page_options {
 tess_status tess_compare_write_html(tess_compare_result *const *results, int n,
                                     const tess_page_options *options, const char *path, tess_error *err);
 
+/* Whether a page could be written to `path`: asked before a long run, it saves the run. Leaves nothing
+ * behind. */
+tess_status tess_compare_probe_html(const char *path, tess_error *err);
+
 #ifdef __cplusplus
 }
 #endif
