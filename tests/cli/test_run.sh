@@ -62,6 +62,10 @@ hot=(--prompt "What can you do?" --temperature 3 --max-new 20 --json)
 equals "$(run "${hot[@]}" --seed 5 | json tokens)" "$(run "${hot[@]}" --seed 5 --threads 1 --isa reference | json tokens)" "a seed repeats, whatever runs it"
 [ "$(run "${hot[@]}" --seed 5 | json tokens)" != "$(run "${hot[@]}" --seed 6 | json tokens)" ]
 result $? "another seed, another answer"
+for seed in 0 9223372036854775808 18446744073709551615; do
+    equals "$(run --raw --prompt x --max-new 1 --json --seed $seed | json seed)" $seed "the seed $seed is told as it was given"
+done
+equals "$(exit_of run --prompt x --seed 18446744073709551616)" 2 "a seed of more than 64 bits: exit 2"
 equals "$(run "${hot[@]}" --top-k 1 | json tokens)" "$(run --prompt "What can you do?" --max-new 20 --json | json tokens)" "top-k 1 is greedy"
 
 cold=(--raw --prompt "The capital of France is" --max-new 4)
