@@ -211,6 +211,9 @@ typedef struct tess_ledger_forgotten {
  * processes that read it are waited for, five seconds at most. Errors: TESS_EUSAGE  there is no such entry.
  */
 tess_status tess_ledger_forget(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out, tess_error *err);
+/* What that would remove. */
+tess_status tess_ledger_count_forgotten(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out,
+                                        tess_error *err);
 
 #ifdef __cplusplus
 }
