@@ -115,6 +115,16 @@ result $? "a refused trace leaves no file"
 equals "$(cat "$work/code")" 4 "no room for the file: exit 4"
 [ ! -e "$out" ]
 result $? "and no file"
+trace --inputs $golden --out "$out" --json >&- 2>"$work/err"
+equals "$?" 4 "a result that cannot be printed: exit 4"
+equals "$(exit_of "$tessera" tokenize --model $demo x)" 0 "an open output"
+"$tessera" tokenize --model $demo x >&- 2>"$work/err"
+equals "$?" 4 "a closed one: exit 4"
+contains "$(cat "$work/err")" "cannot write standard output" "and a message"
+"$tessera" tokenize --model $demo <&- 2>"$work/err"
+equals "$?" 4 "a closed input: exit 4"
+rm -f "$out"
+
 interrupted() { # interrupted SIGNAL TEXT OPTION...: once the temporary file is there
     local signal=$1 text=$2 pid
     shift 2
@@ -128,6 +138,12 @@ interrupted() { # interrupted SIGNAL TEXT OPTION...: once the temporary file is 
     [ ! -e "$out" ]
     result $? "$text: and leaves no file"
 }
+"$tessera" trace --quiet --ledger off --model $demo --raw --prompt x --generate 4000 --context 4096 --out "$out" <&- >&- 2>&- &
+pid=$!
+for _ in $(seq 2000); do [ "$(leftovers)" = 0 ] || break; sleep 0.005; done
+equals "$(readlink /proc/$pid/fd/{0,1,2} | sort -u)" /dev/null "no file takes the place of a closed standard stream"
+kill -TERM $pid
+wait $pid
 long=$(printf 'The capital of France is Paris. %.0s' $(seq 400))
 interrupted INT "reading the prompt" --raw --prompt "$long" --chunk 1
 interrupted TERM "reading the prompt" --raw --prompt "$long" --chunk 1
