@@ -22,6 +22,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_compare_options {
     const char *truth; /* a float32 trace of the same inputs, needed to judge a bfloat16 reference; or NULL */
@@ -189,6 +190,7 @@ tess_status tess_compare_write_html(tess_compare_result *const *results, int n,
  * behind. */
 tess_status tess_compare_probe_html(const char *path, tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

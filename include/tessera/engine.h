@@ -1,10 +1,34 @@
 /* Running a model: options, memory plan, engine (loaded model), session (one timeline), generation, taps.
  *
- *     tess_engine_options options = {.model_dir = "demo/checkpoint", .memory_bytes = 64 << 20};
- *     tess_engine_open(&options, &engine, &err);
- *     tess_session_new(engine, &session, &err);
- *     tess_session_feed(session, &(tess_feed){.ids = ids, .n_tok = n}, &err);
- *     tess_session_generate(session, &generation, ids, &n_new, &finish, &err);
+ *     #include <stdio.h>
+ *     #include <tessera.h>
+ *
+ *     int main(void)
+ *     {
+ *         const int32_t prompt[] = {9, 14, 27};
+ *         int32_t answer[8];
+ *         int n_new = 0;
+ *         tess_engine *engine = NULL;
+ *         tess_session *session = NULL;
+ *         tess_finish finish;
+ *         tess_error err;
+ *         const tess_engine_options options = {.model_dir = "demo/checkpoint", .memory_bytes = 64 << 20};
+ *         const tess_feed feed = {.ids = prompt, .n_tok = 3};
+ *         const tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY, .max_new = 8};
+ *
+ *         tess_status status = tess_engine_open(&options, &engine, &err);
+ *         if (status == TESS_OK) status = tess_session_new(engine, &session, &err);
+ *         if (status == TESS_OK) status = tess_session_feed(session, &feed, &err);
+ *         if (status == TESS_OK)
+ *             status = tess_session_generate(session, &generation, answer, &n_new, &finish, &err);
+ *         if (status != TESS_OK) fprintf(stderr, "%s\n", err.message);
+ *         for (int i = 0; i < n_new; i++) printf("%d\n", (int)answer[i]);
+ *         tess_session_free(session);
+ *         tess_engine_close(engine);
+ *         return status != TESS_OK;
+ *     }
+ *
+ * More in examples/, text in and out among them.
  *
  * Threads: an engine and its sessions belong to one thread at a time; they start threads of their own.
  * Errors about an option name the member in err->field: "n_context".
@@ -24,6 +48,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_engine tess_engine;
 typedef struct tess_session tess_session;
@@ -230,6 +255,7 @@ typedef struct tess_generation {
 tess_status tess_session_generate(tess_session *session, const tess_generation *generation, int32_t *ids,
                                   int *n_new, tess_finish *finish, tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

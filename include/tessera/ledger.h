@@ -34,6 +34,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_ledger tess_ledger;
 
@@ -215,6 +216,7 @@ tess_status tess_ledger_forget(tess_ledger *ledger, int64_t id, tess_ledger_forg
 tess_status tess_ledger_count_forgotten(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out,
                                         tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
