@@ -317,7 +317,8 @@ tess_error cli_translate(const tess_error *from)
         if (words_for_fields[i].hint) add_hint(&err, words_for_fields[i].hint);
     }
     if (err.status == TESS_EBUDGET) {
-        snprintf(rest, sizeof rest, "--memory %lluMiB would do, and fewer positions (--context) need less",
+        snprintf(rest, sizeof rest,
+                 "the smallest that works is --memory %lluMiB, fewer positions (--context) need less",
                  (unsigned long long)((err.smallest_budget_bytes + (1u << 20) - 1) >> 20));
         add_hint(&err, rest);
     }

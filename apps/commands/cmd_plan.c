@@ -48,6 +48,10 @@ static void print_json(const tess_plan *plan, const estimate *e)
         "smallest_budget_bytes", (json_int_t)plan->smallest_budget_bytes, "regions", regions, "expert_slots",
         plan->n_expert_slot, "bytes_per_token_cold", (json_int_t)plan->bytes_per_token_cold,
         "seconds_first_token", cli_number(e->first_token), "seconds_per_token", cli_number(e->per_token));
+    json_object_set_new(root, "budget_origin", cli_text_or_null(plan->budget_origin));
+    json_object_set_new(root, "machine_bytes",
+                        plan->machine_bytes ? json_integer((json_int_t)plan->machine_bytes) : json_null());
+    json_object_set_new(root, "thread_origin", cli_text_or_null(plan->thread_origin));
     json_object_set_new(root, "bytes_per_token_warm", json_integer((json_int_t)plan->bytes_per_token_warm));
     json_object_set_new(root, "experts", json_integer(plan->n_expert_total));
     json_object_set_new(root, "context", json_integer(plan->n_context));
@@ -76,10 +80,17 @@ static void print_text(const tess_plan *plan, const estimate *e)
     }
     snprintf(smallest, sizeof smallest, "(%llu bytes)", (unsigned long long)plan->smallest_budget_bytes);
     print_row("sum", "", "", plan->sum_bytes, "");
-    print_row("budget", "", "", plan->budget_bytes, "");
+    print_row("budget", "", "", plan->budget_bytes, plan->budget_origin);
     print_row("smallest", "", "", plan->smallest_budget_bytes, smallest);
     putchar('\n');
-    printf("positions %d, prefill chunk %d, threads %d\n", plan->n_context, plan->n_chunk, plan->n_thread);
+    printf("positions %d, prefill chunk %d, threads %d%s%s%s\n", plan->n_context, plan->n_chunk,
+           plan->n_thread, *plan->thread_origin ? " (" : "", plan->thread_origin,
+           *plan->thread_origin ? ")" : "");
+    if (plan->machine_bytes && plan->budget_bytes > plan->machine_bytes) {
+        cli_format_bytes(plan->machine_bytes, size, sizeof size);
+        printf("remark: the budget is more than the %s that this machine and its control groups have\n",
+               size);
+    }
     printf("experts resident: %d of %d\n", plan->n_expert_slot, plan->n_expert_total);
     cli_format_bytes(plan->bytes_per_token_cold, size, sizeof size);
     printf("read per token: %s cold", size);

@@ -34,10 +34,11 @@ typedef enum tess_precision { TESS_PRECISION_F32, TESS_PRECISION_BF16 } tess_pre
 /* Zero values mean the stated default. The strings need to live only for the call. */
 typedef struct tess_engine_options {
     const char *model_dir; /* published layout */
-    uint64_t memory_bytes; /* bound on the process's peak resident set; 0: 70 % of what is available */
+    uint64_t memory_bytes; /* bound on the process's peak resident set; 0: 70 % of what the machine and the
+                              process's control groups have to give */
     int n_context;   /* positions to provide for; 0: 4096 or n_needed, at most max_position_embeddings */
     int n_needed;    /* positions the request at hand needs, prompt and answer; 0: not known */
-    int n_thread;    /* 0: CPUs in the affinity mask */
+    int n_thread;    /* 0: the lesser of the CPUs in the affinity mask and the CPU quota, rounded up */
     const char *isa; /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
@@ -70,10 +71,13 @@ enum { TESS_PLAN_REGIONS = 48 };
 /* What a budget buys, before a weight is read. */
 typedef struct tess_plan {
     uint64_t budget_bytes, smallest_budget_bytes;
+    char budget_origin[160]; /* "the default, 70 % of …"; "" if the caller named the budget */
+    uint64_t machine_bytes;  /* all that the machine and its control groups have; 0: not known */
     int n_region;
     tess_region region[TESS_PLAN_REGIONS];
     uint64_t sum_bytes; /* of all regions, the room that phases share once; at most budget_bytes */
     int n_context, n_chunk, n_thread, n_session;
+    char thread_origin[160];           /* what the number of threads follows; "" if the caller named it */
     int n_expert_slot, n_expert_total; /* experts that stay resident, of all routed experts */
     bool layers_resident, head_resident, embedding_resident;
     uint64_t bytes_per_token_cold; /* read for one decoded token when no expert is resident */

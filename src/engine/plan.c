@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/system.h"
+#include "engine/defaults.h"
 
 /* What the process may still grow by outside the arena: pages of libraries not yet touched, request text,
  * ids, buffers of files being written; and what a thread touches of its stack. */
@@ -155,13 +155,17 @@ static void describe_plan(const planner *p, tess_plan *plan)
     count_reads(p, plan);
 }
 
-static tess_status refuse_budget(const planner *p, uint64_t smallest, tess_error *err)
+static tess_status refuse_budget(const planner *p, const char *origin, uint64_t smallest, tess_error *err)
 {
     char expected[160];
     snprintf(expected, sizeof expected, "at least %llu for %d positions, %d threads and %d session%s",
              (unsigned long long)smallest, p->choice.n_context, p->choice.n_thread, p->choice.n_session,
              p->choice.n_session == 1 ? "" : "s");
-    tess_refuse_option(err, "memory_bytes", expected, "%llu bytes", (unsigned long long)p->budget);
+    if (*origin)
+        tess_refuse_option(err, "memory_bytes", expected, "%llu bytes (%s)", (unsigned long long)p->budget,
+                           origin);
+    else
+        tess_refuse_option(err, "memory_bytes", expected, "%llu bytes", (unsigned long long)p->budget);
     if (err) {
         err->status = TESS_EBUDGET;
         err->smallest_budget_bytes = smallest;
@@ -188,17 +192,26 @@ static int min_of(int a, int b)
     return a < b ? a : b;
 }
 
+static tess_status choose_threads(int wanted, int *out, char *origin, tess_error *err)
+{
+    int otherwise = 0;
+    if (!wanted) {
+        tess_system_cpus cpus;
+        tess_system_get_cpus("", &cpus);
+        otherwise = tess_default_threads(&cpus, TESS_POOL_MAX_THREADS, origin);
+    }
+    return choose_count("n_thread", wanted, otherwise, TESS_POOL_MAX_THREADS, "", out, err);
+}
+
 static tess_status choose_counts(const tess_engine_options *options, const tess_decoder_config *c,
-                                 tess_choice *out, int *most_chunk, int *most_expert_slots, tess_error *err)
+                                 tess_choice *out, char *thread_origin, int *most_chunk,
+                                 int *most_expert_slots, tess_error *err)
 {
     int context = options->n_needed > DEFAULT_CONTEXT ? options->n_needed : DEFAULT_CONTEXT;
     int n_expert = count_experts(c);
     tess_status status = choose_count("n_context", options->n_context, min_of(context, c->max_positions),
                                       c->max_positions, " (max_position_embeddings)", &out->n_context, err);
-    if (status == TESS_OK)
-        status =
-            choose_count("n_thread", options->n_thread, min_of(tess_system_cpus(), TESS_POOL_MAX_THREADS),
-                         TESS_POOL_MAX_THREADS, "", &out->n_thread, err);
+    if (status == TESS_OK) status = choose_threads(options->n_thread, &out->n_thread, thread_origin, err);
     if (status == TESS_OK)
         status = choose_count("n_session", options->n_session, 1, MAX_SESSIONS, "", &out->n_session, err);
     if (status == TESS_OK)
@@ -211,11 +224,14 @@ static tess_status choose_counts(const tess_engine_options *options, const tess_
     return status;
 }
 
-static uint64_t choose_budget(const tess_engine_options *options)
+/* The budget, where it came from unless the caller named it, and the most there could be. */
+static void choose_budget(const tess_engine_options *options, tess_plan *plan)
 {
-    if (options->memory_bytes) return options->memory_bytes;
-    uint64_t available = tess_system_available_bytes();
-    return available ? available / 10 * 7 : 1ull << 30;
+    tess_system_memory memory;
+    tess_system_get_memory("", &memory);
+    plan->machine_bytes = memory.most_bytes;
+    plan->budget_bytes =
+        options->memory_bytes ? options->memory_bytes : tess_default_budget(&memory, plan->budget_origin);
 }
 
 /* The smallest layout that can run at all. A layer's experts are leased together where that many may stay. */
@@ -235,10 +251,14 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
                             tess_choice *choice, tess_error *err)
 {
     const tess_decoder_config *c = &model->config.thinker.text;
-    planner p = {.model = model, .budget = choose_budget(options)};
+    planner p = {.model = model};
     int most_chunk = 0;
-    tess_status status = choose_counts(options, c, &p.choice, &most_chunk, &p.most_expert_slots, err);
+    memset(plan, 0, sizeof *plan);
+    tess_status status =
+        choose_counts(options, c, &p.choice, plan->thread_origin, &most_chunk, &p.most_expert_slots, err);
     if (status != TESS_OK) return status;
+    choose_budget(options, plan);
+    p.budget = plan->budget_bytes;
     malloc_trim(0);
     p.choice.thinker = choose_least(c, p.most_expert_slots);
     p.process = tess_system_resident_bytes() + options->other_bytes + PROCESS_ALLOWANCE_BYTES +
@@ -246,13 +266,12 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
                 (uint64_t)p.choice.n_context * POSITION_ALLOWANCE_BYTES;
     uint64_t least = p.process + measure_choice(&p, &p.choice, NULL), peak = tess_system_peak_bytes();
     if (least < peak) least = peak;
-    memset(plan, 0, sizeof *plan);
-    plan->budget_bytes = p.budget;
     plan->smallest_budget_bytes = least + PROCESS_VARIATION_BYTES;
     if (p.budget >= least) spend_budget(&p, most_chunk);
     describe_plan(&p, plan);
     *choice = p.choice;
-    return p.budget >= least ? TESS_OK : refuse_budget(&p, plan->smallest_budget_bytes, err);
+    return p.budget >= least ? TESS_OK
+                             : refuse_budget(&p, plan->budget_origin, plan->smallest_budget_bytes, err);
 }
 
 tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err)

@@ -33,3 +33,10 @@ equals "$(exit_of plan --chunk x)" 2 "a chunk that is no number"
 equals "$("$tessera" plan --model tests/golden/b --json | json error 2>/dev/null || echo none)" none "a model without a tokenizer is planned"
 equals "$(exit_of plan --threads 1000)" 2 "more threads than a pool has"
 equals "$(exit_of plan --memory 0)" 2 "no memory at all is no size"
+
+# Where the defaults come from, and a budget that is not there.
+contains "$(plan)" "the default, 70 % of" "a default budget says so"
+contains "$(plan)" "in the affinity mask)" "and so do threads"
+contains "$(taskset -c "$(taskset -pc $$ | sed 's/.*[:,-] *//')" "$tessera" plan --model $model)" "threads 1 (CPUs in the affinity mask)" "one CPU, one thread"
+case $(plan --memory 64MiB --threads 1) in *"the default"* | *"affinity"* | *"remark"*) result 1 "what is named needs no reason" ;; *) result 0 "what is named needs no reason" ;; esac
+contains "$(plan --memory 900TiB)" "remark: the budget is more than the" "more than the machine has"
