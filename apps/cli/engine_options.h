@@ -19,7 +19,8 @@ typedef struct cli_engine {
     {"model", CLI_TEXT, &(e)->options.model_dir, "DIR",                                                      \
      "checkpoint folder in the published layout (required)"},                                                \
         {"memory", CLI_SIZE, &(e)->options.memory_bytes, "SIZE",                                             \
-         "bound on the peak resident memory, as 8GiB; default 70 % of what machine and control groups "      \
+         "bound on the peak resident memory, as 8GiB, 1.5GB or 12g; default 70 % of what machine and "       \
+         "control groups "                                                                                   \
          "leave"},                                                                                           \
         {"context", CLI_COUNT, &(e)->options.n_context, "N",                                                 \
          "positions, prompt and answer; default 4096, or what the request needs"},                           \

@@ -40,3 +40,12 @@ contains "$(plan)" "in the affinity mask)" "and so do threads"
 contains "$(taskset -c "$(taskset -pc $$ | sed 's/.*[:,-] *//')" "$tessera" plan --model $model)" "threads 1 (CPUs in the affinity mask)" "one CPU, one thread"
 case $(plan --memory 64MiB --threads 1) in *"the default"* | *"affinity"* | *"remark"*) result 1 "what is named needs no reason" ;; *) result 0 "what is named needs no reason" ;; esac
 contains "$(plan --memory 900TiB)" "remark: the budget is more than the" "more than the machine has"
+
+# Units in any case; short ones are binary.
+for size in 67108864 67108864B 67108864b 65536k 65536K 65536KiB 65536kib 64m 64M 64MiB 64MIB 0.0625g .0625GiB 67.108864e6 67108.864kB 67108.864KB 67.108864mb 67.108864MB 0.067108864gb; do
+    equals "$(plan --memory $size --json | json budget_bytes)" $((64 << 20)) "--memory $size"
+done
+for size in 64x 64Mi 64MBit 64iB m "" -1 0x4000000 1e30 " 64m" 64.m.m infg 1..5g 99999999999t 0.0000000001k; do
+    equals "$(exit_of plan --memory "$size")" 2 "--memory '$size' is no size"
+done
+contains "$(cat "$work/err")" "such as 512MiB" "and is told one"
