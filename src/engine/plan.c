@@ -118,18 +118,47 @@ static uint64_t bytes_of(const tess_weight *weight, int n)
     return sum;
 }
 
-static void count_reads(const planner *p, tess_plan *plan)
+static int count_expert_layers(const tess_decoder_config *c)
+{
+    int n = 0;
+    for (int layer = 0; layer < c->n_layer; layer++) n += c->is_moe[layer];
+    return n;
+}
+
+static void count_weights(const planner *p, tess_plan *plan)
 {
     const tess_decoder_config *c = &p->model->config.thinker.text;
     const tess_decoder_weights *w = &p->model->thinker;
-    uint64_t always = plan->embedding_resident ? 0 : w->embedding.block[0].n_byte;
-    if (!plan->layers_resident) always += bytes_of(w->layer, c->n_layer * TESS_LAYER_WEIGHTS);
-    if (!plan->head_resident) always += bytes_of(w->head.block, w->head.n_block);
-    uint64_t experts = bytes_of(w->expert, c->n_layer * c->n_expert * TESS_EXPERT_WEIGHTS);
-    uint64_t routed = c->n_expert ? experts / (uint64_t)c->n_expert * (uint64_t)c->n_expert_used : 0;
-    double missing = 1 - (plan->n_expert_total ? (double)plan->n_expert_slot / plan->n_expert_total : 0);
+    plan->n_expert_layer = count_expert_layers(c);
+    plan->n_expert = plan->n_expert_layer ? c->n_expert : 0;
+    plan->n_expert_used = plan->n_expert_layer ? c->n_expert_used : 0;
+    plan->layer_bytes = bytes_of(w->layer, c->n_layer * TESS_LAYER_WEIGHTS);
+    plan->head_bytes = bytes_of(w->head.block, w->head.n_block);
+    plan->embedding_bytes = bytes_of(w->embedding.block, w->embedding.n_block);
+    plan->embedding_block_bytes = w->embedding.block[0].n_byte;
+    if (plan->n_expert_total)
+        plan->expert_bytes = bytes_of(w->expert, c->n_layer * c->n_expert * TESS_EXPERT_WEIGHTS) /
+                             (uint64_t)plan->n_expert_total;
+}
+
+static void count_reads(tess_plan *plan)
+{
+    uint64_t always = plan->embedding_resident ? 0 : plan->embedding_block_bytes;
+    if (!plan->layers_resident) always += plan->layer_bytes;
+    if (!plan->head_resident) always += plan->head_bytes;
+    uint64_t routed = plan->expert_bytes * (uint64_t)plan->n_expert_used * (uint64_t)plan->n_expert_layer;
     plan->bytes_per_token_cold = always + routed;
-    plan->bytes_per_token_warm = always + (uint64_t)((double)routed * missing);
+    plan->bytes_per_token_warm = tess_plan_count_warm_bytes(plan);
+}
+
+/* The slots that would fit if all dense weights were read when they are needed. */
+static int count_slots_instead(const planner *p)
+{
+    planner other = *p;
+    other.choice.thinker.n_layer_slot = other.choice.thinker.n_head_slot =
+        other.choice.thinker.n_embedding_slot = 1;
+    add_expert_slots(&other, p->most_expert_slots);
+    return other.choice.thinker.n_expert_slot;
 }
 
 static void describe_plan(const planner *p, tess_plan *plan)
@@ -152,7 +181,9 @@ static void describe_plan(const planner *p, tess_plan *plan)
     plan->layers_resident = thinker->n_layer_slot == p->model->config.thinker.text.n_layer;
     plan->head_resident = thinker->n_head_slot == p->model->thinker.head.n_block;
     plan->embedding_resident = thinker->n_embedding_slot == p->model->thinker.embedding.n_block;
-    count_reads(p, plan);
+    count_weights(p, plan);
+    count_reads(plan);
+    plan->n_expert_slot_instead = count_slots_instead(p);
 }
 
 static tess_status refuse_budget(const planner *p, const char *origin, uint64_t smallest, tess_error *err)
