@@ -66,13 +66,13 @@ static void print_row(const char *component, const char *region, const char *pha
 static void print_experts(const tess_plan *plan)
 {
     char cold[32], warm[32];
-    printf("experts resident: %d of %d", plan->n_expert_slot, plan->n_expert_total);
+    printf("experts resident: %d of %d\n", plan->n_expert_slot, plan->n_expert_total);
     if (plan->n_expert_slot_instead > plan->n_expert_slot)
-        printf("; %d if no dense weights stayed, which every token needs and are kept first",
+        printf("  %d if dense weights did not stay, but every token needs those\n",
                plan->n_expert_slot_instead);
     cli_format_bytes(plan->bytes_per_token_cold, cold, sizeof cold);
     cli_format_bytes(plan->bytes_per_token_warm, warm, sizeof warm);
-    printf("\nread per token: %s cold, %s with the bank full\n", cold, warm);
+    printf("read per token: %s cold, %s with the bank full\n", cold, warm);
 }
 
 static void print_estimate(const estimate *e)
@@ -80,21 +80,21 @@ static void print_estimate(const estimate *e)
     const tess_estimate *c = &e->costs;
     char size[32];
     cli_format_bytes(c->first_token_bytes, size, sizeof size);
-    printf("estimate: first token of an answer to %d tokens %.2f s (%s read), then ", e->n_prompt,
+    printf("estimate for a prompt of %d tokens: first token %.2f s (%s read),\n", e->n_prompt,
            c->first_token_seconds, size);
     if (c->n_tok_to_fill > 0)
-        printf("%.2f s per token, falling to %.2f s in about %d tokens as the bank fills\n",
+        printf("  then %.2f s per token, %.2f s when the bank is full, in about %d tokens\n",
                c->next_token_seconds, c->full_token_seconds, c->n_tok_to_fill);
     else
-        printf("%.2f s per token\n", c->full_token_seconds);
+        printf("  then %.2f s per token\n", c->full_token_seconds);
     cli_format_bytes((uint64_t)e->rates.disk_bytes, size, sizeof size);
-    printf("assumed: every expert equally likely; disk %s/s%s\n", size,
-           e->measured ? " (measured)" : ", --measure reads it");
+    printf("  with every expert equally likely and a disk of %s/s (%s)\n", size,
+           e->measured ? "measured" : "assumed, --measure reads it");
 }
 
 static void print_text(const tess_plan *plan, const estimate *e)
 {
-    char size[32], smallest[32];
+    char smallest[32];
     printf("%-10s %-10s %-7s %11s  %s\n", "component", "region", "phase", "size", "holds");
     for (int i = 0; i < plan->n_region; i++) {
         const tess_region *r = &plan->region[i];
@@ -102,19 +102,25 @@ static void print_text(const tess_plan *plan, const estimate *e)
     }
     snprintf(smallest, sizeof smallest, "(%llu bytes)", (unsigned long long)plan->smallest_budget_bytes);
     print_row("sum", "", "", plan->sum_bytes, "");
-    print_row("budget", "", "", plan->budget_bytes, plan->budget_origin);
+    print_row("budget", "", "", plan->budget_bytes, "");
     print_row("smallest", "", "", plan->smallest_budget_bytes, smallest);
     putchar('\n');
+    if (*plan->budget_origin) printf("budget: %s\n", plan->budget_origin);
     printf("positions %d, prefill chunk %d, threads %d%s%s%s\n", plan->n_context, plan->n_chunk,
            plan->n_thread, *plan->thread_origin ? " (" : "", plan->thread_origin,
            *plan->thread_origin ? ")" : "");
-    if (plan->machine_bytes && plan->budget_bytes > plan->machine_bytes) {
-        cli_format_bytes(plan->machine_bytes, size, sizeof size);
-        printf("remark: the budget is more than the %s that this machine and its control groups have\n",
-               size);
-    }
     print_experts(plan);
     print_estimate(e);
+}
+
+static void remark_budget(const cli_command *self, const tess_plan *plan)
+{
+    char size[32];
+    if (!plan->machine_bytes || plan->budget_bytes <= plan->machine_bytes) return;
+    cli_format_bytes(plan->machine_bytes, size, sizeof size);
+    fprintf(stderr,
+            "tessera %s: the budget is more than the %s that this machine and its control groups have\n",
+            self->name, size);
 }
 
 static int run_plan(const cli_command *self, int argc, char **argv)
@@ -164,6 +170,7 @@ static int run_plan(const cli_command *self, int argc, char **argv)
                          plan.n_context);
     e.rates.operations = ASSUMED_OPERATIONS_PER_THREAD * plan.n_thread;
     tess_plan_estimate(&plan, &e.rates, n_prompt, &e.costs);
+    if (!common.quiet) remark_budget(self, &plan);
     if (common.json)
         print_json(&plan, &e);
     else
