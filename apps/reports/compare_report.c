@@ -394,8 +394,12 @@ static const char *token_bytes(void *context, int64_t id, size_t *n_bytes)
     return id < 0 || id > INT32_MAX ? NULL : tess_tokenizer_get_bytes(tokenizer, (int32_t)id, n_bytes);
 }
 
-tess_page_options cli_page_options(const char *title, const tess_tokenizer *tokenizer)
+tess_page_options cli_page_options(const char *title, const cli_page_facts *facts,
+                                   const tess_tokenizer *tokenizer)
 {
-    return (tess_page_options){
-        .title = title, .get_bytes = tokenizer ? token_bytes : NULL, .context = (void *)(uintptr_t)tokenizer};
+    return (tess_page_options){.title = title,
+                               .get_bytes = tokenizer ? token_bytes : NULL,
+                               .context = (void *)(uintptr_t)tokenizer,
+                               .fact = facts->fact,
+                               .n_fact = facts->n};
 }
