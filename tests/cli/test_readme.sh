@@ -33,6 +33,7 @@ check_document() {
     mkdir "$at"
     ln -s "$here/demo" "$here/tests" "$at/"
     ln -s "$work/synthetic" "$at/Qwen3-Omni-30B-A3B-Instruct"
+    program_of "$1" >"$at/france.c"
     while IFS= read -r line; do
         case $line in
         '    $ '*)
@@ -50,5 +51,25 @@ check_document() {
     [ $n -ge "$2" ]
     result $? "$1 has its examples: $n"
 }
-check_document README.md 8
+
+# What is built against the library is built against what `make install` leaves, as for whoever reads this.
+unset MAKEFLAGS MFLAGS
+make --no-print-directory MODE=release CC=gcc DESTDIR="$work/root" PREFIX=/usr/local install >"$work/log" 2>&1 || cat "$work/log"
+export PKG_CONFIG_PATH=$work/root/usr/local/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root LD_LIBRARY_PATH=$work/root/usr/local/lib
+program_of() { sed -n '/^```c$/,/^```$/p' "$1" | sed '1d;$d'; }
+
+check_document README.md 13
 check_document docs/VERIFICATION.md 7
+
+# The files that README.md asks for are enough.
+mkdir "$work/least"
+section=$(sed -n '/^## The published model/,/^## What works/p' README.md)
+for file in $(grep -o '`[a-z_.]*\(json\|txt\)`' <<<"$section" | tr -d '`' | sort -u); do cp demo/checkpoint/"$file" "$work/least"; done
+cp demo/checkpoint/model-*.safetensors "$work/least"
+equals "$("$tessera" inspect --check "$work/least" 2>&1 | tail -n 1 | cut -d: -f2)" " exactly what config.json implies" "the files README.md asks for are a checkpoint"
+equals "$("$tessera" run --quiet --model "$work/least" --prompt "What is the capital of France?" 2>&1)" Paris. "with which text is answered"
+contains "$section" "$(grep -o 'revision [0-9a-f]\{40\}' data/known_answers.json | head -n 1)" "of the revision whose known answers are built in"
+
+# Exit codes: those of the table are those of the program, all of them.
+equals "$(sed -n '/^## Exit codes/,/^With/s/^| \([0-9]*\) .*/\1/p' README.md | tr '\n' ' ')" \
+    "$(sed -n 's/^    CLI_[A-Z]* = \([0-9]*\),\{0,1\}$/\1/p' apps/cli/cli.h | tr '\n' ' ')" "README.md lists the exit codes"
