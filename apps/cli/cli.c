@@ -386,6 +386,16 @@ void cli_escape(const char *text, size_t n_byte, char *out, size_t size)
     out[used] = 0;
 }
 
+void cli_remark_buffered(const cli_command *self, const char *path)
+{
+    char safe[1024];
+    cli_escape(path, strlen(path), safe, sizeof safe);
+    fprintf(stderr,
+            "tessera %s: direct reads of %s are refused: it is read by way of the page cache, which is "
+            "dropped behind every read\n",
+            self->name, safe);
+}
+
 void cli_format_bytes(uint64_t bytes, char *out, size_t size)
 {
     static const char *const unit[] = {"KiB", "MiB", "GiB", "TiB"};

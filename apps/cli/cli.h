@@ -102,6 +102,9 @@ json_t *cli_number(double value);
 /* Text that is safe on a terminal: escapes control characters. Writes at most size bytes. */
 void cli_escape(const char *text, size_t n_byte, char *out, size_t size);
 
+/* The remark that a file is not read directly. */
+void cli_remark_buffered(const cli_command *self, const char *path);
+
 /* "12.3 GiB" and the like. */
 void cli_format_bytes(uint64_t bytes, char *out, size_t size);
 

@@ -211,7 +211,9 @@ static int open_and_converse(chat *c)
     if (status == TESS_OK) status = tess_engine_open(&c->engine_options.options, &c->engine, &err);
     cli_progress_clear(&c->engine_options.bar);
     if (status == TESS_OK) status = tess_session_new(c->engine, &c->session, &err);
+    if (status == TESS_OK) cli_engine_remark_reads(&c->engine_options, c->self, &c->common, c->engine);
     int code = status == TESS_OK ? converse(c) : cli_report(c->self, &c->common, &err);
+    if (status == TESS_OK) cli_engine_remark_reads(&c->engine_options, c->self, &c->common, c->engine);
     tess_conversation_release(&c->talk);
     tess_session_free(c->session);
     tess_engine_close(c->engine);

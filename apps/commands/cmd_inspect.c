@@ -248,6 +248,18 @@ static int inspect(inspection *in)
     return in->n_wrong ? CLI_DIFFERENT : CLI_DONE;
 }
 
+static void remark_reads(const inspection *in)
+{
+    tess_shard_info info;
+    for (int i = 0; i < tess_checkpoint_get_shard_count(in->checkpoint); i++) {
+        tess_checkpoint_get_shard(in->checkpoint, i, &info);
+        if (info.is_refused_direct) {
+            cli_remark_buffered(in->self, info.path);
+            return;
+        }
+    }
+}
+
 static int run_inspect(const cli_command *self, int argc, char **argv)
 {
     inspection in = {.self = self, .common = CLI_COMMON_DEFAULT};
@@ -283,6 +295,7 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
         return cli_report(self, &in.common, &err);
     if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, in.dir, in.checkpoint);
     code = inspect(&in);
+    if (in.checksum && !in.common.quiet) remark_reads(&in);
     inspect_digests_end(&in.digests);
     tess_checkpoint_close(in.checkpoint);
     return code;

@@ -206,10 +206,12 @@ static int run_request(const cli_command *self, request *r)
         cli_ledger_fail_run(&r->engine.ledger, NULL, code);
         return code;
     }
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     status = tess_session_new(engine, &session, &err);
     code = status == TESS_OK ? answer_prompt(self, r, engine, session) : cli_report(self, &r->common, &err);
     if (status == TESS_OK) tess_session_free(session);
     cli_ledger_fail_run(&r->engine.ledger, engine, code);
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     tess_engine_close(engine);
     return code;
 }

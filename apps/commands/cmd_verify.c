@@ -268,11 +268,13 @@ static int run_all(request *r)
         tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
         cli_progress_clear(&r->engine.bar);
         if (status != TESS_OK) return report_end(r, &err);
+        cli_engine_remark_reads(&r->engine, r->self, &r->common, engine);
         r->certifying.run[r->certifying.n_run++] = tess_certified_run_of(engine);
         for (int i = 0; i < r->n && status == TESS_OK; i++) {
             status = run_one(r, engine, i, &err);
             cli_progress_clear(&r->engine.bar);
         }
+        cli_engine_remark_reads(&r->engine, r->self, &r->common, engine);
         tess_engine_close(engine);
         if (status != TESS_OK) return report_end(r, &err);
     }
