@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/little_endian.h"
 #include "tessera/direct.h"
 
 /* Windows are aligned to this, and direct reads start and end on multiples of it. */
