@@ -100,6 +100,9 @@ static const char *store(const cli_option *option, const char *text)
     case CLI_TEXT:
         *(const char **)option->target = text;
         return NULL;
+    case CLI_NAME:
+        *(const char **)option->target = text;
+        return *text ? NULL : "a name";
     case CLI_LIST:
         return append(option->target, text) ? NULL : "less text (out of memory)";
     case CLI_COUNT:

@@ -1,10 +1,34 @@
 /* Running a model: options, memory plan, engine (loaded model), session (one timeline), generation, taps.
  *
- *     tess_engine_options options = {.model_dir = "demo/checkpoint", .memory_bytes = 64 << 20};
- *     tess_engine_open(&options, &engine, &err);
- *     tess_session_new(engine, &session, &err);
- *     tess_session_feed(session, &(tess_feed){.ids = ids, .n_tok = n}, &err);
- *     tess_session_generate(session, &generation, ids, &n_new, &finish, &err);
+ *     #include <stdio.h>
+ *     #include <tessera.h>
+ *
+ *     int main(void)
+ *     {
+ *         const int32_t prompt[] = {9, 14, 27};
+ *         int32_t answer[8];
+ *         int n_new = 0;
+ *         tess_engine *engine = NULL;
+ *         tess_session *session = NULL;
+ *         tess_finish finish;
+ *         tess_error err;
+ *         const tess_engine_options options = {.model_dir = "demo/checkpoint", .memory_bytes = 64 << 20};
+ *         const tess_feed feed = {.ids = prompt, .n_tok = 3};
+ *         const tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY, .max_new = 8};
+ *
+ *         tess_status status = tess_engine_open(&options, &engine, &err);
+ *         if (status == TESS_OK) status = tess_session_new(engine, &session, &err);
+ *         if (status == TESS_OK) status = tess_session_feed(session, &feed, &err);
+ *         if (status == TESS_OK)
+ *             status = tess_session_generate(session, &generation, answer, &n_new, &finish, &err);
+ *         if (status != TESS_OK) fprintf(stderr, "%s\n", err.message);
+ *         for (int i = 0; i < n_new; i++) printf("%d\n", (int)answer[i]);
+ *         tess_session_free(session);
+ *         tess_engine_close(engine);
+ *         return status != TESS_OK;
+ *     }
+ *
+ * More in examples/, text in and out among them.
  *
  * Threads: an engine and its sessions belong to one thread at a time; they start threads of their own.
  * Errors about an option name the member in err->field: "n_context".
@@ -24,6 +48,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_engine tess_engine;
 typedef struct tess_session tess_session;
@@ -161,9 +186,9 @@ typedef struct tess_tap_rows {
 /* Who listens. `wants` is asked before a tap is made. `hear` gets the rows of every wanted tap, in model
  * order within a chunk, a single expert's output before it is weighted; an error it returns ends the run.
  * `replace` (may be NULL) is called after `hear` for taps of the whole prompt and may overwrite the values,
- * float or int64_t below n_value, which then go on through the model: this is how a module is fed another
- * run's input. Values that are not finite end the run and are not heard, unless they are replaced: then they
- * are, and the replacement must be finite. */
+ * float or int64_t in 0 … n_value-1, a row's chosen experts all different, which then go on through the
+ * model: this is how a module is fed another run's input. Values that are not finite end the run and are not
+ * heard, unless they are replaced: then they are, and the replacement must be finite. */
 typedef struct tess_tap_listener {
     void *context;
     bool (*wants)(void *context, const tess_tap *tap);
@@ -189,18 +214,24 @@ void tess_session_truncate(tess_session *session, int n_tok);
 int tess_session_get_length(const tess_session *session); /* positions held */
 const int32_t *tess_session_get_ids(const tess_session *session);
 
+/* Rotary angles are exact for positions up to this size, far beyond any context. */
+#define TESS_POSITION_MAX 1000000
+
 typedef struct tess_feed {
     const int32_t *ids; /* [n_tok], each 0 … vocabulary - 1 */
     int n_tok;
-    const float *positions;            /* [3, n_tok] temporal, height, width; NULL: continue by one */
+    /* [3, n_tok] temporal, height, width, each within ±TESS_POSITION_MAX; NULL: continue by one */
+    const float *positions;
     const tess_tap_listener *listener; /* may be NULL */
     bool last_logits; /* a listener hears lm_head of the last position only, as [1, vocabulary] */
     const tess_progress *progress; /* prefill, or decode if n_tok is 1; may be NULL */
 } tess_feed;
 
 /* Runs the tokens through the model in chunks; afterwards the logits of the last one are at hand.
- * Errors: TESS_EUSAGE (an id out of range, more positions than the plan's context), TESS_EIO, TESS_ENONFINITE
- * (field: the tap), TESS_EINTERRUPTED. After an error the session is as long as before the call. */
+ * Errors: TESS_EUSAGE (more positions than the plan's context), TESS_EINPUT (an id or a position out of
+ * range, field "input_ids" or "position_ids"; a replacement that no router could have chosen, field: the
+ * tap), TESS_EIO, TESS_ENONFINITE (field: the tap), TESS_EINTERRUPTED. After an error the session is as long
+ * as before the call. */
 tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess_error *err);
 
 /* [vocabulary] of the last position, valid until the next feed of this session; NULL before the first. */
@@ -225,12 +256,14 @@ typedef struct tess_sampling {
     uint64_t seed;             /* same seed, same text, on every machine */
 } tess_sampling;
 #define TESS_SAMPLING_GREEDY ((tess_sampling){.top_p = 1, .repetition_penalty = 1})
+/* Refuses an option out of range by name before anything is run: TESS_EUSAGE. */
+tess_status tess_sampling_check(const tess_sampling *sampling, tess_error *err);
 
 /* Generates one token: feeds the one that the step before chose, if there was one since the last feed, and
  * chooses the next from the logits then at hand. The chosen token is not fed. The first step after a feed
  * starts the generator from sampling->seed. listener (may be NULL) hears the taps of the token that is fed.
- * Errors: those of tess_session_feed; TESS_EUSAGE  nothing was fed, or a sampling option is out of range
- * (err->field). */
+ * Errors: those of tess_session_feed; TESS_EUSAGE  nothing was fed, or a sampling option (err->field) is out
+ * of range or leaves no finite probabilities. */
 tess_status tess_session_step(tess_session *session, const tess_sampling *sampling,
                               const tess_tap_listener *listener, const tess_progress *progress, int32_t *id,
                               tess_error *err);
@@ -255,6 +288,7 @@ typedef struct tess_generation {
 tess_status tess_session_generate(tess_session *session, const tess_generation *generation, int32_t *ids,
                                   int *n_new, tess_finish *finish, tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
