@@ -58,6 +58,15 @@ static int read_words(cli_prompt *prompt, const cli_command *self, const cli_com
     return -1;
 }
 
+void cli_remark_template(const cli_command *self, const cli_common *common, const char *model_dir)
+{
+    tess_text warning = {0};
+    if (common->quiet) return;
+    if (tess_template_check(model_dir, &warning, NULL) == TESS_OK && warning.count)
+        cli_remark(self, "%s", warning.data);
+    tess_text_release(&warning);
+}
+
 int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
                       const char *model_dir)
 {
@@ -69,6 +78,7 @@ int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_com
     tess_error err;
     tess_status status = tess_tokenizer_open(model_dir, &prompt->tokenizer, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
+    if (!prompt->raw) cli_remark_template(self, common, model_dir);
     prompt->kind = prompt->messages ? "messages" : prompt->raw ? "raw" : "chat";
     int code = prompt->messages ? -1 : read_words(prompt, self, common);
     return code < 0 ? encode_said(prompt, self, common) : code;

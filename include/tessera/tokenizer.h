@@ -88,8 +88,7 @@ bool tess_tokenizer_is_special(const tess_tokenizer *tokenizer, int32_t id);
 size_t tess_tokenizer_get_n_tokens(const tess_tokenizer *tokenizer); /* entries, added tokens included */
 int32_t tess_tokenizer_get_n_ids(const tess_tokenizer *tokenizer);   /* highest id + 1; ids may have gaps */
 
-/* One sentence for the user, or NULL: the folder has a chat template file (chat_template.json or .jinja) that
- * is not known to agree with tess_chat_render. Lives as long as the tokenizer. */
+/* What tess_template_check (chat.h) says of the folder, or NULL. Lives as long as the tokenizer. */
 const char *tess_tokenizer_get_warning(const tess_tokenizer *tokenizer);
 
 /* Text from ids that come one at a time: each push gives the whole characters that are complete by then.
