@@ -9,6 +9,8 @@ endif
 B := build/$(MODE)-$(notdir $(CC))
 ARCH := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 VERSION := 0.1.0
+# The interface may change with the second number as long as the first is 0.
+SOVERSION := $(basename $(VERSION))
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 MODE_release := -O2 -g1 -DNDEBUG
@@ -18,7 +20,10 @@ MODE_tsan := -O1 -g -DTESS_DEBUG -fsanitize=thread
 LIBS := jansson libcrypto sqlite3
 APP_LIBS := libedit
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
+# Objects serve archive and shared library alike; what no public header declares is hidden, so that nothing goes through
+# a table of the dynamic linker that need not.
 CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
+             -fPIC -fvisibility=hidden -fno-semantic-interposition \
              -DTESS_VERSION='"$(VERSION)"' -DTESS_MODE='"$(MODE)"' -Iinclude -Isrc -Iapps $(PKG_CFLAGS) $(CFLAGS)
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LDLIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm -lpthread -ldl
@@ -27,6 +32,8 @@ APP_LDLIBS = $(LDLIBS) $(shell pkg-config --libs $(APP_LIBS) 2>/dev/null)
 # Instruction-set flags go by file suffix; everything else runs on any CPU of the architecture.
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
+# -Wno-psabi: vectors wider than the CPU's are passed in memory, which matters to nobody within one file.
+ISA_emulated := -mavx2 -mfma -Wno-psabi
 FOREIGN_x86_64 := %_neon.c
 FOREIGN_aarch64 := %_avx2.c %_avx512.c
 
@@ -36,13 +43,13 @@ SUPPORT_SRC := $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/*/test_*.c)
 TEST_SH := $(wildcard tests/*/test_*.sh)
 BENCH_SRC := $(wildcard bench/bench_*.c)
-TOOL_SRC := $(wildcard tools/*.c)
+SYNTHETIC_SRC := $(wildcard tools/synthetic/*.c)
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 TEST_BIN := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
-TOOL_BIN := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
+TOOL_BIN := $(B)/synthetic
 
-.PHONY: all lib tests benches demo check bench clean install deps check-deps bench-deps layers format \
+.PHONY: all lib tests benches objects demo check bench clean install deps check-deps bench-deps layers format \
         format-check tidy app-libs list-tests reference check-reference
 
 all: $(B)/tessera
@@ -51,13 +58,18 @@ all: build/tessera
 build/tessera: $(B)/tessera
 	@ln -sf release-gcc/tessera $@
 endif
-lib: $(B)/libtessera.a
+lib: $(B)/libtessera.a $(B)/libtessera.so.$(VERSION)
 tests: $(TEST_BIN) $(TOOL_BIN)
 benches: $(BENCH_BIN)
+# Everything compiled and nothing linked: for the warnings of a compiler whose programs are not all run.
+objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(TOOL_SRC))
 
 $(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
 	@rm -f $@
 	@ar rcs $@ $^
+$(B)/libtessera.so.$(VERSION): $(call OBJ,$(LIB_SRC))
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libtessera.so.$(SOVERSION) -Wl,-z,defs -o $@ $^ $(LDLIBS)
 $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(APP_LDLIBS)
@@ -65,7 +77,18 @@ $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 WRAP := malloc calloc realloc aligned_alloc strdup
 $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LDLIBS)
-$(BENCH_BIN) $(TOOL_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
+# The AVX-512 kernels emulated with AVX2, so that CPUs without AVX-512 test them too (tests/kernels/emulated_avx512.h).
+EMULATED_x86_64 := $(patsubst src/kernels/%.c,$(B)/emulated/%.o,$(wildcard src/kernels/*_avx512.c))
+$(B)/tests/kernels/test_variants: $(EMULATED_$(ARCH))
+$(B)/emulated/%.o: src/kernels/%.c $(B)/flags
+	@mkdir -p $(dir $@)
+	@echo "  CC    $< (emulated)"
+	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(ISA_emulated) -include tests/kernels/emulated_avx512.h -MMD -MP -c -o $@ $<
+$(BENCH_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
+
+$(B)/synthetic: $(call OBJ,$(SYNTHETIC_SRC)) $(B)/libtessera.a
+	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
 isa_of = $(foreach s,avx2 avx512,$(if $(filter %_$(s),$(1)),$(ISA_$(s))))
@@ -77,12 +100,13 @@ $(B)/%.o: %.c $(B)/flags
 	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(call isa_of,$*) -MMD -MP -c -o $@ $<
 
 $(B)/src/verify/answers/builtin.o: data/known_answers.json
+$(B)/tools/synthetic/released_config.o: tests/data/published_config.json
 
 # Rebuilds everything when the compiler or a flag changes.
 $(B)/flags: FORCE
 	@mkdir -p $(B)
-	@echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512)' | cmp -s - $@ || \
-	 echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512)' > $@
+	@echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512) $(ISA_emulated)' | cmp -s - $@ || \
+	 echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512) $(ISA_emulated)' > $@
 FORCE:
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)
@@ -116,14 +140,18 @@ tidy:
 	@tools/tidy
 
 PREFIX ?= /usr/local
-install: all
-	install -D -m 755 $(B)/tessera $(DESTDIR)$(PREFIX)/bin/tessera
-	install -D -m 644 $(B)/libtessera.a $(DESTDIR)$(PREFIX)/lib/libtessera.a
-	install -d $(DESTDIR)$(PREFIX)/include/tessera $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 include/tessera.h $(DESTDIR)$(PREFIX)/include/
-	install -m 644 include/tessera/*.h $(DESTDIR)$(PREFIX)/include/tessera/
+TO = $(DESTDIR)$(PREFIX)
+install: all lib
+	install -d $(TO)/bin $(TO)/lib/pkgconfig $(TO)/include/tessera $(TO)/share/doc/tessera/examples
+	install -m 755 $(B)/tessera $(TO)/bin/
+	install -m 644 $(B)/libtessera.a $(B)/libtessera.so.$(VERSION) $(TO)/lib/
+	ln -sf libtessera.so.$(VERSION) $(TO)/lib/libtessera.so.$(SOVERSION)
+	ln -sf libtessera.so.$(SOVERSION) $(TO)/lib/libtessera.so
+	install -m 644 include/tessera.h $(TO)/include/
+	install -m 644 include/tessera/*.h $(TO)/include/tessera/
+	install -m 644 examples/*.c $(TO)/share/doc/tessera/examples/
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' tools/tessera.pc.in \
-	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tessera.pc
+	  > $(TO)/lib/pkgconfig/tessera.pc
 
 clean:
 	rm -rf build

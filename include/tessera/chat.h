@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_message {
     const char *role;    /* "system", "user", "assistant" or "tool" (the answer of a tool) */
@@ -51,6 +52,7 @@ tess_status tess_chat_encode(const tess_tokenizer *tokenizer, const tess_message
  * nothing if there is none. Errors: TESS_EINPUT  a file that cannot be one; TESS_EIO, TESS_ENOMEM. */
 tess_status tess_template_check(const char *folder, tess_text *warning, tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
