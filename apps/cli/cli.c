@@ -285,6 +285,7 @@ static const struct {
 } words_for_fields[] = {
     {"memory_bytes", "--memory", NULL},
     {"n_context", "--context", NULL},
+    {"n_tok", "the prompt", NULL},
     {"n_thread", "--threads", NULL},
     {"isa", "--isa", NULL},
     {"n_chunk", "--chunk", NULL},

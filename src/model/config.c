@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/whole_file.h"
 #include "model/config_keys.h"
 
 enum {
@@ -462,7 +463,8 @@ tess_status tess_config_load(const char *dir, tess_config *out, tess_error *err)
     if (!path) return tess_fail(err, TESS_ENOMEM, "%s: no memory to read its configuration", dir);
     snprintf(path, n, "%s/config.json", dir);
     json_t *root = NULL;
-    tess_status status = tess_json_load(path, MAX_CONFIG_BYTES, &root, err);
+    tess_status status = tess_folder_check(dir, "the folder of a model", err);
+    if (status == TESS_OK) status = tess_json_load(path, MAX_CONFIG_BYTES, &root, err);
     if (status == TESS_OK) status = tess_config_parse(path, root, out, err);
     json_decref(root);
     free(path);

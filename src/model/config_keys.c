@@ -52,7 +52,7 @@ tess_status tess_config_read_real(const tess_json_section *s, const char *key, d
     }
     char expected[80], found[40];
     snprintf(expected, sizeof expected, "a number from %g to %g", least, most);
-    snprintf(found, sizeof found, "%g", value);
+    tess_spell_number(value, found);
     return tess_json_refuse(s, key, expected, found, err);
 }
 

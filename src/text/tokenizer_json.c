@@ -203,7 +203,9 @@ tess_status tess_tokenizer_json_read(const char *folder, tess_tokenizer_json *js
 {
     *json = (tess_tokenizer_json){.text = NULL};
     size_t size = 0;
-    tess_status status = tess_vocab_path(folder, "tokenizer.json", json->file, sizeof json->file, err);
+    tess_status status = tess_folder_check(folder, "the folder of a model", err);
+    if (status == TESS_OK)
+        status = tess_vocab_path(folder, "tokenizer.json", json->file, sizeof json->file, err);
     if (status != TESS_OK || is_absent(json->file)) return status;
     status =
         tess_whole_file_read(json->file, "a JSON file", TESS_MAX_VOCAB_FILE_BYTES, &json->text, &size, err);
