@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/utf8.h"
 
@@ -284,6 +285,7 @@ static const struct {
 } words_for_fields[] = {
     {"memory_bytes", "--memory", NULL},
     {"n_context", "--context", NULL},
+    {"n_tok", "the prompt", NULL},
     {"n_thread", "--threads", NULL},
     {"isa", "--isa", NULL},
     {"n_chunk", "--chunk", NULL},
@@ -376,17 +378,34 @@ json_t *cli_number(double value)
 
 void cli_escape(const char *text, size_t n_byte, char *out, size_t size)
 {
-    size_t used = 0;
-    for (size_t i = 0; i < n_byte && used + 5 < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '\n')
-            used += (size_t)snprintf(out + used, size - used, "\\n");
-        else if (c < 0x20 || c == 0x7f)
-            used += (size_t)snprintf(out + used, size - used, "\\x%02x", c);
-        else
-            out[used++] = (char)c;
+    tess_utf8_escape(text, n_byte, "", out, size);
+}
+
+const char *cli_escaped(const char *text, char *out, size_t size)
+{
+    cli_escape(text, strlen(text), out, size);
+    return out;
+}
+
+void cli_remark(const cli_command *self, const char *format, ...)
+{
+    char text[4096], safe[sizeof text + 512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    fprintf(stderr, "tessera %s: %s\n", self->name, cli_escaped(text, safe, sizeof safe));
+}
+
+bool cli_write_text(FILE *out, const char *text, size_t n_byte)
+{
+    if (!isatty(fileno(out))) return fwrite(text, 1, n_byte, out) == n_byte;
+    char safe[1024];
+    for (size_t at = 0; at < n_byte;) {
+        at += tess_utf8_escape(text + at, n_byte - at, "\n\t", safe, sizeof safe);
+        if (fputs(safe, out) < 0) return false;
     }
-    out[used] = 0;
+    return true;
 }
 
 void cli_remark_buffered(const cli_command *self, const char *path)

@@ -14,6 +14,7 @@
 #include "base/system.h"
 #include "cli/engine_options.h"
 #include "cli/generate.h"
+#include "cli/prompt.h"
 #include "commands/commands.h"
 
 typedef struct chat {
@@ -207,6 +208,7 @@ static int open_and_converse(chat *c)
 {
     tess_error err;
     tess_status status = tess_tokenizer_open(c->engine_options.options.model_dir, &c->tokenizer, &err);
+    if (status == TESS_OK) cli_remark_template(c->self, &c->common, c->engine_options.options.model_dir);
     if (status == TESS_OK) cli_ledger_open(&c->engine_options.ledger, c->self);
     if (status == TESS_OK) status = tess_engine_open(&c->engine_options.options, &c->engine, &err);
     cli_progress_clear(&c->engine_options.bar);

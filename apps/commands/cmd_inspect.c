@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/progress.h"
+#include "cli/prompt.h"
 #include "commands/commands.h"
 #include "commands/inspect_digests.h"
 #include "reports/inspect_report.h"
@@ -139,7 +140,7 @@ static void take_shard(void *context, int shard, const char *sha256)
         json_object_set_new(entry, "sha256", json_string(sha256));
         json_object_set_new(entry, "digest_from", json_string(in->digests.is_recalled ? "ledger" : "bytes"));
     } else {
-        printf("%s  %s\n", sha256, info.name);
+        printf("%s  %s\n", sha256, CLI_SAFE(info.name));
     }
 }
 
@@ -225,7 +226,8 @@ static int inspect(inspection *in)
     bool has_config = tess_checkpoint_get_config_status(in->checkpoint, &config_err) == TESS_OK;
     if (!has_config && (in->check || tess_checkpoint_get_tensor_count(in->checkpoint) == 0))
         return cli_report(in->self, &in->common, &config_err);
-    if (!has_config) fprintf(stderr, "tessera inspect: %s\n", config_err.message);
+    if (!has_config) cli_remark(in->self, "%s", config_err.message);
+    cli_remark_template(in->self, &in->common, in->dir);
     if (in->common.json) {
         in->root = json_object();
         in->problems = json_array();

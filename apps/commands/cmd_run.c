@@ -200,7 +200,9 @@ static int run_request(const cli_command *self, request *r)
     int code = cli_prompt_encode(&r->prompt, self, &r->common, r->engine.options.model_dir);
     if (code >= 0) return code;
     if (r->prompt.ids.count > (size_t)INT32_MAX - (size_t)r->max_new)
-        return cli_usage(self, &r->common, "the prompt is %zu tokens long", r->prompt.ids.count);
+        return cli_usage(self, &r->common,
+                         "--max-new: found %d, expected at most %zu after a prompt of %zu tokens", r->max_new,
+                         (size_t)INT32_MAX - r->prompt.ids.count, r->prompt.ids.count);
     r->engine.options.n_needed = (int)r->prompt.ids.count + r->max_new;
     cli_ledger_open(&r->engine.ledger, self);
     cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/system.h"
 #include "cli/engine_options.h"
+#include "cli/prompt.h"
 #include "commands/commands.h"
 #include "commands/verify_certificate.h"
 #include "commands/verify_known_answers.h"
@@ -375,6 +376,7 @@ static int check_and_verify(request *r)
     if (!dtype) r->engine.dtype = "f32";
     if (code < 0) code = cli_engine_check(&r->engine, r->self, &r->common);
     if (code >= 0) return code;
+    cli_remark_template(r->self, &r->common, r->engine.options.model_dir);
     if (r->known_answers) return cli_known_answers(r->self, &r->common, &r->engine, r->answers_path);
     r->engine.dtype = dtype;
     return verify_goldens(r);

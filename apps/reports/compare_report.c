@@ -86,7 +86,7 @@ static void print_row(const tess_tap_report *tap, widths w)
     cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
     printf("%-*s  %-*s %9s %9s %12s", w.name, name, w.shape, shape, rel, max_abs, cosine);
     if (w.has_truth) printf(" %7s", ratio);
-    printf("  %-9s  %s%s%s\n", bar, mark_of(tap), *tap->why ? ": " : "", tap->why);
+    printf("  %-9s  %s%s%s\n", bar, mark_of(tap), *tap->why ? ": " : "", CLI_SAFE(tap->why));
 }
 
 static void print_side(const char *label, const char *path, bool known, tess_precision precision)
@@ -135,7 +135,7 @@ void cli_print_place(const char *label, const tess_tap_report *tap)
     if (tap->layer >= 0) printf(", layer %d", tap->layer);
     print_experts(tap);
     if (tap->position >= 0) printf(", from position %lld on", (long long)tap->position);
-    printf(")%s%s\n", *tap->why ? ": " : "", tap->why);
+    printf(")%s%s\n", *tap->why ? ": " : "", CLI_SAFE(tap->why));
 }
 
 static void print_verdict(const tess_compare_result *result)

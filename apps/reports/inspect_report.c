@@ -89,7 +89,7 @@ static void print_straddling(void *context, const char *expert, int first, int l
     if (p->n++ >= MOST_STRADDLING_SHOWN) return;
     tess_checkpoint_get_shard(p->checkpoint, first, &a);
     tess_checkpoint_get_shard(p->checkpoint, last, &b);
-    printf("  %s: %s, %s\n", expert, a.name, b.name);
+    printf("  %s: %s, %s\n", CLI_SAFE(expert), CLI_SAFE(a.name), CLI_SAFE(b.name));
 }
 
 void inspect_print_summary(const tess_checkpoint *checkpoint)
@@ -171,7 +171,7 @@ void inspect_print_tensor(const tess_checkpoint *checkpoint, const tess_tensor *
         return;
     }
     printf("%-64s %-4s %-20s %12" PRIu64 " bytes at %12" PRIu64 " of %s\n", name,
-           tess_dtype_name(tensor->dtype), shape, tensor->n_byte, tensor->offset, info.name);
+           tess_dtype_name(tensor->dtype), shape, tensor->n_byte, tensor->offset, CLI_SAFE(info.name));
 }
 
 json_t *inspect_tensor_json(const tess_checkpoint *checkpoint, const tess_tensor *tensor,

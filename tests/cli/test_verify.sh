@@ -167,12 +167,10 @@ equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
 equals "$(exit_of talk "$work/family" tests/golden/demo/f32/raw_france.safetensors)" 1 "a raw prompt: exit 1"
 equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
 python - "$work/family" <<'P'
-import json, sys
+import sys
 place = sys.argv[1] + "/tokenizer_config.json"
-config = json.load(open(place, encoding="utf-8"))
-for token in config["added_tokens_decoder"].values():
-    token["content"] = token["content"].replace("im_start", "turn")
-json.dump(config, open(place, "w", encoding="utf-8"))
+text = open(place, encoding="utf-8").read().replace("im_start", "turn")
+open(place, "w", encoding="utf-8").write(text)
 P
 equals "$(exit_of talk "$work/family" $demo)" 1 "a tokenizer without the template's tokens: exit 1"
 equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
