@@ -14,6 +14,7 @@
 #include "base/system.h"
 #include "cli/engine_options.h"
 #include "cli/generate.h"
+#include "cli/prompt.h"
 #include "commands/commands.h"
 
 typedef struct chat {
@@ -23,7 +24,7 @@ typedef struct chat {
     cli_sampling sampling;
     const char *system;
     int max_new;
-    bool interactive;
+    bool interactive, plain;
     tess_tokenizer *tokenizer;
     tess_engine *engine;
     tess_session *session;
@@ -64,7 +65,8 @@ static char *read_question(const chat *c)
 static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
 {
     tess_ids ids = {0};
-    tess_status status = tess_conversation_encode(&c->talk, c->tokenizer, TESS_CHAT_GENERATE, &ids, err);
+    unsigned flags = TESS_CHAT_GENERATE | (c->plain ? TESS_CHAT_PLAIN : 0);
+    tess_status status = tess_conversation_encode(&c->talk, c->tokenizer, flags, &ids, err);
     if (status == TESS_OK) {
         tess_feed whole = {.ids = ids.data,
                            .n_tok = (int)ids.count,
@@ -229,6 +231,7 @@ static int run_chat(const cli_command *self, int argc, char **argv)
               .max_new = 1024};
     const cli_option options[] = {
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
+        CLI_PLAIN_OPTION(&c.plain),
         {"max-new", CLI_COUNT, &c.max_new, "N", "most tokens of one answer; default 1024"},
         CLI_SAMPLING_OPTIONS(&c.sampling),
         CLI_ENGINE_OPTIONS(&c.engine_options),
