@@ -192,6 +192,10 @@ static int converse(chat *c)
     while (code == CLI_DONE) {
         cli_clear_interrupt();
         char *line = read_question(c);
+        if (cli_interrupted()) { /* whatever was read may be half a question */
+            free(line);
+            return CLI_INTERRUPTED;
+        }
         if (!line) break;
         bool go_on = true;
         if (line[0] == '/')

@@ -156,7 +156,7 @@ static tess_status sum_matching(inspection *in, tess_error *err)
         const tess_tensor *t = tess_checkpoint_get_tensor(in->checkpoint, i);
         tess_tensor_checksum sum;
         if (!matches(in, t)) continue;
-        status = tess_checkpoint_checksum_tensor(in->checkpoint, t, &sum, err);
+        status = tess_checkpoint_checksum_tensor(in->checkpoint, t, &in->bar.unseen, &sum, err);
         if (status == TESS_OK) take_tensor(in, &sum);
     }
     return status;
