@@ -150,6 +150,7 @@ static int answer_turn(chat *c)
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         record_answer(c, &answer, n_fed, prefill_seconds, code);
         code = end_turn(c, &answer.made, code);
+        cli_answer_remark(&answer, c->self, &c->common, c->max_new);
     }
     tess_answer_release(&answer.made);
     return code;
@@ -213,7 +214,7 @@ static int open_and_converse(chat *c)
 {
     tess_error err;
     tess_status status = tess_tokenizer_open(c->engine_options.options.model_dir, &c->tokenizer, &err);
-    if (status == TESS_OK) cli_ledger_open(&c->engine_options.ledger, c->self);
+    if (status == TESS_OK) cli_ledger_open(&c->engine_options.ledger, c->self, &c->common);
     if (status == TESS_OK) status = tess_engine_open(&c->engine_options.options, &c->engine, &err);
     cli_progress_clear(&c->engine_options.bar);
     if (status == TESS_OK) status = tess_session_new(c->engine, &c->session, &err);

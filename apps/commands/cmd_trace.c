@@ -238,7 +238,7 @@ static int run_request(const cli_command *self, request *r)
     if (r->list) return list_taps(self, r);
     if (!r->out) return cli_usage(self, &r->common, "--out is missing: the trace to write");
     code = cli_engine_check(&r->engine, self, &r->common);
-    if (code < 0) cli_ledger_open(&r->engine.ledger, self);
+    if (code < 0) cli_ledger_open(&r->engine.ledger, self, &r->common);
     if (code < 0) code = take_inputs(self, r);
     return code < 0 ? trace(self, r) : code;
 }

@@ -355,7 +355,7 @@ static int verify_goldens(request *r)
         code = cli_checking_model(&r->checking, r->self, &r->common, r->options.model_dir, r->weights_sha256);
     if (code < 0) code = cli_certificate_probe(&r->certifying, r->self, &r->common, &r->options);
     /* Before memory is planned, which the ledger counts in. */
-    if (code < 0) cli_ledger_open(&r->engine.ledger, r->self);
+    if (code < 0) cli_ledger_open(&r->engine.ledger, r->self, &r->common);
     if (code < 0) code = run_all(r);
     return code < 0 ? show_results(r) : code;
 }
