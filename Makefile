@@ -27,6 +27,8 @@ APP_LDLIBS = $(LDLIBS) $(shell pkg-config --libs $(APP_LIBS) 2>/dev/null)
 # Instruction-set flags go by file suffix; everything else runs on any CPU of the architecture.
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma
+# -Wno-psabi: vectors wider than the CPU's are passed in memory, which matters to nobody within one file.
+ISA_emulated := -mavx2 -mfma -Wno-psabi
 FOREIGN_x86_64 := %_neon.c
 FOREIGN_aarch64 := %_avx2.c %_avx512.c
 
@@ -36,13 +38,13 @@ SUPPORT_SRC := $(wildcard tests/support/*.c)
 TEST_SRC := $(wildcard tests/*/test_*.c)
 TEST_SH := $(wildcard tests/*/test_*.sh)
 BENCH_SRC := $(wildcard bench/bench_*.c)
-TOOL_SRC := $(wildcard tools/*.c)
+SYNTHETIC_SRC := $(wildcard tools/synthetic/*.c)
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 TEST_BIN := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
-TOOL_BIN := $(patsubst %.c,$(B)/%,$(TOOL_SRC))
+TOOL_BIN := $(B)/synthetic
 
-.PHONY: all lib tests benches demo check bench clean install deps check-deps bench-deps layers format \
+.PHONY: all lib tests benches objects demo check bench clean install deps check-deps bench-deps layers format \
         format-check tidy app-libs list-tests reference check-reference
 
 all: $(B)/tessera
@@ -54,6 +56,8 @@ endif
 lib: $(B)/libtessera.a
 tests: $(TEST_BIN) $(TOOL_BIN)
 benches: $(BENCH_BIN)
+# Everything compiled and nothing linked: for the warnings of a compiler whose programs are not all run.
+objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(TOOL_SRC))
 
 $(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
 	@rm -f $@
@@ -65,7 +69,18 @@ $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 WRAP := malloc calloc realloc aligned_alloc strdup
 $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LDLIBS)
-$(BENCH_BIN) $(TOOL_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
+# The AVX-512 kernels emulated with AVX2, so that CPUs without AVX-512 test them too (tests/kernels/emulated_avx512.h).
+EMULATED_x86_64 := $(patsubst src/kernels/%.c,$(B)/emulated/%.o,$(wildcard src/kernels/*_avx512.c))
+$(B)/tests/kernels/test_variants: $(EMULATED_$(ARCH))
+$(B)/emulated/%.o: src/kernels/%.c $(B)/flags
+	@mkdir -p $(dir $@)
+	@echo "  CC    $< (emulated)"
+	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(ISA_emulated) -include tests/kernels/emulated_avx512.h -MMD -MP -c -o $@ $<
+$(BENCH_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
+	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
+
+$(B)/synthetic: $(call OBJ,$(SYNTHETIC_SRC)) $(B)/libtessera.a
+	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
 isa_of = $(foreach s,avx2 avx512,$(if $(filter %_$(s),$(1)),$(ISA_$(s))))
@@ -77,12 +92,13 @@ $(B)/%.o: %.c $(B)/flags
 	@$(CC) $(CFLAGS_ALL) $(call opt_of,$<) $(call isa_of,$*) -MMD -MP -c -o $@ $<
 
 $(B)/src/verify/answers/builtin.o: data/known_answers.json
+$(B)/tools/synthetic/released_config.o: tests/data/published_config.json
 
 # Rebuilds everything when the compiler or a flag changes.
 $(B)/flags: FORCE
 	@mkdir -p $(B)
-	@echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512)' | cmp -s - $@ || \
-	 echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512)' > $@
+	@echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512) $(ISA_emulated)' | cmp -s - $@ || \
+	 echo '$(CC) $(subst ','\'',$(CFLAGS_ALL)) $(ISA_avx2) $(ISA_avx512) $(ISA_emulated)' > $@
 FORCE:
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)

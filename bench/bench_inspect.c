@@ -107,8 +107,8 @@ int main(void)
     char folder[] = "/tmp/tess-bench-XXXXXX", command[512];
     const char *build = getenv("TESS_BUILD");
     must(mkdtemp(folder) != NULL, "making a folder");
-    snprintf(command, sizeof command, "%s/tools/hollow %s", build ? build : "build/release-gcc", folder);
-    must(system(command) == 0, "the hollow tool");
+    snprintf(command, sizeof command, "%s/synthetic --out %s", build ? build : "build/release-gcc", folder);
+    must(system(command) == 0, "the synthetic tool");
     double check[N_RUN], trees[N_RUN];
     for (int i = 0; i < N_RUN; i++) {
         double t0 = now();

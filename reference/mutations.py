@@ -25,6 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 import original
+import other_cpu
 import prompt
 import tracefile
 
@@ -378,13 +379,13 @@ def measure_all():
     versions = original.versions("any")
     with tempfile.TemporaryDirectory() as work, torch.no_grad():
         moves = {name: rounded(measure_defect(name, defect, work)) for name, defect in catalogue.DEFECTS.items()}
-    kept = ("made_by", "transformers", "torch", "attn", "experts", "cpu_capability")
+    kept = ("made_by", "transformers", "torch", "attn", "experts", "cpu_capability", "cpu_products")
     return {"original": {key: versions[key] for key in kept}, "defects": moves}
 
 
 def differences(made, kept):
     """What differs between two records, as text; numbers may by a thousandth, between CPUs by the half."""
-    same_cpu = made["original"]["cpu_capability"] == kept["original"]["cpu_capability"]
+    same_cpu = other_cpu.kind_of(made["original"]) == other_cpu.kind_of(kept["original"])
     allowed = 1e-3 if same_cpu else 0.5
     found = [] if set(made["defects"]) == set(kept["defects"]) else ["not the same defects"]
 

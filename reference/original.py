@@ -6,6 +6,8 @@ spelled as on disk. One table, `TAPS`, says which modules are recorded and how; 
 its first run, which for the decoders is the prefill.
 """
 
+import functools
+import hashlib
 import os
 import re
 
@@ -36,6 +38,26 @@ def load(folder, dtype, threads=1):
     return model.eval()
 
 
+# Products in which CPUs were seen to differ: rows, outputs, inputs.
+PRODUCT_SHAPES = ((1, 72, 40), (41, 72, 40), (48, 256, 4096), (512, 128, 2048))
+
+
+@functools.cache
+@torch.no_grad()
+def products():
+    """A digest of some matrix products in every dtype: CPUs that torch and its libraries treat alike give the same bits."""
+    digest, threads = hashlib.sha256(), torch.get_num_threads()
+    torch.set_num_threads(1)
+    for rows, outputs, inputs in PRODUCT_SHAPES:
+        source = np.random.default_rng(inputs)
+        x, weight = (torch.from_numpy(source.standard_normal((n, inputs), np.float32)) for n in (rows, outputs))
+        for dtype in DTYPES.values():
+            made = torch.nn.functional.linear(*(side.to(dtype).clone() for side in (x, weight)))  # cloned: aligned
+            digest.update(made.to(torch.float32).numpy().tobytes())
+    torch.set_num_threads(threads)
+    return digest.hexdigest()[:16]
+
+
 def versions(dtype):
     return {
         "made_by": "the original implementation",
@@ -46,6 +68,7 @@ def versions(dtype):
         "experts": "eager",
         "threads": str(torch.get_num_threads()),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_products": products(),
         "dtype": dtype,
     }
 

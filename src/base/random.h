@@ -4,10 +4,13 @@
 
 #include <stdint.h>
 
+/* What a state moves on by: state + n × this is n numbers further. */
+#define TESS_RANDOM_STEP 0x9e3779b97f4a7c15u
+
 /* Moves the state on; 64 random bits. */
 static inline uint64_t tess_random_next(uint64_t *state)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    uint64_t z = *state += TESS_RANDOM_STEP;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);

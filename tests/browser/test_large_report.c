@@ -11,11 +11,13 @@
 
 #include <cmocka.h>
 
+#include "../support/scratch.h"
+
 #include "tessera/compare.h"
 
 enum { LAYERS = 48, EXPERTS = 128, TAPS_PER_LAYER = 6, TAPS = LAYERS * TAPS_PER_LAYER + 4, TOKENS = 1000 };
 
-static char folder[] = "/tmp/tess-page-XXXXXX", path[64];
+static char folder[SCRATCH_BYTES], path[64];
 static char names[TAPS][96];
 static tess_tap_report taps[TAPS];
 static tess_layer_routing routing[LAYERS];
@@ -106,7 +108,7 @@ static void set_tokens(void)
 static int make(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_ANYWHERE)) return -1;
     snprintf(path, sizeof path, "%s/page.html", folder);
     set_tap(0, "inputs_embeds", "embed", -1, 0);
     taps[0].outcome = TESS_OUTCOME_EQUAL;

@@ -18,7 +18,7 @@ equals "$(json cases 0 golden_sha256 <"$c")" "$(sha256sum $f32 | cut -d ' ' -f 1
 equals "$(json cases 0 truth <"$c") $(json cases 1 truth <"$c") $(json cases 1 dtype <"$c")" "null computed bfloat16" "and by what truth"
 equals "$(json references 0 transformers <"$c")" 5.23.0 "the original's version"
 equals "$(json runs 0 dtype <"$c") $(json runs 1 dtype <"$c")" "float32 bfloat16" "how the engines ran"
-equals "$(python3 -c 'import hashlib, json, sys
+equals "$(python -c 'import hashlib, json, sys
 text = open(sys.argv[1], "rb").read()
 digest = json.loads(text)["digest"].encode()
 print(hashlib.sha256(text.replace(digest, b"0" * 64)).hexdigest() == digest.decode())' "$c")" True "the digest, by the rule"
@@ -41,7 +41,7 @@ equals "$(json cases 0 mode <"$work/i.json") $(check "$work/i.json")" "isolated 
 exit_of "$tessera" trace --model $model --inputs $bf16 --dtype f32 --generate 0 --out "$work/truth.safetensors" >/dev/null
 equals "$(verify --model $model --golden $bf16 --truth "$work/truth.safetensors" --certificate "$work/t.json")" 0 "by a given truth"
 equals "$(json cases 0 truth <"$work/t.json") $(check "$work/t.json")" "$(sha256sum "$work/truth.safetensors" | cut -d ' ' -f 1) 0" "comes out again"
-python3 - "$work/t.json" "$work/twice.json" <<'END'
+python - "$work/t.json" "$work/twice.json" <<'END'
 import hashlib, json, sys
 root = json.load(open(sys.argv[1]))
 root["cases"] *= 2
@@ -55,7 +55,7 @@ equals "$(check "$work/t.json" --json)" 3 "without that truth: exit 3"
 equals "$(json error field <"$work/out")" "cases[0].truth" "names it"
 
 # A model in which one weight is another: what is found is certified, and is no certificate of the sound one.
-python3 tests/support/zero_tensor.py $model "$work/model" thinker.model.layers.2.mlp.experts.4.down_proj.weight
+python tests/support/zero_tensor.py $model "$work/model" thinker.model.layers.2.mlp.experts.4.down_proj.weight
 equals "$(verify --model "$work/model" --golden $f32 --ignore-identity --certificate "$work/d.json")" 1 "a defect is certified as one"
 equals "$(json verdict <"$work/d.json") $(check "$work/d.json")" "different 0" "and comes out again"
 contains "$(cat "$work/out")" "says         different, 1 case" "which is not hidden"
@@ -65,7 +65,7 @@ equals "$(check "$c" --model tests/golden/b --json)" 3 "another configuration: e
 equals "$(json error field <"$work/out")" config_sha256 "names it"
 
 # A forged metric with a digest that is right: only running tells.
-python3 - "$c" "$work/forged.json" <<'END'
+python - "$c" "$work/forged.json" <<'END'
 import hashlib, json, re, sys
 text = open(sys.argv[1]).read()
 digest = json.loads(text)["digest"]
@@ -77,7 +77,7 @@ equals "$(check "$work/forged.json")" 1 "a forged metric: exit 1"
 contains "$(cat "$work/out")" ".error: certified 1.0000000000000001e-9, found" "is named with both values"
 # What follows from configuration, weights and golden is compared with them, and nothing may be added.
 forge() { # forge TEXT OTHER: the certificate with a right digest
-    python3 - "$c" "$work/forged.json" "$@" <<'END'
+    python - "$c" "$work/forged.json" "$@" <<'END'
 import hashlib, json, sys
 text = open(sys.argv[1]).read()
 assert sys.argv[3] in text
@@ -105,7 +105,7 @@ equals "$(json error field <"$work/out")" digest "names the digest"
 equals "$(check "$work/absent.json")" 3 "no such certificate: exit 3"
 equals "$(check $f32)" 3 "something else: exit 3"
 cp $f32 "$work/text.safetensors"
-python3 tests/support/edit_trace.py "$work/text.safetensors" "$work/changed.safetensors" add thinker.model.norm 0 1e-3
+python tests/support/edit_trace.py "$work/text.safetensors" "$work/changed.safetensors" add thinker.model.norm 0 1e-3
 mkdir "$work/moved"
 cp "$c" "$work/moved/c.json"
 cp "$work/changed.safetensors" "$work/moved/text.safetensors"

@@ -4,7 +4,7 @@
 golden=tests/golden/c-f32/text.safetensors
 golden16=tests/golden/c-bf16/text.safetensors
 shared=../shared/golden
-edit() { python3 tests/support/edit_trace.py "$@"; }
+edit() { python tests/support/edit_trace.py "$@"; }
 compare() { "$tessera" compare "$@"; }
 
 equals "$(exit_of compare $golden $golden)" 0 "a golden and itself: exit 0"
@@ -26,7 +26,7 @@ equals "$(json worst tolerance <"$work/out")" 2e-05 "with its tolerance"
 edit $golden "$work/far" scale thinker.model.layers.2.self_attn 1.0001 add thinker.model.layers.3 60 0.01
 equals "$(exit_of compare --json $golden "$work/far")" 1 "a large error: exit 1"
 equals "$(json verdict <"$work/out")" different "verdict different"
-equals "$(json first <"$work/out" | python3 -c 'import json, sys
+equals "$(json first <"$work/out" | python -c 'import json, sys
 first = json.load(sys.stdin)
 print(first["tap"], first["component"], first["layer"], first["expert"], first["experts"], first["position"])')" \
     "tap.thinker.model.layers.2.self_attn self_attn 2 None [] 0" "first: tap, component, layer, expert, position"
@@ -77,7 +77,7 @@ equals "$(exit_of compare --json --truth $golden $golden16 "$work/as16")" 1 "flo
 
 # Defects of the checkpoint itself, run and compared: each is located where it was planted.
 planted() { # planted TENSOR "COMPONENT LAYER EXPERT"
-    python3 tests/support/zero_tensor.py tests/golden/c "$work/defect" "$1"
+    python tests/support/zero_tensor.py tests/golden/c "$work/defect" "$1"
     "$tessera" trace --quiet --memory 1GiB --model "$work/defect" --inputs $golden --out "$work/run"
     compare --json $golden "$work/run" >"$work/out"
     equals "$(json first component <"$work/out") $(json first layer <"$work/out") $(json first expert <"$work/out")" "$2" \
@@ -105,7 +105,7 @@ equals "$(exit_of compare --html "$work/page.html" $golden "$work/far")" 1 "--ht
 contains "$(cat "$work/page.html")" "<svg" "the page has its drawing"
 equals "$(grep -c -E 'https?:|src=|@import' "$work/page.html")" 0 "and nothing from outside"
 
-python3 - "$work/long" <<'PY'
+python - "$work/long" <<'PY'
 import json, struct, sys
 header = {"__metadata__": {"dtype": "float32"}}
 for name, shape in (("in.input_ids", [1]), ("tap.thinker.model.norm", [1, 2]), ("tap.thinker.inputs_embeds", [1000000, 1000000, 0])):
@@ -133,6 +133,5 @@ if [ -d $shared ]; then
         equals "$(json taps <"$work/out" | grep -c '"other"')" 0 "$case: every tap has a place in the model"
     done
 else
-    [ -z "$TESS_REQUIRE_SHARED" ]
-    result $? "shared goldens # SKIP ../shared absent"
+    skip_without_shared "shared goldens"
 fi

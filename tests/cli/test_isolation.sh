@@ -57,7 +57,7 @@ for dtype in ("f32", "bf16"):
         for bits in ("4100", "7fc0"):  # 8; a NaN
             copy = f"{folder}/model"
             shutil.copytree(MODEL, copy)
-            subprocess.run(["python3", "tests/support/set_weight.py", copy, tensor, str(element), bits], check=True)
+            subprocess.run([sys.executable, "-IS", "tests/support/set_weight.py", copy, tensor, str(element), bits], check=True)
             code, taps = isolated(copy, golden, *(["--chunk", "7"] if bits == "4100" else []))
             shutil.rmtree(copy)
             moved = {name for name in clean if taps.get(name) != clean[name]}
@@ -70,6 +70,6 @@ for dtype in ("f32", "bf16"):
                   f"only its readers fail, all else to the bit")
             if not good: print(f"# code {code}, failed {sorted(failed)}, moved beside them {sorted(moved - failed)}")
 PY
-python3 "$work/isolation.py" "$tessera" "$work" >"$work/lines" || echo "not ok - $(cat "$work/lines")"
+python "$work/isolation.py" "$tessera" "$work" >"$work/lines" || echo "not ok - $(cat "$work/lines")"
 cat "$work/lines"
 number=$(grep -c . "$work/lines")

@@ -3,7 +3,7 @@
 . tests/support/tap.sh
 list=tests/golden/demo/known_answers.json
 known() { exit_of "$tessera" verify --model demo/checkpoint --known-answers "$@"; }
-edit() { python3 -c 'import json, sys
+edit() { python -c 'import json, sys
 root = json.load(open(sys.argv[1]))
 answer = next(a for a in root["answers"] if a["kind"] == sys.argv[3])
 answer[sys.argv[4]] = json.loads(sys.argv[5])

@@ -5,7 +5,7 @@ model=demo/checkpoint
 plan() { "$tessera" plan --model $model "$@"; }
 
 plan --memory 64MiB --json >"$work/plan"
-python3 - "$work/plan" <<'P'
+python - "$work/plan" <<'P'
 import json, sys
 plan = json.load(open(sys.argv[1]))
 want = ["budget_bytes", "smallest_budget_bytes", "regions", "expert_slots", "bytes_per_token_cold", "seconds_first_token", "seconds_per_token"]

@@ -5,34 +5,50 @@ model=demo/checkpoint
 answers=tests/golden/demo/answers.json
 run() { "$tessera" run --model $model --memory 512MiB --quiet "$@"; }
 
+# What can be asked by options: NAME.question, which ends with a newline that is not part of it, and NAME.options.
+mkdir "$work/asked"
+python - $answers "$work/asked" <<'P' >"$work/names"
+import json, shlex, sys
+for name, prompt in json.load(open(sys.argv[1]))["prompts"].items():
+    options, question = ["--raw"], prompt.get("raw")
+    if question is None:
+        *before, last = [(turn["role"], turn["content"]) for turn in prompt["messages"]]
+        if last[0] != "user" or [role for role, _ in before] not in ([], ["system"]): continue
+        options, question = [word for _, text in before for word in ("--system", text)], last[1]
+    with open(f"{sys.argv[2]}/{name}.question", "w") as file: file.write(question + "\n")
+    with open(f"{sys.argv[2]}/{name}.options", "w") as file:
+        file.write(f"options=({shlex.join([*options, '--max-new', str(prompt['generate'])])})")
+    print(name)
+P
 while IFS= read -r name; do
-    prompt() { json prompts "$name" "$@" <$answers; }
-    if prompt raw >"$work/question" 2>/dev/null; then how=(--raw); else
-        prompt messages -1 content >"$work/question"
-        how=()
-        [ "$(prompt messages 0 role)" = system ] && how+=(--system "$(prompt messages 0 content)")
-        case $(python3 -c 'import json,sys; print(len(json.load(open(sys.argv[1]))["prompts"][sys.argv[2]]["messages"]))' $answers "$name") in
-        1 | 2) ;;
-        *) continue ;;
-        esac
-        [ "$(prompt messages -1 role)" = user ] || continue
-    fi
-    n=$(prompt generate)
-    run "${how[@]}" --max-new "$n" --json <"$work/question" >"$work/answer.json"
-    equals "$(json prompt_ids <"$work/answer.json")" "$(prompt prompt_ids)" "$name: the original's prompt ids"
-    equals "$(json tokens <"$work/answer.json")" "$(prompt float32 ids)" "$name: the original's greedy tokens"
-    equals "$(json text <"$work/answer.json")" "$(prompt float32 text)" "$name: its text"
-done < <(python3 -c 'import json,sys; print("\n".join(json.load(open(sys.argv[1]))["prompts"]))' $answers)
+    . "$work/asked/$name.options"
+    run "${options[@]}" --json <"$work/asked/$name.question" >"$work/asked/$name.answer"
+done <"$work/names"
+while IFS= read -r line; do result "${line%% *}" "${line#* }"; done < <(python - $answers "$work" <<'P'
+import json, sys
+prompts = json.load(open(sys.argv[1]))["prompts"]
+for name in open(f"{sys.argv[2]}/names").read().splitlines():
+    text = open(f"{sys.argv[2]}/asked/{name}.answer").read()
+    ours, theirs = json.loads(text or "{}"), prompts[name]
+    wanted = [("prompt_ids", theirs["prompt_ids"], "the original's prompt ids"),
+              ("tokens", theirs["float32"]["ids"], "the original's greedy tokens"),
+              ("text", theirs["float32"]["text"], "its text")]
+    for key, value, what in wanted:
+        right = key in ours and ours[key] == value
+        print(0 if right else 1, f"{name}: {what}" if right else f"{name}: {what}: found {ours.get(key)}, expected {value}")
+P
+)
+equals "$(wc -l <"$work/names")" 21 "as many of the original's answers as options can ask for"
 
 run --raw --prompt "The capital of France is" --max-new 2 --top 5 --rank " Paris" --json >"$work/j"
 equals "$(json finish_reason <"$work/j")" length "an answer cut by --max-new"
 equals "$(json prompt_tokens <"$work/j")" "$(json prompt_ids <"$work/j" | tr -cd , | wc -c | awk '{print $1 + 1}')" "prompt_tokens counts"
 equals "$(json top 0 rank <"$work/j")" 1 "--top ranks from 1"
 equals "$(json budget_bytes <"$work/j")" $((512 * 1024 * 1024)) "the budget is told"
-equals "$(python3 -c 'import json,sys
+equals "$(python -c 'import json,sys
 want = ["text","tokens","prompt_ids","prompt_tokens","finish_reason","seed","seconds","bytes_read","peak_rss_bytes","budget_bytes"]
 print(all(k in json.load(open(sys.argv[1])) for k in want))' "$work/j")" True "every promised key is there"
-python3 - "$work/j" $answers <<'P'
+python - "$work/j" $answers <<'P'
 import json, sys
 ours, theirs = json.load(open(sys.argv[1]))["top"], json.load(open(sys.argv[2]))["prompts"]["raw_france"]["top"]
 sys.exit(not all(a["id"] == b["id"] and abs(a["probability"] - b["probability"]) < 1e-5 for a, b in zip(ours, theirs)))
@@ -78,7 +94,7 @@ equals "$(exit_of run --prompt x --max-new 4 --memory "$smallest")" 0 "the small
 equals "$(exit_of "$tessera" run --prompt x)" 2 "no model"
 equals "$(exit_of "$tessera" run --model "$work" --prompt x)" 3 "a folder without a model"
 cp -r $model "$work/damaged" && chmod -R u+w "$work/damaged"
-python3 tests/support/damage.py "$work/damaged" rename code2wav.code_embedding.weight code2wav.lost
+python tests/support/damage.py "$work/damaged" rename code2wav.code_embedding.weight code2wav.lost
 equals "$(exit_of "$tessera" run --model "$work/damaged" --prompt x --json)" 3 "a tensor missing of a component that text does not reach"
 contains "$(cat "$work/out")" "code2wav.code_embedding.weight" "is named"
 equals "$(exit_of run --prompt "")" 0 "an empty question through the template"

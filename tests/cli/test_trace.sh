@@ -7,7 +7,7 @@ demo=demo/checkpoint
 out=$work/out.safetensors
 trace() { "$tessera" trace --quiet --memory 1GiB --model $model "$@"; }
 # header FILE: {"NAME": [dtype, shape], …, "__metadata__": {…}}, data checked for gaps and alignment.
-header() { python3 -c 'import json, struct, sys
+header() { python -c 'import json, struct, sys
 with open(sys.argv[1], "rb") as file:
     size, = struct.unpack("<Q", file.read(8))
     header, at, end = json.loads(file.read(size)), 0, file.seek(0, 2) - 8 - size
@@ -18,7 +18,7 @@ for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets
     at = stop
 assert at == end and size % 8 == 0
 print(json.dumps({**{name: [entry["dtype"], entry["shape"]] for name, entry in header.items()}, "__metadata__": metadata}))' "$1"; }
-names() { header "$1" | python3 -c 'import json, sys; print(*sorted(name for name in json.load(sys.stdin) if name != "__metadata__"))'; }
+names() { header "$1" | python -c 'import json, sys; print(*sorted(name for name in json.load(sys.stdin) if name != "__metadata__"))'; }
 leftovers() { find "$work" -name '*.part' | wc -l; }
 
 equals "$(exit_of trace --list)" 0 "--list: exit 0"
@@ -45,7 +45,7 @@ equals "$(exit_of "$tessera" compare --json "$out" "$work/again")" 0 "gives"
 equals "$(json verdict <"$work/out")" equal "the same bits"
 
 equals "$(exit_of trace --inputs tests/golden/c-f32/stop.safetensors --out "$out" --generate 200)" 0 "more than it says"
-header "$out" | python3 -c 'import json, sys
+header "$out" | python -c 'import json, sys
 dtype, (length,) = json.load(sys.stdin)["tap.thinker.generated"]
 sys.exit(not (dtype == "I64" and length < 200))'
 result $? "stops at the end token, and the file is whole"
@@ -88,10 +88,10 @@ equals "$(exit_of trace --inputs $model/model-00001-of-00003.safetensors --out "
 equals "$(exit_of trace --inputs $golden --out "$out" --speak 3)" 3 "speech: exit 3"
 equals "$(exit_of trace --inputs $golden --out "$work/no/such/folder")" 4 "a folder that is not there: exit 4"
 equals "$(exit_of trace --inputs $golden --out /dev/null)" 2 "no regular file: exit 2"
-python3 tests/support/edit_trace.py $golden "$work/edited" set in.input_ids 3 300
+python tests/support/edit_trace.py $golden "$work/edited" set in.input_ids 3 300
 equals "$(exit_of trace --json --inputs "$work/edited" --out "$out")" 3 "an id that is none: exit 3"
 equals "$(json error field <"$work/out")" input_ids "and its tensor is named"
-python3 tests/support/edit_trace.py $golden "$work/edited" rename in.input_ids in.pixel_values
+python tests/support/edit_trace.py $golden "$work/edited" rename in.input_ids in.pixel_values
 equals "$(exit_of trace --json --inputs "$work/edited" --out "$out")" 3 "inputs of another kind: exit 3"
 equals "$(json error field <"$work/out")" in.pixel_values "by name"
 [ ! -e "$out" ]

@@ -6,9 +6,9 @@ golden=tests/golden/c-f32/positions.safetensors # holds no single experts, whose
 gate=thinker.model.layers.1.mlp.gate
 
 isolated() { "$tessera" verify --quiet --ledger off --memory 1GiB --isolate --model $model --golden "$@"; }
-edit() { python3 tests/support/edit_trace.py "$@"; }
+edit() { python tests/support/edit_trace.py "$@"; }
 # The values of a row of three in a golden.
-row() { python3 - $golden "$1" "$2" <<'PY'
+row() { python - $golden "$1" "$2" <<'PY'
 import json, struct, sys
 path, name, row = sys.argv[1], "tap." + sys.argv[2], int(sys.argv[3])
 with open(path, "rb") as file:

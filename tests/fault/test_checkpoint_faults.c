@@ -468,10 +468,12 @@ static int make_small(void **state)
     json_object_set_new(audio, "num_hidden_layers", json_integer(1));
     json_object_set_new(vision, "depth", json_integer(1));
     json_object_set_new(vision, "deepstack_visual_indexes", json_array());
-    hollow_store(folder, "small.json", root);
-    char path[256];
-    hollow_path(folder, "small.json", path);
+    char base[64], path[256];
+    hollow_folder(base);
+    hollow_store(base, "small.json", root);
+    hollow_path(base, "small.json", path);
     hollow_write(folder, path, 2);
+    hollow_remove(base);
     return 0;
 }
 

@@ -14,9 +14,11 @@
 
 #include <cmocka.h>
 
+#include "../support/scratch.h"
+
 enum { SIZE = 5 * TESS_IO_ALIGN + 77 };
 static unsigned char content[SIZE];
-static char folder[] = "/tmp/tess-faults-XXXXXX";
+static char folder[SCRATCH_BYTES];
 static char path[64];
 
 static struct {
@@ -55,7 +57,7 @@ ssize_t pread(int fd, void *out, size_t n, off_t offset)
 static int make_file(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_DISK)) return -1;
     snprintf(path, sizeof path, "%s/bytes", folder);
     for (int i = 0; i < SIZE; i++) content[i] = (unsigned char)(i * 31 + i / 251);
     FILE *f = fopen(path, "wb");

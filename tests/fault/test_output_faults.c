@@ -15,10 +15,12 @@
 
 #include <cmocka.h>
 
+#include "../support/scratch.h"
+
 #include "io/output.h"
 #include "verify/trace/writer.h"
 
-static char folder[] = "/tmp/tess-output-XXXXXX";
+static char folder[SCRATCH_BYTES];
 static char path[64];
 
 static struct {
@@ -86,7 +88,7 @@ static int count_files(void)
 static int make_folder(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_DISK)) return -1;
     snprintf(path, sizeof path, "%s/trace", folder);
     return 0;
 }

@@ -12,8 +12,9 @@
 #include <cmocka.h>
 
 #include "../support/fault.h"
+#include "../support/scratch.h"
 
-static char path[] = "/tmp/tess-stf-XXXXXX";
+static char path[SCRATCH_BYTES];
 
 static void write_bytes(const void *bytes, size_t n)
 {
@@ -304,7 +305,7 @@ static void test_each_allocation_fails(void **state)
 static int make_file(void **state)
 {
     (void)state;
-    int fd = mkstemp(path);
+    int fd = scratch_make_file(path);
     return fd < 0 ? -1 : close(fd);
 }
 

@@ -11,18 +11,19 @@
 #include <cmocka.h>
 
 #include "../support/fault.h"
+#include "../support/scratch.h"
 #include "../support/synthetic.h"
 #include "tessera/compare.h"
 #include "verify/trace/writer.h"
 
-static char folder[] = "/tmp/tess-alloc-XXXXXX";
+static char folder[SCRATCH_BYTES];
 static char reference_path[64], trace_path[64], page_path[64];
 static tess_error err;
 
 static int make_folder(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_ANYWHERE)) return -1;
     snprintf(reference_path, sizeof reference_path, "%s/reference", folder);
     snprintf(trace_path, sizeof trace_path, "%s/trace", folder);
     snprintf(page_path, sizeof page_path, "%s/page", folder);

@@ -2,8 +2,9 @@
  * same bits, for all tail lengths, ordinary and extreme values, operands flush against unmapped pages at
  * either end. Prints TAP by itself, so that it also builds for other processors without a test library.
  *
- * An instruction set that is missing is listed as not tested; named in TESS_REQUIRE_ISA, it fails.
- * With the argument "quick" fewer lengths are tried (emulators are slow). */
+ * AVX-512 runs natively where the processor has it, and everywhere emulated (emulated_avx512.h). An
+ * instruction set that ran neither way is listed as not tested; named in TESS_REQUIRE_ISA, it fails. With the
+ * argument "quick" fewer lengths are tried (emulators are slow). */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 
 #include "kernels/elementary.h"
 #include "kernels/kernel_list.h"
+
+#include "emulated.h"
 
 enum {
     SLOTS = 6,
@@ -463,15 +466,24 @@ static void report(bool good, const char *isa, const char *op, const char *text)
     n_failed += !good;
 }
 
-static void test_kernel(const char *isa, const char *op, case_fn *one, const tess_kernels *k, bool quick)
+static void test_kernel(const char *isa, const char *how, const char *op, case_fn *one, const tess_kernels *k,
+                        bool quick)
 {
     run_lengths(one, k, quick);
     if (one == case_matmul) case_matmul_tokens(k);
     char text[160];
-    snprintf(text, sizeof text, "%zu cases, %zu values, %zu differ from the reference, max abs difference %g",
+    snprintf(text, sizeof text,
+             "%s, %zu cases, %zu values, %zu differ from the reference, max abs difference %g", how,
              count.n_case, count.n_value, count.n_bad, count.max_abs);
     report(count.n_bad == 0 && count.n_case > 0, isa, op, text);
     fflush(stdout);
+}
+
+static void test_kernels(const char *isa, const char *how, const tess_kernels *k, bool quick)
+{
+#define TEST_ENTRY(op, types, variant)                                                                       \
+    if (strcmp(#variant, isa) == 0) test_kernel(isa, how, #op, case_##op, k, quick);
+    TESS_KERNEL_LIST(TEST_ENTRY)
 }
 
 static bool required(const char *isa)
@@ -483,27 +495,34 @@ static bool required(const char *isa)
     return false;
 }
 
-static void test_isa(const char *isa, unsigned need, bool quick)
+static void test_natively(const char *isa, unsigned need, bool quick)
 {
     tess_kernels k;
     unsigned named;
-    if (!tess_isa_available(need)) {
-        if (required(isa))
-            report(false, isa, "kernels", "required, but this processor lacks it: not tested");
-        else
-            printf("ok %d - %s kernels # SKIP not tested: this processor lacks it\n", ++n_test, isa);
-        return;
-    }
     tess_kernels_init(&k, need);
     bool entries = strcmp(k.name, isa) == 0 && tess_isa_from_name(isa, &named) && named == need;
 #define HAS_ENTRY(op, types, variant)                                                                        \
     if (strcmp(#variant, isa) == 0) entries = entries && k.op == tess_##op##_##types##_##variant;
     TESS_KERNEL_LIST(HAS_ENTRY)
     report(entries, isa, "table", "the name, its mask and the list's entries agree");
-#define TEST_ENTRY(op, types, variant)                                                                       \
-    if (strcmp(#variant, isa) == 0) test_kernel(isa, #op, case_##op, &k, quick);
-    TESS_KERNEL_LIST(TEST_ENTRY)
+    test_kernels(isa, "natively", &k, quick);
     if (need == 0) printf("# digest of the reference %016llx\n", (unsigned long long)digest);
+}
+
+static void test_isa(const char *isa, unsigned need, bool quick)
+{
+    tess_kernels k;
+    const bool native = tess_isa_available(need), emulated = test_emulated_init(&k, isa);
+    if (native) test_natively(isa, need, quick);
+    if (emulated) test_kernels(isa, "emulated", &k, quick);
+    printf("# instruction set %s: %s\n", isa,
+           native ? (emulated ? "natively and emulated" : "natively")
+                  : (emulated ? "emulated" : "not tested"));
+    if (native || emulated) return;
+    if (required(isa))
+        report(false, isa, "kernels", "required, but this processor lacks it: not tested");
+    else
+        printf("ok %d - %s kernels # SKIP not tested: this processor lacks it\n", ++n_test, isa);
 }
 
 /* A required name outside this build's list is a failure too. */

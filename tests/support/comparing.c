@@ -10,13 +10,14 @@
 
 #include <cmocka.h>
 
+#include "scratch.h"
+
 comparing fx;
 
 int comparing_make_folder(void **state)
 {
     (void)state;
-    strcpy(fx.folder, "/tmp/tess-compare-XXXXXX");
-    if (!mkdtemp(fx.folder)) return -1;
+    if (scratch_make_folder(fx.folder, SCRATCH_ANYWHERE)) return -1;
     snprintf(fx.reference_path, sizeof fx.reference_path, "%s/reference", fx.folder);
     snprintf(fx.trace_path, sizeof fx.trace_path, "%s/trace", fx.folder);
     snprintf(fx.truth_path, sizeof fx.truth_path, "%s/truth", fx.folder);

@@ -3,13 +3,14 @@
 #ifndef TESS_TESTS_COMPARING_H
 #define TESS_TESTS_COMPARING_H
 
+#include "scratch.h"
 #include "synthetic.h"
 #include "tessera/compare.h"
 
 #define LAYER(n, part) "tap.thinker.model.layers." #n part
 
 typedef struct comparing {
-    char folder[32], reference_path[64], trace_path[64], truth_path[64];
+    char folder[SCRATCH_BYTES], reference_path[64], trace_path[64], truth_path[64];
     test_trace reference, trace, truth;
     tess_compare_options options;
     tess_compare_result *result;

@@ -12,10 +12,11 @@
 
 #include <cmocka.h>
 
+#include "scratch.h"
+
 void hollow_folder(char *out)
 {
-    snprintf(out, 64, "/tmp/tess-hollow-XXXXXX");
-    assert_non_null(mkdtemp(out));
+    assert_int_equal(scratch_make_folder(out, SCRATCH_ANYWHERE), 0);
 }
 
 void hollow_remove(const char *folder)
@@ -35,7 +36,7 @@ void hollow_write(const char *folder, const char *config, int n_shard)
 {
     const char *build = getenv("TESS_BUILD");
     char command[512];
-    snprintf(command, sizeof command, "%s/tools/hollow --config %s --shards %d %s > /dev/null",
+    snprintf(command, sizeof command, "%s/synthetic --config %s --shards %d --out %s > /dev/null",
              build ? build : "build/release-gcc", config, n_shard, folder);
     assert_int_equal(system(command), 0);
 }

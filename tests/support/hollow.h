@@ -1,15 +1,16 @@
-/* Small checkpoints to damage: written by the hollow tool, edited as JSON. */
+/* Small checkpoints to damage: written hollow by the synthetic tool, edited as JSON. */
 #ifndef TESS_TESTS_HOLLOW_H
 #define TESS_TESTS_HOLLOW_H
 
 #include <jansson.h>
 #include <stddef.h>
 
-/* Creates a folder under /tmp; its name goes to out[64]. Fails the test if that is impossible. */
+/* Creates a folder of a test's own; its name goes to out[SCRATCH_BYTES]. Fails the test if that is
+ * impossible. */
 void hollow_folder(char *out);
 /* Removes it with the files in it. */
 void hollow_remove(const char *folder);
-/* Writes a hollow checkpoint of a configuration file into the folder. */
+/* Writes a hollow checkpoint of a configuration file as the folder, which is empty or not there. */
 void hollow_write(const char *folder, const char *config, int n_shard);
 
 /* "<folder>/<name>" into out[256]. */

@@ -10,14 +10,15 @@
 
 #include <cmocka.h>
 
+#include "scratch.h"
 #include "verify/ledger/routing.h"
 
-char test_ledger_folder[] = "/tmp/tess-ledger-XXXXXX", test_ledger_path[64];
+char test_ledger_folder[SCRATCH_BYTES], test_ledger_path[64];
 
 int test_ledger_make_folder(void **state)
 {
     (void)state;
-    if (!mkdtemp(test_ledger_folder)) return -1;
+    if (scratch_make_folder(test_ledger_folder, SCRATCH_ANYWHERE)) return -1;
     snprintf(test_ledger_path, sizeof test_ledger_path, "%s/ledger", test_ledger_folder);
     return 0;
 }

@@ -253,7 +253,8 @@ const char *test_shared_folder(void)
 {
     struct stat info;
     if (!stat("../shared/golden", &info)) return "../shared";
-    if (getenv("TESS_REQUIRE_SHARED"))
-        fail_msg("../shared/golden is absent, and TESS_REQUIRE_SHARED asks for it");
+    const char *required = getenv("TESS_REQUIRE_SHARED");
+    if (required && *required) fail_msg("../shared/golden is absent, and TESS_REQUIRE_SHARED asks for it");
+    print_message("# not tested: ../shared/golden is absent\n");
     return NULL;
 }

@@ -1,4 +1,5 @@
 # For test scripts: TAP lines, exit codes, JSON. Source it from the repository's root; ends by printing the plan.
+. tests/support/environment.sh
 tessera=${TESS_BUILD:-build/release-gcc}/tessera
 work=$(mktemp -d) || exit 1
 # Commands record what they do in the user's ledger: not in that of whoever runs the test.
@@ -14,6 +15,13 @@ result() { # result STATUS TEXT
     number=$((number + 1))
     if [ "$1" = 0 ]; then echo "ok $number - $2"; else echo "not ok $number - $2"; fi
 }
+skip() { # skip TEXT REASON: what cannot or need not be tested here
+    number=$((number + 1))
+    echo "ok $number - $1 # SKIP $2"
+}
+skip_without_shared() { # skip_without_shared TEXT: ../shared is absent, which fails where it is required
+    if [ -n "${TESS_REQUIRE_SHARED:-}" ]; then result 1 "$1: ../shared is absent"; else skip "$1" "../shared is absent"; fi
+}
 equals() { # equals FOUND EXPECTED TEXT
     [ "$1" = "$2" ]
     local status=$?
@@ -28,8 +36,10 @@ exit_of() {
     "$@" >"$work/out" 2>"$work/err" </dev/null
     echo $?
 }
+# Python with nothing but its standard library, which it then does not search for anything else: that halves its start.
+python() { python3 -IS "$@"; }
 # The value at a path of keys in the JSON of standard input: json seconds decode
-json() { python3 -c 'import json, sys
+json() { python -c 'import json, sys
 value = json.load(sys.stdin)
 for key in sys.argv[1:]: value = value[int(key)] if isinstance(value, list) else value[key]
 print(value if isinstance(value, str) else json.dumps(value))' "$@"; }

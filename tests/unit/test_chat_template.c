@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "../support/scratch.h"
+
 #define GOLDEN "tests/golden/text/"
 enum { MOST_MESSAGES = 16 };
 
@@ -138,7 +140,7 @@ static void refuses_what_it_does_not_do(void **state)
     tess_text_release(&text);
 }
 
-static char folder[] = "/tmp/tess-chat-XXXXXX";
+static char folder[SCRATCH_BYTES];
 
 static void write_file(const char *name, const char *content)
 {
@@ -203,7 +205,7 @@ static void warns_of_an_unknown_template(void **state)
 static int make_folder(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_ANYWHERE)) return -1;
     copy_file("vocab.json");
     copy_file("merges.txt");
     return 0;

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "../support/scratch.h"
+
 #include "base/json.h"
 
 static json_t *load(const char *file)
@@ -392,8 +394,8 @@ static void test_files(void **state)
     tess_error err;
     assert_int_equal(tess_config_load("/nonexistent", config, &err), TESS_EINPUT);
     assert_string_equal(err.file, "/nonexistent/config.json");
-    char folder[] = "/tmp/tess-config-XXXXXX", path[64];
-    assert_non_null(mkdtemp(folder));
+    char folder[SCRATCH_BYTES], path[64];
+    assert_int_equal(scratch_make_folder(folder, SCRATCH_ANYWHERE), 0);
     snprintf(path, sizeof path, "%s/config.json", folder);
     static const char *const bad[] = {"",
                                       "[]",

@@ -13,15 +13,17 @@
 
 #include <cmocka.h>
 
+#include "../support/scratch.h"
+
 enum { SIZE = 3 * TESS_IO_ALIGN + 100 };
 static unsigned char content[SIZE];
-static char folder[] = "/tmp/tess-file-XXXXXX";
+static char folder[SCRATCH_BYTES];
 static char path[64];
 
 static int make_file(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_DISK)) return -1;
     snprintf(path, sizeof path, "%s/bytes", folder);
     for (int i = 0; i < SIZE; i++) content[i] = (unsigned char)(i * 31 + i / 251);
     FILE *f = fopen(path, "wb");

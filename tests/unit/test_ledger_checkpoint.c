@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "../support/ledger.h"
+#include "../support/scratch.h"
 
 static char folder[32];
 static char path[64], model[64];
@@ -43,8 +44,7 @@ static const char *in_model(int i, char out[160])
 static int make_model(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/tess-ledger-XXXXXX");
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_ANYWHERE)) return -1;
     snprintf(path, sizeof path, "%s/ledger", folder);
     snprintf(model, sizeof model, "%s/model", folder);
     if (mkdir(model, 0700)) return -1;

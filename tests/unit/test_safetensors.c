@@ -10,7 +10,9 @@
 
 #include <cmocka.h>
 
-static char path[] = "/tmp/tess-st-XXXXXX";
+#include "../support/scratch.h"
+
+static char path[SCRATCH_BYTES];
 
 /* Writes a header of `header_bytes` (its text, blanks behind it) and n_data counting bytes. */
 static void write_file(const char *header, size_t header_bytes, size_t n_data)
@@ -189,7 +191,7 @@ static void test_shapes_as_text(void **state)
 static int make_file(void **state)
 {
     (void)state;
-    int fd = mkstemp(path);
+    int fd = scratch_make_file(path);
     return fd < 0 ? -1 : close(fd);
 }
 

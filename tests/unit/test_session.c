@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../support/recording.h"
+#include "../support/scratch.h"
 #include "store/store.h"
 
 #define MODEL "tests/golden/c"
@@ -132,8 +133,8 @@ static void test_interrupt(void **state)
 static void test_non_finite(void **state)
 {
     (void)state;
-    char folder[] = "build/test_session_XXXXXX", command[512], path[600];
-    assert_non_null(mkdtemp(folder));
+    char folder[SCRATCH_BYTES], command[512], path[600];
+    assert_int_equal(scratch_make_folder(folder, SCRATCH_ANYWHERE), 0);
     snprintf(command, sizeof command, "cp %s/* %s/ && chmod u+w %s/*", MODEL, folder, folder);
     assert_int_equal(system(command), 0);
     tess_error err;

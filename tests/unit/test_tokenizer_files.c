@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/tess-files-XXXXXX";
+#include "../support/scratch.h"
+
+static char folder[SCRATCH_BYTES];
 static const char *const names[] = {"vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json"};
 
 static void path_of(const char *name, char path[128])
@@ -47,7 +49,7 @@ static void remove_files(void)
 static int make_folder(void **state)
 {
     (void)state;
-    return mkdtemp(folder) ? 0 : -1;
+    return scratch_make_folder(folder, SCRATCH_ANYWHERE);
 }
 
 static int remove_folder(void **state)

@@ -12,20 +12,21 @@
 
 #include <cmocka.h>
 
+#include "../support/scratch.h"
 #include "../support/synthetic.h"
 #include "base/digest.h"
 #include "tessera/compare.h"
 #include "verify/trace/reader.h"
 #include "verify/trace/writer.h"
 
-static char folder[] = "/tmp/tess-trace-XXXXXX";
+static char folder[SCRATCH_BYTES];
 static char path[64], other[64];
 static tess_error err;
 
 static int make_folder(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_ANYWHERE)) return -1;
     snprintf(path, sizeof path, "%s/trace", folder);
     snprintf(other, sizeof other, "%s/other", folder);
     return 0;

@@ -7,15 +7,16 @@
 
 #include <cmocka.h>
 
+#include "../support/scratch.h"
 #include "../support/synthetic.h"
 
 static const char model[] = "tests/golden/c", original[] = "tests/golden/c-f32/positions.safetensors";
-static char path[] = "/tmp/tess-verify-XXXXXX";
+static char path[SCRATCH_BYTES];
 
 static int make_file(void **state)
 {
     (void)state;
-    int file = mkstemp(path);
+    int file = scratch_make_file(path);
     return file < 0 ? -1 : close(file);
 }
 

@@ -1,0 +1,24 @@
+#include "scratch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void name_template(char out[SCRATCH_BYTES], scratch_place place)
+{
+    const char *folder = place == SCRATCH_DISK ? getenv("TESS_DISK_TMPDIR") : NULL;
+    if (!folder) folder = getenv("TMPDIR");
+    int n = folder && *folder ? snprintf(out, SCRATCH_BYTES, "%s/tess-XXXXXX", folder) : SCRATCH_BYTES;
+    if (n >= SCRATCH_BYTES) snprintf(out, SCRATCH_BYTES, "/tmp/tess-XXXXXX");
+}
+
+int scratch_make_folder(char out[SCRATCH_BYTES], scratch_place place)
+{
+    name_template(out, place);
+    return mkdtemp(out) ? 0 : -1;
+}
+
+int scratch_make_file(char out[SCRATCH_BYTES])
+{
+    name_template(out, SCRATCH_ANYWHERE);
+    return mkstemp(out);
+}
