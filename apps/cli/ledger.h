@@ -45,6 +45,8 @@ typedef struct cli_ledger {
 /* The place of the ledger: `place`, or the user's own by XDG_DATA_HOME and HOME, whose folder is made if
  * `make_folder`. NULL and a reason in err if there is none. Caller frees. */
 char *cli_ledger_find(const char *place, bool make_folder, tess_error *err);
+/* A file beside the user's own ledger, whose folder is made; NULL if there is no such place. Caller frees. */
+char *cli_ledger_find_neighbour(const char *name);
 
 void cli_ledger_open(cli_ledger *l, const cli_command *self, const cli_common *common);
 /* Takes the room of a ledger and records nothing: for planning what a run needs. */
