@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/utf8.h"
@@ -32,32 +33,33 @@ static void print_help(const cli_command *self, const cli_option *options, size_
     printf("\nExamples:\n  %s\n  %s\n", self->examples[0], self->examples[1]);
 }
 
+/* A number and a unit in any case: short ones and those with an i are binary. */
 static bool parse_size(const char *text, uint64_t *out)
 {
-    char *end;
-    errno = 0;
-    double value = strtod(text, &end);
-    if (end == text || errno || !isfinite(value) || value < 0) return false;
     static const struct {
         const char *unit;
         double bytes;
     } units[] = {{"", 1},
-                 {"B", 1},
-                 {"K", 1024},
-                 {"KiB", 1024},
-                 {"M", 1048576},
-                 {"MiB", 1048576},
-                 {"G", 1073741824},
-                 {"GiB", 1073741824},
-                 {"T", 1099511627776},
-                 {"TiB", 1099511627776},
-                 {"kB", 1e3},
-                 {"KB", 1e3},
-                 {"MB", 1e6},
-                 {"GB", 1e9},
-                 {"TB", 1e12}};
+                 {"b", 1},
+                 {"k", 1024},
+                 {"kib", 1024},
+                 {"m", 1048576},
+                 {"mib", 1048576},
+                 {"g", 1073741824},
+                 {"gib", 1073741824},
+                 {"kb", 1e3},
+                 {"mb", 1e6},
+                 {"gb", 1e9},
+                 {"t", 1099511627776},
+                 {"tib", 1099511627776},
+                 {"tb", 1e12}};
+    char *unit;
+    if (!isdigit((unsigned char)text[0]) && text[0] != '.') return false;
+    if (text[0] == '0' && (text[1] | 0x20) == 'x') return false;
+    double value = strtod(text, &unit);
+    if (unit == text) return false;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(end, units[i].unit)) continue;
+        if (strcasecmp(unit, units[i].unit) != 0) continue;
         double bytes = value * units[i].bytes;
         if (bytes < 1 || bytes >= 9e18) return false;
         *out = (uint64_t)bytes;
@@ -99,6 +101,9 @@ static const char *store(const cli_option *option, const char *text)
     case CLI_TEXT:
         *(const char **)option->target = text;
         return NULL;
+    case CLI_NAME:
+        *(const char **)option->target = text;
+        return *text ? NULL : "a name";
     case CLI_LIST:
         return append(option->target, text) ? NULL : "less text (out of memory)";
     case CLI_COUNT:
@@ -108,7 +113,7 @@ static const char *store(const cli_option *option, const char *text)
     case CLI_U64:
         return parse_unsigned(text, UINT64_MAX, option->target) ? NULL : "a whole number of 0 or more";
     case CLI_SIZE:
-        return parse_size(text, option->target) ? NULL : "a size such as 512MiB or 8GiB";
+        return parse_size(text, option->target) ? NULL : "a size such as 512MiB, 8GiB, 1.5GB or 12g";
     case CLI_NUMBER: {
         char *end;
         double value = strtod(text, &end);
@@ -318,7 +323,8 @@ tess_error cli_translate(const tess_error *from)
         if (words_for_fields[i].hint) add_hint(&err, words_for_fields[i].hint);
     }
     if (err.status == TESS_EBUDGET) {
-        snprintf(rest, sizeof rest, "--memory %lluMiB would do, and fewer positions (--context) need less",
+        snprintf(rest, sizeof rest,
+                 "the smallest that works is --memory %lluMiB, fewer positions (--context) need less",
                  (unsigned long long)((err.smallest_budget_bytes + (1u << 20) - 1) >> 20));
         add_hint(&err, rest);
     }

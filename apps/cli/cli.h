@@ -34,9 +34,10 @@ struct cli_command {
 typedef enum cli_kind {
     CLI_FLAG,   /* bool, set to true */
     CLI_TEXT,   /* const char * */
+    CLI_NAME,   /* const char *, of a file or folder: not empty */
     CLI_COUNT,  /* int, 0 or more */
     CLI_U64,    /* uint64_t */
-    CLI_SIZE,   /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, plain bytes */
+    CLI_SIZE,   /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, 12g (binary), plain bytes; units in any case */
     CLI_NUMBER, /* double, finite */
     CLI_LIST,   /* cli_list *, repeatable */
     CLI_LATER,  /* a name that is reserved: not shown in the help, refused by name; target is not used */

@@ -16,13 +16,16 @@ typedef struct cli_engine {
 #define CLI_ENGINE_DEFAULT ((cli_engine){.dtype = "f32", .direct = "auto"})
 
 #define CLI_ENGINE_OPTIONS(e)                                                                                \
-    {"model", CLI_TEXT, &(e)->options.model_dir, "DIR",                                                      \
+    {"model", CLI_NAME, &(e)->options.model_dir, "DIR",                                                      \
      "checkpoint folder in the published layout (required)"},                                                \
         {"memory", CLI_SIZE, &(e)->options.memory_bytes, "SIZE",                                             \
-         "bound on the peak resident memory, as 8GiB; default 70 % of what is available"},                   \
+         "bound on the peak resident memory, as 8GiB, 1.5GB or 12g; default 70 % of what machine and "       \
+         "control groups "                                                                                   \
+         "leave"},                                                                                           \
         {"context", CLI_COUNT, &(e)->options.n_context, "N",                                                 \
          "positions, prompt and answer; default 4096, or what the request needs"},                           \
-        {"threads", CLI_COUNT, &(e)->options.n_thread, "N", "threads; default: CPUs in the affinity mask"},  \
+        {"threads", CLI_COUNT, &(e)->options.n_thread, "N",                                                  \
+         "threads; default: CPUs in the affinity mask, at most the CPU quota rounded up"},                   \
         {"isa", CLI_TEXT, &(e)->options.isa, "NAME",                                                         \
          "auto, reference, avx2, avx512 or neon; can only lower"},                                           \
         {"dtype", CLI_TEXT, &(e)->dtype, "TYPE", "f32 or bf16 (the original's roundings); default f32"},     \

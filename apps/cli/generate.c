@@ -7,18 +7,22 @@
 
 #include "base/system.h"
 
+static tess_sampling sampling_options(const cli_sampling *sampling)
+{
+    return (tess_sampling){.temperature = sampling->temperature,
+                           .top_k = sampling->top_k,
+                           .top_p = sampling->top_p,
+                           .repetition_penalty = sampling->repetition_penalty,
+                           .seed = sampling->seed};
+}
+
 int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cli_common *common,
                        uint64_t seed)
 {
     sampling->seed = seed;
-    if (sampling->temperature < 0)
-        return cli_usage(self, common, "--temperature: found %g, expected 0 or more", sampling->temperature);
-    if (sampling->top_p <= 0 || sampling->top_p > 1)
-        return cli_usage(self, common, "--top-p: found %g, expected more than 0 and at most 1",
-                         sampling->top_p);
-    if (sampling->repetition_penalty <= 0)
-        return cli_usage(self, common, "--repetition-penalty: found %g, expected more than 0",
-                         sampling->repetition_penalty);
+    const tess_sampling checked = sampling_options(sampling);
+    tess_error err;
+    if (tess_sampling_check(&checked, &err) != TESS_OK) return cli_report(self, common, &err);
     if (sampling->temperature == 0 && (sampling->top_k > 0 || sampling->top_p < 1))
         return cli_usage(self, common,
                          "--top-k and --top-p choose what is drawn from, but nothing is drawn without "
@@ -50,11 +54,7 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
 {
     printer p = {0};
     int32_t stop_ids[TESS_STOP_MAX_IDS];
-    tess_answer_request request = {.sampling = {.temperature = sampling->temperature,
-                                                .top_k = sampling->top_k,
-                                                .top_p = sampling->top_p,
-                                                .repetition_penalty = sampling->repetition_penalty,
-                                                .seed = sampling->seed},
+    tess_answer_request request = {.sampling = sampling_options(sampling),
                                    .max_new = max_new,
                                    .stop_ids = stop_ids,
                                    .n_stop_id = tess_stop_ids_get(engine, tokenizer, stop_ids),

@@ -29,7 +29,7 @@ typedef struct cli_prompt {
     {"prompt", CLI_TEXT, &(p)->text, "TEXT",                                                                 \
      "the question; default: standard input, less one final newline"},                                       \
         {"system", CLI_TEXT, &(p)->system, "TEXT", "a system message before it; default none"},              \
-        {"messages", CLI_TEXT, &(p)->messages, "FILE",                                                       \
+        {"messages", CLI_NAME, &(p)->messages, "FILE",                                                       \
          "instead of both: a JSON array of messages with role and content"},                                 \
         {"raw", CLI_FLAG, &(p)->raw, NULL, "the text as it is, without the chat template"},                  \
         CLI_PLAIN_OPTION(&(p)->plain), {"audio", CLI_LATER, NULL, "FILE", NULL},                             \

@@ -21,14 +21,14 @@ static int run_compare(const cli_command *self, int argc, char **argv)
     tess_compare_options options = {0};
     const char *html = NULL, *model = NULL;
     const cli_option table[] = {
-        {"truth", CLI_TEXT, &options.truth, "FILE",
+        {"truth", CLI_NAME, &options.truth, "FILE",
          "float32 trace of the same inputs, by which a bfloat16 reference is judged"},
         {"metrics-only", CLI_FLAG, &options.metrics_only, NULL,
          "measure without judging; allows float32 against bfloat16"},
         {"ignore-identity", CLI_FLAG, &options.ignore_identity, NULL,
          "compare although configuration or weights are declared to differ"},
-        {"html", CLI_TEXT, &html, "FILE", "also write a report as one HTML page"},
-        {"model", CLI_TEXT, &model, "DIR", "folder with tokenizer files, to spell the report's tokens"},
+        {"html", CLI_NAME, &html, "FILE", "also write a report as one HTML page"},
+        {"model", CLI_NAME, &model, "DIR", "folder with tokenizer files, to spell the report's tokens"},
     };
     char **words;
     int n_word;
@@ -40,8 +40,10 @@ static int run_compare(const cli_command *self, int argc, char **argv)
         return cli_usage(self, &common, "--model spells the tokens of --html, which is not given");
     tess_error err;
     tess_compare_result *result;
-    tess_status status = tess_compare_files(words[0], words[1], &options, &result, &err);
+    tess_status status = html ? tess_compare_probe_html(html, &err) : TESS_OK;
+    if (status == TESS_OK) status = tess_compare_files(words[0], words[1], &options, &result, &err);
     if (status != TESS_OK) return cli_report(self, &common, &err);
+    if (html) cli_catch_termination(); /* a page that is begun is finished */
     if (html) status = write_page(result, model, html, &err);
     if (status != TESS_OK) {
         code = cli_report(self, &common, &err);

@@ -99,6 +99,17 @@ static json_t *ids_json(const int32_t *ids, size_t n)
     return array;
 }
 
+/* Numbers of the JSON library are signed, a seed is not: it is written behind the object's other members. */
+static void print_with_seed(json_t *object, uint64_t seed)
+{
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    size_t n = text ? strlen(text) : 0;
+    if (n > 0) printf("%.*s,\"seed\":%llu}\n", (int)(n - 1), text, (unsigned long long)seed);
+    fflush(stdout);
+    free(text);
+    json_decref(object);
+}
+
 static void print_result(const request *r, const tess_engine *engine, const cli_answer *answer,
                          const ranking *ranks, double prefill_seconds)
 {
@@ -110,7 +121,6 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
     json_object_set_new(root, "prompt_ids", ids_json(r->prompt.ids.data, r->prompt.ids.count));
     json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.ids.count));
     json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->made.finish)));
-    json_object_set_new(root, "seed", json_integer((json_int_t)r->engine.seed));
     json_object_set_new(root, "seconds",
                         json_pack("{s:f, s:f, s:f}", "load", r->load_seconds, "prefill", prefill_seconds,
                                   "decode", answer->seconds));
@@ -126,7 +136,7 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
     }
     if (ranks->has_wanted)
         json_object_set_new(root, "rank", likely_json(r->prompt.tokenizer, &ranks->wanted));
-    cli_print_json(root);
+    print_with_seed(root, r->engine.seed);
 }
 
 /* "12 new in 0.50 s (24.0/s)"; without a rate where nothing was done. */

@@ -262,7 +262,7 @@ static int run_job(const cli_command *self, int argc, char **argv, const cli_opt
     const char *model = NULL;
     bool lines = false;
     const cli_option options[] = {
-        {"model", CLI_TEXT, &model, "DIR", "folder with vocab.json and merges.txt (required)"},
+        {"model", CLI_NAME, &model, "DIR", "folder with vocab.json and merges.txt (required)"},
         {"jsonl", CLI_FLAG, &lines, NULL,
          "JSON strings and JSON arrays of ids, one a line, from standard input"},
         *special,

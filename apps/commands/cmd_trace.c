@@ -205,6 +205,7 @@ static int trace(const cli_command *self, request *r)
     if (r->inputs.n_tok > INT32_MAX - r->inputs.generate)
         return cli_usage(self, &r->common, "--generate: found %d, more than any context", r->inputs.generate);
     r->engine.options.n_needed = r->inputs.n_tok + r->inputs.generate;
+    cli_catch_termination(); /* what was reserved for the trace must go */
     cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;
     tess_engine *engine;
@@ -247,9 +248,9 @@ static int run_trace(const cli_command *self, int argc, char **argv)
 {
     request r = {.common = CLI_COMMON_DEFAULT, .engine = CLI_ENGINE_DEFAULT, .generate = -1, .speak = -1};
     const cli_option options[] = {
-        {"inputs", CLI_TEXT, &r.inputs_path, "IN.safetensors", "the in.* tensors of a trace or golden"},
+        {"inputs", CLI_NAME, &r.inputs_path, "IN.safetensors", "the in.* tensors of a trace or golden"},
         CLI_PROMPT_OPTIONS(&r.prompt),
-        {"out", CLI_TEXT, &r.out, "OUT.safetensors", "the trace to write (required)"},
+        {"out", CLI_NAME, &r.out, "OUT.safetensors", "the trace to write (required)"},
         {"taps", CLI_LIST, &r.globs, "GLOB,...", "only taps with such names; default all; see --list"},
         {"last-logits", CLI_FLAG, &r.last_logits, NULL, "lm_head of the last position only"},
         {"generate", CLI_COUNT, &r.generate, "N",

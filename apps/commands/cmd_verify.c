@@ -354,6 +354,10 @@ static int verify_goldens(request *r)
     if (code < 0)
         code = cli_checking_model(&r->checking, r->self, &r->common, r->options.model_dir, r->weights_sha256);
     if (code < 0) code = cli_certificate_probe(&r->certifying, r->self, &r->common, &r->options);
+    tess_error err;
+    if (code < 0 && r->html && tess_compare_probe_html(r->html, &err) != TESS_OK)
+        code = report_error(r, &err);
+    if (r->html || r->certifying.path) cli_catch_termination(); /* no part of a file may stay */
     /* Before memory is planned, which the ledger counts in. */
     if (code < 0) cli_ledger_open(&r->engine.ledger, r->self, &r->common);
     if (code < 0) code = run_all(r);
@@ -413,20 +417,20 @@ static int run_verify(const cli_command *self, int argc, char **argv)
          "a trace made by the original (required; several may follow, as plain words too)"},
         {"isolate", CLI_FLAG, &r.options.isolate, NULL,
          "feed every module the golden's own input, so that one defect does not hide the next"},
-        {"truth", CLI_TEXT, &r.options.truth, "FILE",
+        {"truth", CLI_NAME, &r.options.truth, "FILE",
          "float32 trace by which a bfloat16 golden is judged; default: computed"},
         {"ignore-identity", CLI_FLAG, &r.options.ignore_identity, NULL,
          "compare although the golden says it is of another configuration or other weights"},
-        {"html", CLI_TEXT, &r.html, "FILE", "also write a report as one HTML page"},
-        {"certificate", CLI_TEXT, &r.certifying.path, "OUT.json",
+        {"html", CLI_NAME, &r.html, "FILE", "also write a report as one HTML page"},
+        {"certificate", CLI_NAME, &r.certifying.path, "OUT.json",
          "also write what was found, of what and with what, as a file that can be checked"},
-        {"check-certificate", CLI_TEXT, &r.checking.path, "FILE",
+        {"check-certificate", CLI_NAME, &r.checking.path, "FILE",
          "run a certificate's goldens again; everything must come out as certified"},
         {"sample", CLI_COUNT, &r.checking.sample, "N",
          "with --check-certificate, only N of its goldens, chosen by --seed; default all"},
         {"known-answers", CLI_FLAG, &r.known_answers, NULL,
          "check published observations of the real model instead of goldens"},
-        {"answers", CLI_TEXT, &r.answers_path, "FILE",
+        {"answers", CLI_NAME, &r.answers_path, "FILE",
          "list for --known-answers; default: the built-in one, of Qwen3-Omni-30B-A3B-Instruct"},
         CLI_ENGINE_OPTIONS(&r.engine),
     };

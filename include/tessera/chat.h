@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_message {
     const char *role;    /* "system", "user", "assistant" or "tool" (the answer of a tool) */
@@ -50,6 +51,7 @@ tess_status tess_chat_render(const tess_message *messages, size_t n_messages, un
 tess_status tess_chat_encode(const tess_tokenizer *tokenizer, const tess_message *messages, size_t n_messages,
                              unsigned flags, tess_ids *ids, tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Element types of safetensors files. */
 typedef enum tess_dtype {
@@ -205,6 +206,7 @@ typedef enum tess_published {
 /* Looks a file up among those of Qwen3-Omni-30B-A3B-Instruct at revision 26291f79. */
 tess_published tess_published_find(const char *name, const char *sha256);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

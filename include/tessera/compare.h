@@ -22,6 +22,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_compare_options {
     const char *truth; /* a float32 trace of the same inputs, needed to judge a bfloat16 reference; or NULL */
@@ -185,6 +186,11 @@ typedef struct tess_page_options {
 tess_status tess_compare_write_html(tess_compare_result *const *results, int n,
                                     const tess_page_options *options, const char *path, tess_error *err);
 
+/* Whether a page could be written to `path`: asked before a long run, it saves the run. Leaves nothing
+ * behind. */
+tess_status tess_compare_probe_html(const char *path, tess_error *err);
+
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_tokenizer tess_tokenizer;
 typedef struct tess_detokenizer tess_detokenizer;
@@ -110,6 +111,7 @@ void tess_ids_release(tess_ids *ids);
 tess_status tess_text_append(tess_text *text, const char *bytes, size_t n_bytes, tess_error *err);
 void tess_text_release(tess_text *text);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

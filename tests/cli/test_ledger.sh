@@ -131,6 +131,42 @@ equals "$(exit_of ledger show 6)" 2 "it is gone"
 equals "$(exit_of ledger forget 6)" 2 "and cannot go twice"
 grep -q "Who are you" "$own"*
 equals "$?" 1 "not even its text is left in the file"
+# asked ANSWER WORD...: what the terminal shows and the exit code, the answer typed at the question
+asked() {
+    python - "$tessera" ledger forget "${@:2}" 3< <(printf '%s\n' "$1") <<'P'
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+shown, answer = b"", os.read(3, 100)
+while True:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    shown += piece
+    if answer and shown.endswith(b"[y/N] "):
+        os.write(terminal, answer)
+        answer = b""
+print(shown.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+P
+}
+for answer in n ""; do
+    asked "$answer" --all >"$work/asked"
+    contains "$(cat "$work/asked")" " 8 runs, " "on a terminal --all says how much goes"
+    contains "$(cat "$work/asked")" "nothing is forgotten" "and asks; \"$answer\" is no"
+done
+equals "$(tail -n 1 "$work/asked" | tr -d ' ')" 130 "exit 130"
+one=$(ledger list --json | python -c 'import json, sys
+print(next(e["id"] for e in json.load(sys.stdin)["entries"] if e["kind"] == "checkpoint"))')
+contains "$(asked n "$one")" "go on? [y/N]" "it asks for a checkpoint with runs as well"
+run "${raw[@]}" --ledger "$work/few" >/dev/null
+contains "$(asked n 2 --ledger "$work/few")" "forgotten: 1 run" "but not for a single run"
+run "${raw[@]}" --ledger "$work/few" >/dev/null
+contains "$(asked y --all --ledger "$work/few")" "forgotten: 1 checkpoint, 1 run" "y is yes"
+run "${raw[@]}" --ledger "$work/few" >/dev/null
+equals "$(asked n --all --yes --ledger "$work/few" | grep -c "y/N")" 0 "--yes does not ask"
+equals "$(exit_of ledger list --yes)" 2 "--yes is for forget"
 equals "$(ledger forget --all --json | json forgotten runs)" 8 "--all"
 equals "$(ledger list --json | json entries)" "[]" "leaves nothing"
 for _ in 1 2 3; do run "${raw[@]}" --ledger "$work/many" >/dev/null; done

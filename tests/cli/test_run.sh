@@ -77,7 +77,21 @@ hot=(--prompt "What can you do?" --temperature 3 --max-new 20 --json)
 equals "$(run "${hot[@]}" --seed 5 | json tokens)" "$(run "${hot[@]}" --seed 5 --threads 1 --isa reference | json tokens)" "a seed repeats, whatever runs it"
 [ "$(run "${hot[@]}" --seed 5 | json tokens)" != "$(run "${hot[@]}" --seed 6 | json tokens)" ]
 result $? "another seed, another answer"
+for seed in 0 9223372036854775808 18446744073709551615; do
+    equals "$(run --raw --prompt x --max-new 1 --json --seed $seed | json seed)" $seed "the seed $seed is told as it was given"
+done
+equals "$(exit_of run --prompt x --seed 18446744073709551616)" 2 "a seed of more than 64 bits: exit 2"
 equals "$(run "${hot[@]}" --top-k 1 | json tokens)" "$(run --prompt "What can you do?" --max-new 20 --json | json tokens)" "top-k 1 is greedy"
+
+cold=(--raw --prompt "The capital of France is" --max-new 4)
+equals "$(run "${cold[@]}" --temperature 1e-37)" " Paris." "a temperature near 0 gives the likeliest"
+for temperature in 1.2e-38 1e-38 1e-39 1e-45 1e-300 1e39; do
+    equals "$(exit_of run "${cold[@]}" --temperature $temperature)$(cat "$work/out")" 2 \
+        "temperature $temperature leaves no finite probabilities: exit 2, and no token"
+    contains "$(cat "$work/err")" "--temperature" "the option is named"
+done
+equals "$(exit_of run "${cold[@]}" --temperature 1 --repetition-penalty 1e-39)" 2 "a penalty too small: exit 2"
+contains "$(cat "$work/err")" "--repetition-penalty" "the option is named"
 
 equals "$(exit_of run --prompt x --frobnicate)" 2 "an unknown option"
 equals "$(exit_of run --prompt x --max-new -1)" 2 "a negative count"

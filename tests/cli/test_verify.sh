@@ -264,6 +264,9 @@ contains "$(cat "$work/both.html")" 'id="result-2"' "and holds it"
 contains "$(cat "$work/both.html")" "computed from the same weights" "and says where the truth is from"
 equals "$("$tessera" ledger list --json --ledger "$work/ledger" | json entries 1 outcome)" agree "recorded in the ledger"
 equals "$(exit_of verify --golden $golden --ledger off)" 0 "--ledger off: exit 0"
+for option in --html --certificate --truth; do
+    equals "$(exit_of verify --golden $golden $option "")$(grep -c -e "$option" "$work/err")" 21 "empty $option: exit 2, by name"
+done
 equals "$(exit_of verify --golden $golden --html "$work/no/report.html")" 4 "a page that cannot be written: exit 4"
 
 # ---- memory: the smallest budget is told, works, and is kept, comparing included ----

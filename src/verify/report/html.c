@@ -161,6 +161,14 @@ static void put_page(FILE *out, tess_compare_result *const *results, int n, cons
     fprintf(out, "</main>\n<p class=\"dim\">tessera %s</p>\n</body></html>\n", TESS_VERSION);
 }
 
+tess_status tess_compare_probe_html(const char *path, tess_error *err)
+{
+    tess_output *output;
+    tess_status status = tess_output_create(path, 0, &output, err);
+    if (status == TESS_OK) tess_output_abandon(output);
+    return status;
+}
+
 tess_status tess_compare_write_html(tess_compare_result *const *results, int n,
                                     const tess_page_options *options, const char *path, tess_error *err)
 {
