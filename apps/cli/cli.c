@@ -431,10 +431,18 @@ void cli_format_bytes(uint64_t bytes, char *out, size_t size)
     snprintf(out, size, "%.*f %s", value < 10 ? 2 : 1, value, unit[u]);
 }
 
+static int report_interrupt(const cli_command *self, const cli_common *common)
+{
+    tess_error err = {.status = TESS_EINTERRUPTED, .offset = -1, .message = "interrupted"};
+    return cli_report(self, common, &err);
+}
+
 int cli_read_input(const cli_command *self, const cli_common *common, char **out, size_t *size)
 {
     char *text = NULL;
     size_t used = 0, room = 0;
+    if (isatty(STDIN_FILENO) && !common->quiet)
+        fprintf(stderr, "tessera %s: reading what is typed here; Ctrl-D on a new line ends it\n", self->name);
     for (;;) {
         if (used == room) {
             room = room ? room * 2 : 65536;
@@ -449,10 +457,11 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
         }
         size_t n = fread(text + used, 1, room - used, stdin);
         used += n;
-        if (n == 0) break;
+        if (used < room) break; /* asked once more, a terminal would want a second Ctrl-D */
     }
     if (ferror(stdin)) {
         free(text);
+        if (cli_interrupted()) return report_interrupt(self, common);
         tess_error err = {.status = TESS_EIO, .offset = -1, .message = "cannot read standard input"};
         return cli_report(self, common, &err);
     }
@@ -466,6 +475,7 @@ static volatile sig_atomic_t interrupted;
 static void note_interrupt(int signal_number)
 {
     (void)signal_number;
+    if (interrupted) _exit(CLI_INTERRUPTED); /* whoever asks twice does not want to wait */
     interrupted = 1;
 }
 

@@ -157,7 +157,7 @@ static tess_status sum_matching(inspection *in, tess_error *err)
         const tess_tensor *t = tess_checkpoint_get_tensor(in->checkpoint, i);
         tess_tensor_checksum sum;
         if (!matches(in, t)) continue;
-        status = tess_checkpoint_checksum_tensor(in->checkpoint, t, &sum, err);
+        status = tess_checkpoint_checksum_tensor(in->checkpoint, t, &in->bar.unseen, &sum, err);
         if (status == TESS_OK) take_tensor(in, &sum);
     }
     return status;
@@ -295,7 +295,7 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     tess_error err;
     if (tess_checkpoint_open(in.dir, mode, &in.checkpoint, &err) != TESS_OK)
         return cli_report(self, &in.common, &err);
-    if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, in.dir, in.checkpoint);
+    if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, &in.common, in.dir, in.checkpoint);
     code = inspect(&in);
     if (in.checksum && !in.common.quiet) remark_reads(&in);
     inspect_digests_end(&in.digests);

@@ -362,7 +362,7 @@ static int verify_goldens(request *r)
         code = report_error(r, &err);
     if (r->html || r->certifying.path) cli_catch_termination(); /* no part of a file may stay */
     /* Before memory is planned, which the ledger counts in. */
-    if (code < 0) cli_ledger_open(&r->engine.ledger, r->self);
+    if (code < 0) cli_ledger_open(&r->engine.ledger, r->self, &r->common);
     if (code < 0) code = run_all(r);
     return code < 0 ? show_results(r) : code;
 }

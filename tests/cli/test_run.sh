@@ -56,6 +56,21 @@ P
 result $? "the likeliest tokens and their probabilities are the original's"
 
 equals "$(run --prompt "What is the capital of France?")" "Paris." "text on standard output"
+talk() { "$tessera" run --model $model --memory 512MiB "$@"; }
+equals "$(exit_of talk --prompt "What can you do?" --max-new 2)" 0 "an answer that is cut"
+equals "$(grep -c -- --max-new "$work/err")" 1 "says so in one line that names --max-new"
+python3 - "$work/err" <<'P'
+import re, sys
+last = open(sys.argv[1]).read().splitlines()[-1]
+found = re.fullmatch(r"\[loading [\d.]+ s; (\d+) prompt tokens in ([\d.]+) s \(([\d.e+]+)/s\), (\d+) new in ([\d.]+) s "
+                     r"\(([\d.e+]+)/s\); .* read, .* peak\]", last)
+print("#", last)
+sys.exit(not found)
+P
+result $? "the last line has tokens per second, and loading apart"
+equals "$(exit_of talk --prompt "What is the capital of France?" --context 20 --max-new 3) $(grep -c "was cut" "$work/err")" "0 0" "an answer that ends itself was not cut"
+equals "$(exit_of run --prompt "What can you do?" --max-new 2 --ledger "$work/no/such/ledger") $(cat "$work/err")" "0 " "--quiet says nothing of that, nor of the ledger"
+equals "$(python3 -c 'import json,sys; s = json.load(open(sys.argv[1]))["seconds"]; print(s["load"] > 0, sorted(s))' "$work/j")" "True ['decode', 'load', 'prefill']" "JSON tells the seconds of loading apart"
 equals "$(printf 'What is the capital of France?\n' | run)" "Paris." "the question from standard input, less its newline"
 equals "$(run --prompt "What is the capital of France?" --json | json finish_reason)" stop "an answer that ends itself"
 hot=(--prompt "What can you do?" --temperature 3 --max-new 20 --json)
