@@ -7,6 +7,7 @@
 #include "cli/engine_options.h"
 #include "cli/generate.h"
 #include "cli/prompt.h"
+#include "cli/screen.h"
 #include "commands/commands.h"
 
 typedef struct request {
@@ -76,11 +77,13 @@ static json_t *likely_json(const tess_tokenizer *tokenizer, const tess_likely *l
 
 static void print_likely(const tess_tokenizer *tokenizer, const tess_likely *l)
 {
-    char text[96];
+    enum { BESIDE_TEXT = 6 + 1 + 8 + 1 + 12 + 2 + 2 };
+    char text[256], shown[256];
     size_t n_byte = 0;
     const char *bytes = tess_tokenizer_get_bytes(tokenizer, l->id, &n_byte);
     cli_escape(bytes ? bytes : "", n_byte, text, sizeof text);
-    printf("%6d %8d %12.8f  \"%s\"\n", l->rank, l->id, (double)l->probability, text);
+    cli_text_shorten(text, cli_screen_columns() - BESIDE_TEXT, shown, sizeof shown);
+    printf("%6d %8d %12.8f  \"%s\"\n", l->rank, l->id, (double)l->probability, shown);
 }
 
 static void print_ranking(const request *r, const ranking *ranks)
