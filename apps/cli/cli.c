@@ -125,6 +125,14 @@ static const char *store(const cli_option *option, const char *text)
     return "another kind of option";
 }
 
+/* The option that a message begins with is what the error is about. */
+static void note_option(tess_error *err)
+{
+    size_t n = strcspn(err->message, ":= ");
+    if (!strncmp(err->message, "--", 2) && n > 2 && n < sizeof err->field)
+        memcpy(err->field, err->message, n);
+}
+
 int cli_usage(const cli_command *self, const cli_common *common, const char *format, ...)
 {
     tess_error err = {.status = TESS_EUSAGE, .offset = -1};
@@ -132,6 +140,7 @@ int cli_usage(const cli_command *self, const cli_common *common, const char *for
     va_start(args, format);
     vsnprintf(err.message, sizeof err.message, format, args);
     va_end(args);
+    note_option(&err);
     int code = cli_report(self, common, &err);
     fprintf(stderr, "Try 'tessera %s --help'.\n", self->name);
     return code;
@@ -308,19 +317,29 @@ static void add_hint(tess_error *err, const char *hint)
     strcat(strcat(err->message, "; "), hint);
 }
 
+/* Spells the option where the message has the field, which is behind the file's name. */
+static void name_option(tess_error *err, const char *option)
+{
+    char rest[sizeof err->message];
+    size_t n_file = strlen(err->file);
+    bool begins_with_file = !strncmp(err->message, err->file, n_file);
+    char *at = strstr(err->message + (begins_with_file ? n_file : 0), err->field);
+    if (at) {
+        snprintf(rest, sizeof rest, "%s", at + strlen(err->field));
+        snprintf(at, sizeof err->message - (size_t)(at - err->message), "%s%s", option, rest);
+    }
+    snprintf(err->field, sizeof err->field, "%s", option);
+}
+
 tess_error cli_translate(const tess_error *from)
 {
     tess_error err = *from;
     char rest[sizeof err.message];
     for (size_t i = 0; i < sizeof words_for_fields / sizeof words_for_fields[0]; i++) {
-        const char *field = words_for_fields[i].field, *option = words_for_fields[i].option;
-        if (strcmp(err.field, field)) continue;
-        char *at = option ? strstr(err.message, field) : NULL;
-        if (at) {
-            snprintf(rest, sizeof rest, "%s", at + strlen(field));
-            snprintf(at, sizeof err.message - (size_t)(at - err.message), "%s%s", option, rest);
-        }
-        if (option) snprintf(err.field, sizeof err.field, "%s", option);
+        const char *option = words_for_fields[i].option;
+        if (strcmp(from->field, words_for_fields[i].field)) continue;
+        if (option && err.status == TESS_EINPUT) break; /* a file's field, which only has the same name */
+        if (option) name_option(&err, option);
         if (words_for_fields[i].hint) add_hint(&err, words_for_fields[i].hint);
     }
     if (err.status == TESS_EBUDGET) {

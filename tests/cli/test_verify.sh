@@ -213,6 +213,9 @@ equals "$(exit_of verify --golden "$work/absent")" 3 "no such file: exit 3"
 equals "$(exit_of verify)" 2 "no golden: exit 2"
 equals "$(exit_of verify --golden $golden --dtype bf16)" 2 "another dtype than the golden's: exit 2"
 equals "$(exit_of verify --golden $golden --context 5)" 2 "a context too small: exit 2"
+cp $golden "$work/n_context"
+equals "$(exit_of verify --golden "$work/n_context" --context 5 --json)" 2 "and of a file named like the field"
+equals "$(json error message <"$work/out" | grep -c "^$work/n_context: --context: found")" 1 "the option is named, and the file"
 equals "$(exit_of verify --golden $golden --memory 1MiB)" 5 "a budget too small: exit 5"
 
 # ---- the truth of bfloat16 ----
