@@ -265,8 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(renders_as_the_original),      cmocka_unit_test(keeps_control_tokens_as_text),
         cmocka_unit_test(refuses_what_it_does_not_do),  cmocka_unit_test(needs_the_turn_tokens),
-        cmocka_unit_test(warns_of_an_unknown_template),
-        cmocka_unit_test(warns_of_an_unknown_template_inside),
+        cmocka_unit_test(warns_of_an_unknown_template), cmocka_unit_test(warns_of_an_unknown_template_inside),
     };
     return cmocka_run_group_tests_name("chat_template", tests, make_folder, remove_folder);
 }
