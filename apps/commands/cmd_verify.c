@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/system.h"
 #include "cli/engine_options.h"
+#include "cli/prompt.h"
 #include "commands/commands.h"
 #include "commands/verify_certificate.h"
 #include "commands/verify_known_answers.h"
@@ -268,11 +269,13 @@ static int run_all(request *r)
         tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
         cli_progress_clear(&r->engine.bar);
         if (status != TESS_OK) return report_end(r, &err);
+        cli_engine_remark_reads(&r->engine, r->self, &r->common, engine);
         r->certifying.run[r->certifying.n_run++] = tess_certified_run_of(engine);
         for (int i = 0; i < r->n && status == TESS_OK; i++) {
             status = run_one(r, engine, i, &err);
             cli_progress_clear(&r->engine.bar);
         }
+        cli_engine_remark_reads(&r->engine, r->self, &r->common, engine);
         tess_engine_close(engine);
         if (status != TESS_OK) return report_end(r, &err);
     }
@@ -385,7 +388,7 @@ static int verify_goldens(request *r)
         code = report_error(r, &err);
     if (r->html || r->certifying.path) cli_catch_termination(); /* no part of a file may stay */
     /* Before memory is planned, which the ledger counts in. */
-    if (code < 0) cli_ledger_open(&r->engine.ledger, r->self);
+    if (code < 0) cli_ledger_open(&r->engine.ledger, r->self, &r->common);
     if (code < 0) code = run_all(r);
     return code < 0 ? show_results(r) : code;
 }
@@ -399,6 +402,7 @@ static int check_and_verify(request *r)
     if (!dtype) r->engine.dtype = "f32";
     if (code < 0) code = cli_engine_check(&r->engine, r->self, &r->common);
     if (code >= 0) return code;
+    cli_remark_template(r->self, &r->common, r->engine.options.model_dir);
     if (r->known_answers) return cli_known_answers(r->self, &r->common, &r->engine, r->answers_path);
     r->engine.dtype = dtype;
     return verify_goldens(r);

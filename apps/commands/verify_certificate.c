@@ -139,7 +139,8 @@ static void print_outcome(const outcome *o)
                o->verdict, o->n_tap);
     else
         printf("%sDIFFERENT%s     %s: %s: certified %s, found %s\n", cli_colour_begin(CLI_BAD),
-               cli_colour_end(), path, field, o->difference.certified, o->difference.found);
+               cli_colour_end(), path, field, CLI_SAFE(o->difference.certified),
+               CLI_SAFE(o->difference.found));
 }
 
 static json_t *outcome_json(const outcome *o)

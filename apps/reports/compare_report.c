@@ -175,7 +175,7 @@ void cli_print_place(const char *label, const tess_tap_report *tap)
     if (tap->layer >= 0) printf(", layer %d", tap->layer);
     print_experts(tap);
     if (tap->position >= 0) printf(", from position %lld on", (long long)tap->position);
-    printf(")%s%s\n", *tap->why ? ": " : "", tap->why);
+    printf(")%s%s\n", *tap->why ? ": " : "", CLI_SAFE(tap->why));
 }
 
 static void print_verdict(const tess_compare_result *result)

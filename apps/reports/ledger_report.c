@@ -249,8 +249,8 @@ static void print_routing(const json_t *routing)
             if (count > most) busiest = row;
             if (count > most) most = count;
         }
-        printf("%-9s %5lld %9.0f %7lld  %lld (%lld)\n", component ? component : "-", layer, sum, used,
-               (long long)json_integer_value(json_object_get(busiest, "expert")), most);
+        printf("%-9s %5lld %9.0f %7lld  %lld (%lld)\n", component ? CLI_SAFE(component) : "-", layer, sum,
+               used, (long long)json_integer_value(json_object_get(busiest, "expert")), most);
     }
 }
 
@@ -302,7 +302,7 @@ void ledger_print_entry(const json_t *entry)
     {
         if (json_is_null(value) || json_is_array(value)) continue;
         format_value(key, value, text, sizeof text);
-        print_pair(key, text);
+        print_pair(CLI_SAFE(key), text);
     }
     const char *kind = json_string_value(json_object_get(entry, "kind"));
     if (kind && !strcmp(kind, "checkpoint")) print_files(entry);

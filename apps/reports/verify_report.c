@@ -22,7 +22,7 @@ static void print_golden(const verify_report *report, int i)
         puts("judged by both sides of the bfloat16 bar: as a whole run, and module by module on the "
              "golden's own input");
     else if (*result->one_side)
-        printf("judged as a whole run only: %s\n", result->one_side);
+        printf("judged as a whole run only: %s\n", CLI_SAFE(result->one_side));
     if (!report->isolated) return;
     puts("isolated: every module was fed the golden's own input; greedy tokens belong to a whole run and are "
          "left out");

@@ -167,12 +167,10 @@ equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
 equals "$(exit_of talk "$work/family" tests/golden/demo/f32/raw_france.safetensors)" 1 "a raw prompt: exit 1"
 equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
 python - "$work/family" <<'P'
-import json, sys
+import sys
 place = sys.argv[1] + "/tokenizer_config.json"
-config = json.load(open(place, encoding="utf-8"))
-for token in config["added_tokens_decoder"].values():
-    token["content"] = token["content"].replace("im_start", "turn")
-json.dump(config, open(place, "w", encoding="utf-8"))
+text = open(place, encoding="utf-8").read().replace("im_start", "turn")
+open(place, "w", encoding="utf-8").write(text)
 P
 equals "$(exit_of talk "$work/family" $demo)" 1 "a tokenizer without the template's tokens: exit 1"
 equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
@@ -215,6 +213,9 @@ equals "$(exit_of verify --golden "$work/absent")" 3 "no such file: exit 3"
 equals "$(exit_of verify)" 2 "no golden: exit 2"
 equals "$(exit_of verify --golden $golden --dtype bf16)" 2 "another dtype than the golden's: exit 2"
 equals "$(exit_of verify --golden $golden --context 5)" 2 "a context too small: exit 2"
+cp $golden "$work/n_context"
+equals "$(exit_of verify --golden "$work/n_context" --context 5 --json)" 2 "and of a file named like the field"
+equals "$(json error message <"$work/out" | grep -c "^$work/n_context: --context: found")" 1 "the option is named, and the file"
 equals "$(exit_of verify --golden $golden --memory 1MiB)" 5 "a budget too small: exit 5"
 
 # ---- the truth of bfloat16 ----
