@@ -205,8 +205,8 @@ static size_t measure_control_token(const tess_tokenizer *tokenizer, span s)
     size_t longest = 0;
     for (size_t i = 0; i < tokenizer->vocab.n_added; i++) {
         const tess_added_token *token = &tokenizer->vocab.added[i];
-        if (token->n > longest && token->n <= s.n && !memcmp(token->content, s.data, token->n) &&
-            is_control_token(token))
+        if (token->n > longest && token->n <= s.n && *token->content == *s.data &&
+            !memcmp(token->content, s.data, token->n) && is_control_token(token))
             longest = token->n;
     }
     return longest;
