@@ -40,7 +40,7 @@ static bool print_text(void *context, const char *text, size_t n_byte)
 {
     printer *p = context;
     errno = 0;
-    if (fwrite(text, 1, n_byte, stdout) == n_byte && !fflush(stdout)) return true;
+    if (cli_write_text(stdout, text, n_byte) && !fflush(stdout)) return true;
     p->has_failed = true;
     p->err = (tess_error){.status = TESS_EIO, .os_errno = errno, .offset = -1};
     snprintf(p->err.message, sizeof p->err.message, "cannot write standard output: %s", strerror(errno));

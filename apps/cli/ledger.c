@@ -69,7 +69,7 @@ char *cli_ledger_find(const char *place, bool make_folder, tess_error *err)
 void cli_ledger_say_unrecorded(const cli_ledger *l, const char *what, const tess_error *err)
 {
     if (l->is_quiet) return;
-    fprintf(stderr, "tessera %s: %s is not recorded in the ledger: %s\n", l->self->name, what, err->message);
+    cli_remark(l->self, "%s is not recorded in the ledger: %s", what, err->message);
 }
 
 void cli_ledger_give_up(cli_ledger *l, const char *what, const tess_error *err)
@@ -89,9 +89,8 @@ void cli_ledger_open(cli_ledger *l, const cli_command *self, const cli_common *c
     if (!path || tess_ledger_open(path, TESS_LEDGER_WRITE, &l->ledger, &err) != TESS_OK) {
         l->ledger = NULL;
         if (!l->is_quiet)
-            fprintf(stderr, "tessera %s: what this command does is not recorded in the ledger: %s%s\n",
-                    self->name, err.message,
-                    path ? "; --ledger FILE names another place, --ledger off none" : "");
+            cli_remark(self, "what this command does is not recorded in the ledger: %s%s", err.message,
+                       path ? "; --ledger FILE names another place, --ledger off none" : "");
     }
     free(path);
 }

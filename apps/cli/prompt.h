@@ -43,6 +43,9 @@ typedef struct cli_prompt {
  * renders and encodes. Returns -1 or an exit code. Release in either case. */
 int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
                       const char *model_dir);
+/* One line on standard error for a chat template in the folder that is not the published one, unless --quiet.
+ */
+void cli_remark_template(const cli_command *self, const cli_common *common, const char *model_dir);
 void cli_prompt_release(cli_prompt *prompt);
 
 #endif

@@ -326,16 +326,19 @@ static int open_and_converse(chat *c)
 {
     tess_error err;
     tess_status status = tess_tokenizer_open(c->engine_options.options.model_dir, &c->tokenizer, &err);
+    if (status == TESS_OK) cli_remark_template(c->self, &c->common, c->engine_options.options.model_dir);
     if (status == TESS_OK) cli_ledger_open(&c->engine_options.ledger, c->self, &c->common);
     if (status == TESS_OK) status = tess_engine_open(&c->engine_options.options, &c->engine, &err);
     cli_progress_clear(&c->engine_options.bar);
     if (status == TESS_OK) status = tess_session_new(c->engine, &c->session, &err);
+    if (status == TESS_OK) cli_engine_remark_reads(&c->engine_options, c->self, &c->common, c->engine);
     char *own_history = NULL;
     if (status == TESS_OK) open_editor(c, &own_history);
     int code = status == TESS_OK ? converse(c) : cli_report(c->self, &c->common, &err);
     cli_editor_close(c->editor);
     free(own_history);
     free(c->line);
+    if (status == TESS_OK) cli_engine_remark_reads(&c->engine_options, c->self, &c->common, c->engine);
     tess_conversation_release(&c->talk);
     tess_session_free(c->session);
     tess_engine_close(c->engine);

@@ -7,6 +7,7 @@
 #include "cli/engine_options.h"
 #include "cli/generate.h"
 #include "cli/prompt.h"
+#include "cli/screen.h"
 #include "commands/commands.h"
 
 typedef struct request {
@@ -76,11 +77,13 @@ static json_t *likely_json(const tess_tokenizer *tokenizer, const tess_likely *l
 
 static void print_likely(const tess_tokenizer *tokenizer, const tess_likely *l)
 {
-    char text[96];
+    enum { BESIDE_TEXT = 6 + 1 + 8 + 1 + 12 + 2 + 2 };
+    char text[256], shown[256];
     size_t n_byte = 0;
     const char *bytes = tess_tokenizer_get_bytes(tokenizer, l->id, &n_byte);
     cli_escape(bytes ? bytes : "", n_byte, text, sizeof text);
-    printf("%6d %8d %12.8f  \"%s\"\n", l->rank, l->id, (double)l->probability, text);
+    cli_text_shorten(text, cli_screen_columns() - BESIDE_TEXT, shown, sizeof shown);
+    printf("%6d %8d %12.8f  \"%s\"\n", l->rank, l->id, (double)l->probability, shown);
 }
 
 static void print_ranking(const request *r, const ranking *ranks)
@@ -212,7 +215,9 @@ static int run_request(const cli_command *self, request *r)
     int code = cli_prompt_encode(&r->prompt, self, &r->common, r->engine.options.model_dir);
     if (code >= 0) return code;
     if (r->prompt.ids.count > (size_t)INT32_MAX - (size_t)r->max_new)
-        return cli_usage(self, &r->common, "the prompt is %zu tokens long", r->prompt.ids.count);
+        return cli_usage(self, &r->common,
+                         "--max-new: found %d, expected at most %zu after a prompt of %zu tokens", r->max_new,
+                         (size_t)INT32_MAX - r->prompt.ids.count, r->prompt.ids.count);
     r->engine.options.n_needed = (int)r->prompt.ids.count + r->max_new;
     cli_ledger_open(&r->engine.ledger, self, &r->common);
     cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
@@ -230,10 +235,12 @@ static int run_request(const cli_command *self, request *r)
         cli_ledger_fail_run(&r->engine.ledger, NULL, code);
         return code;
     }
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     status = tess_session_new(engine, &session, &err);
     code = status == TESS_OK ? answer_prompt(self, r, engine, session) : cli_report(self, &r->common, &err);
     if (status == TESS_OK) tess_session_free(session);
     cli_ledger_fail_run(&r->engine.ledger, engine, code);
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     tess_engine_close(engine);
     return code;
 }

@@ -216,6 +216,7 @@ static int trace(const cli_command *self, request *r)
         cli_ledger_fail_run(&r->engine.ledger, NULL, code);
         return code;
     }
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     tess_trace_options options = {.model_dir = r->engine.options.model_dir,
                                   .globs = (const char *const *)r->glob,
                                   .n_glob = r->n_glob,
@@ -228,6 +229,7 @@ static int trace(const cli_command *self, request *r)
     int code = status == TESS_OK ? CLI_DONE : cli_report(self, &r->common, &err);
     record_trace(r, engine, tess_system_seconds() - start, code);
     if (status == TESS_OK) print_result(r, engine);
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     tess_engine_close(engine);
     return code;
 }

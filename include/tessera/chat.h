@@ -51,6 +51,11 @@ tess_status tess_chat_render(const tess_message *messages, size_t n_messages, un
 tess_status tess_chat_encode(const tess_tokenizer *tokenizer, const tess_message *messages, size_t n_messages,
                              unsigned flags, tess_ids *ids, tess_error *err);
 
+/* Appends one sentence to `warning` for each chat_template.json or chat_template.jinja of a model folder, or
+ * else for the chat_template of tokenizer_config.json, that is not known to say what is rendered here;
+ * nothing if there is none. Errors: TESS_EINPUT  a file that cannot be one; TESS_EIO, TESS_ENOMEM. */
+tess_status tess_template_check(const char *folder, tess_text *warning, tess_error *err);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

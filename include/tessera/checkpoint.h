@@ -127,6 +127,7 @@ const tess_tensor *tess_checkpoint_get_tensor(const tess_checkpoint *checkpoint,
 typedef struct tess_shard_info {
     const char *name, *path; /* file name, and with the folder; live as long as the checkpoint */
     bool is_usable;          /* else the rest is 0 */
+    bool is_refused_direct;  /* direct reads were wanted and refused: read by way of the page cache */
     size_t n_tensor;
     uint64_t n_byte;  /* of the file, when it was opened */
     int64_t mtime_ns; /* likewise: when it was last modified, nanoseconds since 1970 */

@@ -147,6 +147,7 @@ void tess_checkpoint_get_shard(const tess_checkpoint *c, int shard, tess_shard_i
                              .path = tess_store_get_shard_path(c->store, shard),
                              .is_usable = st != NULL};
     if (!st) return;
+    out->is_refused_direct = tess_file_is_refused_direct(tess_safetensors_get_file(st));
     out->n_tensor = tess_safetensors_get_count(st);
     out->n_byte = tess_file_get_size(tess_safetensors_get_file(st));
     out->mtime_ns = tess_file_get_mtime_ns(tess_safetensors_get_file(st));

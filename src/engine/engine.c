@@ -134,6 +134,15 @@ uint64_t tess_engine_get_bytes_read(const tess_engine *engine)
     return sum;
 }
 
+const char *tess_engine_get_buffered_path(const tess_engine *engine)
+{
+    for (int i = 0; i < tess_store_get_shard_count(engine->model.store); i++) {
+        const tess_file *file = tess_store_get_file(engine->model.store, i);
+        if (tess_file_is_refused_direct(file)) return tess_file_get_path(file);
+    }
+    return NULL;
+}
+
 const char *tess_engine_get_isa(const tess_engine *engine)
 {
     return engine->model.kernels.name;
@@ -147,6 +156,11 @@ tess_precision tess_engine_get_precision(const tess_engine *engine)
 int tess_engine_get_vocab_size(const tess_engine *engine)
 {
     return engine->model.config.thinker.text.n_vocab;
+}
+
+int tess_engine_get_max_positions(const tess_engine *engine)
+{
+    return engine->model.config.thinker.text.max_positions;
 }
 
 int tess_engine_get_end_token(const tess_engine *engine)

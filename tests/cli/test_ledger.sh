@@ -326,7 +326,7 @@ equals "$sound $lost" "${#moments[@]} 0" "after ${#moments[@]} kills each of run
 [ "$cut" -gt 0 ]
 result $? "runs that were cut off show as that"
 run "${raw[@]}" --ledger "$work/killed" >/dev/null 2>"$work/err"
-equals "$(cat "$work/err")$(ledger list --last 1 --ledger "$work/killed" | awk 'NR > 1 { print $2, $6 }')" "run 5" "and the next run is recorded"
+equals "$(cat "$work/err")$(ledger list --last 1 --ledger "$work/killed" | awk 'NR > 1 { print $2, $5 }')" "run 5" "and the next run is recorded"
 equals "$(sum --ledger "$work/killed" 2>/dev/null | tail -2)" "$(sum --ledger off 2>/dev/null | tail -2)" "digests recorded so far are right ones"
 
 # --- locked by somebody else

@@ -202,6 +202,42 @@ static void warns_of_an_unknown_template(void **state)
     tess_tokenizer_close(t);
 }
 
+/* The key of tokenizer_config.json counts where there is no file. */
+static void warns_of_an_unknown_template_inside(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json, *sha256;
+    } cases[] = {
+        {"{\"chat_template\": \"abc\"}", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"{\"chat_template\": [{\"name\": \"default\", \"template\": \"abc\"}]}", "SHA-256"},
+        {"{\"chat_template\": null}", NULL},
+        {"{}", NULL},
+    };
+    char path[256];
+    tess_error err;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tess_text warning = {0};
+        snprintf(path, sizeof path, "%s/chat_template.json", folder);
+        unlink(path);
+        snprintf(path, sizeof path, "%s/chat_template.jinja", folder);
+        unlink(path);
+        write_file("tokenizer_config.json", cases[i].json);
+        assert_int_equal(tess_template_check(folder, &warning, &err), TESS_OK);
+        if (!cases[i].sha256) {
+            assert_int_equal(warning.count, 0);
+            continue;
+        }
+        assert_non_null(strstr(warning.data, "/tokenizer_config.json (chat_template)"));
+        assert_non_null(strstr(warning.data, cases[i].sha256));
+        write_file("chat_template.jinja", "x");
+        warning.count = 0;
+        assert_int_equal(tess_template_check(folder, &warning, &err), TESS_OK);
+        assert_null(strstr(warning.data, "tokenizer_config.json"));
+        tess_text_release(&warning);
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -229,7 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(renders_as_the_original),      cmocka_unit_test(keeps_control_tokens_as_text),
         cmocka_unit_test(refuses_what_it_does_not_do),  cmocka_unit_test(needs_the_turn_tokens),
-        cmocka_unit_test(warns_of_an_unknown_template),
+        cmocka_unit_test(warns_of_an_unknown_template), cmocka_unit_test(warns_of_an_unknown_template_inside),
     };
     return cmocka_run_group_tests_name("chat_template", tests, make_folder, remove_folder);
 }
