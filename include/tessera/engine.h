@@ -128,9 +128,9 @@ typedef struct tess_tap_rows {
 /* Who listens. `wants` is asked before a tap is made. `hear` gets the rows of every wanted tap, in model
  * order within a chunk, a single expert's output before it is weighted; an error it returns ends the run.
  * `replace` (may be NULL) is called after `hear` for taps of the whole prompt and may overwrite the values,
- * float or int64_t below n_value, which then go on through the model: this is how a module is fed another
- * run's input. Values that are not finite end the run and are not heard, unless they are replaced: then they
- * are, and the replacement must be finite. */
+ * float or int64_t from 0 to n_value-1, none twice in a row, which then go on through the model: this is how
+ * a module is fed another run's input. Values that are not finite end the run and are not heard, unless they
+ * are replaced: then they are, and the replacement must be finite. */
 typedef struct tess_tap_listener {
     void *context;
     bool (*wants)(void *context, const tess_tap *tap);
