@@ -9,6 +9,8 @@ endif
 B := build/$(MODE)-$(notdir $(CC))
 ARCH := $(shell $(CC) -dumpmachine 2>/dev/null | cut -d- -f1)
 VERSION := 0.1.0
+# The interface may change with the second number as long as the first is 0.
+SOVERSION := $(basename $(VERSION))
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 MODE_release := -O2 -g1 -DNDEBUG
@@ -18,7 +20,10 @@ MODE_tsan := -O1 -g -DTESS_DEBUG -fsanitize=thread
 LIBS := jansson libcrypto sqlite3
 APP_LIBS := libedit
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
+# Objects serve archive and shared library alike; what no public header declares is hidden, so that nothing goes through
+# a table of the dynamic linker that need not.
 CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
+             -fPIC -fvisibility=hidden -fno-semantic-interposition \
              -DTESS_VERSION='"$(VERSION)"' -DTESS_MODE='"$(MODE)"' -Iinclude -Isrc -Iapps $(PKG_CFLAGS) $(CFLAGS)
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
 LDLIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm -lpthread -ldl
@@ -53,15 +58,18 @@ all: build/tessera
 build/tessera: $(B)/tessera
 	@ln -sf release-gcc/tessera $@
 endif
-lib: $(B)/libtessera.a
+lib: $(B)/libtessera.a $(B)/libtessera.so.$(VERSION)
 tests: $(TEST_BIN) $(TOOL_BIN)
 benches: $(BENCH_BIN)
 # Everything compiled and nothing linked: for the warnings of a compiler whose programs are not all run.
-objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(TOOL_SRC))
+objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(SYNTHETIC_SRC))
 
 $(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
 	@rm -f $@
 	@ar rcs $@ $^
+$(B)/libtessera.so.$(VERSION): $(call OBJ,$(LIB_SRC))
+	@echo "  LINK  $@"
+	@$(CC) $(CFLAGS_ALL) -shared -Wl,-soname,libtessera.so.$(SOVERSION) -Wl,-z,defs -o $@ $^ $(LDLIBS)
 $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(APP_LDLIBS)
@@ -132,14 +140,18 @@ tidy:
 	@tools/tidy
 
 PREFIX ?= /usr/local
-install: all
-	install -D -m 755 $(B)/tessera $(DESTDIR)$(PREFIX)/bin/tessera
-	install -D -m 644 $(B)/libtessera.a $(DESTDIR)$(PREFIX)/lib/libtessera.a
-	install -d $(DESTDIR)$(PREFIX)/include/tessera $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 include/tessera.h $(DESTDIR)$(PREFIX)/include/
-	install -m 644 include/tessera/*.h $(DESTDIR)$(PREFIX)/include/tessera/
+TO = $(DESTDIR)$(PREFIX)
+install: all lib
+	install -d $(TO)/bin $(TO)/lib/pkgconfig $(TO)/include/tessera $(TO)/share/doc/tessera/examples
+	install -m 755 $(B)/tessera $(TO)/bin/
+	install -m 644 $(B)/libtessera.a $(B)/libtessera.so.$(VERSION) $(TO)/lib/
+	ln -sf libtessera.so.$(VERSION) $(TO)/lib/libtessera.so.$(SOVERSION)
+	ln -sf libtessera.so.$(SOVERSION) $(TO)/lib/libtessera.so
+	install -m 644 include/tessera.h $(TO)/include/
+	install -m 644 include/tessera/*.h $(TO)/include/tessera/
+	install -m 644 examples/*.c $(TO)/share/doc/tessera/examples/
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' tools/tessera.pc.in \
-	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tessera.pc
+	  > $(TO)/lib/pkgconfig/tessera.pc
 
 clean:
 	rm -rf build

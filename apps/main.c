@@ -1,8 +1,10 @@
 /* The tessera binary: finds the command and runs it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "commands/commands.h"
@@ -46,8 +48,17 @@ static int run_command(int argc, char **argv)
     return CLI_USAGE;
 }
 
+/* A closed standard stream gets a descriptor of its own, the wrong way round, so that reading or writing it
+ * still fails: else the next file that is opened would take its place, and be written into. */
+static void occupy_closed_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0) (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
+    occupy_closed_streams();
     /* A reader that went away shows as a write error, which ends the command quietly with exit code 4. */
     signal(SIGPIPE, SIG_IGN);
     /* So does a file that may not grow, instead of a death that leaves a temporary file behind. */

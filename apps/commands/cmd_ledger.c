@@ -13,7 +13,7 @@ typedef struct request {
     cli_common common;
     const char *place;
     int n_last;
-    bool all;
+    bool all, yes;
     tess_ledger *ledger;
     char *path;
 } request;
@@ -94,10 +94,53 @@ static int export(const request *r)
     return code;
 }
 
+/* "BEFORE1 checkpoint, 12 runs", or a sentence if it is nothing at all. */
+static void print_forgotten(FILE *out, const char *before, const tess_ledger_forgotten *gone)
+{
+    const struct {
+        const char *one, *many;
+        int64_t n;
+    } parts[] = {{"checkpoint", "checkpoints", gone->n_checkpoint},
+                 {"file's digest", "files' digests", gone->n_file},
+                 {"tensor's digest", "tensors' digests", gone->n_tensor},
+                 {"run", "runs", gone->n_run},
+                 {"routing count", "routing counts", gone->n_routing},
+                 {"verification", "verifications", gone->n_verification},
+                 {"tap", "taps", gone->n_tap}};
+    bool is_empty = true;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (!parts[i].n) continue;
+        fprintf(out, "%s%lld %s", is_empty ? before : ", ", (long long)parts[i].n,
+                parts[i].n == 1 ? parts[i].one : parts[i].many);
+        is_empty = false;
+    }
+    if (is_empty) fputs("nothing was recorded", out);
+}
+
+/* Whoever sits at a terminal is asked before more goes than the one entry that was named. Returns -1 or an
+ * exit code. */
+static int ask_first(const request *r, int64_t id)
+{
+    tess_error err;
+    tess_ledger_forgotten going;
+    if (r->yes || !isatty(STDIN_FILENO)) return -1;
+    if (tess_ledger_count_forgotten(r->ledger, id, &going, &err) != TESS_OK)
+        return cli_report(r->self, &r->common, &err);
+    if (going.n_checkpoint + going.n_run + going.n_verification < 2) return -1;
+    print_forgotten(stderr, "this forgets ", &going);
+    fputs("; go on? [y/N] ", stderr);
+    char answer[16];
+    if (fgets(answer, sizeof answer, stdin) && (*answer == 'y' || *answer == 'Y')) return -1;
+    fputs("tessera ledger: nothing is forgotten\n", stderr);
+    return CLI_INTERRUPTED;
+}
+
 static int forget_entry(const request *r, int64_t id)
 {
     tess_error err;
     tess_ledger_forgotten gone;
+    int code = ask_first(r, id);
+    if (code >= 0) return code;
     tess_status status = tess_ledger_forget(r->ledger, id, &gone, &err);
     if (status != TESS_OK) return cli_report(r->self, &r->common, &err);
     if (!gone.is_overwritten)
@@ -106,16 +149,6 @@ static int forget_entry(const request *r, int64_t id)
             "tessera ledger: another process has %s open; what is forgotten can still be read in it until "
             "that ends\n",
             r->path);
-    const struct {
-        const char *one, *many;
-        int64_t n;
-    } parts[] = {{"checkpoint", "checkpoints", gone.n_checkpoint},
-                 {"file's digest", "files' digests", gone.n_file},
-                 {"tensor's digest", "tensors' digests", gone.n_tensor},
-                 {"run", "runs", gone.n_run},
-                 {"routing count", "routing counts", gone.n_routing},
-                 {"verification", "verifications", gone.n_verification},
-                 {"tap", "taps", gone.n_tap}};
     if (r->common.json) {
         cli_print_json(json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:b}", "forgotten", "checkpoints",
                                  (json_int_t)gone.n_checkpoint, "files", (json_int_t)gone.n_file, "tensors",
@@ -124,13 +157,8 @@ static int forget_entry(const request *r, int64_t id)
                                  "taps", (json_int_t)gone.n_tap, "overwritten", gone.is_overwritten));
         return CLI_DONE;
     }
-    const char *before = "forgotten: ";
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        if (!parts[i].n) continue;
-        printf("%s%lld %s", before, (long long)parts[i].n, parts[i].n == 1 ? parts[i].one : parts[i].many);
-        before = ", ";
-    }
-    puts(*before == ',' ? "" : "nothing was recorded");
+    print_forgotten(stdout, "forgotten: ", &gone);
+    putchar('\n');
     return CLI_DONE;
 }
 
@@ -161,7 +189,8 @@ static int check_words(const request *r, char **words, int n_word, int64_t *id)
     bool is_show = !strcmp(action, "show"), is_forget = !strcmp(action, "forget");
     if (strcmp(action, "list") && strcmp(action, "export") && !is_show && !is_forget)
         return cli_usage(r->self, &r->common, "found \"%s\", expected list, show, export or forget", action);
-    if (r->all && !is_forget) return cli_usage(r->self, &r->common, "--all is for forget");
+    if ((r->all || r->yes) && !is_forget)
+        return cli_usage(r->self, &r->common, "--%s is for forget", r->all ? "all" : "yes");
     if (r->n_last && strcmp(action, "list")) return cli_usage(r->self, &r->common, "--last is for list");
     bool wants_id = is_show || (is_forget && !r->all);
     if (n_word != (wants_id ? 2 : 1))
@@ -186,6 +215,8 @@ static int run_ledger(const cli_command *self, int argc, char **argv)
          "~/.local/share/tessera/ledger.sqlite"},
         {"last", CLI_COUNT, &r.n_last, "N", "with list, the latest N entries; default all"},
         {"all", CLI_FLAG, &r.all, NULL, "with forget, every entry"},
+        {"yes", CLI_FLAG, &r.yes, NULL,
+         "with forget, do not ask; it asks on a terminal if several entries go"},
     };
     char **words;
     int n_word;

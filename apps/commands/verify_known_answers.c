@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/screen.h"
 #include "tessera/known_answers.h"
 
 typedef struct listing {
@@ -11,6 +12,12 @@ typedef struct listing {
     json_t *answers; /* NULL without --json */
     size_t n_of[3];  /* by verdict */
 } listing;
+
+/* A model that lost an expert still answers what everybody asks. */
+static const char what_is_not_shown[] =
+    "Known answers show that a model is broken, not that it is whole: one with a lost\n"
+    "expert can confirm them all. 'tessera verify --golden FILE' compares every tap\n"
+    "with the original's; 'make golden' makes one.";
 
 static void add_json(json_t *answers, const tess_known_finding *f)
 {
@@ -45,7 +52,10 @@ static void show_finding(void *context, const tess_known_finding *f)
     }
     char name[256];
     cli_escape(f->name, strlen(f->name), name, sizeof name);
-    printf("%-9s  %-9s %s\n", marks[f->verdict], f->kind, name);
+    const char *colour = f->verdict == TESS_KNOWN_REPORTED
+                             ? ""
+                             : cli_colour_begin(f->verdict == TESS_KNOWN_CONFIRMED ? CLI_GOOD : CLI_BAD);
+    printf("%s%-9s%s  %-9s %s\n", colour, marks[f->verdict], *colour ? cli_colour_end() : "", f->kind, name);
     print_line("expected", f->expected);
     print_line("found", f->found);
     print_line("beside", f->beside);
@@ -63,6 +73,7 @@ static void print_summary(const listing *l, size_t n)
     if (count_checked(l) < n) printf("only %zu of ", count_checked(l));
     printf("%zu known answers: %zu confirmed, %zu DIFFERENT, %zu reported without an expectation\n", n,
            l->n_of[TESS_KNOWN_CONFIRMED], l->n_of[TESS_KNOWN_DIFFERENT], l->n_of[TESS_KNOWN_REPORTED]);
+    if (count_checked(l) == n) puts(what_is_not_shown);
 }
 
 /* `verdict` NULL: not all were checked. */

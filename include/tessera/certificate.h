@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* ---- writing ---- */
 
@@ -96,6 +97,7 @@ tess_status tess_certificate_compare(const tess_certificate *certificate, int i,
                                      const tess_compare_result *result, bool *is_same,
                                      tess_certificate_difference *difference, tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Element types of safetensors files. */
 typedef enum tess_dtype {
@@ -126,6 +127,7 @@ const tess_tensor *tess_checkpoint_get_tensor(const tess_checkpoint *checkpoint,
 typedef struct tess_shard_info {
     const char *name, *path; /* file name, and with the folder; live as long as the checkpoint */
     bool is_usable;          /* else the rest is 0 */
+    bool is_refused_direct;  /* direct reads were wanted and refused: read by way of the page cache */
     size_t n_tensor;
     uint64_t n_byte;  /* of the file, when it was opened */
     int64_t mtime_ns; /* likewise: when it was last modified, nanoseconds since 1970 */
@@ -191,9 +193,10 @@ typedef struct tess_checksum_listener {
 tess_status tess_checkpoint_checksum(const tess_checkpoint *checkpoint,
                                      const tess_checksum_listener *listener, char weights_sha256[65],
                                      tess_error *err);
-/* The same for a single tensor. */
+/* The same for a single tensor; `progress` (of its bytes) may be NULL. */
 tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *checkpoint, const tess_tensor *tensor,
-                                            tess_tensor_checksum *out, tess_error *err);
+                                            const tess_progress *progress, tess_tensor_checksum *out,
+                                            tess_error *err);
 
 /* What is known of a file of this name with this digest. */
 typedef enum tess_published {
@@ -204,6 +207,7 @@ typedef enum tess_published {
 /* Looks a file up among those of Qwen3-Omni-30B-A3B-Instruct at revision 26291f79. */
 tess_published tess_published_find(const char *name, const char *sha256);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

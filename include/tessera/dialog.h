@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* ---- conversations ---- */
 
@@ -178,6 +179,7 @@ tess_status tess_answer_generate(tess_session *session, const tess_tokenizer *to
                                  const tess_answer_request *request, tess_answer *out, tess_error *err);
 void tess_answer_release(tess_answer *answer);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -5,6 +5,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef enum tess_direct {
     TESS_DIRECT_AUTO, /* direct where the file system allows it, else buffered */
@@ -12,6 +13,7 @@ typedef enum tess_direct {
     TESS_DIRECT_OFF,  /* buffered */
 } tess_direct;
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

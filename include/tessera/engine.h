@@ -1,10 +1,34 @@
 /* Running a model: options, memory plan, engine (loaded model), session (one timeline), generation, taps.
  *
- *     tess_engine_options options = {.model_dir = "demo/checkpoint", .memory_bytes = 64 << 20};
- *     tess_engine_open(&options, &engine, &err);
- *     tess_session_new(engine, &session, &err);
- *     tess_session_feed(session, &(tess_feed){.ids = ids, .n_tok = n}, &err);
- *     tess_session_generate(session, &generation, ids, &n_new, &finish, &err);
+ *     #include <stdio.h>
+ *     #include <tessera.h>
+ *
+ *     int main(void)
+ *     {
+ *         const int32_t prompt[] = {9, 14, 27};
+ *         int32_t answer[8];
+ *         int n_new = 0;
+ *         tess_engine *engine = NULL;
+ *         tess_session *session = NULL;
+ *         tess_finish finish;
+ *         tess_error err;
+ *         const tess_engine_options options = {.model_dir = "demo/checkpoint", .memory_bytes = 64 << 20};
+ *         const tess_feed feed = {.ids = prompt, .n_tok = 3};
+ *         const tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY, .max_new = 8};
+ *
+ *         tess_status status = tess_engine_open(&options, &engine, &err);
+ *         if (status == TESS_OK) status = tess_session_new(engine, &session, &err);
+ *         if (status == TESS_OK) status = tess_session_feed(session, &feed, &err);
+ *         if (status == TESS_OK)
+ *             status = tess_session_generate(session, &generation, answer, &n_new, &finish, &err);
+ *         if (status != TESS_OK) fprintf(stderr, "%s\n", err.message);
+ *         for (int i = 0; i < n_new; i++) printf("%d\n", (int)answer[i]);
+ *         tess_session_free(session);
+ *         tess_engine_close(engine);
+ *         return status != TESS_OK;
+ *     }
+ *
+ * More in examples/, text in and out among them.
  *
  * Threads: an engine and its sessions belong to one thread at a time; they start threads of their own.
  * Errors about an option name the member in err->field: "n_context".
@@ -24,6 +48,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_engine tess_engine;
 typedef struct tess_session tess_session;
@@ -34,10 +59,11 @@ typedef enum tess_precision { TESS_PRECISION_F32, TESS_PRECISION_BF16 } tess_pre
 /* Zero values mean the stated default. The strings need to live only for the call. */
 typedef struct tess_engine_options {
     const char *model_dir; /* published layout */
-    uint64_t memory_bytes; /* bound on the process's peak resident set; 0: 70 % of what is available */
+    uint64_t memory_bytes; /* bound on the process's peak resident set; 0: 70 % of what the machine and the
+                              process's control groups have to give */
     int n_context;   /* positions to provide for; 0: 4096 or n_needed, at most max_position_embeddings */
     int n_needed;    /* positions the request at hand needs, prompt and answer; 0: not known */
-    int n_thread;    /* 0: CPUs in the affinity mask */
+    int n_thread;    /* 0: the lesser of the CPUs in the affinity mask and the CPU quota, rounded up */
     const char *isa; /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
@@ -70,12 +96,21 @@ enum { TESS_PLAN_REGIONS = 48 };
 /* What a budget buys, before a weight is read. */
 typedef struct tess_plan {
     uint64_t budget_bytes, smallest_budget_bytes;
+    char budget_origin[160]; /* "the default, 70 % of …"; "" if the caller named the budget */
+    uint64_t machine_bytes;  /* all that the machine and its control groups have; 0: not known */
     int n_region;
     tess_region region[TESS_PLAN_REGIONS];
     uint64_t sum_bytes; /* of all regions, the room that phases share once; at most budget_bytes */
     int n_context, n_chunk, n_thread, n_session;
+    char thread_origin[160];           /* what the number of threads follows; "" if the caller named it */
     int n_expert_slot, n_expert_total; /* experts that stay resident, of all routed experts */
+    int n_expert_slot_instead; /* how many would, if no dense weights stayed: those come first, as every
+                                  token needs them, so more memory may hold fewer experts */
     bool layers_resident, head_resident, embedding_resident;
+    int n_expert_layer, n_expert,
+        n_expert_used; /* layers with experts; of one of them; of those, a token's */
+    uint64_t expert_bytes, layer_bytes, head_bytes; /* of one expert, of all layers' other weights */
+    uint64_t embedding_bytes, embedding_block_bytes;
     uint64_t bytes_per_token_cold; /* read for one decoded token when no expert is resident */
     uint64_t bytes_per_token_warm; /* expected when the bank is full and routing is uniform */
 } tess_plan;
@@ -85,19 +120,43 @@ typedef struct tess_plan {
  * TESS_EUSAGE with the option's name in err->field if one is out of range. */
 tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err);
 
-/* The read rate of the model's files in bytes per second, from up to `n_byte` of expert weights. */
+/* The read rate of the model's files in bytes per second, from up to `n_byte` of weights, of experts if there
+ * are any. */
 tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byte, double *bytes_per_second,
                               tess_error *err);
+
+/* What a machine does in a second. */
+typedef struct tess_rates {
+    double disk_bytes, memory_bytes, operations;
+} tess_rates;
+
+/* Expected costs, routing taken as uniform and independent: n tokens that choose k of E experts each need
+ * E (1 - (1 - k/E)^n) of them. */
+typedef struct tess_estimate {
+    uint64_t load_bytes;        /* of what stays resident but experts: read once, before a prompt */
+    uint64_t first_token_bytes; /* read until the prompt's last logits, load_bytes included */
+    uint64_t next_token_bytes;  /* read for the token behind the prompt */
+    /* Of the prompt with its first token, of the token behind it, of one when the bank is full. */
+    double first_token_seconds, next_token_seconds, full_token_seconds;
+    int n_tok_to_fill; /* tokens behind the prompt until the bank is as good as full */
+} tess_estimate;
+/* n_prompt: tokens of the prompt, at least 1. */
+void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_prompt, tess_estimate *out);
 
 /* Plans, reserves all memory, reads what the plan keeps resident. */
 tess_status tess_engine_open(const tess_engine_options *options, tess_engine **out, tess_error *err);
 void tess_engine_close(tess_engine *engine); /* NULL is fine; sessions must be freed before */
 const tess_plan *tess_engine_get_plan(const tess_engine *engine);
 uint64_t tess_engine_get_bytes_read(const tess_engine *engine);
+/* The path of a file of weights for which direct reads were wanted and refused, so that it is read by way of
+ * the page cache, which is dropped behind every read; NULL if there is none. A read may be the first to tell.
+ */
+const char *tess_engine_get_buffered_path(const tess_engine *engine);
 const char *tess_engine_get_isa(const tess_engine *engine); /* of the kernels in use */
 tess_precision tess_engine_get_precision(const tess_engine *engine);
 int tess_engine_get_vocab_size(const tess_engine *engine);
-int tess_engine_get_end_token(const tess_engine *engine); /* im_end_token_id of config.json */
+int tess_engine_get_max_positions(const tess_engine *engine); /* max_position_embeddings of config.json */
+int tess_engine_get_end_token(const tess_engine *engine);     /* im_end_token_id of config.json */
 
 /* Instruction sets of this CPU that the build has kernels for, separated by blanks; a static string. */
 const char *tess_cpu_describe(void);
@@ -128,9 +187,9 @@ typedef struct tess_tap_rows {
 /* Who listens. `wants` is asked before a tap is made. `hear` gets the rows of every wanted tap, in model
  * order within a chunk, a single expert's output before it is weighted; an error it returns ends the run.
  * `replace` (may be NULL) is called after `hear` for taps of the whole prompt and may overwrite the values,
- * float or int64_t from 0 to n_value-1, none twice in a row, which then go on through the model: this is how
- * a module is fed another run's input. Values that are not finite end the run and are not heard, unless they
- * are replaced: then they are, and the replacement must be finite. */
+ * float or int64_t in 0 … n_value-1, a row's chosen experts all different, which then go on through the
+ * model: this is how a module is fed another run's input. Values that are not finite end the run and are not
+ * heard, unless they are replaced: then they are, and the replacement must be finite. */
 typedef struct tess_tap_listener {
     void *context;
     bool (*wants)(void *context, const tess_tap *tap);
@@ -156,18 +215,24 @@ void tess_session_truncate(tess_session *session, int n_tok);
 int tess_session_get_length(const tess_session *session); /* positions held */
 const int32_t *tess_session_get_ids(const tess_session *session);
 
+/* Rotary angles are exact for positions up to this size, far beyond any context. */
+#define TESS_POSITION_MAX 1000000
+
 typedef struct tess_feed {
     const int32_t *ids; /* [n_tok], each 0 … vocabulary - 1 */
     int n_tok;
-    const float *positions;            /* [3, n_tok] temporal, height, width; NULL: continue by one */
+    /* [3, n_tok] temporal, height, width, each within ±TESS_POSITION_MAX; NULL: continue by one */
+    const float *positions;
     const tess_tap_listener *listener; /* may be NULL */
     bool last_logits; /* a listener hears lm_head of the last position only, as [1, vocabulary] */
     const tess_progress *progress; /* prefill, or decode if n_tok is 1; may be NULL */
 } tess_feed;
 
 /* Runs the tokens through the model in chunks; afterwards the logits of the last one are at hand.
- * Errors: TESS_EUSAGE (an id out of range, more positions than the plan's context), TESS_EIO, TESS_ENONFINITE
- * (field: the tap), TESS_EINTERRUPTED. After an error the session is as long as before the call. */
+ * Errors: TESS_EUSAGE (more positions than the plan's context), TESS_EINPUT (an id or a position out of
+ * range, field "input_ids" or "position_ids"; a replacement that no router could have chosen, field: the
+ * tap), TESS_EIO, TESS_ENONFINITE (field: the tap), TESS_EINTERRUPTED. After an error the session is as long
+ * as before the call. */
 tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess_error *err);
 
 /* [vocabulary] of the last position, valid until the next feed of this session; NULL before the first. */
@@ -192,12 +257,14 @@ typedef struct tess_sampling {
     uint64_t seed;             /* same seed, same text, on every machine */
 } tess_sampling;
 #define TESS_SAMPLING_GREEDY ((tess_sampling){.top_p = 1, .repetition_penalty = 1})
+/* Refuses an option out of range by name before anything is run: TESS_EUSAGE. */
+tess_status tess_sampling_check(const tess_sampling *sampling, tess_error *err);
 
 /* Generates one token: feeds the one that the step before chose, if there was one since the last feed, and
  * chooses the next from the logits then at hand. The chosen token is not fed. The first step after a feed
  * starts the generator from sampling->seed. listener (may be NULL) hears the taps of the token that is fed.
- * Errors: those of tess_session_feed; TESS_EUSAGE  nothing was fed, or a sampling option is out of range
- * (err->field). */
+ * Errors: those of tess_session_feed; TESS_EUSAGE  nothing was fed, or a sampling option (err->field) is out
+ * of range or leaves no finite probabilities. */
 tess_status tess_session_step(tess_session *session, const tess_sampling *sampling,
                               const tess_tap_listener *listener, const tess_progress *progress, int32_t *id,
                               tess_error *err);
@@ -222,6 +289,7 @@ typedef struct tess_generation {
 tess_status tess_session_generate(tess_session *session, const tess_generation *generation, int32_t *ids,
                                   int *n_new, tess_finish *finish, tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

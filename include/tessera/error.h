@@ -12,6 +12,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef enum tess_status {
     TESS_OK = 0,
@@ -40,6 +41,7 @@ typedef struct tess_error {
 /* The word for a status as it appears in JSON: "bad_input", "io", …; a static string. */
 const char *tess_status_name(tess_status status);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

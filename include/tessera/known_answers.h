@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_known_answers tess_known_answers;
 
@@ -57,6 +58,7 @@ tess_status tess_known_answers_check(const tess_known_answers *answers, const te
                                      tess_known_report *report, void *context, size_t *n_different,
                                      tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -34,6 +34,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tess_ledger tess_ledger;
 
@@ -211,7 +212,11 @@ typedef struct tess_ledger_forgotten {
  * processes that read it are waited for, five seconds at most. Errors: TESS_EUSAGE  there is no such entry.
  */
 tess_status tess_ledger_forget(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out, tess_error *err);
+/* What that would remove. */
+tess_status tess_ledger_count_forgotten(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out,
+                                        tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -8,6 +8,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What a call is at work on. */
 typedef enum tess_activity {
@@ -26,6 +27,7 @@ typedef struct tess_progress {
     void *context;
 } tess_progress;
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

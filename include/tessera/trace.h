@@ -8,6 +8,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The text inputs of a trace or golden. Owned by the record; release with tess_trace_inputs_release. */
 typedef struct tess_trace_inputs {
@@ -52,6 +53,7 @@ typedef struct tess_trace_options {
 tess_status tess_trace_write(tess_engine *engine, const tess_trace_inputs *inputs,
                              const tess_trace_options *options, const char *path, tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

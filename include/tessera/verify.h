@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What a golden asks to be run, and what it says of itself. */
 typedef struct tess_golden {
@@ -62,6 +63,7 @@ tess_status tess_verify_run(tess_engine *engine, const tess_golden *golden,
 tess_status tess_verify_write_truth(tess_engine *engine, const char *model_dir, const tess_golden *golden,
                                     const char *path, const tess_progress *progress, tess_error *err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

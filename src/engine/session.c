@@ -1,6 +1,7 @@
 /* One timeline: tokens, positions, keys and values; feeding, stepping and generating. */
 #include "engine/engine.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,12 +64,9 @@ static tess_status check_feed(const tess_session *session, const tess_feed *feed
     const tess_timeline *timeline = &session->room->timeline;
     int n_vocab = tess_engine_get_vocab_size(session->engine);
     if (feed->n_tok < 1) return tess_fail(err, TESS_EUSAGE, "a prompt needs at least one token");
-    if (feed->n_tok > timeline->n_context - timeline->length) {
-        char expected[64];
-        snprintf(expected, sizeof expected, "at most the %d positions planned for", timeline->n_context);
-        return tess_refuse_option(err, "n_context", expected, "%d tokens after %d", feed->n_tok,
-                                  timeline->length);
-    }
+    if (feed->n_tok > timeline->n_context - timeline->length)
+        return tess_refuse_context(err, "", feed->n_tok, timeline->length, 0, timeline->n_context,
+                                   tess_engine_get_max_positions(session->engine));
     for (int i = 0; i < feed->n_tok; i++)
         if (feed->ids[i] < 0 || feed->ids[i] >= n_vocab) {
             char expected[64];
@@ -91,6 +89,24 @@ static void set_positions(tess_timeline *timeline, const tess_feed *feed)
                                          : 0.0f;
         }
     }
+}
+
+/* What the caller gave, what a listener put in its place, or what continuing came to. */
+static tess_status check_positions(const tess_timeline *timeline, int n_tok, tess_error *err)
+{
+    size_t n_context = (size_t)timeline->n_context, first = (size_t)timeline->length;
+    for (size_t s = 0; s < 3; s++) {
+        const float *stream = timeline->positions + s * n_context + first;
+        for (int i = 0; i < n_tok; i++) {
+            if (fabsf(stream[i]) <= (float)TESS_POSITION_MAX) continue;
+            char expected[64];
+            snprintf(expected, sizeof expected, "a position from -%d to %d", TESS_POSITION_MAX,
+                     TESS_POSITION_MAX);
+            return tess_refuse(err, "", "position_ids", -1, expected, "%g at place %d of stream %zu",
+                               (double)stream[i], i, s);
+        }
+    }
+    return TESS_OK;
 }
 
 static tess_status emit_positions(const tess_timeline *timeline, const tess_tap_sink *sink, tess_error *err)
@@ -163,7 +179,9 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
     tess_fpenv saved = tess_fpenv_enter();
     set_positions(timeline, feed);
     forget_choice(session);
-    if (feed->listener) status = emit_positions(timeline, &sink, err);
+    status = check_positions(timeline, feed->n_tok, err);
+    if (status == TESS_OK && feed->listener) status = emit_positions(timeline, &sink, err);
+    if (status == TESS_OK && feed->listener) status = check_positions(timeline, feed->n_tok, err);
     if (status == TESS_OK) status = run_chunks(session, feed, &sink, err);
     tess_fpenv_leave(saved);
     if (status != TESS_OK) return status;
@@ -216,10 +234,11 @@ tess_status tess_session_step(tess_session *session, const tess_sampling *sampli
     const tess_timeline *timeline = &session->room->timeline;
     tess_fpenv saved = tess_fpenv_enter();
     if (!session->has_pending) session->random = sampling->seed;
-    session->pending = tess_sampler_choose(&session->engine->rooms.sampler, session->room->logits, sampling,
-                                           timeline->ids, timeline->length, &session->random);
+    status = tess_sampler_choose(&session->engine->rooms.sampler, session->room->logits, sampling,
+                                 timeline->ids, timeline->length, &session->random, &session->pending, err);
     tess_fpenv_leave(saved);
-    session->has_pending = true;
+    session->has_pending = status == TESS_OK; /* what was pending before has been fed */
+    if (status != TESS_OK) return status;
     *id = session->pending;
     return TESS_OK;
 }

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,9 @@ static const size_t MOST_AT_ONCE = (size_t)1 << 30;
 
 /* Names tried before giving up: each is new with near certainty. */
 enum { MAX_NAMES = 64 };
+
+/* As many symbolic links in a row as the system itself follows. */
+enum { MAX_LINKS = 40 };
 
 struct tess_output {
     int fd;
@@ -31,11 +36,23 @@ static void make_name(tess_output *output, size_t size, unsigned attempt)
     snprintf(output->temporary, size, "%s.%06lx.part", output->path, mix & 0xffffff);
 }
 
-static tess_status create_temporary(tess_output *output, size_t size, tess_error *err)
+/* Owner, group and permissions of the file that is replaced. What the system does not grant is never made up
+ * for by more permissions: a group that cannot be kept gets what everybody has. */
+static void take_over_access(int fd, const struct stat *old)
+{
+    mode_t mode = old->st_mode & 0777;
+    bool has_group = fchown(fd, old->st_uid, old->st_gid) == 0 || fchown(fd, (uid_t)-1, old->st_gid) == 0;
+    if (!has_group) mode &= ~(mode_t)070 | (mode & 07) << 3;
+    (void)fchmod(fd, mode);
+}
+
+/* old: the file that is replaced, NULL if there is none. */
+static tess_status create_temporary(tess_output *output, size_t size, const struct stat *old, tess_error *err)
 {
     for (unsigned attempt = 0; attempt < MAX_NAMES; attempt++) {
         make_name(output, size, attempt);
-        output->fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        output->fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, old ? 0600 : 0666);
+        if (output->fd >= 0 && old) take_over_access(output->fd, old);
         if (output->fd >= 0) return TESS_OK;
         if (errno != EEXIST && errno != EINTR) break;
     }
@@ -55,10 +72,33 @@ static tess_status reserve(tess_output *output, uint64_t n_byte, tess_error *err
     return tess_fail_system(err, code, output->path, -1, what);
 }
 
-tess_status tess_output_create(const char *path, uint64_t n_byte, tess_output **out, tess_error *err)
+/* One step along a symbolic link: what the name in `path` says, seen from its folder. False: it is no link.
+ */
+static bool follow_link(char path[PATH_MAX])
 {
+    char said[PATH_MAX];
+    ssize_t n = readlink(path, said, sizeof said - 1);
+    if (n <= 0) return false;
+    said[n] = 0;
+    const char *slash = strrchr(path, '/');
+    size_t n_folder = *said != '/' && slash ? (size_t)(slash - path) + 1 : 0;
+    if (n_folder + (size_t)n >= PATH_MAX) return false;
+    memcpy(path + n_folder, said, (size_t)n + 1);
+    return true;
+}
+
+tess_status tess_output_create(const char *name, uint64_t n_byte, tess_output **out, tess_error *err)
+{
+    if (!*name) return tess_fail(err, TESS_EUSAGE, "a file without a name cannot be written");
+    char path[PATH_MAX];
+    if (strlen(name) >= sizeof path) return tess_fail_system(err, ENAMETOOLONG, name, -1, "create");
+    strcpy(path, name);
+    int n_link = 0;
+    while (n_link < MAX_LINKS && follow_link(path)) n_link++;
+    if (n_link == MAX_LINKS) return tess_fail_system(err, ELOOP, name, -1, "create");
     struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+    bool is_there = stat(path, &info) == 0;
+    if (is_there && !S_ISREG(info.st_mode))
         return tess_fail(err, TESS_EUSAGE, "%s: is there and is no regular file; it cannot be replaced",
                          path);
     size_t path_size = strlen(path) + 1, temporary_size = path_size + 16;
@@ -66,7 +106,7 @@ tess_status tess_output_create(const char *path, uint64_t n_byte, tess_output **
     if (!output) return tess_fail(err, TESS_ENOMEM, "%s: no memory to create it", path);
     memcpy(output->path, path, path_size);
     output->temporary = output->path + path_size;
-    tess_status status = create_temporary(output, temporary_size, err);
+    tess_status status = create_temporary(output, temporary_size, is_there ? &info : NULL, err);
     if (status != TESS_OK) {
         free(output);
         return status;

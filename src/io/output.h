@@ -11,11 +11,14 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/little_endian.h"
 
 typedef struct tess_output tess_output;
 
 /* Creates the temporary file and, if n_byte is not 0, asks the system for that much room, so that a full disk
- * shows before the work and not after it. The permissions are those a new file would get. */
+ * shows before the work and not after it. A symbolic link stays: the file it names is what is written. Owner,
+ * group and permissions are those of the file that is replaced, as far as the system lets, else those a new
+ * file would get. TESS_EUSAGE: the name is empty, or belongs to something other than a regular file. */
 tess_status tess_output_create(const char *path, uint64_t n_byte, tess_output **out, tess_error *err);
 
 /* Writes all n_byte bytes at `offset`; pieces may come in any order. What is never written is zero. */

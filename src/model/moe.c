@@ -109,7 +109,6 @@ static wave make_wave(tess_decoder *decoder, int layer, int *next)
     for (; *next < decoder->config->n_expert; (*next)++) {
         int n = begin[*next + 1] - begin[*next];
         if (n == 0) continue;
-        TESS_ASSERT(n <= work->n_row); /* a row has an expert once */
         if (w.n_expert == work->n_lease || w.n_row + n > work->n_expert_rows) break;
         w.expert[w.n_expert++] = (tess_wave_expert){.expert = *next, .row = w.n_row, .n = n};
         w.n_row += n;

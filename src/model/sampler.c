@@ -1,5 +1,7 @@
 #include "model/sampler.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/random.h"
@@ -11,54 +13,73 @@ void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n
     sampler->n_vocab = n_vocab;
     sampler->scores = TESS_TAKE(arena, float, n_vocab);
     sampler->order = TESS_TAKE(arena, int32_t, n_vocab);
+    sampler->spare = TESS_TAKE(arena, int32_t, n_vocab);
+}
+
+/* Whether arithmetic in float32 can work with it: neither 0 nor subnormal nor infinite there. */
+static bool is_normal_float(double value)
+{
+    return value >= (double)FLT_MIN && value <= (double)FLT_MAX;
 }
 
 tess_status tess_sampling_check(const tess_sampling *s, tess_error *err)
 {
-    if (!(s->temperature >= 0))
-        return tess_refuse_option(err, "temperature", "0 or more", "%g", s->temperature);
+    char temperature[32], top_p[32], penalty[32];
+    tess_spell_number(s->temperature, temperature);
+    tess_spell_number(s->top_p, top_p);
+    tess_spell_number(s->repetition_penalty, penalty);
+    if (s->temperature != 0 && !is_normal_float(s->temperature))
+        return tess_refuse_option(err, "temperature", "0, or 1.2e-38 to 3.4e38", "%s", temperature);
     if (s->top_k < 0) return tess_refuse_option(err, "top_k", "0 (off) or more", "%d", s->top_k);
     if (!(s->top_p > 0 && s->top_p <= 1))
-        return tess_refuse_option(err, "top_p", "more than 0, at most 1", "%g", s->top_p);
-    if (!(s->repetition_penalty > 0))
-        return tess_refuse_option(err, "repetition_penalty", "more than 0", "%g", s->repetition_penalty);
+        return tess_refuse_option(err, "top_p", "more than 0, at most 1", "%s", top_p);
+    if (!is_normal_float(s->repetition_penalty))
+        return tess_refuse_option(err, "repetition_penalty", "1.2e-38 to 3.4e38", "%s", penalty);
     return TESS_OK;
 }
 
-/* Higher score first, then lower id: a total order, so the heap's shape never shows. */
+/* Higher score first, then lower id. */
 static bool comes_first(const float *scores, int32_t a, int32_t b)
 {
     return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
 }
 
-static void sink_down(const float *scores, int32_t *heap, int n, int at)
+/* Falls as the score rises; the zeros of both signs are one. */
+static uint32_t sort_key(float score)
 {
-    for (;;) {
-        int child = 2 * at + 1;
-        if (child >= n) return;
-        if (child + 1 < n && comes_first(scores, heap[child + 1], heap[child])) child++;
-        if (!comes_first(scores, heap[child], heap[at])) return;
-        int32_t swap = heap[at];
-        heap[at] = heap[child];
-        heap[child] = swap;
-        at = child;
+    uint32_t bits = tess_bits_of_float(score + 0.0f);
+    return bits & 0x80000000u ? bits : ~bits & 0x7fffffffu;
+}
+
+enum { DIGIT_BITS = 11, DIGITS = 3, BUCKETS = 1 << DIGIT_BITS };
+
+static uint32_t digit_of(uint32_t key, int digit)
+{
+    return key >> (digit * DIGIT_BITS) & (BUCKETS - 1);
+}
+
+/* All ids into `order`, the best score first. A radix sort, lowest digit first: each pass keeps the order of
+ * equals, so ids of one score stay ascending. A vocabulary takes it a tenth of a heap's time. */
+static void sort_scores(tess_sampler *s)
+{
+    uint32_t place[DIGITS][BUCKETS] = {{0}};
+    for (int i = 0; i < s->n_vocab; i++)
+        for (int d = 0; d < DIGITS; d++) place[d][digit_of(sort_key(s->scores[i]), d)]++;
+    for (int d = 0; d < DIGITS; d++)
+        for (uint32_t b = 0, before = 0; b < BUCKETS; b++) {
+            uint32_t n = place[d][b];
+            place[d][b] = before;
+            before += n;
+        }
+    for (int i = 0; i < s->n_vocab; i++) s->order[place[0][digit_of(sort_key(s->scores[i]), 0)]++] = i;
+    int32_t *from = s->order, *to = s->spare;
+    for (int d = 1; d < DIGITS; d++) {
+        for (int i = 0; i < s->n_vocab; i++)
+            to[place[d][digit_of(sort_key(s->scores[from[i]]), d)]++] = from[i];
+        int32_t *swap = from;
+        from = to;
+        to = swap;
     }
-}
-
-static void build_heap(tess_sampler *s)
-{
-    for (int i = 0; i < s->n_vocab; i++) s->order[i] = i;
-    for (int i = s->n_vocab / 2 - 1; i >= 0; i--) sink_down(s->scores, s->order, s->n_vocab, i);
-}
-
-/* Takes the best of the n that are left; it comes to stand at order[n - 1]. */
-static int32_t pop(tess_sampler *s, int n)
-{
-    int32_t best = s->order[0];
-    s->order[0] = s->order[n - 1];
-    s->order[n - 1] = best;
-    sink_down(s->scores, s->order, n - 1, 0);
-    return best;
 }
 
 static int32_t find_best(const float *scores, int n)
@@ -79,40 +100,61 @@ static void penalise(tess_sampler *s, const float *logits, float penalty, const 
     }
 }
 
-/* Draws among the candidates that top-k and top-p leave. Weights are taken relative to the best score. */
+/* Draws among the sorted candidates that top-k and top-p leave. Scores become weights. Weights are taken
+ * relative to the best score. */
 static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling, uint64_t *random)
 {
     int n = s->n_vocab, n_keep = sampling->top_k > 0 && sampling->top_k < n ? sampling->top_k : n;
-    build_heap(s);
     float best = s->scores[s->order[0]];
-    for (int i = 0; i < n_keep; i++) pop(s, n - i);
-    /* candidates now stand at order[n-1], order[n-2], … in falling order */
     double total = 0;
-    for (int i = 0; i < n_keep; i++) total += (double)tess_exp(s->scores[s->order[n - 1 - i]] - best);
+    for (int i = 0; i < n_keep; i++) {
+        float *score = &s->scores[s->order[i]];
+        *score = tess_exp(*score - best);
+        total += (double)*score;
+    }
     /* top-p keeps a candidate while those before it hold less than p */
     double kept = 0;
     int n_kept = 0;
     for (; n_kept < n_keep && (n_kept == 0 || kept < sampling->top_p * total); n_kept++)
-        kept += (double)tess_exp(s->scores[s->order[n - 1 - n_kept]] - best);
+        kept += (double)s->scores[s->order[n_kept]];
     double point = tess_random_unit(random) * kept, passed = 0;
     for (int i = 0; i < n_kept; i++) {
-        passed += (double)tess_exp(s->scores[s->order[n - 1 - i]] - best);
-        if (point < passed) return s->order[n - 1 - i];
+        passed += (double)s->scores[s->order[i]];
+        if (point < passed) return s->order[i];
     }
-    return s->order[n - n_kept];
+    return s->order[n_kept - 1];
 }
 
-int32_t tess_sampler_choose(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
-                            const int32_t *history, int n_history, uint64_t *random)
+/* The original ends with an error as well where a probability is infinite or not a number. The option to
+ * blame is the one that made the best score infinite. */
+static tess_status refuse_scores(const tess_sampler *s, const float *logits, const tess_sampling *sampling,
+                                 tess_error *err)
+{
+    float logit = logits[s->order[0]], penalty = (float)sampling->repetition_penalty;
+    bool is_penalty = !isfinite(logit / penalty) || !isfinite(logit * penalty);
+    return tess_refuse_option(err, is_penalty ? "repetition_penalty" : "temperature",
+                              "a value that leaves probabilities finite", "%g",
+                              is_penalty ? sampling->repetition_penalty : sampling->temperature);
+}
+
+tess_status tess_sampler_choose(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
+                                const int32_t *history, int n_history, uint64_t *random, int32_t *id,
+                                tess_error *err)
 {
     size_t n = (size_t)sampler->n_vocab;
     memcpy(sampler->scores, logits, n * sizeof(float));
     if (sampling->repetition_penalty != 1)
         penalise(sampler, logits, (float)sampling->repetition_penalty, history, n_history);
-    if (sampling->temperature == 0) return find_best(sampler->scores, sampler->n_vocab);
+    if (sampling->temperature == 0) {
+        *id = find_best(sampler->scores, sampler->n_vocab);
+        return TESS_OK;
+    }
     float temperature = (float)sampling->temperature;
     for (size_t i = 0; i < n; i++) sampler->scores[i] /= temperature;
-    return draw_candidate(sampler, sampling, random);
+    sort_scores(sampler);
+    if (!isfinite(sampler->scores[sampler->order[0]])) return refuse_scores(sampler, logits, sampling, err);
+    *id = draw_candidate(sampler, sampling, random);
+    return TESS_OK;
 }
 
 static void take_probabilities(tess_sampler *s, const float *logits)
@@ -126,9 +168,8 @@ void tess_sampler_get_top(tess_sampler *sampler, const float *logits, int n, tes
 {
     if (n > sampler->n_vocab) n = sampler->n_vocab;
     memcpy(sampler->scores, logits, (size_t)sampler->n_vocab * sizeof(float));
-    build_heap(sampler);
-    for (int i = 0; i < n; i++)
-        out[i] = (tess_likely){.id = pop(sampler, sampler->n_vocab - i), .rank = i + 1};
+    sort_scores(sampler);
+    for (int i = 0; i < n; i++) out[i] = (tess_likely){.id = sampler->order[i], .rank = i + 1};
     take_probabilities(sampler, logits);
     for (int i = 0; i < n; i++) out[i].probability = sampler->scores[out[i].id];
 }

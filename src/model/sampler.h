@@ -13,20 +13,20 @@ typedef struct tess_sampler {
     const tess_kernels *kernels;
     int n_vocab;
     float *scores;  /* [n_vocab] */
-    int32_t *order; /* [n_vocab] ids, arranged as a heap while choosing */
+    int32_t *order; /* [n_vocab] ids, best first once sorted */
+    int32_t *spare; /* [n_vocab] the other side of a sorting pass */
 } tess_sampler;
 
 /* Lays the scratch out in the arena. Whose tokens are chosen does not matter: nothing is kept between calls.
  */
 void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n_vocab, tess_arena *arena);
 
-/* Refuses options out of range by name: TESS_EUSAGE. */
-tess_status tess_sampling_check(const tess_sampling *sampling, tess_error *err);
-
 /* The next token. history [n]: prompt and answer so far, for the repetition penalty. random: the state of the
- * generator, at first the seed. */
-int32_t tess_sampler_choose(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
-                            const int32_t *history, int n_history, uint64_t *random);
+ * generator, at first the seed. TESS_EUSAGE names the option that made a probability infinite or not a
+ * number; the generator is then where it was. */
+tess_status tess_sampler_choose(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
+                                const int32_t *history, int n_history, uint64_t *random, int32_t *id,
+                                tess_error *err);
 
 /* The n likeliest tokens, and one token's rank and probability; softmax of the plain logits. */
 void tess_sampler_get_top(tess_sampler *sampler, const float *logits, int n, tess_likely *out);

@@ -128,6 +128,23 @@ tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int lay
     return listener->hear(listener->context, &rows, err);
 }
 
+/* A router chooses experts that exist, each once: who sorts rows by expert relies on it. */
+static tess_status check_choices(const tess_tap_rows *rows, const int64_t *chosen, tess_error *err)
+{
+    char expected[80];
+    snprintf(expected, sizeof expected, "different experts of 0 to %lld", (long long)rows->tap.n_value - 1);
+    for (int64_t row = 0; row < rows->n_row; row++, chosen += rows->row_width)
+        for (size_t i = 0; i < rows->row_width; i++) {
+            bool is_there = chosen[i] >= 0 && chosen[i] < rows->tap.n_value, is_twice = false;
+            for (size_t j = 0; j < i; j++) is_twice |= chosen[j] == chosen[i];
+            if (is_there && !is_twice) continue;
+            return tess_refuse(err, "", rows->tap.name, -1, expected, "%lld%s at row %lld, column %zu",
+                               (long long)chosen[i], is_twice ? " twice" : "", (long long)(rows->row + row),
+                               i);
+        }
+    return TESS_OK;
+}
+
 tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
                                    int64_t n_row, int64_t *integers, tess_error *err)
 {
@@ -141,6 +158,7 @@ tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind
     tess_status status = listener->hear(listener->context, &rows, err);
     if (status == TESS_OK && listener->replace)
         status = listener->replace(listener->context, &rows, integers, err);
+    if (status == TESS_OK && listener->replace) status = check_choices(&rows, integers, err);
     return status;
 }
 

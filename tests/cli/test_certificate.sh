@@ -122,7 +122,11 @@ equals "$(verify --model $model --golden $f32 --certificate "$work/no/c.json")" 
 equals "$(trap '' XFSZ; ulimit -f 4; exec 3>&1; "$tessera" verify --model $model --golden $f32 --ledger off --quiet \
     --certificate "$work/full.json" >/dev/null 2>&1; echo $?)" 4 "no room for it: exit 4"
 mkdir "$work/folder"
-equals "$(verify --model $model --golden $f32 --html "$work/folder")" 2 "a folder in the place of the page: exit 2"
+equals "$(verify --model $model --golden $f32 --html "$work/folder")$(cat "$work/out")" 2 \
+    "a folder in the place of the page: exit 2, before the work"
+(trap '' XFSZ; ulimit -f 4; "$tessera" verify --model $model --golden $f32 --ledger off --quiet --html "$work/full.html" 2>&1;
+    echo "exit $?") | cat >"$work/out"
+contains "$(cat "$work/out")" "exit 4" "no room for the page: exit 4"
 contains "$(cat "$work/out")" "0 failed: agree" "which does not cost the report"
 equals "$(ls "$work" | grep -c full)" 0 "nothing half-written stays"
 equals "$(verify --model $model --golden $f32 --check-certificate "$c")" 2 "with --golden: exit 2"

@@ -100,9 +100,12 @@ equals "$(exit_of compare $golden tests)" 3 "a folder: exit 3"
 equals "$(exit_of compare $golden tests/golden/b/model-00001-of-00003.safetensors)" 3 "no trace at all: exit 3"
 equals "$(exit_of compare $golden)" 2 "one file: exit 2"
 equals "$(exit_of compare)" 2 "no file: exit 2"
+equals "$(exit_of compare --html "" $golden $golden)$(cat "$work/out")" 2 "a page without a name: exit 2, before the work"
 equals "$(exit_of compare --html "$work/no/page" $golden $golden)" 4 "a page that cannot be written: exit 4"
 equals "$(exit_of compare --html "$work/page.html" $golden "$work/far")" 1 "--html keeps the exit code"
 contains "$(cat "$work/page.html")" "<svg" "the page has its drawing"
+contains "$(cat "$work/page.html")" "<dt>trace SHA-256</dt><dd>$(sha256sum <"$work/far" | cut -d' ' -f1)<" "and the files' digests"
+contains "$(cat "$work/page.html")" "<dt>made</dt><dd>" "and its date"
 equals "$(grep -c -E 'https?:|src=|@import' "$work/page.html")" 0 "and nothing from outside"
 
 python - "$work/long" <<'PY'
@@ -118,7 +121,7 @@ text = json.dumps(header).encode()
 open(sys.argv[1], "wb").write(struct.pack("<Q", len(text)) + text + bytes(at))
 PY
 equals "$(exit_of compare "$work/long" "$work/long")" 0 "a long shape: exit 0"
-equals "$(sed -n 's/\(.*\)\(bar  \|rel 1e-05\).*/\1/p' "$work/out" | awk '{ print length }' | sort -u | wc -l)" 1 \
+equals "$(sed -n 's/\(.*\)\(bar  \|rel 1e-5\).*/\1/p' "$work/out" | awk '{ print length }' | sort -u | wc -l)" 1 \
     "keeps the table in line"
 
 if [ -d $shared ]; then

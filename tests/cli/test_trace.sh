@@ -75,8 +75,18 @@ printf 'The capital of France is\n' | trace --raw --taps thinker.lm_head --out "
 equals "$(header "$work/again" | json __metadata__ raw)" "The capital of France is" "a prompt by standard input"
 model=tests/golden/c
 
+mkdir "$work/there"
+ln -s "there/trace" "$work/link"
+equals "$(exit_of trace --inputs $golden --taps thinker.lm_head --out "$work/link")" 0 "through a link to a file yet to come"
+chmod 600 "$work/there/trace"
+equals "$(exit_of trace --inputs $golden --taps thinker.lm_head --out "$work/link")" 0 "through a link to a file"
+equals "$(readlink "$work/link")" there/trace "the link stays"
+equals "$(stat -c %a "$work/there/trace")" 600 "and the file is no more open than it was"
+
 rm -f "$out"
 equals "$(exit_of trace --inputs $golden)" 2 "no --out: exit 2"
+equals "$(exit_of trace --inputs $golden --out "")$(grep -c -e --out "$work/err")" 21 "an empty --out: exit 2, by name"
+equals "$(exit_of trace --inputs "" --out "$out")$(grep -c -e --inputs "$work/err")" 21 "empty --inputs: exit 2, by name"
 equals "$(exit_of trace --inputs $golden --prompt x --out "$out")" 2 "two prompts: exit 2"
 equals "$(exit_of trace --inputs $golden --out "$out" --taps 'thinker.lm_head,nonsense*')" 2 "a glob that fits nothing: exit 2"
 contains "$(cat "$work/err")" "nonsense*" "the glob is named"
@@ -91,6 +101,11 @@ equals "$(exit_of trace --inputs $model/model-00001-of-00003.safetensors --out "
 equals "$(exit_of trace --inputs $golden --out "$out" --speak 3)" 3 "speech: exit 3"
 equals "$(exit_of trace --inputs $golden --out "$work/no/such/folder")" 4 "a folder that is not there: exit 4"
 equals "$(exit_of trace --inputs $golden --out /dev/null)" 2 "no regular file: exit 2"
+for position in -1.5e16 3e38 1e6001 nan; do
+    python tests/support/edit_trace.py tests/golden/c-f32/positions.safetensors "$work/edited" set in.position_ids 3 $position
+    equals "$(exit_of trace --json --inputs "$work/edited" --out "$out")" 3 "a position of $position: exit 3"
+    equals "$(json error field <"$work/out")" in.position_ids "and its tensor is named"
+done
 python tests/support/edit_trace.py $golden "$work/edited" set in.input_ids 3 300
 equals "$(exit_of trace --json --inputs "$work/edited" --out "$out")" 3 "an id that is none: exit 3"
 equals "$(json error field <"$work/out")" input_ids "and its tensor is named"
@@ -103,20 +118,39 @@ result $? "a refused trace leaves no file"
 equals "$(cat "$work/code")" 4 "no room for the file: exit 4"
 [ ! -e "$out" ]
 result $? "and no file"
-interrupted() { # interrupted TEXT OPTION...: Ctrl-C once the temporary file is there
-    local text=$1 pid
-    shift
+trace --inputs $golden --out "$out" --json >&- 2>"$work/err"
+equals "$?" 4 "a result that cannot be printed: exit 4"
+equals "$(exit_of "$tessera" tokenize --model $demo x)" 0 "an open output"
+"$tessera" tokenize --model $demo x >&- 2>"$work/err"
+equals "$?" 4 "a closed one: exit 4"
+contains "$(cat "$work/err")" "cannot write standard output" "and a message"
+"$tessera" tokenize --model $demo <&- 2>"$work/err"
+equals "$?" 4 "a closed input: exit 4"
+rm -f "$out"
+
+interrupted() { # interrupted SIGNAL TEXT OPTION...: once the temporary file is there
+    local signal=$1 text=$2 pid
+    shift 2
     "$tessera" trace --quiet --model $demo --threads 1 --isa reference --out "$out" "$@" 2>"$work/err" &
     pid=$!
     for _ in $(seq 2000); do [ "$(leftovers)" = 0 ] || break; sleep 0.005; done
     equals "$(leftovers)" 1 "$text: under way"
-    kill -INT $pid
+    kill -$signal $pid
     wait $pid
-    equals "$?" 130 "$text: Ctrl-C ends it with 130"
+    equals "$?" 130 "$text: SIG$signal ends it with 130"
     [ ! -e "$out" ]
     result $? "$text: and leaves no file"
 }
+"$tessera" trace --quiet --ledger off --model $demo --raw --prompt x --generate 4000 --context 4096 --out "$out" <&- >&- 2>&- &
+pid=$!
+for _ in $(seq 2000); do [ "$(leftovers)" = 0 ] || break; sleep 0.005; done
+equals "$(readlink /proc/$pid/fd/{0,1,2} | sort -u)" /dev/null "no file takes the place of a closed standard stream"
+kill -TERM $pid
+wait $pid
 long=$(printf 'The capital of France is Paris. %.0s' $(seq 400))
-interrupted "reading the prompt" --raw --prompt "$long" --chunk 1
-interrupted "generating" --raw --prompt "x" --generate 4000 --context 4096
+interrupted INT "reading the prompt" --raw --prompt "$long" --chunk 1
+interrupted TERM "reading the prompt" --raw --prompt "$long" --chunk 1
+interrupted INT "generating" --raw --prompt "x" --generate 4000 --context 4096
+interrupted TERM "generating" --raw --prompt "x" --generate 4000 --context 4096
+interrupted HUP "generating" --raw --prompt "x" --generate 4000 --context 4096
 equals "$(leftovers)" 0 "no temporary file stays anywhere"

@@ -194,6 +194,41 @@ static void test_every_write_fails_once(void **state)
     assert_true(k > 8);
 }
 
+/* A link keeps its place, whatever chain leads to the file; the file keeps its permissions. */
+static void test_links_and_permissions(void **state)
+{
+    (void)state;
+    char first[80], second[80], target[64];
+    snprintf(first, sizeof first, "%s/first", folder);
+    snprintf(second, sizeof second, "%s/second", folder);
+    assert_int_equal(symlink("second", first) | symlink(path, second), 0);
+    static const mode_t modes[] = {0600, 0640, 0444, 0666};
+    for (int i = 0; i < 5; i++) { /* the last time, nothing is behind the links */
+        if (i < 4) assert_int_equal(chmod(path, modes[i]), 0);
+        if (i == 4) assert_int_equal(unlink(path), 0);
+        tess_output *output;
+        tess_error err;
+        assert_int_equal(tess_output_create(first, 0, &output, &err), TESS_OK);
+        assert_int_equal(tess_output_write(output, 0, "new!", 4, &err), TESS_OK);
+        assert_int_equal(tess_output_commit(output, 4, &err), TESS_OK);
+        struct stat info;
+        assert_int_equal(stat(path, &info), 0);
+        assert_int_equal(info.st_size, 4);
+        if (i < 4) assert_int_equal(info.st_mode & 0777, modes[i]);
+        assert_int_equal(lstat(first, &info), 0);
+        assert_true(S_ISLNK(info.st_mode));
+        assert_int_equal(readlink(second, target, sizeof target), strlen(path));
+        assert_int_equal(count_files(), 3);
+    }
+    tess_output *output;
+    tess_error err;
+    assert_int_equal(unlink(second) | symlink("first", second), 0);
+    assert_int_equal(tess_output_create(first, 0, &output, &err), TESS_EIO); /* they go round */
+    assert_int_equal(tess_output_create("", 0, &output, &err), TESS_EUSAGE);
+    unlink(first);
+    unlink(second);
+}
+
 static void test_full_disk_shows_first(void **state)
 {
     (void)state;
@@ -226,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_short_and_interrupted, reset),
         cmocka_unit_test_setup(test_every_write_fails_once, reset),
+        cmocka_unit_test_setup(test_links_and_permissions, reset),
         cmocka_unit_test_setup(test_full_disk_shows_first, reset),
         cmocka_unit_test_setup(test_failing_ends, reset),
     };

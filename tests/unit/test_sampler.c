@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/random.h"
+#include "kernels/elementary.h"
 #include "model/sampler.h"
 
 enum { N = 500, DRAWS = 20000 };
@@ -38,9 +40,19 @@ static void open_sampler(fixture *f)
     f->logits[100] = f->logits[200] = f->logits[300] = 4.5f; /* three equals lead */
 }
 
+static int32_t choose_after(fixture *f, tess_sampling sampling, const int32_t *history, int n_history)
+{
+    int32_t id;
+    tess_error err;
+    if (tess_sampler_choose(&f->sampler, f->logits, &sampling, history, n_history, &f->random, &id, &err) !=
+        TESS_OK)
+        fail_msg("%s", err.message);
+    return id;
+}
+
 static int32_t choose(fixture *f, tess_sampling sampling)
 {
-    return tess_sampler_choose(&f->sampler, f->logits, &sampling, NULL, 0, &f->random);
+    return choose_after(f, sampling, NULL, 0);
 }
 
 static void test_greedy(void **state)
@@ -59,12 +71,12 @@ static void test_penalty(void **state)
     open_sampler(&f);
     tess_sampling sampling = {.top_p = 1, .repetition_penalty = 2};
     int32_t history[] = {100, 100, 200}; /* twice the same counts once */
-    assert_int_equal(tess_sampler_choose(&f.sampler, f.logits, &sampling, history, 3, &f.random), 300);
+    assert_int_equal(choose_after(&f, sampling, history, 3), 300);
     assert_true(f.sampler.scores[100] == 2.25f && f.sampler.scores[200] == 2.25f);
     int low = 0;
     while (f.logits[low] >= 0) low++;
     history[0] = low;
-    tess_sampler_choose(&f.sampler, f.logits, &sampling, history, 1, &f.random);
+    choose_after(&f, sampling, history, 1);
     assert_true(f.sampler.scores[low] == 2 * f.logits[low]);
     tess_arena_release(&f.arena);
 }
@@ -185,11 +197,143 @@ static void test_ranks(void **state)
     tess_arena_release(&f.arena);
 }
 
+/* What the sampler is by definition: candidates one by one from a heap, best first, their weights summed in
+ * that order. */
+typedef struct heap {
+    const float *scores;
+    int32_t *id; /* [n] */
+    int n;
+} heap;
+
+static bool is_better(const heap *h, int a, int b)
+{
+    float x = h->scores[h->id[a]], y = h->scores[h->id[b]];
+    return x > y || (x == y && h->id[a] < h->id[b]);
+}
+
+static void sink_down(heap *h, int at)
+{
+    for (int child; (child = 2 * at + 1) < h->n; at = child) {
+        if (child + 1 < h->n && is_better(h, child + 1, child)) child++;
+        if (!is_better(h, child, at)) return;
+        int32_t swap = h->id[at];
+        h->id[at] = h->id[child];
+        h->id[child] = swap;
+    }
+}
+
+static int32_t define_choice(const float *scores, int n, const tess_sampling *s, uint64_t *random)
+{
+    heap h = {scores, calloc((size_t)n, sizeof(int32_t)), n};
+    int32_t *sorted = calloc((size_t)n, sizeof(int32_t)), choice = -1;
+    double *weight = calloc((size_t)n, sizeof(double)), total = 0, kept = 0, passed = 0;
+    assert_true(h.id && sorted && weight);
+    for (int i = 0; i < n; i++) h.id[i] = i;
+    for (int i = n / 2 - 1; i >= 0; i--) sink_down(&h, i);
+    int n_keep = s->top_k > 0 && s->top_k < n ? s->top_k : n, n_kept = 0;
+    for (int i = 0; i < n_keep; i++) {
+        sorted[i] = h.id[0];
+        h.id[0] = h.id[--h.n];
+        sink_down(&h, 0);
+        weight[i] = (double)tess_exp(scores[sorted[i]] - scores[sorted[0]]);
+        total += weight[i];
+    }
+    for (; n_kept < n_keep && (n_kept == 0 || kept < s->top_p * total); n_kept++) kept += weight[n_kept];
+    double point = tess_random_unit(random) * kept;
+    for (int i = 0; i < n_kept && choice < 0; i++)
+        if (point < (passed += weight[i])) choice = sorted[i];
+    if (choice < 0) choice = sorted[n_kept - 1];
+    free(h.id);
+    free(sorted);
+    free(weight);
+    return choice;
+}
+
+/* The same tokens as by definition, seed by seed, over a whole vocabulary with equals and both zeros in it.
+ */
+static void test_definition(void **state)
+{
+    (void)state;
+    enum { VOCAB = 151936, ROUNDS = 12 };
+    fixture f;
+    tess_error err;
+    tess_kernels_init(&f.kernels, tess_cpu_mask());
+    assert_int_equal(tess_arena_reserve(8 << 20, &f.arena, &err), TESS_OK);
+    tess_sampler_init(&f.sampler, &f.kernels, VOCAB, &f.arena);
+    float *logits = calloc(VOCAB, sizeof *logits), *scores = calloc(VOCAB, sizeof *scores);
+    assert_true(logits && scores);
+    static const tess_sampling options[] = {
+        {.temperature = 1, .top_p = 1, .repetition_penalty = 1},
+        {.temperature = 0.6, .top_p = 0.95, .repetition_penalty = 1},
+        {.temperature = 3, .top_p = 0.5, .top_k = 5000, .repetition_penalty = 1},
+        {.temperature = 0.01, .top_p = 1, .top_k = 50, .repetition_penalty = 1},
+    };
+    uint32_t noise = 99;
+    for (int round = 0; round < ROUNDS; round++) {
+        const tess_sampling *s = &options[round % 4];
+        /* a coarse grid below the leaders gives many equals */
+        for (int i = 0; i < VOCAB; i++)
+            logits[i] =
+                (float)(lcg(&noise) >> 20) / (round < 6 ? 256.0f : 4096.0f) - (round % 3 ? 8.0f : 0.5f);
+        for (int i = 0; i < VOCAB; i += 97) logits[i] = i % 2 ? 0.0f : -0.0f;
+        for (int i = 0; i < VOCAB; i++) scores[i] = logits[i] / (float)s->temperature;
+        uint64_t random = (uint64_t)round, defined = random;
+        for (int draw = 0; draw < 2; draw++) {
+            int32_t id;
+            assert_int_equal(tess_sampler_choose(&f.sampler, logits, s, NULL, 0, &random, &id, &err),
+                             TESS_OK);
+            assert_int_equal(id, define_choice(scores, VOCAB, s, &defined));
+        }
+        assert_true(random == defined);
+    }
+    free(logits);
+    free(scores);
+    tess_arena_release(&f.arena);
+}
+
+/* Options that leave no finite probabilities are refused by name, and the generator stays where it is. */
+static void test_no_probabilities(void **state)
+{
+    (void)state;
+    fixture f;
+    open_sampler(&f);
+    tess_error err;
+    tess_sampling s = {.temperature = 1.2e-38, .top_p = 1, .repetition_penalty = 1};
+    const int32_t history[] = {100};
+    int32_t id = -1;
+    f.random = 5;
+    assert_int_equal(tess_sampling_check(&s, &err), TESS_OK);
+    assert_int_equal(tess_sampler_choose(&f.sampler, f.logits, &s, history, 1, &f.random, &id, &err),
+                     TESS_EUSAGE); /* 4.5 / 1.2e-38 is more than a float holds */
+    assert_string_equal(err.field, "temperature");
+    s.temperature = 2e-38;
+    id = choose(&f, s);
+    assert_true(id == 100 || id == 200 || id == 300);
+    s = (tess_sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1.2e-38};
+    f.random = 5;
+    assert_int_equal(tess_sampler_choose(&f.sampler, f.logits, &s, history, 1, &f.random, &id, &err),
+                     TESS_EUSAGE);
+    assert_string_equal(err.field, "repetition_penalty");
+    assert_true(f.random == 5);
+    static const double bad[] = {1e-39, 1e-300, 1e39, -1, NAN, INFINITY};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        s = (tess_sampling){.temperature = bad[i], .top_p = 1, .repetition_penalty = 1};
+        assert_int_equal(tess_sampling_check(&s, &err), TESS_EUSAGE);
+        assert_string_equal(err.field, "temperature");
+        s = (tess_sampling){.temperature = 1, .top_p = 1, .repetition_penalty = bad[i]};
+        assert_int_equal(tess_sampling_check(&s, &err), TESS_EUSAGE);
+        assert_string_equal(err.field, "repetition_penalty");
+    }
+    tess_arena_release(&f.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_greedy), cmocka_unit_test(test_penalty), cmocka_unit_test(test_distributions),
-        cmocka_unit_test(test_seed),   cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_greedy),        cmocka_unit_test(test_penalty),
+        cmocka_unit_test(test_distributions), cmocka_unit_test(test_seed),
+        cmocka_unit_test(test_definition),    cmocka_unit_test(test_no_probabilities),
+        cmocka_unit_test(test_ranks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

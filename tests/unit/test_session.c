@@ -64,6 +64,90 @@ static void test_refusals(void **state)
     close_session(&f);
 }
 
+/* Positions beyond what rotary angles are made for are the caller's mistake, not the weights'. */
+static void test_position_range(void **state)
+{
+    (void)state;
+    static const float bad[] = {-1.5e16f, 3e38f, 1000001.0f, -1000001.0f, INFINITY, NAN};
+    fixture f;
+    open_session(&f, (tess_engine_options){.n_context = 8});
+    const int32_t ids[] = {5, 6};
+    tess_feed feed = {.ids = ids, .n_tok = 2};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        float positions[] = {0, 1, 0, 1, 0, bad[i]};
+        feed.positions = positions;
+        assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_EINPUT);
+        assert_string_equal(f.err.field, "position_ids");
+        assert_non_null(strstr(f.err.message, "place 1"));
+        assert_int_equal(tess_session_get_length(f.session), 0);
+    }
+    const float most[] = {-TESS_POSITION_MAX, 1, 0, 1, 0, TESS_POSITION_MAX};
+    feed.positions = most;
+    assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_OK);
+    /* continued by one, the last stream leaves the range */
+    feed = (tess_feed){.ids = ids, .n_tok = 1};
+    assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_EINPUT);
+    assert_string_equal(f.err.field, "position_ids");
+    close_session(&f);
+}
+
+/* What a listener puts in the place of one tap. */
+typedef struct meddler {
+    const char *tap;
+    int64_t integer[2]; /* of the last row's first two columns */
+    float value;
+} meddler;
+
+static bool wants_one(void *context, const tess_tap *tap)
+{
+    return !strcmp(tap->name, ((const meddler *)context)->tap);
+}
+
+static tess_status hear_nothing(void *context, const tess_tap_rows *rows, tess_error *err)
+{
+    (void)context, (void)rows, (void)err;
+    return TESS_OK;
+}
+
+static tess_status meddle(void *context, const tess_tap_rows *rows, void *values, tess_error *err)
+{
+    (void)err;
+    const meddler *m = context;
+    size_t last = (size_t)(rows->n_row - 1) * rows->row_width;
+    if (rows->tap.is_integer)
+        memcpy((int64_t *)values + last, m->integer, sizeof m->integer);
+    else
+        ((float *)values)[last] = m->value;
+    return TESS_OK;
+}
+
+/* What no router could have chosen does not reach the experts, and the session can go on. */
+static void test_bad_replacements(void **state)
+{
+    (void)state;
+    static const char choice[] = "tap.thinker.model.layers.1.mlp.gate.indices";
+    const meddler cases[] = {{choice, {0, 0}, 0},
+                             {choice, {0, INT64_MAX}, 0},
+                             {choice, {-1, 0}, 0},
+                             {"tap.thinker.position_ids", {0, 0}, 1e7f}};
+    fixture f;
+    open_session(&f, (tess_engine_options){.n_context = 8});
+    const int32_t ids[] = {5, 6};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        meddler m = cases[i];
+        const tess_tap_listener listener = {&m, wants_one, hear_nothing, meddle};
+        const tess_feed feed = {.ids = ids, .n_tok = 2, .listener = &listener};
+        assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_EINPUT);
+        assert_string_equal(f.err.field, m.value != 0 ? "position_ids" : choice);
+        assert_int_equal(tess_session_get_length(f.session), 0);
+    }
+    meddler m = {choice, {1, 0}, 0};
+    const tess_tap_listener listener = {&m, wants_one, hear_nothing, meddle};
+    const tess_feed feed = {.ids = ids, .n_tok = 2, .listener = &listener};
+    assert_int_equal(tess_session_feed(f.session, &feed, &f.err), TESS_OK);
+    close_session(&f);
+}
+
 /* An answer that fills the context ends there, and says so. */
 static void test_context_ends_answer(void **state)
 {
@@ -405,6 +489,7 @@ static void test_bad_options(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_position_range),     cmocka_unit_test(test_bad_replacements),
         cmocka_unit_test(test_refusals),           cmocka_unit_test(test_context_ends_answer),
         cmocka_unit_test(test_truncate),           cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_interrupt_anywhere), cmocka_unit_test(test_non_finite),

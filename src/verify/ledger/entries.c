@@ -123,7 +123,8 @@ static tess_status count_going(tess_ledger *ledger, int64_t id, tess_ledger_forg
     return status;
 }
 
-static tess_status remove_going(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out, tess_error *err)
+/* The table of all that goes with an entry, and how much that is. */
+static tess_status list_going(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out, tess_error *err)
 {
     const tess_ledger_value bind[] = {TESS_BIND_INTEGER(id)};
     tess_status status =
@@ -135,13 +136,23 @@ static tess_status remove_going(tess_ledger *ledger, int64_t id, tess_ledger_for
                                  " SELECT id FROM runs WHERE checkpoint_id = ?1 UNION"
                                  " SELECT id FROM verifications WHERE checkpoint_id = ?1",
                                  bind, 1, NULL, NULL, err);
-    if (status == TESS_OK) status = count_going(ledger, id, out, err);
+    return status == TESS_OK ? count_going(ledger, id, out, err) : status;
+}
+
+static tess_status drop_going(tess_ledger *ledger, tess_error *err)
+{
+    return tess_ledger_ask(ledger, "DROP TABLE going", NULL, 0, NULL, NULL, err);
+}
+
+static tess_status remove_going(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out, tess_error *err)
+{
+    const tess_ledger_value bind[] = {TESS_BIND_INTEGER(id)};
+    tess_status status = list_going(ledger, id, out, err);
     if (status == TESS_OK) status = tess_ledger_ask(ledger, "DELETE" FILES_GOING, bind, 1, NULL, NULL, err);
     if (status == TESS_OK)
         status = tess_ledger_ask(ledger, "DELETE FROM entries WHERE id IN (SELECT id FROM going)", NULL, 0,
                                  NULL, NULL, err);
-    if (status == TESS_OK) status = tess_ledger_ask(ledger, "DROP TABLE going", NULL, 0, NULL, NULL, err);
-    return status;
+    return status == TESS_OK ? drop_going(ledger, err) : status;
 }
 
 /* Whether all of the log went into the file, and what was removed with it. Not while another process still
@@ -154,14 +165,33 @@ static bool empty_log(tess_ledger *ledger)
     return status == TESS_OK && !is_busy;
 }
 
-tess_status tess_ledger_forget(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out, tess_error *err)
+/* TESS_EUSAGE unless there is such an entry; id 0 stands for all. */
+static tess_status begin_forgetting(tess_ledger *ledger, int64_t id, tess_error *err)
 {
     const char *kind = "";
-    tess_ledger_forgotten going = {0};
     tess_status status = id ? tess_ledger_get_kind(ledger, id, &kind, err) : TESS_OK;
     if (status == TESS_OK && id && !*kind)
         status = tess_fail(err, TESS_EUSAGE, "there is no entry %lld in the ledger", (long long)id);
-    if (status == TESS_OK) status = tess_ledger_begin(ledger, err);
+    return status == TESS_OK ? tess_ledger_begin(ledger, err) : status;
+}
+
+tess_status tess_ledger_count_forgotten(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out,
+                                        tess_error *err)
+{
+    tess_ledger_forgotten going = {0};
+    tess_status status = begin_forgetting(ledger, id, err);
+    if (status != TESS_OK) return status;
+    status = list_going(ledger, id, &going, err);
+    if (status == TESS_OK) status = drop_going(ledger, err);
+    status = tess_ledger_end(ledger, status, err);
+    if (status == TESS_OK) *out = going;
+    return status;
+}
+
+tess_status tess_ledger_forget(tess_ledger *ledger, int64_t id, tess_ledger_forgotten *out, tess_error *err)
+{
+    tess_ledger_forgotten going = {0};
+    tess_status status = begin_forgetting(ledger, id, err);
     if (status != TESS_OK) return status;
     status = remove_going(ledger, id, &going, err);
     status = tess_ledger_end(ledger, status, err);

@@ -108,10 +108,14 @@ static tess_status read_positions(tess_trace_reader *reader, tess_trace_inputs *
         at += n;
     }
     for (size_t i = 0; i < count; i++)
-        if (!isfinite(out->positions[i]))
+        if (!(fabsf(out->positions[i]) <= (float)TESS_POSITION_MAX)) {
+            char expected[64];
+            snprintf(expected, sizeof expected, "a position from -%d to %d", TESS_POSITION_MAX,
+                     TESS_POSITION_MAX);
             return tess_refuse(err, tess_trace_reader_get_path(reader), t->name,
-                               (int64_t)(t->offset + i * sizeof(float)), "a finite position", "%g",
+                               (int64_t)(t->offset + i * sizeof(float)), expected, "%g",
                                (double)out->positions[i]);
+        }
     return TESS_OK;
 }
 
