@@ -212,7 +212,8 @@ tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error
 void tess_session_free(tess_session *session);
 /* Forgets everything after the first n_tok positions. n_tok 0 … length. */
 void tess_session_truncate(tess_session *session, int n_tok);
-int tess_session_get_length(const tess_session *session); /* positions held */
+int tess_session_get_length(const tess_session *session);  /* positions held */
+int tess_session_get_context(const tess_session *session); /* positions there is room for */
 const int32_t *tess_session_get_ids(const tess_session *session);
 
 /* Rotary angles are exact for positions up to this size, far beyond any context. */
