@@ -233,7 +233,7 @@ typedef struct tess_feed {
  * Errors: TESS_EUSAGE (more positions than the plan's context), TESS_EINPUT (an id or a position out of
  * range, field "input_ids" or "position_ids"; a replacement that no router could have chosen, field: the
  * tap), TESS_EIO, TESS_ENONFINITE (field: the tap), TESS_EINTERRUPTED. After an error the session is as long
- * as before the call. */
+ * as before the call, without logits: a step needs another feed first. */
 tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess_error *err);
 
 /* [vocabulary] of the last position, valid until the next feed of this session; NULL before the first. */

@@ -76,7 +76,10 @@ static tess_status generate_ids(answering *a, tess_session *session, tess_error 
                                   .context = a,
                                   .listener = request->listener,
                                   .progress = request->progress};
-    tess_status status = tess_ids_reserve(&answer->ids, (size_t)request->max_new, err);
+    /* the token that finds the context full is not fed, and needs no room there */
+    int room = tess_session_get_context(session) - tess_session_get_length(session) + 1;
+    int most = request->max_new < room ? request->max_new : room;
+    tess_status status = tess_ids_reserve(&answer->ids, (size_t)most, err);
     if (status != TESS_OK) return status;
     int n_new = 0;
     status = tess_session_generate(session, &generation, answer->ids.data, &n_new, &answer->finish, err);

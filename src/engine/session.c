@@ -47,6 +47,11 @@ int tess_session_get_length(const tess_session *session)
     return session->room->timeline.length;
 }
 
+int tess_session_get_context(const tess_session *session)
+{
+    return session->room->timeline.n_context;
+}
+
 const int32_t *tess_session_get_ids(const tess_session *session)
 {
     return session->room->timeline.ids;

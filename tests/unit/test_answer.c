@@ -220,6 +220,15 @@ static void test_ids_only(void **state)
     assert_int_equal(bare.text.count, 0);
     tess_answer_release(&bare);
     tess_answer_release(&whole);
+    /* No more room is taken than the context can fill, whatever is asked for. */
+    tess_session_truncate(session, 0);
+    feed_rest((const int32_t[]){5, 6}, 2);
+    const tess_answer_request endless = {.sampling = TESS_SAMPLING_GREEDY, .max_new = INT32_MAX};
+    assert_int_equal(tess_answer_generate(session, NULL, &endless, &bare, &err), TESS_OK);
+    assert_int_equal(bare.finish, TESS_FINISH_LENGTH);
+    assert_int_equal(bare.ids.count, tess_session_get_context(session) - 2 + 1);
+    assert_true(bare.ids.capacity <= 2 * bare.ids.count);
+    tess_answer_release(&bare);
 }
 
 /* Every stretch of the answer's text as a stop text: the text ends before it, the ids go on as they would. */
