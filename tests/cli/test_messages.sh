@@ -57,7 +57,8 @@ refusal "no list" messages '{"messages": []}'
 refusal "nothing said" messages '[]'
 refusal "an unknown role" 'messages[1].role' '[{"role": "user", "content": "x"}, {"role": "king", "content": "x"}]'
 refusal "no content" 'messages[0].content' '[{"role": "user"}]'
-refusal "an unknown part" 'messages[0].content[1].type' '[{"role": "user", "content": [{"text": "x"}, {"type": "smell"}]}]'
+refusal "a part without its type" 'messages[0].content[0].type' '[{"role": "user", "content": [{"text": "x"}]}]'
+refusal "an unknown part" 'messages[0].content[1].type' '[{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "smell"}]}]'
 refusal "tool calls" 'messages[0].tool_calls' '[{"role": "assistant", "content": "x", "tool_calls": [{}]}]'
 for kind in image audio video; do
     refusal "a part of type $kind" 'messages[0].content[1]' \
