@@ -116,13 +116,17 @@ void cli_remark(const cli_command *self, const char *format, ...) __attribute__(
  * characters are spelled out. False if it cannot be written. */
 bool cli_write_text(FILE *out, const char *text, size_t n_byte);
 
+/* The remark that a file is not read directly. */
+void cli_remark_buffered(const cli_command *self, const char *path);
+
 /* "12.3 GiB" and the like. */
 void cli_format_bytes(uint64_t bytes, char *out, size_t size);
 
-/* Reads all of standard input (caller frees). Returns 0 or an exit code after a message. */
+/* Reads all of standard input (caller frees), saying so on a terminal. Returns 0 or an exit code after a
+ * message. */
 int cli_read_input(const cli_command *self, const cli_common *common, char **out, size_t *size);
 
-/* From now on Ctrl-C sets a flag instead of ending the process. */
+/* From now on Ctrl-C sets a flag instead of ending the process; while the flag is set it ends it. */
 void cli_catch_interrupt(void);
 /* The same for SIGTERM and SIGHUP: where files must be removed at the end. */
 void cli_catch_termination(void);

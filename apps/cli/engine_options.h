@@ -10,6 +10,7 @@ typedef struct cli_engine {
     tess_engine_options options;
     const char *dtype, *direct;
     uint64_t seed;
+    bool has_remarked_reads;
     cli_progress bar;
     cli_ledger ledger;
 } cli_engine;
@@ -39,5 +40,10 @@ typedef struct cli_engine {
 
 /* Checks what the option table cannot, and connects progress and Ctrl-C. Returns -1 or an exit code. */
 int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_common *common);
+
+/* Says once, unless quiet, that direct reads are refused. For after the opening, and for the end: a read may
+ * be the first to be refused. */
+void cli_engine_remark_reads(cli_engine *engine, const cli_command *self, const cli_common *common,
+                             const tess_engine *opened);
 
 #endif

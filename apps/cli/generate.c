@@ -69,3 +69,15 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
     if (status != TESS_OK || p.has_failed) return cli_report(self, common, p.has_failed ? &p.err : &err);
     return answer->made.finish == TESS_FINISH_INTERRUPTED ? CLI_INTERRUPTED : CLI_DONE;
 }
+
+void cli_answer_remark(const cli_answer *answer, const cli_command *self, const cli_common *common,
+                       int max_new)
+{
+    size_t n_new = answer->made.ids.count;
+    /* Where no answer was asked for, none was cut. */
+    if (common->quiet || answer->made.finish != TESS_FINISH_LENGTH || max_new == 0) return;
+    fprintf(stderr, "tessera %s: the answer was cut after %zu token%s: %s\n", self->name, n_new,
+            n_new == 1 ? "" : "s",
+            n_new < (size_t)max_new ? "the context is full; --context N makes it longer"
+                                    : "--max-new N allows more");
+}

@@ -51,12 +51,13 @@ static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_co
     tess_status status = check_texts(prompt, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
     if (prompt->raw) {
-        status =
-            tess_tokenizer_encode(prompt->tokenizer, prompt->said, prompt->n_said, 0, &prompt->ids, &err);
+        status = tess_tokenizer_encode(prompt->tokenizer, prompt->said, prompt->n_said,
+                                       prompt->plain ? TESS_ENCODE_PLAIN : 0, &prompt->ids, &err);
     } else {
         status = prompt->messages ? take_messages(prompt, &err) : take_question(prompt, &err);
         if (status == TESS_OK)
-            status = tess_conversation_encode(&prompt->talk, prompt->tokenizer, TESS_CHAT_GENERATE,
+            status = tess_conversation_encode(&prompt->talk, prompt->tokenizer,
+                                              TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0),
                                               &prompt->ids, &err);
     }
     if (status != TESS_OK) return cli_report(self, common, &err);

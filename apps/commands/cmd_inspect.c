@@ -157,7 +157,7 @@ static tess_status sum_matching(inspection *in, tess_error *err)
         const tess_tensor *t = tess_checkpoint_get_tensor(in->checkpoint, i);
         tess_tensor_checksum sum;
         if (!matches(in, t)) continue;
-        status = tess_checkpoint_checksum_tensor(in->checkpoint, t, &sum, err);
+        status = tess_checkpoint_checksum_tensor(in->checkpoint, t, &in->bar.unseen, &sum, err);
         if (status == TESS_OK) take_tensor(in, &sum);
     }
     return status;
@@ -250,6 +250,18 @@ static int inspect(inspection *in)
     return in->n_wrong ? CLI_DIFFERENT : CLI_DONE;
 }
 
+static void remark_reads(const inspection *in)
+{
+    tess_shard_info info;
+    for (int i = 0; i < tess_checkpoint_get_shard_count(in->checkpoint); i++) {
+        tess_checkpoint_get_shard(in->checkpoint, i, &info);
+        if (info.is_refused_direct) {
+            cli_remark_buffered(in->self, info.path);
+            return;
+        }
+    }
+}
+
 static int run_inspect(const cli_command *self, int argc, char **argv)
 {
     inspection in = {.self = self, .common = CLI_COMMON_DEFAULT};
@@ -283,8 +295,9 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     tess_error err;
     if (tess_checkpoint_open(in.dir, mode, &in.checkpoint, &err) != TESS_OK)
         return cli_report(self, &in.common, &err);
-    if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, in.dir, in.checkpoint);
+    if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, &in.common, in.dir, in.checkpoint);
     code = inspect(&in);
+    if (in.checksum && !in.common.quiet) remark_reads(&in);
     inspect_digests_end(&in.digests);
     tess_checkpoint_close(in.checkpoint);
     return code;

@@ -3,7 +3,7 @@
  * Rendered by fixed rules, those of the published template; a template file in a model folder is never
  * executed (tess_tokenizer_get_warning tells when one is there that may say something else). No system text
  * is added on its own. Content goes in as it is: special tokens spelled out in it become special tokens, as
- * in the original.
+ * in the original, unless TESS_CHAT_PLAIN is given.
  */
 #ifndef TESSERA_CHAT_H
 #define TESSERA_CHAT_H
@@ -30,6 +30,10 @@ enum {
     TESS_CHAT_GENERATE = 1,    /* end with the start of the assistant's turn */
     TESS_CHAT_NO_THINKING = 2, /* with TESS_CHAT_GENERATE: an empty block of reasoning after it */
     TESS_CHAT_TOOLS = 4,       /* tools are offered to the model: refused */
+    /* for ids: control tokens spelled out in contents stay text, only the template's own are tokens (the
+     * original's sanitize_control_tokens). Control tokens are the special ones and those that the template
+     * writes, as <think>. */
+    TESS_CHAT_PLAIN = 8,
 };
 
 /* Appends the rendered text of at least one message. On failure `text` keeps its old count.

@@ -148,6 +148,10 @@ tess_status tess_engine_open(const tess_engine_options *options, tess_engine **o
 void tess_engine_close(tess_engine *engine); /* NULL is fine; sessions must be freed before */
 const tess_plan *tess_engine_get_plan(const tess_engine *engine);
 uint64_t tess_engine_get_bytes_read(const tess_engine *engine);
+/* The path of a file of weights for which direct reads were wanted and refused, so that it is read by way of
+ * the page cache, which is dropped behind every read; NULL if there is none. A read may be the first to tell.
+ */
+const char *tess_engine_get_buffered_path(const tess_engine *engine);
 const char *tess_engine_get_isa(const tess_engine *engine); /* of the kernels in use */
 tess_precision tess_engine_get_precision(const tess_engine *engine);
 int tess_engine_get_vocab_size(const tess_engine *engine);

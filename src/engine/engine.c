@@ -134,6 +134,15 @@ uint64_t tess_engine_get_bytes_read(const tess_engine *engine)
     return sum;
 }
 
+const char *tess_engine_get_buffered_path(const tess_engine *engine)
+{
+    for (int i = 0; i < tess_store_get_shard_count(engine->model.store); i++) {
+        const tess_file *file = tess_store_get_file(engine->model.store, i);
+        if (tess_file_is_refused_direct(file)) return tess_file_get_path(file);
+    }
+    return NULL;
+}
+
 const char *tess_engine_get_isa(const tess_engine *engine)
 {
     return engine->model.kernels.name;
