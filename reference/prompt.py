@@ -1,7 +1,8 @@
 """Text to ids as the published model's own tools do it: chat template rules and the Qwen2 tokenizer.
 
 The tokenizer is the `tokenizers` package, set up from vocab.json, merges.txt and the added tokens of
-tokenizer_config.json exactly as the original's Qwen2 tokenizer class sets it up.
+tokenizer_config.json exactly as the original's Qwen2 tokenizer class sets it up; that class itself reads a folder with
+tokenizer.json.
 """
 
 import json
@@ -32,6 +33,11 @@ def backend(vocab, merges):
 class Tokenizer:
     def __init__(self, folder):
         folder = Path(folder)
+        if (folder / "tokenizer.json").exists():
+            from transformers import Qwen2Tokenizer
+
+            self.backend = Qwen2Tokenizer.from_pretrained(folder).backend_tokenizer
+            return
         vocab = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
         merges = []
         for line in (folder / "merges.txt").read_text(encoding="utf-8").split("\n"):
@@ -54,11 +60,36 @@ class Tokenizer:
         return self.backend.decode(list(ids), skip_special_tokens=skip_special)
 
 
+class NotCovered(ValueError):
+    """Messages of which the short rules below do not know what the template makes."""
+
+
+def check(messages):
+    """Refuses what is no conversation in texts, and what the template renders by further rules: a golden made from
+    another prompt than the template's would accuse whoever renders it right."""
+    if not isinstance(messages, list) or not messages or not all(isinstance(message, dict) for message in messages):
+        raise NotCovered("expected a JSON array of objects with role and content, at least one")
+    for index, message in enumerate(messages):
+        place = f"messages[{index}]"
+        if message.get("role") not in ("system", "user", "assistant"):
+            raise NotCovered(f"{place}.role: found {message.get('role')!r}, expected system, user or assistant")
+        content = message.get("content")
+        if not isinstance(content, str):
+            raise NotCovered(f"{place}.content: found {json.dumps(content)[:80]}, expected a text")
+        for key in message.keys() - {"role", "content"}:
+            if message[key] is not None:
+                raise NotCovered(f"{place}.{key}: found {json.dumps(message[key])[:80]}, expected nothing")
+        if message["role"] == "assistant" and "</think>" in content:
+            raise NotCovered(f"{place}.content: found reasoning, which the template may leave out")
+        if message["role"] == "user" and content.startswith("<tool_response>"):
+            raise NotCovered(f"{place}.content: found the answer of a tool, expected a question")
+    questions = [index for index, message in enumerate(messages) if message["role"] == "user"]
+    if any(message["role"] == "assistant" for message in messages[(questions or [-1])[-1] + 1 :]):
+        raise NotCovered("messages: found an assistant's turn after the last question, expected none")
+
+
 def render(messages, generation_prompt=True):
     """The chat template's rules for text: each turn in its markers, no default system turn."""
-    text = ""
-    for message in messages:
-        if message["role"] not in ("system", "user", "assistant"):
-            raise ValueError(f"role {message['role']!r} is not one of system, user, assistant")
-        text += f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n"
+    check(messages)
+    text = "".join(f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in messages)
     return text + ("<|im_start|>assistant\n" if generation_prompt else "")

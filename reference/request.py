@@ -42,7 +42,9 @@ def inputs_of(options):
         try:
             messages = json.loads(options.messages or json.dumps([{"role": "user", "content": options.prompt}]))
             text = prompt.render(messages)
-        except (ValueError, TypeError, KeyError) as error:
+        except prompt.NotCovered as error:
+            raise BadInput(f"--messages: {error}") from error
+        except ValueError as error:
             raise BadInput(f"--messages: {error}; expected a JSON array of objects with role and content") from error
         metadata = {"messages": json.dumps(messages, ensure_ascii=False)}
     try:

@@ -382,9 +382,30 @@ int cli_report_with(const cli_command *self, const cli_common *common, const tes
     return exit_code(err->status);
 }
 
+/* A piece of JSON as jansson makes it: whole characters, C0 escaped already. What else steers a terminal
+ * stands in strings only, where an escape means the same. */
+static int put_json_piece(const char *piece, size_t n_byte, void *out)
+{
+    const uint8_t *at = (const uint8_t *)piece, *end = at + n_byte;
+    for (size_t used; at < end; at += used) {
+        uint32_t code;
+        used = tess_utf8_read(at, &code);
+        if (code >= 0x7f && tess_utf8_is_control(code))
+            fprintf(out, "\\u%04x", (unsigned)code);
+        else
+            fwrite(at, 1, used, out);
+    }
+    return ferror((FILE *)out) ? -1 : 0;
+}
+
+void cli_write_json(const json_t *value, size_t flags)
+{
+    json_dump_callback(value, put_json_piece, stdout, flags | JSON_COMPACT);
+}
+
 void cli_print_json(json_t *object)
 {
-    json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    cli_write_json(object, JSON_REAL_PRECISION(9));
     putchar('\n');
     fflush(stdout);
     json_decref(object);

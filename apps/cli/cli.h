@@ -93,6 +93,8 @@ int cli_report_with(const cli_command *self, const cli_common *common, const tes
  */
 tess_error cli_translate(const tess_error *err);
 
+/* A value as compact JSON on standard output, safe on a terminal. */
+void cli_write_json(const json_t *value, size_t flags);
 /* Prints one JSON object and a newline on standard output; takes the reference. */
 void cli_print_json(json_t *object);
 /* A JSON text; bytes that are no UTF-8 become U+FFFD. */

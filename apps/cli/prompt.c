@@ -28,7 +28,7 @@ static tess_status take_messages(cli_prompt *prompt, tess_error *err)
 }
 
 /* Wrong bytes are found here, where it is known which option they came by. */
-static tess_status check_text(const char *option, const char *text, size_t n_byte, tess_error *err)
+tess_status cli_check_text(const char *option, const char *text, size_t n_byte, tess_error *err)
 {
     size_t invalid = tess_utf8_find_invalid((const uint8_t *)text, n_byte);
     if (invalid == n_byte) return TESS_OK;
@@ -40,9 +40,9 @@ static tess_status check_texts(const cli_prompt *prompt, tess_error *err)
 {
     tess_status status = TESS_OK;
     if (prompt->messages) return TESS_OK;
-    if (prompt->system) status = check_text("--system", prompt->system, strlen(prompt->system), err);
+    if (prompt->system) status = cli_check_text("--system", prompt->system, strlen(prompt->system), err);
     if (status != TESS_OK) return status;
-    return check_text(prompt->text ? "--prompt" : "standard input", prompt->said, prompt->n_said, err);
+    return cli_check_text(prompt->text ? "--prompt" : "standard input", prompt->said, prompt->n_said, err);
 }
 
 static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_common *common)

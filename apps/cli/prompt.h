@@ -43,6 +43,8 @@ typedef struct cli_prompt {
  * renders and encodes. Returns -1 or an exit code. Release in either case. */
 int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
                       const char *model_dir);
+/* Refuses bytes that are no UTF-8 by the option that a text came by. */
+tess_status cli_check_text(const char *option, const char *text, size_t n_byte, tess_error *err);
 /* One line on standard error for a chat template in the folder that is not the published one, unless --quiet.
  */
 void cli_remark_template(const cli_command *self, const cli_common *common, const char *model_dir);

@@ -39,7 +39,10 @@ typedef struct chat {
 static tess_status start_over(chat *c, tess_error *err)
 {
     tess_conversation_truncate(&c->talk, 0);
-    return c->system ? tess_conversation_say(&c->talk, "system", c->system, strlen(c->system), err) : TESS_OK;
+    if (!c->system) return TESS_OK;
+    tess_status status = cli_check_text("--system", c->system, strlen(c->system), err);
+    return status == TESS_OK ? tess_conversation_say(&c->talk, "system", c->system, strlen(c->system), err)
+                             : status;
 }
 
 /* ---- questions ----------------------------------------------------------------------------------------- */
@@ -69,7 +72,7 @@ static cli_typed read_typed(chat *c, const char **text, size_t *n_byte)
     cli_typed typed = cli_editor_read(c->editor, text, n_byte);
     if (typed == CLI_TYPED_LINE && *n_byte > 0 && cli_editor_remember(c->editor, *text, &err) != TESS_OK &&
         !c->common.quiet)
-        fprintf(stderr, "tessera chat: what is typed is not kept: %s\n", err.message);
+        cli_remark(c->self, "what is typed is not kept: %s", err.message);
     return typed;
 }
 
@@ -275,7 +278,7 @@ static void greet(const chat *c)
     const tess_plan *plan = tess_engine_get_plan(c->engine);
     cli_format_bytes(plan->budget_bytes, budget, sizeof budget);
     fprintf(stderr, "%s in %s of memory, with a context of %d positions.\n",
-            c->engine_options.options.model_dir, budget, plan->n_context);
+            CLI_SAFE(c->engine_options.options.model_dir), budget, plan->n_context);
     say_help(c);
 }
 

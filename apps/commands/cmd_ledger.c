@@ -85,7 +85,7 @@ static int export(const request *r)
             break;
         }
         if (r->common.json && i) putchar(',');
-        json_dumpf(entry, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17));
+        cli_write_json(entry, JSON_REAL_PRECISION(17));
         if (!r->common.json) putchar('\n');
         json_decref(entry);
     }

@@ -194,7 +194,7 @@ static int decode_line(job *j, const json_t *value, const char *place)
     if (code) return code;
     json_t *text = json_stringn(j->text.data, j->text.count);
     if (!text) return out_of_memory(j);
-    json_dumpf(text, stdout, JSON_ENCODE_ANY | JSON_COMPACT);
+    cli_write_json(text, JSON_ENCODE_ANY);
     json_decref(text);
     putchar('\n');
     return 0;

@@ -81,7 +81,7 @@ void tess_conversation_release(tess_conversation *c);
 
 /* Appends the turns of a JSON array of messages, {"role", "content", "reasoning_content"}: content is a text
  * or a list of parts in any order, {"type": "text", "text": TEXT} or {"type": "image", "image": PATH},
- * likewise "audio" and "video"; the path may stand under "path"; a part without a type is a text. Other
+ * likewise "audio" and "video"; the path may stand under "path"; every part has its type. Other
  * members are not looked at.
  *   file  where the JSON comes from, for messages
  * Errors: TESS_EINPUT        with the path of the member, as "messages[2].content[0].type";

@@ -28,12 +28,11 @@ static const char *get_plain_text(const tess_json_section *s, const char *key)
 
 /* ---- parts ---- */
 
-/* A part without a type is a text. */
+/* The template drops a part that has a text and no type, and the original's processor wants the type, too. */
 static tess_status read_kind(const tess_json_section *s, tess_content_kind *kind, tess_error *err)
 {
     const char *type = get_plain_text(s, "type");
     *kind = TESS_CONTENT_TEXT;
-    if (!json_object_get(s->object, "type") && json_object_get(s->object, "text")) return TESS_OK;
     for (; type && *kind <= TESS_CONTENT_VIDEO; (*kind)++)
         if (!strcmp(type, tess_content_kind_name(*kind))) return TESS_OK;
     return refuse_member(s, "type", "text, image, audio or video", err);

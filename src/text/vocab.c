@@ -1,9 +1,11 @@
 #include "text/vocab.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/utf8.h"
@@ -151,6 +153,8 @@ static tess_status parse_tokens(const char *folder, const tess_tokenizer_json *j
 {
     if (!json->text) {
         tess_status status = tess_vocab_path(folder, "vocab.json", file, PATH_MAX, err);
+        if (status == TESS_OK && access(file, F_OK) && errno == ENOENT)
+            return tess_refuse(err, file, "", -1, "tokenizer.json, or vocab.json and merges.txt", "neither");
         return status == TESS_OK ? tess_json_load(file, TESS_MAX_VOCAB_FILE_BYTES, root, err) : status;
     }
     memcpy(file, json->file, PATH_MAX);

@@ -55,6 +55,10 @@ for options in "" --check --tensors=* --checksum; do
 done
 contains "$(cat "$work/out" "$work/err")" '\x1b' "it is spelled out"
 
+equals "$(exit_of "$tessera" inspect "$work/names" --json --tensors '*')" 0 "inspect --json"
+equals "$(grep -c -e "$esc" -e $'\u202e' -e $'\u009b' "$work/out")" 0 "no control character in JSON either"
+equals "$(json tensor_list 0 name <"$work/out")" "evil${esc}[2Jname"$'\u202e\u009b' "which says the same"
+
 # A model's text: as it is in a pipe, without control characters on a terminal.
 ids=$("$tessera" tokenize --model $saved "a${esc}[2J"$'\n\tb\u202e')
 # shellcheck disable=SC2086

@@ -57,7 +57,8 @@ refusal "no list" messages '{"messages": []}'
 refusal "nothing said" messages '[]'
 refusal "an unknown role" 'messages[1].role' '[{"role": "user", "content": "x"}, {"role": "king", "content": "x"}]'
 refusal "no content" 'messages[0].content' '[{"role": "user"}]'
-refusal "an unknown part" 'messages[0].content[1].type' '[{"role": "user", "content": [{"text": "x"}, {"type": "smell"}]}]'
+refusal "a part without its type" 'messages[0].content[0].type' '[{"role": "user", "content": [{"text": "x"}]}]'
+refusal "an unknown part" 'messages[0].content[1].type' '[{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "smell"}]}]'
 refusal "tool calls" 'messages[0].tool_calls' '[{"role": "assistant", "content": "x", "tool_calls": [{}]}]'
 refusal "one message too many" messages "[$(for _ in $(seq 4096); do printf '{"role": "user", "content": "x"}, '; done){}]"
 equals "$("$tessera" run --model $model --messages "$work/bad.json" --json 2>/dev/null | json error found)" 4097 "and how many there are"

@@ -30,6 +30,8 @@ done
 
 equals "$(run --prompt hi --system $'abc\xffd')" 3 "a wrong byte in --system"
 says "byte 3: --system: found byte 0xff, expected UTF-8" "is told by the option and its place there"
+echo hi | "$tessera" chat --model $model --ledger off --quiet --system $'abc\xffd' >/dev/null 2>"$work/err"
+says "byte 3: --system: found byte 0xff, expected UTF-8" "chat says the same"
 equals "$(run --prompt $'ab\xff')" 3 "a wrong byte in --prompt"
 says "byte 2: --prompt: found byte 0xff" "likewise"
 printf 'a\xff' | "$tessera" run --model $model --ledger off --raw >/dev/null 2>"$work/err"

@@ -132,7 +132,9 @@ static void test_originals(void **state)
 static void test_system_lists(void **state)
 {
     (void)state;
-#define LIST "{\"role\":\"system\",\"content\":[{\"text\":\"Be brief.\"},{\"text\":\"And kind.\"}]}"
+#define LIST                                                                                                 \
+    "{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"Be "                                    \
+    "brief.\"},{\"type\":\"text\",\"text\":\"And kind.\"}]}"
 #define HI "{\"role\":\"user\",\"content\":\"Hi\"}"
     static const char hi[] = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n";
     tess_conversation c = {0};
@@ -154,10 +156,11 @@ static void test_media(void **state)
 {
     (void)state;
     tess_conversation c = {0};
-    assert_int_equal(parse(&c, "[{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"image\":\"a.png\"},"
-                               "{\"text\":\"What is it?\"},{\"path\":\"b.wav\",\"type\":\"audio\"},"
-                               "{\"type\":\"video\",\"video\":\"c.mp4\"}]}]"),
-                     TESS_OK);
+    assert_int_equal(
+        parse(&c, "[{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"image\":\"a.png\"},"
+                  "{\"type\":\"text\",\"text\":\"What is it?\"},{\"path\":\"b.wav\",\"type\":\"audio\"},"
+                  "{\"type\":\"video\",\"video\":\"c.mp4\"}]}]"),
+        TESS_OK);
     const tess_turn *turn = &c.turn[0];
     assert_int_equal(turn->n_content, 4);
     assert_true(turn->is_list);
@@ -232,8 +235,9 @@ static void test_refusals(void **state)
         {USER("{}"), "messages[1].content", "an object", TESS_EINPUT},
         {USER("[\"x\"]"), "messages[1].content[0]", "a string", TESS_EINPUT},
         {USER("[{}]"), "messages[1].content[0].type", "nothing", TESS_EINPUT},
-        {USER("[{\"text\":\"x\"},{\"type\":\"image_url\"}]"), "messages[1].content[1].type", "\"image_url\"",
-         TESS_EINPUT},
+        {USER("[{\"text\":\"x\"}]"), "messages[1].content[0].type", "nothing", TESS_EINPUT},
+        {USER("[{\"type\":\"text\",\"text\":\"x\"},{\"type\":\"image_url\"}]"), "messages[1].content[1].type",
+         "\"image_url\"", TESS_EINPUT},
         {USER("[{\"type\":7,\"text\":\"x\"}]"), "messages[1].content[0].type", "an integer", TESS_EINPUT},
         {USER("[{\"type\":\"text\"}]"), "messages[1].content[0].text", "nothing", TESS_EINPUT},
         {USER("[{\"type\":\"text\",\"text\":1.5}]"), "messages[1].content[0].text", "a number", TESS_EINPUT},

@@ -142,7 +142,7 @@ static void refuses_vocabularies(void **state)
 {
     (void)state;
     remove_files();
-    assert_refused("vocab.json", "", "no such file", "a JSON file");
+    assert_refused("vocab.json", "", "neither", "tokenizer.json, or vocab.json and merges.txt");
     start("", "");
     char path[128];
     path_of("vocab.json", path);
