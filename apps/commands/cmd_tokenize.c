@@ -210,7 +210,7 @@ static int decode_ids(job *j)
         cli_print_json(object);
         return 0;
     }
-    fwrite(j->text.data, 1, j->text.count, stdout);
+    cli_write_text(stdout, j->text.data, j->text.count);
     /* The text alone, so that a pipe gets exactly it; on a terminal the prompt goes on a new line. */
     if (isatty(STDOUT_FILENO)) putchar('\n');
     return 0;
@@ -262,7 +262,8 @@ static int run_job(const cli_command *self, int argc, char **argv, const cli_opt
     const char *model = NULL;
     bool lines = false;
     const cli_option options[] = {
-        {"model", CLI_NAME, &model, "DIR", "folder with vocab.json and merges.txt (required)"},
+        {"model", CLI_NAME, &model, "DIR",
+         "folder with tokenizer.json, or vocab.json and merges.txt (required)"},
         {"jsonl", CLI_FLAG, &lines, NULL,
          "JSON strings and JSON arrays of ids, one a line, from standard input"},
         *special,

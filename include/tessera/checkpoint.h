@@ -193,9 +193,10 @@ typedef struct tess_checksum_listener {
 tess_status tess_checkpoint_checksum(const tess_checkpoint *checkpoint,
                                      const tess_checksum_listener *listener, char weights_sha256[65],
                                      tess_error *err);
-/* The same for a single tensor. */
+/* The same for a single tensor; `progress` (of its bytes) may be NULL. */
 tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *checkpoint, const tess_tensor *tensor,
-                                            tess_tensor_checksum *out, tess_error *err);
+                                            const tess_progress *progress, tess_tensor_checksum *out,
+                                            tess_error *err);
 
 /* What is known of a file of this name with this digest. */
 typedef enum tess_published {

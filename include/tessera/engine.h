@@ -155,7 +155,8 @@ const char *tess_engine_get_buffered_path(const tess_engine *engine);
 const char *tess_engine_get_isa(const tess_engine *engine); /* of the kernels in use */
 tess_precision tess_engine_get_precision(const tess_engine *engine);
 int tess_engine_get_vocab_size(const tess_engine *engine);
-int tess_engine_get_end_token(const tess_engine *engine); /* im_end_token_id of config.json */
+int tess_engine_get_max_positions(const tess_engine *engine); /* max_position_embeddings of config.json */
+int tess_engine_get_end_token(const tess_engine *engine);     /* im_end_token_id of config.json */
 
 /* Instruction sets of this CPU that the build has kernels for, separated by blanks; a static string. */
 const char *tess_cpu_describe(void);

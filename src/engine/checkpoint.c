@@ -265,9 +265,10 @@ tess_status tess_checkpoint_check(const tess_checkpoint *c, tess_problem_report 
 /* --- checksums ------------------------------------------------------------------------------------------ */
 
 tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *c, const tess_tensor *tensor,
-                                            tess_tensor_checksum *out, tess_error *err)
+                                            const tess_progress *progress, tess_tensor_checksum *out,
+                                            tess_error *err)
 {
-    return tess_checksum_tensor(c->store, tensor, out, err);
+    return tess_checksum_tensor(c->store, tensor, progress, out, err);
 }
 
 static tess_status sum_shards(const tess_checkpoint *c, tess_pool *pool,

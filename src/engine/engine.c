@@ -158,6 +158,11 @@ int tess_engine_get_vocab_size(const tess_engine *engine)
     return engine->model.config.thinker.text.n_vocab;
 }
 
+int tess_engine_get_max_positions(const tess_engine *engine)
+{
+    return engine->model.config.thinker.text.max_positions;
+}
+
 int tess_engine_get_end_token(const tess_engine *engine)
 {
     return engine->model.config.im_end;
