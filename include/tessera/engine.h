@@ -121,7 +121,7 @@ typedef struct tess_plan {
 tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err);
 
 /* The read rate of the model's files in bytes per second, from up to `n_byte` of weights, of experts if there
- * are any. */
+ * are any. Told to options->progress as loading, which may end it with TESS_EINTERRUPTED. */
 tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byte, double *bytes_per_second,
                               tess_error *err);
 

@@ -377,6 +377,29 @@ static bool count_tells(void *context, tess_activity activity, uint64_t done, ui
     return activity != TESS_ACTIVITY_GENERATING || calls[activity] < 3;
 }
 
+static bool stop_measuring(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    assert_int_equal(activity, TESS_ACTIVITY_LOADING);
+    assert_true(done > 0 && done <= total);
+    return ++*(int *)context < 2;
+}
+
+static void test_measuring_can_be_stopped(void **state)
+{
+    (void)state;
+    int calls = 0;
+    double rate = -1;
+    tess_error err;
+    const tess_progress progress = {stop_measuring, &calls};
+    tess_engine_options options = {.model_dir = MODEL, .progress = &progress};
+    assert_int_equal(tess_plan_measure(&options, 1u << 20, &rate, &err), TESS_EINTERRUPTED);
+    assert_int_equal(calls, 2);
+    assert_true(rate == -1);
+    options.progress = NULL;
+    assert_int_equal(tess_plan_measure(&options, 1u << 20, &rate, &err), TESS_OK);
+    assert_true(rate > 0);
+}
+
 /* Each call tells its own progress, and can be stopped by it alone. */
 static void test_progress_is_per_call(void **state)
 {
@@ -446,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_step_fills_context),
         cmocka_unit_test(test_two_sessions),
         cmocka_unit_test(test_expert_slots),
+        cmocka_unit_test(test_measuring_can_be_stopped),
         cmocka_unit_test(test_progress_is_per_call),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
