@@ -22,7 +22,9 @@ APP_LIBS := libedit
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
 # Objects serve archive and shared library alike; what no public header declares is hidden, so that nothing goes through
 # a table of the dynamic linker that need not.
-CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
+# In debug builds every allocation asks whether it is allowed.
+GUARD = $(if $(findstring -DTESS_DEBUG,$(MODE_$(MODE))),-include src/base/guard.h)
+CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) $(GUARD) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
              -fPIC -fvisibility=hidden -fno-semantic-interposition \
              -DTESS_VERSION='"$(VERSION)"' -DTESS_MODE='"$(MODE)"' -Iinclude -Isrc -Iapps $(PKG_CFLAGS) $(CFLAGS)
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)

@@ -88,8 +88,8 @@ static void print_estimate(const estimate *e)
     else
         printf("  then %.2f s per token\n", c->full_token_seconds);
     cli_format_bytes((uint64_t)e->rates.disk_bytes, size, sizeof size);
-    printf("  with every expert equally likely and a disk of %s/s (%s)\n", size,
-           e->measured ? "measured" : "assumed, --measure reads it");
+    printf("  every expert equally likely; disk %s/s (%s)\n", size,
+           e->measured ? "measured" : "assumed; --measure reads it");
 }
 
 static void print_text(const tess_plan *plan, const estimate *e)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/fpenv.h"
+#include "base/guard.h"
 
 enum { SPINS = 2000, STACK_BYTES = 256 * 1024 };
 
@@ -22,6 +23,7 @@ struct tess_pool {
     int n_thread;
     tess_task *task; /* NULL asks the workers to end */
     void *arg;
+    bool is_guarded;    /* the caller must not allocate, so neither may its task */
     atomic_uint round;  /* grows by one for every task */
     atomic_int running; /* parts of the current round that have not returned */
     pthread_mutex_t lock;
@@ -60,7 +62,9 @@ static void *serve_tasks(void *arg)
     for (;;) {
         seen = wait_for_round(pool, seen);
         if (!pool->task) break;
+        if (pool->is_guarded) tess_guard_begin();
         pool->task(pool->arg, self->share, pool->n_thread);
+        if (pool->is_guarded) tess_guard_end();
         if (atomic_fetch_sub_explicit(&pool->running, 1, memory_order_acq_rel) == 1) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->finished);
@@ -76,6 +80,7 @@ static void start_round(tess_pool *pool, tess_task *task, void *arg)
     pthread_mutex_lock(&pool->lock);
     pool->task = task;
     pool->arg = arg;
+    pool->is_guarded = tess_guard_is_on();
     atomic_store_explicit(&pool->running, pool->n_thread - 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
     pthread_cond_broadcast(&pool->started);

@@ -14,7 +14,34 @@ typedef struct measuring {
     const tess_progress *progress; /* may be NULL */
 } measuring;
 
-/* Reads segments, spread over the bank, into one slot. Some may have no bytes: layers without experts. */
+static bool is_going_on(const measuring *m)
+{
+    return m->done < m->wanted && m->seconds < MOST_SECONDS;
+}
+
+static tess_status read_segment(tess_bank *bank, int segment, measuring *m, tess_error *err)
+{
+    const tess_matrix *matrix;
+    tess_status status = tess_bank_lease(bank, segment, &matrix, err);
+    if (status != TESS_OK) return status;
+    tess_bank_release(bank, segment);
+    m->done += tess_bank_segment_bytes(&bank->layout, segment);
+    m->seconds = tess_system_seconds() - m->started;
+    uint64_t told = m->done < m->wanted ? m->done : m->wanted;
+    return tess_progress_tell(m->progress, TESS_ACTIVITY_LOADING, told, m->wanted, err);
+}
+
+/* Every how many segments one is read, so that what is wanted is spread over the whole model. A run reads in
+ * the same way: upwards, with gaps. */
+static int choose_step(const tess_bank_layout *layout, uint64_t wanted)
+{
+    uint64_t all = 0;
+    for (int i = 0; i < layout->n_segment; i++) all += tess_bank_segment_bytes(layout, i);
+    uint64_t step = wanted ? all / wanted : 1;
+    return step < 1 ? 1 : step < (uint64_t)layout->n_segment ? (int)step : layout->n_segment;
+}
+
+/* Reads segments into one slot. Some may have no bytes: layers without experts. */
 static tess_status read_segments(tess_model *model, const tess_bank_layout *layout, measuring *m,
                                  tess_error *err)
 {
@@ -24,18 +51,11 @@ static tess_status read_segments(tess_model *model, const tess_bank_layout *layo
     tess_status status = tess_arena_reserve(sizes.used, &arena, err);
     if (status != TESS_OK) return status;
     tess_bank_init(&bank, model->store, layout, &arena);
-    for (int n = 0; n < layout->n_segment && m->done < m->wanted && m->seconds < MOST_SECONDS; n++) {
-        int segment = (int)((int64_t)n * 7919 % layout->n_segment);
-        const tess_matrix *matrix;
-        status = tess_bank_lease(&bank, segment, &matrix, err);
-        if (status != TESS_OK) break;
-        tess_bank_release(&bank, segment);
-        m->done += tess_bank_segment_bytes(layout, segment);
-        m->seconds = tess_system_seconds() - m->started;
-        uint64_t told = m->done < m->wanted ? m->done : m->wanted;
-        status = tess_progress_tell(m->progress, TESS_ACTIVITY_LOADING, told, m->wanted, err);
-        if (status != TESS_OK) break;
-    }
+    int step = choose_step(layout, m->wanted - m->done);
+    for (int first = 0; first < step && status == TESS_OK; first++)
+        for (int segment = first; segment < layout->n_segment && is_going_on(m) && status == TESS_OK;
+             segment += step)
+            status = read_segment(&bank, segment, m, err);
     tess_arena_release(&arena);
     return status;
 }

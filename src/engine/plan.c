@@ -168,7 +168,7 @@ static void describe_plan(const planner *p, tess_plan *plan)
     tess_layout layout;
     plan->sum_bytes = p->process + measure_choice(p, choice, &layout);
     plan->region[0] = (tess_region){
-        .name = "process", .holds = "program, libraries, tokenizer, tables, allowance", .n_byte = p->process};
+        .name = "process", .holds = "program, tokenizer, tables, allowance", .n_byte = p->process};
     TESS_ASSERT(layout.n_region < TESS_PLAN_REGIONS);
     memcpy(plan->region + 1, layout.region, (size_t)layout.n_region * sizeof layout.region[0]);
     plan->n_region = layout.n_region + 1;

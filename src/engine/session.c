@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fpenv.h"
+#include "base/guard.h"
 #include "base/progress.h"
 
 tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error *err)
@@ -133,12 +134,15 @@ typedef struct feeding {
 static tess_status tell_layer(void *context, int n_layer_done, tess_error *err)
 {
     const feeding *f = context;
-    if (f->feed->n_tok == 1)
-        return tess_progress_tell(f->feed->progress, TESS_ACTIVITY_DECODE, (uint64_t)n_layer_done,
-                                  (uint64_t)f->n_layer, err);
+    bool is_decode = f->feed->n_tok == 1;
     int64_t share = (int64_t)f->n * n_layer_done / f->n_layer;
-    return tess_progress_tell(f->feed->progress, TESS_ACTIVITY_PREFILL, (uint64_t)(f->done + share),
-                              (uint64_t)f->feed->n_tok, err);
+    uint64_t done = is_decode ? (uint64_t)n_layer_done : (uint64_t)(f->done + share);
+    uint64_t total = is_decode ? (uint64_t)f->n_layer : (uint64_t)f->feed->n_tok;
+    int paused = tess_guard_pause(); /* who is told may allocate */
+    tess_status status = tess_progress_tell(
+        f->feed->progress, is_decode ? TESS_ACTIVITY_DECODE : TESS_ACTIVITY_PREFILL, done, total, err);
+    tess_guard_resume(paused);
+    return status;
 }
 
 static tess_status run_chunks(tess_session *session, const tess_feed *feed, const tess_tap_sink *sink,
@@ -182,12 +186,14 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
                           .n_tok = feed->n_tok,
                           .last_logits = feed->last_logits};
     tess_fpenv saved = tess_fpenv_enter();
+    tess_guard_begin();
     set_positions(timeline, feed);
     forget_choice(session);
     status = check_positions(timeline, feed->n_tok, err);
     if (status == TESS_OK && feed->listener) status = emit_positions(timeline, &sink, err);
     if (status == TESS_OK && feed->listener) status = check_positions(timeline, feed->n_tok, err);
     if (status == TESS_OK) status = run_chunks(session, feed, &sink, err);
+    tess_guard_end();
     tess_fpenv_leave(saved);
     if (status != TESS_OK) return status;
     memcpy(timeline->ids + timeline->length, feed->ids, (size_t)feed->n_tok * sizeof(int32_t));
@@ -201,16 +207,20 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
 void tess_session_get_top(tess_session *session, int n, tess_likely *out)
 {
     tess_fpenv saved = tess_fpenv_enter();
+    tess_guard_begin();
     TESS_ASSERT(session->has_logits);
     tess_sampler_get_top(&session->engine->rooms.sampler, tess_session_get_logits(session), n, out);
+    tess_guard_end();
     tess_fpenv_leave(saved);
 }
 
 void tess_session_get_rank(tess_session *session, int32_t id, tess_likely *out)
 {
     tess_fpenv saved = tess_fpenv_enter();
+    tess_guard_begin();
     TESS_ASSERT(session->has_logits);
     tess_sampler_get_rank(&session->engine->rooms.sampler, tess_session_get_logits(session), id, out);
+    tess_guard_end();
     tess_fpenv_leave(saved);
 }
 
@@ -238,9 +248,11 @@ tess_status tess_session_step(tess_session *session, const tess_sampling *sampli
     if (status != TESS_OK) return status;
     const tess_timeline *timeline = &session->room->timeline;
     tess_fpenv saved = tess_fpenv_enter();
+    tess_guard_begin();
     if (!session->has_pending) session->random = sampling->seed;
     status = tess_sampler_choose(&session->engine->rooms.sampler, session->room->logits, sampling,
                                  timeline->ids, timeline->length, &session->random, &session->pending, err);
+    tess_guard_end();
     tess_fpenv_leave(saved);
     session->has_pending = status == TESS_OK; /* what was pending before has been fed */
     if (status != TESS_OK) return status;

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/guard.h"
+
 /* The decoders share their lines, whoever's they are. */
 static const tess_tap_line *line_of(tess_tap_kind kind)
 {
@@ -89,13 +91,39 @@ void tess_taps_visit(const tess_tap_sink *sink, tess_tap_kind head,
     }
 }
 
+/* A listener is its owner's code and may allocate. */
+static bool listener_wants(const tess_tap_listener *listener, const tess_tap *tap)
+{
+    int paused = tess_guard_pause();
+    bool wants = listener->wants(listener->context, tap);
+    tess_guard_resume(paused);
+    return wants;
+}
+
+static tess_status hear_rows(const tess_tap_listener *listener, const tess_tap_rows *rows, tess_error *err)
+{
+    int paused = tess_guard_pause();
+    tess_status status = listener->hear(listener->context, rows, err);
+    tess_guard_resume(paused);
+    return status;
+}
+
+static tess_status replace_rows(const tess_tap_listener *listener, const tess_tap_rows *rows, void *values,
+                                tess_error *err)
+{
+    int paused = tess_guard_pause();
+    tess_status status = listener->replace(listener->context, rows, values, err);
+    tess_guard_resume(paused);
+    return status;
+}
+
 bool tess_tap_is_wanted(const tess_tap_sink *sink, tess_tap_kind kind, int layer)
 {
     if (!sink->listener) return false;
     char name[TESS_TAP_NAME];
     tess_tap tap;
     tess_tap_describe(sink, kind, layer, 0, name, &tap);
-    return sink->listener->wants(sink->listener->context, &tap);
+    return listener_wants(sink->listener, &tap);
 }
 
 static tess_status refuse_non_finite(const tess_tap *tap, int64_t row, size_t row_width, size_t at,
@@ -118,14 +146,14 @@ tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int lay
     const tess_tap_listener *listener = sink->listener;
     tess_status status = TESS_OK;
     /* What is replaced is told even if it is not finite: the replacement goes on, and must be. */
-    bool is_replaced = listener && listener->replace && listener->wants(listener->context, &rows.tap);
-    if (is_replaced) status = listener->hear(listener->context, &rows, err);
-    if (is_replaced && status == TESS_OK) status = listener->replace(listener->context, &rows, values, err);
+    bool is_replaced = listener && listener->replace && listener_wants(listener, &rows.tap);
+    if (is_replaced) status = hear_rows(listener, &rows, err);
+    if (is_replaced && status == TESS_OK) status = replace_rows(listener, &rows, values, err);
     if (status != TESS_OK) return status;
     size_t n = (size_t)n_row * rows.row_width, at = sink->kernels->find_non_finite(values, n);
     if (at < n) return refuse_non_finite(&rows.tap, row, rows.row_width, at, values[at], err);
-    if (!listener || listener->replace || !listener->wants(listener->context, &rows.tap)) return TESS_OK;
-    return listener->hear(listener->context, &rows, err);
+    if (!listener || listener->replace || !listener_wants(listener, &rows.tap)) return TESS_OK;
+    return hear_rows(listener, &rows, err);
 }
 
 /* A router chooses experts that exist, each once: who sorts rows by expert relies on it. */
@@ -154,10 +182,9 @@ tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind
     tess_tap_rows rows = {.row = row, .n_row = n_row, .integers = integers};
     tess_tap_describe(sink, kind, layer, 0, name, &rows.tap);
     rows.row_width = (size_t)rows.tap.dim[1];
-    if (!listener->wants(listener->context, &rows.tap)) return TESS_OK;
-    tess_status status = listener->hear(listener->context, &rows, err);
-    if (status == TESS_OK && listener->replace)
-        status = listener->replace(listener->context, &rows, integers, err);
+    if (!listener_wants(listener, &rows.tap)) return TESS_OK;
+    tess_status status = hear_rows(listener, &rows, err);
+    if (status == TESS_OK && listener->replace) status = replace_rows(listener, &rows, integers, err);
     if (status == TESS_OK && listener->replace) status = check_choices(&rows, integers, err);
     return status;
 }
@@ -170,6 +197,6 @@ tess_status tess_tap_emit_expert(const tess_tap_sink *sink, int layer, int exper
     tess_tap_describe(sink, TESS_TAP_EXPERT, layer, expert, name, &rows.tap);
     rows.row_width = (size_t)rows.tap.dim[1];
     const tess_tap_listener *listener = sink->listener;
-    if (!listener->wants(listener->context, &rows.tap)) return TESS_OK;
-    return listener->hear(listener->context, &rows, err);
+    if (!listener_wants(listener, &rows.tap)) return TESS_OK;
+    return hear_rows(listener, &rows, err);
 }

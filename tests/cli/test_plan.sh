@@ -87,3 +87,4 @@ P
     result $? "by its other weights"
     equals "$(exit_of "$tessera" plan --model "$work/$way" --memory 64MiB)" 0 "and planned"
 done
+equals "$(plan --memory 64MiB --threads 2 | awk 'length > 80' | wc -l)" 0 "no line is wider than 80 columns"
