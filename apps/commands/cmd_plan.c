@@ -97,6 +97,8 @@ static int run_plan(const cli_command *self, int argc, char **argv)
     bool measure = false;
     const cli_option options[] = {
         CLI_ENGINE_OPTIONS(&engine),
+        CLI_SEED_OPTION(&engine, NULL),
+        CLI_LEDGER_TEXT_OPTION(&engine, NULL),
         {"measure", CLI_FLAG, &measure, NULL, "measure the disk's rate by reading up to 1 GiB of experts"},
     };
     char **words;
@@ -135,6 +137,7 @@ const cli_command cli_plan = {
     .name = "plan",
     .summary = "Shows what a memory budget buys, before a weight is read.",
     .arguments = "[options] --model DIR",
+    .has = CLI_HAS_BUDGET,
     .examples = {"tessera plan --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB",
                  "tessera plan --model demo/checkpoint --memory 64MiB --measure --json"},
     .run = run_plan,
