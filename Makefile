@@ -62,7 +62,7 @@ lib: $(B)/libtessera.a $(B)/libtessera.so.$(VERSION)
 tests: $(TEST_BIN) $(TOOL_BIN)
 benches: $(BENCH_BIN)
 # Everything compiled and nothing linked: for the warnings of a compiler whose programs are not all run.
-objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(TOOL_SRC))
+objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(SYNTHETIC_SRC))
 
 $(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
 	@rm -f $@

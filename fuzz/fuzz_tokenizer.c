@@ -3,6 +3,7 @@
  *   t  a text: encodes and decodes it; without added tokens its NFC must come back
  *   i  token ids, two bytes each: a stream must give what decoding at once gives
  *   v m c  vocab.json, merges.txt, tokenizer_config.json, the other two being good ones: opened or refused
+ *   j  tokenizer.json, likewise
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char good_folder[] = "tests/golden/text";
-static const char *const names[] = {"vocab.json", "merges.txt", "tokenizer_config.json"};
-static const char kinds[] = "vmc";
+enum { N_GOOD = 3 };
+static const char *const names[] = {"vocab.json", "merges.txt", "tokenizer_config.json", "tokenizer.json"};
+static const char kinds[] = "vmcj";
 
 static void require(int good, const char *what)
 {
@@ -93,7 +95,7 @@ static void write_file(const char *name, const void *content, size_t n)
 
 static void remove_folder(void)
 {
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < N_GOOD + 1; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);
         unlink(path);
@@ -104,14 +106,14 @@ static void remove_folder(void)
 /* A folder with the good small files; they are read once. */
 static void write_good_files(void)
 {
-    static char *content[3];
-    static size_t n[3];
+    static char *content[N_GOOD];
+    static size_t n[N_GOOD];
     if (!*folder) {
         strcpy(folder, "/tmp/tess-fuzz-XXXXXX");
         require(mkdtemp(folder) != NULL, "no folder");
         atexit(remove_folder);
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < N_GOOD; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", good_folder, names[i]);
         FILE *f = content[i] ? NULL : fopen(path, "rb");
@@ -123,6 +125,9 @@ static void write_good_files(void)
         }
         write_file(names[i], content[i], n[i]);
     }
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, names[N_GOOD]);
+    unlink(path);
 }
 
 static void try_file(int which, const uint8_t *data, size_t n)

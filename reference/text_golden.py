@@ -4,19 +4,25 @@
     text_golden.py --template FILE   writes everything; FILE is the published chat template (Jinja text)
     text_golden.py --check           asks the tokenizer again, compares with the files in the tree, exit 1 on a difference
 
+The folders saved and saved_overlapping are what the original's own save_pretrained makes of the two sets of tokens.
+
 The vocabulary is trained here on the sentences below, with the pinned `tokenizers` package; the ids come from that
 package as the original's Qwen2 tokenizer class sets it up. The chat template is the published file's text without its
 branch for tools; it is not in the tree, so its cases are written only when it is given, and never run from the tree.
 """
 
 import argparse
+import filecmp
 import hashlib
 import json
 import random
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from tokenizers import AddedToken, pre_tokenizers, trainers
+from transformers import Qwen2Tokenizer
 
 from prompt import backend
 
@@ -92,6 +98,18 @@ def load(config):
             tokenizer.add_tokens([AddedToken(**token)])
             assert tokenizer.token_to_id(token["content"]) == int(token_id)
     return tokenizer
+
+
+def save_again(config, folder):
+    """The same tokenizer as one file, as the original writes it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in "vocab.json", "merges.txt":
+            shutil.copy(FOLDER / name, temporary)
+        shutil.copy(FOLDER / config, Path(temporary) / "tokenizer_config.json")
+        Qwen2Tokenizer.from_pretrained(temporary).save_pretrained(folder)
+
+
+SAVED = {"tokenizer_config.json": "saved", "overlapping.json": "saved_overlapping"}
 
 
 def texts():
@@ -209,6 +227,10 @@ def main():
         chat = json.loads((FOLDER / "chat.json").read_text(encoding="utf-8"))
         tokenizer = load("tokenizer_config.json")
         same &= all(encode(tokenizer, case["text"]) == case["ids"] for case in chat["cases"])
+        with tempfile.TemporaryDirectory() as temporary:
+            for config, name in SAVED.items():
+                save_again(config, temporary)
+                same &= filecmp.cmp(Path(temporary) / "tokenizer.json", FOLDER / name / "tokenizer.json", shallow=False)
         print(("ok" if same else "not ok") + " - text goldens")
         return 0 if same else 1
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -218,6 +240,8 @@ def main():
     (FOLDER / "merges.txt").write_text("".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
     for name, config in configs(vocab).items():
         (FOLDER / name).write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    for config, name in SAVED.items():
+        save_again(config, FOLDER / name)
     (FOLDER / "cases.json").write_text(lines(observe_cases()), encoding="utf-8")
     if arguments.template:
         chat = observe_chat(arguments.template.read_text(encoding="utf-8"))

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 #include "base/utf8.h"
 #include "cli/help.h"
@@ -19,32 +21,33 @@ enum { MAX_OPTIONS = 64 };
  * the first of several that begin with what was given. */
 enum { FIRST_VALUE = 256 };
 
+/* A number and a unit in any case: short ones and those with an i are binary. */
 static bool parse_size(const char *text, uint64_t *out)
 {
-    char *end;
-    errno = 0;
-    double value = strtod(text, &end);
-    if (end == text || errno || !isfinite(value) || value < 0) return false;
     static const struct {
         const char *unit;
         double bytes;
     } units[] = {{"", 1},
-                 {"B", 1},
-                 {"K", 1024},
-                 {"KiB", 1024},
-                 {"M", 1048576},
-                 {"MiB", 1048576},
-                 {"G", 1073741824},
-                 {"GiB", 1073741824},
-                 {"T", 1099511627776},
-                 {"TiB", 1099511627776},
-                 {"kB", 1e3},
-                 {"KB", 1e3},
-                 {"MB", 1e6},
-                 {"GB", 1e9},
-                 {"TB", 1e12}};
+                 {"b", 1},
+                 {"k", 1024},
+                 {"kib", 1024},
+                 {"m", 1048576},
+                 {"mib", 1048576},
+                 {"g", 1073741824},
+                 {"gib", 1073741824},
+                 {"kb", 1e3},
+                 {"mb", 1e6},
+                 {"gb", 1e9},
+                 {"t", 1099511627776},
+                 {"tib", 1099511627776},
+                 {"tb", 1e12}};
+    char *unit;
+    if (!isdigit((unsigned char)text[0]) && text[0] != '.') return false;
+    if (text[0] == '0' && (text[1] | 0x20) == 'x') return false;
+    double value = strtod(text, &unit);
+    if (unit == text) return false;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(end, units[i].unit)) continue;
+        if (strcasecmp(unit, units[i].unit) != 0) continue;
         double bytes = value * units[i].bytes;
         if (bytes < 1 || bytes >= 9e18) return false;
         *out = (uint64_t)bytes;
@@ -98,7 +101,7 @@ static const char *store(const cli_option *option, const char *text)
     case CLI_U64:
         return parse_unsigned(text, UINT64_MAX, option->target) ? NULL : "a whole number of 0 or more";
     case CLI_SIZE:
-        return parse_size(text, option->target) ? NULL : "a size such as 512MiB or 8GiB";
+        return parse_size(text, option->target) ? NULL : "a size such as 512MiB, 8GiB, 1.5GB or 12g";
     case CLI_NUMBER: {
         char *end;
         double value = strtod(text, &end);
@@ -110,6 +113,14 @@ static const char *store(const cli_option *option, const char *text)
     return "another kind of option";
 }
 
+/* The option that a message begins with is what the error is about. */
+static void note_option(tess_error *err)
+{
+    size_t n = strcspn(err->message, ":= ");
+    if (!strncmp(err->message, "--", 2) && n > 2 && n < sizeof err->field)
+        memcpy(err->field, err->message, n);
+}
+
 int cli_usage(const cli_command *self, const cli_common *common, const char *format, ...)
 {
     tess_error err = {.status = TESS_EUSAGE, .offset = -1};
@@ -117,6 +128,7 @@ int cli_usage(const cli_command *self, const cli_common *common, const char *for
     va_start(args, format);
     vsnprintf(err.message, sizeof err.message, format, args);
     va_end(args);
+    note_option(&err);
     int code = cli_report(self, common, &err);
     fprintf(stderr, "Try 'tessera %s --help'.\n", self->name);
     return code;
@@ -307,6 +319,7 @@ static const struct {
 } words_for_fields[] = {
     {"memory_bytes", "--memory", NULL},
     {"n_context", "--context", NULL},
+    {"n_tok", "the prompt", NULL},
     {"n_thread", "--threads", NULL},
     {"isa", "--isa", NULL},
     {"n_chunk", "--chunk", NULL},
@@ -329,23 +342,34 @@ static void add_hint(tess_error *err, const char *hint)
     strcat(strcat(err->message, "; "), hint);
 }
 
+/* Spells the option where the message has the field, which is behind the file's name. */
+static void name_option(tess_error *err, const char *option)
+{
+    char rest[sizeof err->message];
+    size_t n_file = strlen(err->file);
+    bool begins_with_file = !strncmp(err->message, err->file, n_file);
+    char *at = strstr(err->message + (begins_with_file ? n_file : 0), err->field);
+    if (at) {
+        snprintf(rest, sizeof rest, "%s", at + strlen(err->field));
+        snprintf(at, sizeof err->message - (size_t)(at - err->message), "%s%s", option, rest);
+    }
+    snprintf(err->field, sizeof err->field, "%s", option);
+}
+
 tess_error cli_translate(const tess_error *from)
 {
     tess_error err = *from;
     char rest[sizeof err.message];
     for (size_t i = 0; i < sizeof words_for_fields / sizeof words_for_fields[0]; i++) {
-        const char *field = words_for_fields[i].field, *option = words_for_fields[i].option;
-        if (strcmp(err.field, field)) continue;
-        char *at = option ? strstr(err.message, field) : NULL;
-        if (at) {
-            snprintf(rest, sizeof rest, "%s", at + strlen(field));
-            snprintf(at, sizeof err.message - (size_t)(at - err.message), "%s%s", option, rest);
-        }
-        if (option) snprintf(err.field, sizeof err.field, "%s", option);
+        const char *option = words_for_fields[i].option;
+        if (strcmp(from->field, words_for_fields[i].field)) continue;
+        if (option && err.status == TESS_EINPUT) break; /* a file's field, which only has the same name */
+        if (option) name_option(&err, option);
         if (words_for_fields[i].hint) add_hint(&err, words_for_fields[i].hint);
     }
     if (err.status == TESS_EBUDGET) {
-        snprintf(rest, sizeof rest, "--memory %lluMiB would do, and fewer positions (--context) need less",
+        snprintf(rest, sizeof rest,
+                 "the smallest that works is --memory %lluMiB, fewer positions (--context) need less",
                  (unsigned long long)((err.smallest_budget_bytes + (1u << 20) - 1) >> 20));
         add_hint(&err, rest);
     }
@@ -398,17 +422,44 @@ json_t *cli_number(double value)
 
 void cli_escape(const char *text, size_t n_byte, char *out, size_t size)
 {
-    size_t used = 0;
-    for (size_t i = 0; i < n_byte && used + 5 < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '\n')
-            used += (size_t)snprintf(out + used, size - used, "\\n");
-        else if (c < 0x20 || c == 0x7f)
-            used += (size_t)snprintf(out + used, size - used, "\\x%02x", c);
-        else
-            out[used++] = (char)c;
+    tess_utf8_escape(text, n_byte, "", out, size);
+}
+
+const char *cli_escaped(const char *text, char *out, size_t size)
+{
+    cli_escape(text, strlen(text), out, size);
+    return out;
+}
+
+void cli_remark(const cli_command *self, const char *format, ...)
+{
+    char text[4096], safe[sizeof text + 512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    fprintf(stderr, "tessera %s: %s\n", self->name, cli_escaped(text, safe, sizeof safe));
+}
+
+bool cli_write_text(FILE *out, const char *text, size_t n_byte)
+{
+    if (!isatty(fileno(out))) return fwrite(text, 1, n_byte, out) == n_byte;
+    char safe[1024];
+    for (size_t at = 0; at < n_byte;) {
+        at += tess_utf8_escape(text + at, n_byte - at, "\n\t", safe, sizeof safe);
+        if (fputs(safe, out) < 0) return false;
     }
-    out[used] = 0;
+    return true;
+}
+
+void cli_remark_buffered(const cli_command *self, const char *path)
+{
+    char safe[1024];
+    cli_escape(path, strlen(path), safe, sizeof safe);
+    fprintf(stderr,
+            "tessera %s: direct reads of %s are refused: it is read by way of the page cache, which is "
+            "dropped behind every read\n",
+            self->name, safe);
 }
 
 void cli_format_bytes(uint64_t bytes, char *out, size_t size)
@@ -424,10 +475,18 @@ void cli_format_bytes(uint64_t bytes, char *out, size_t size)
     snprintf(out, size, "%.*f %s", value < 10 ? 2 : 1, value, unit[u]);
 }
 
+static int report_interrupt(const cli_command *self, const cli_common *common)
+{
+    tess_error err = {.status = TESS_EINTERRUPTED, .offset = -1, .message = "interrupted"};
+    return cli_report(self, common, &err);
+}
+
 int cli_read_input(const cli_command *self, const cli_common *common, char **out, size_t *size)
 {
     char *text = NULL;
     size_t used = 0, room = 0;
+    if (isatty(STDIN_FILENO) && !common->quiet)
+        fprintf(stderr, "tessera %s: reading what is typed here; Ctrl-D on a new line ends it\n", self->name);
     for (;;) {
         if (used == room) {
             room = room ? room * 2 : 65536;
@@ -442,10 +501,11 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
         }
         size_t n = fread(text + used, 1, room - used, stdin);
         used += n;
-        if (n == 0) break;
+        if (used < room) break; /* asked once more, a terminal would want a second Ctrl-D */
     }
     if (ferror(stdin)) {
         free(text);
+        if (cli_interrupted()) return report_interrupt(self, common);
         tess_error err = {.status = TESS_EIO, .offset = -1, .message = "cannot read standard input"};
         return cli_report(self, common, &err);
     }
@@ -459,6 +519,7 @@ static volatile sig_atomic_t interrupted;
 static void note_interrupt(int signal_number)
 {
     (void)signal_number;
+    if (interrupted) _exit(CLI_INTERRUPTED); /* whoever asks twice does not want to wait */
     interrupted = 1;
 }
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "tessera.h"
 
@@ -46,7 +47,7 @@ typedef enum cli_kind {
     CLI_NAME,   /* const char *, of a file or folder: not empty */
     CLI_COUNT,  /* int, 0 or more */
     CLI_U64,    /* uint64_t */
-    CLI_SIZE,   /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, plain bytes */
+    CLI_SIZE,   /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, 12g (binary), plain bytes; units in any case */
     CLI_NUMBER, /* double, finite */
     CLI_LIST,   /* cli_list *, repeatable */
     CLI_LATER,  /* a name that is reserved: not shown in the help, refused by name; target is not used */
@@ -110,16 +111,32 @@ json_t *cli_text_or_null(const char *text); /* to its end; null if it is empty *
 /* A JSON number, null where it is not finite. */
 json_t *cli_number(double value);
 
-/* Text that is safe on a terminal: escapes control characters. Writes at most size bytes. */
+/* Names and sentences that hold them are safe on a terminal, and on one line, when their control characters
+ * and broken bytes are spelled out. Writes at most size bytes. */
 void cli_escape(const char *text, size_t n_byte, char *out, size_t size);
+/* The same to the end of `text`; returns out. CLI_SAFE: into an unnamed buffer that lives as long as the
+ * block. */
+const char *cli_escaped(const char *text, char *out, size_t size);
+#define CLI_SAFE(text) cli_escaped(text, (char[512]){0}, 512)
+
+/* A sentence on standard error after "tessera COMMAND: ", escaped. */
+void cli_remark(const cli_command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A model's text: as it is into files and pipes; on a terminal newlines and tabs stay, other control
+ * characters are spelled out. False if it cannot be written. */
+bool cli_write_text(FILE *out, const char *text, size_t n_byte);
+
+/* The remark that a file is not read directly. */
+void cli_remark_buffered(const cli_command *self, const char *path);
 
 /* "12.3 GiB" and the like. */
 void cli_format_bytes(uint64_t bytes, char *out, size_t size);
 
-/* Reads all of standard input (caller frees). Returns 0 or an exit code after a message. */
+/* Reads all of standard input (caller frees), saying so on a terminal. Returns 0 or an exit code after a
+ * message. */
 int cli_read_input(const cli_command *self, const cli_common *common, char **out, size_t *size);
 
-/* From now on Ctrl-C sets a flag instead of ending the process. */
+/* From now on Ctrl-C sets a flag instead of ending the process; while the flag is set it ends it. */
 void cli_catch_interrupt(void);
 /* The same for SIGTERM and SIGHUP: where files must be removed at the end. */
 void cli_catch_termination(void);

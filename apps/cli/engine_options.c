@@ -14,3 +14,12 @@ int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_comm
     cli_catch_interrupt();
     return -1;
 }
+
+void cli_engine_remark_reads(cli_engine *engine, const cli_command *self, const cli_common *common,
+                             const tess_engine *opened)
+{
+    const char *path = tess_engine_get_buffered_path(opened);
+    if (!path || common->quiet || engine->has_remarked_reads) return;
+    cli_remark_buffered(self, path);
+    engine->has_remarked_reads = true;
+}

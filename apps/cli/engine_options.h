@@ -10,6 +10,7 @@ typedef struct cli_engine {
     tess_engine_options options;
     const char *dtype, *direct;
     uint64_t seed;
+    bool has_remarked_reads;
     cli_progress bar;
     cli_ledger ledger;
 } cli_engine;
@@ -19,10 +20,13 @@ typedef struct cli_engine {
     {"model", CLI_NAME, &(e)->options.model_dir, "DIR",                                                      \
      "checkpoint folder in the published layout (required)"},                                                \
         {"memory", CLI_SIZE, &(e)->options.memory_bytes, "SIZE",                                             \
-         "bound on the peak resident memory, as 8GiB; default 70 % of what is available"},                   \
+         "bound on the peak resident memory, as 8GiB, 1.5GB or 12g; default 70 % of what machine and "       \
+         "control groups "                                                                                   \
+         "leave"},                                                                                           \
         {"context", CLI_COUNT, &(e)->options.n_context, "N",                                                 \
          "positions, prompt and answer; default 4096, or what the request needs"},                           \
-        {"threads", CLI_COUNT, &(e)->options.n_thread, "N", "threads; default: CPUs in the affinity mask"},  \
+        {"threads", CLI_COUNT, &(e)->options.n_thread, "N",                                                  \
+         "threads; default: CPUs in the affinity mask, at most the CPU quota rounded up"},                   \
         {"isa", CLI_TEXT, &(e)->options.isa, "NAME",                                                         \
          "auto, reference, avx2, avx512 or neon; can only lower"},                                           \
         {"dtype", CLI_TEXT, &(e)->dtype, "TYPE", "f32 or bf16 (the original's roundings); default f32"},     \
@@ -46,5 +50,10 @@ typedef struct cli_engine {
 
 /* Checks what the option table cannot, and connects progress and Ctrl-C. Returns -1 or an exit code. */
 int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_common *common);
+
+/* Says once, unless quiet, that direct reads are refused. For after the opening, and for the end: a read may
+ * be the first to be refused. */
+void cli_engine_remark_reads(cli_engine *engine, const cli_command *self, const cli_common *common,
+                             const tess_engine *opened);
 
 #endif

@@ -40,7 +40,7 @@ static bool print_text(void *context, const char *text, size_t n_byte)
 {
     printer *p = context;
     errno = 0;
-    if (fwrite(text, 1, n_byte, stdout) == n_byte && !fflush(stdout)) return true;
+    if (cli_write_text(stdout, text, n_byte) && !fflush(stdout)) return true;
     p->has_failed = true;
     p->err = (tess_error){.status = TESS_EIO, .os_errno = errno, .offset = -1};
     snprintf(p->err.message, sizeof p->err.message, "cannot write standard output: %s", strerror(errno));
@@ -68,4 +68,16 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
     answer->seconds = tess_system_seconds() - start;
     if (status != TESS_OK || p.has_failed) return cli_report(self, common, p.has_failed ? &p.err : &err);
     return answer->made.finish == TESS_FINISH_INTERRUPTED ? CLI_INTERRUPTED : CLI_DONE;
+}
+
+void cli_answer_remark(const cli_answer *answer, const cli_command *self, const cli_common *common,
+                       int max_new)
+{
+    size_t n_new = answer->made.ids.count;
+    /* Where no answer was asked for, none was cut. */
+    if (common->quiet || answer->made.finish != TESS_FINISH_LENGTH || max_new == 0) return;
+    fprintf(stderr, "tessera %s: the answer was cut after %zu token%s: %s\n", self->name, n_new,
+            n_new == 1 ? "" : "s",
+            n_new < (size_t)max_new ? "the context is full; --context N makes it longer"
+                                    : "--max-new N allows more");
 }

@@ -38,4 +38,9 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
                     const tess_tap_listener *listener, const tess_progress *progress, int max_new,
                     cli_answer *answer);
 
+/* Says on standard error that an answer was cut, and which option allows a longer one; nothing with --quiet.
+ */
+void cli_answer_remark(const cli_answer *answer, const cli_command *self, const cli_common *common,
+                       int max_new);
+
 #endif

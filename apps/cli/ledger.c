@@ -28,18 +28,27 @@ static tess_status make_folders(char *path, tess_error *err)
     return TESS_OK;
 }
 
+/* A file of the user's own data; snprintf's result, 0 if nothing says where such files lie. */
+static int find_own(const char *name, char *path, size_t size)
+{
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (data && *data == '/') return snprintf(path, size, "%s/tessera/%s", data, name);
+    if (home && *home == '/') return snprintf(path, size, "%s/.local/share/tessera/%s", home, name);
+    return 0;
+}
+
+char *cli_ledger_find_neighbour(const char *name)
+{
+    char path[PATH_MAX];
+    int n = find_own(name, path, sizeof path);
+    return n > 0 && (size_t)n < sizeof path && make_folders(path, NULL) == TESS_OK ? strdup(path) : NULL;
+}
+
 char *cli_ledger_find(const char *place, bool make_folder, tess_error *err)
 {
     char path[PATH_MAX];
-    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    int n;
-    if (place)
-        n = snprintf(path, sizeof path, "%s", place);
-    else if (data && *data == '/')
-        n = snprintf(path, sizeof path, "%s/tessera/ledger.sqlite", data);
-    else if (home && *home == '/')
-        n = snprintf(path, sizeof path, "%s/.local/share/tessera/ledger.sqlite", home);
-    else {
+    int n = place ? snprintf(path, sizeof path, "%s", place) : find_own("ledger.sqlite", path, sizeof path);
+    if (!place && n == 0) {
         tess_fail(err, TESS_EUSAGE,
                   "neither XDG_DATA_HOME nor HOME says where the ledger is; --ledger FILE does, or "
                   "--ledger off");
@@ -59,7 +68,8 @@ char *cli_ledger_find(const char *place, bool make_folder, tess_error *err)
 
 void cli_ledger_say_unrecorded(const cli_ledger *l, const char *what, const tess_error *err)
 {
-    fprintf(stderr, "tessera %s: %s is not recorded in the ledger: %s\n", l->self->name, what, err->message);
+    if (l->is_quiet) return;
+    cli_remark(l->self, "%s is not recorded in the ledger: %s", what, err->message);
 }
 
 void cli_ledger_give_up(cli_ledger *l, const char *what, const tess_error *err)
@@ -69,17 +79,18 @@ void cli_ledger_give_up(cli_ledger *l, const char *what, const tess_error *err)
     l->ledger = NULL;
 }
 
-void cli_ledger_open(cli_ledger *l, const cli_command *self)
+void cli_ledger_open(cli_ledger *l, const cli_command *self, const cli_common *common)
 {
     tess_error err;
     l->self = self;
+    l->is_quiet = common->quiet;
     if (l->place && !strcmp(l->place, "off")) return;
     char *path = cli_ledger_find(l->place, true, &err);
     if (!path || tess_ledger_open(path, TESS_LEDGER_WRITE, &l->ledger, &err) != TESS_OK) {
         l->ledger = NULL;
-        fprintf(stderr, "tessera %s: what this command does is not recorded in the ledger: %s%s\n",
-                self->name, err.message,
-                path ? "; --ledger FILE names another place, --ledger off none" : "");
+        if (!l->is_quiet)
+            cli_remark(self, "what this command does is not recorded in the ledger: %s%s", err.message,
+                       path ? "; --ledger FILE names another place, --ledger off none" : "");
     }
     free(path);
 }

@@ -1,8 +1,8 @@
 /* Recording what a command does in the ledger: where it lies, what of a prompt is kept, and that a ledger
  * that cannot be written never stops a command or changes its exit code: what was not recorded is said on
- * standard error, once for every run.
+ * standard error, once for every run, unless --quiet was given.
  *
- *     cli_ledger_open(&l, self);                 before memory is planned, which it then counts in
+ *     cli_ledger_open(&l, self, &common);        before memory is planned, which it then counts in
  *     cli_ledger_note_prompt(&l, "raw", text, n, NULL);
  *     cli_ledger_begin_run(&l, &options, seed);
  *     feed.listener = cli_ledger_get_listener(&l);
@@ -19,6 +19,7 @@ typedef struct cli_ledger {
     const char *place; /* as given: a file, "off", NULL for the user's own */
     bool keep_text;
     const cli_command *self;
+    bool is_quiet;       /* nothing is said about what is not recorded */
     tess_ledger *ledger; /* NULL: nothing is recorded */
     tess_routing *routing;
     int64_t checkpoint, run; /* entries; 0: none */
@@ -37,8 +38,10 @@ typedef struct cli_ledger {
 /* The place of the ledger: `place`, or the user's own by XDG_DATA_HOME and HOME, whose folder is made if
  * `make_folder`. NULL and a reason in err if there is none. Caller frees. */
 char *cli_ledger_find(const char *place, bool make_folder, tess_error *err);
+/* A file beside the user's own ledger, whose folder is made; NULL if there is no such place. Caller frees. */
+char *cli_ledger_find_neighbour(const char *name);
 
-void cli_ledger_open(cli_ledger *l, const cli_command *self);
+void cli_ledger_open(cli_ledger *l, const cli_command *self, const cli_common *common);
 /* Takes the room of a ledger and records nothing: for planning what a run needs. */
 void cli_ledger_open_measuring(cli_ledger *l, const cli_command *self, const tess_engine_options *options);
 void cli_ledger_close(cli_ledger *l); /* also after an open that failed */
@@ -57,7 +60,7 @@ void cli_ledger_fail_run(cli_ledger *l, const tess_engine *engine, int exit_code
 /* "stop", "length" or "interrupted". */
 const char *cli_finish_name(tess_finish finish);
 
-/* Says on standard error that something is not recorded, and why. */
+/* Says on standard error that something is not recorded, and why; nothing with --quiet. */
 void cli_ledger_say_unrecorded(const cli_ledger *l, const char *what, const tess_error *err);
 /* The same, and nothing more is tried. */
 void cli_ledger_give_up(cli_ledger *l, const char *what, const tess_error *err);

@@ -7,6 +7,7 @@
 typedef struct cli_prompt {
     const char *text, *system, *messages; /* NULL: not given; messages is a file */
     bool raw;                             /* no chat template */
+    bool plain;                           /* control tokens spelled in the text stay text */
     tess_tokenizer *tokenizer;
     tess_conversation talk; /* empty with --raw */
     tess_ids ids;
@@ -17,6 +18,12 @@ typedef struct cli_prompt {
     size_t n_said;
 } cli_prompt;
 
+#define CLI_PLAIN_OPTION(plain)                                                                              \
+    {                                                                                                        \
+        "plain", CLI_FLAG, plain, NULL,                                                                      \
+            "control tokens spelled in the text, as <|im_end|>, stay text; without it they become tokens"    \
+    }
+
 /* Media is refused by name until it is built in. */
 #define CLI_PROMPT_OPTIONS(p)                                                                                \
     {"prompt", CLI_TEXT, &(p)->text, "TEXT",                                                                 \
@@ -25,8 +32,9 @@ typedef struct cli_prompt {
         {"messages", CLI_NAME, &(p)->messages, "FILE",                                                       \
          "instead of both: a JSON array of messages with role and content"},                                 \
         {"raw", CLI_FLAG, &(p)->raw, NULL, "the text as it is, without the chat template"},                  \
-        {"audio", CLI_LATER, NULL, "FILE", NULL}, {"image", CLI_LATER, NULL, "FILE", NULL},                  \
-        {"video", CLI_LATER, NULL, "FILE", NULL}, {"use-audio-in-video", CLI_LATER, NULL, NULL, NULL},       \
+        CLI_PLAIN_OPTION(&(p)->plain), {"audio", CLI_LATER, NULL, "FILE", NULL},                             \
+        {"image", CLI_LATER, NULL, "FILE", NULL}, {"video", CLI_LATER, NULL, "FILE", NULL},                  \
+        {"use-audio-in-video", CLI_LATER, NULL, NULL, NULL},                                                 \
     {                                                                                                        \
         "fps", CLI_LATER, NULL, "N", NULL                                                                    \
     }
@@ -35,6 +43,9 @@ typedef struct cli_prompt {
  * renders and encodes. Returns -1 or an exit code. Release in either case. */
 int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
                       const char *model_dir);
+/* One line on standard error for a chat template in the folder that is not the published one, unless --quiet.
+ */
+void cli_remark_template(const cli_command *self, const cli_common *common, const char *model_dir);
 void cli_prompt_release(cli_prompt *prompt);
 
 #endif

@@ -3,17 +3,18 @@
  * Every turn renders the whole conversation and feeds what the session does not hold yet: the template
  * decides what a turn looks like later (it drops earlier reasoning), and nothing is computed twice.
  */
-#include <editline/readline.h>
-#include <errno.h>
-#include <signal.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/system.h"
+#include "base/utf8.h"
+#include "cli/editor.h"
 #include "cli/engine_options.h"
 #include "cli/generate.h"
+#include "cli/prompt.h"
 #include "commands/commands.h"
 
 typedef struct chat {
@@ -21,9 +22,14 @@ typedef struct chat {
     cli_common common;
     cli_engine engine_options;
     cli_sampling sampling;
-    const char *system;
+    const char *system, *history; /* as given: a file, "off", NULL for the user's own */
     int max_new;
-    bool interactive;
+    bool plain;
+    cli_editor *editor; /* NULL: questions come line by line, unedited */
+    char *line;         /* the last of these, owned */
+    size_t room;
+    unsigned long n_line;
+    int refused; /* the exit code of the first question that could not be asked; 0: all could */
     tess_tokenizer *tokenizer;
     tess_engine *engine;
     tess_session *session;
@@ -36,35 +42,66 @@ static tess_status start_over(chat *c, tess_error *err)
     return c->system ? tess_conversation_say(&c->talk, "system", c->system, strlen(c->system), err) : TESS_OK;
 }
 
-/* One line of input without its end, NULL at the end of input; caller frees. */
-static char *read_question(const chat *c)
+/* ---- questions ----------------------------------------------------------------------------------------- */
+
+/* One line of input without its end; it may hold NULs. */
+static cli_typed read_line(chat *c, const char **text, size_t *n_byte)
 {
-    if (c->interactive) {
-        char *line = readline("> ");
-        while (!line && cli_interrupted()) { /* Ctrl-C at the prompt drops the line, not the program */
-            cli_clear_interrupt();
-            puts("");
-            line = readline("> ");
-        }
-        if (line && *line) add_history(line);
-        return line;
-    }
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t n = getline(&line, &room, stdin);
-    if (n < 0) {
-        free(line);
-        return NULL;
-    }
-    if (n > 0 && line[n - 1] == '\n') line[n - 1] = 0;
-    return line;
+    ssize_t n = getline(&c->line, &c->room, stdin);
+    c->n_line++;
+    if (cli_interrupted()) return CLI_TYPED_NOTHING; /* what was read may be half a question */
+    if (n < 0) return CLI_TYPED_END;
+    if (n > 0 && c->line[n - 1] == '\n') n--;
+    if (n > 0 && c->line[n - 1] == '\r') n--;
+    c->line[n] = 0;
+    *text = c->line;
+    *n_byte = (size_t)n;
+    return CLI_TYPED_LINE;
 }
+
+static cli_typed read_typed(chat *c, const char **text, size_t *n_byte)
+{
+    tess_error err;
+    if (cli_editor_is_end_typed()) { /* during the last answer */
+        puts("");
+        return CLI_TYPED_END;
+    }
+    cli_typed typed = cli_editor_read(c->editor, text, n_byte);
+    if (typed == CLI_TYPED_LINE && *n_byte > 0 && cli_editor_remember(c->editor, *text, &err) != TESS_OK &&
+        !c->common.quiet)
+        fprintf(stderr, "tessera chat: what is typed is not kept: %s\n", err.message);
+    return typed;
+}
+
+static bool is_blank(const char *text, size_t n_byte)
+{
+    while (n_byte > 0 && isspace((unsigned char)text[n_byte - 1])) n_byte--;
+    return n_byte == 0;
+}
+
+/* A question that is no UTF-8 is refused by its place in the input, and the others are asked. */
+static bool is_text(chat *c, const char *text, size_t n_byte)
+{
+    size_t invalid = tess_utf8_find_invalid((const uint8_t *)text, n_byte);
+    if (invalid == n_byte) return true;
+    tess_error err = {.status = TESS_EINPUT, .offset = (int64_t)invalid, .expected = "UTF-8"};
+    snprintf(err.field, sizeof err.field, "line %lu", c->n_line);
+    snprintf(err.found, sizeof err.found, "byte 0x%02x", (unsigned)(uint8_t)text[invalid]);
+    snprintf(err.message, sizeof err.message,
+             "line %lu, byte %zu: found %s, expected UTF-8; it was not asked", c->n_line, invalid, err.found);
+    int code = cli_report(c->self, &c->common, &err);
+    if (!c->refused) c->refused = code;
+    return false;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------- */
 
 /* Feeds what the session does not hold of the conversation; *n_fed tokens of it. */
 static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
 {
     tess_ids ids = {0};
-    tess_status status = tess_conversation_encode(&c->talk, c->tokenizer, TESS_CHAT_GENERATE, &ids, err);
+    unsigned flags = TESS_CHAT_GENERATE | (c->plain ? TESS_CHAT_PLAIN : 0);
+    tess_status status = tess_conversation_encode(&c->talk, c->tokenizer, flags, &ids, err);
     if (status == TESS_OK) {
         tess_feed whole = {.ids = ids.data,
                            .n_tok = (int)ids.count,
@@ -89,10 +126,10 @@ static void print_answer_json(const tess_answer *answer)
 }
 
 /* Every turn is a run of its own in the ledger. */
-static void begin_turn(chat *c, const char *question)
+static void begin_turn(chat *c, const char *question, size_t n_byte)
 {
     cli_ledger *ledger = &c->engine_options.ledger;
-    cli_ledger_note_prompt(ledger, "chat", question, strlen(question), c->system);
+    cli_ledger_note_prompt(ledger, "chat", question, n_byte, c->system);
     cli_ledger_begin_run(ledger, &c->engine_options.options, c->engine_options.seed);
 }
 
@@ -119,7 +156,7 @@ static int end_turn(chat *c, const tess_answer *answer, int code)
     fflush(stdout);
     if (tess_conversation_say(&c->talk, "assistant", text, answer->text.count, &err) != TESS_OK)
         return cli_report(c->self, &c->common, &err);
-    return c->interactive ? CLI_DONE : code;
+    return c->editor ? CLI_DONE : code;
 }
 
 /* Answers the last message; the answer joins the conversation. Returns 0 or the exit code to end with. */
@@ -138,7 +175,7 @@ static int answer_turn(chat *c)
                 status == TESS_EUSAGE ? ", or start over with /reset" : "");
         int code = status == TESS_EUSAGE ? CLI_USAGE : CLI_INTERRUPTED;
         cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
-        return c->interactive ? CLI_DONE : code;
+        return c->editor ? CLI_DONE : code;
     }
     if (status != TESS_OK) return cli_report(c->self, &c->common, &err);
     cli_answer answer = {0};
@@ -148,70 +185,147 @@ static int answer_turn(chat *c)
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         record_answer(c, &answer, n_fed, prefill_seconds, code);
         code = end_turn(c, &answer.made, code);
+        cli_answer_remark(&answer, c->self, &c->common, c->max_new);
     }
     tess_answer_release(&answer.made);
     return code;
 }
 
-static int ask(chat *c, const char *question)
+static int ask(chat *c, const char *question, size_t n_byte)
 {
     tess_error err;
-    begin_turn(c, question);
-    tess_status status = tess_conversation_say(&c->talk, "user", question, strlen(question), &err);
+    begin_turn(c, question, n_byte);
+    tess_status status = tess_conversation_say(&c->talk, "user", question, n_byte, &err);
     int code = status == TESS_OK ? answer_turn(c) : cli_report(c->self, &c->common, &err);
     cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
     return code;
 }
 
-/* A line that begins with a slash. Returns false to leave. */
-static bool obey(chat *c, const char *line)
+/* ---- commands ------------------------------------------------------------------------------------------ */
+
+typedef enum chat_order { NO_ORDER, ORDER_QUIT, ORDER_RESET, ORDER_HELP, ORDER_LATER } chat_order;
+
+/* Commands are whole words: "/usr/bin holds what?" is a question. At a terminal a lone word that is none is
+ * more likely a slip than a question. */
+static chat_order find_order(const chat *c, const char *text, size_t n_byte)
 {
-    static const char *const media[] = {"/image", "/audio", "/video", "/speak"};
-    if (!strcmp(line, "/quit") || !strcmp(line, "/exit")) return false;
-    if (!strcmp(line, "/reset")) {
+    static const struct {
+        const char *word;
+        chat_order order;
+    } words[] = {{"/quit", ORDER_QUIT},   {"/exit", ORDER_QUIT},   {"/reset", ORDER_RESET},
+                 {"/help", ORDER_HELP},   {"/image", ORDER_LATER}, {"/audio", ORDER_LATER},
+                 {"/video", ORDER_LATER}, {"/speak", ORDER_LATER}};
+    if (*text != '/') return NO_ORDER;
+    size_t n = 1;
+    while (n < n_byte && isalpha((unsigned char)text[n])) n++;
+    bool is_alone = is_blank(text + n, n_byte - n), ends = is_alone || text[n] == ' ' || text[n] == '\t';
+    for (size_t i = 0; i < sizeof words / sizeof words[0] && ends; i++)
+        if (strlen(words[i].word) == n && !memcmp(words[i].word, text, n) &&
+            (is_alone || words[i].order == ORDER_LATER))
+            return words[i].order;
+    return c->editor && is_alone ? ORDER_HELP : NO_ORDER;
+}
+
+static void say_help(const chat *c)
+{
+    fputs("/reset starts over, /quit leaves (so does Ctrl-D); Ctrl-C stops an answer.\n", stderr);
+    if (c->editor)
+        fputs("Enter asks; Alt-Enter, or Ctrl-V Ctrl-J, begins a new line; the up arrow brings back what was "
+              "typed.\n",
+              stderr);
+}
+
+/* Returns false to leave. */
+static bool obey(chat *c, chat_order order, const char *text)
+{
+    switch (order) {
+    case ORDER_QUIT:
+        return false;
+    case ORDER_RESET:
         if (start_over(c, NULL) != TESS_OK) return false;
         fputs("The conversation starts over.\n", stderr);
-        return true;
+        break;
+    case ORDER_LATER:
+        fprintf(stderr, "%.6s is not part of this version (%s).\n", text, TESS_VERSION);
+        break;
+    case ORDER_HELP:
+    case NO_ORDER:
+        say_help(c);
     }
-    for (size_t i = 0; i < sizeof media / sizeof media[0]; i++)
-        if (!strncmp(line, media[i], strlen(media[i]))) {
-            fprintf(stderr, "%s is not part of this version (%s).\n", media[i], TESS_VERSION);
-            return true;
-        }
-    fputs("/reset starts over, /quit leaves (so does Ctrl-D); Ctrl-C stops an answer.\n", stderr);
     return true;
+}
+
+/* ---- the conversation ---------------------------------------------------------------------------------- */
+
+static void greet(const chat *c)
+{
+    if (!c->editor || c->common.quiet) return;
+    char budget[32];
+    const tess_plan *plan = tess_engine_get_plan(c->engine);
+    cli_format_bytes(plan->budget_bytes, budget, sizeof budget);
+    fprintf(stderr, "%s in %s of memory, with a context of %d positions.\n",
+            c->engine_options.options.model_dir, budget, plan->n_context);
+    say_help(c);
+}
+
+/* Asks what was read; *go_on becomes false to leave. Returns 0 or an exit code to end with. */
+static int take_line(chat *c, const char *text, size_t n_byte, bool *go_on)
+{
+    if (is_blank(text, n_byte)) return CLI_DONE;
+    chat_order order = find_order(c, text, n_byte);
+    if (order == NO_ORDER) return is_text(c, text, n_byte) ? ask(c, text, n_byte) : CLI_DONE;
+    *go_on = obey(c, order, text);
+    return CLI_DONE;
 }
 
 static int converse(chat *c)
 {
     int code = CLI_DONE;
+    bool go_on = true;
     tess_error err;
     if (start_over(c, &err) != TESS_OK) return cli_report(c->self, &c->common, &err);
-    while (code == CLI_DONE) {
+    greet(c);
+    while (code == CLI_DONE && go_on) {
+        const char *text;
+        size_t n_byte;
         cli_clear_interrupt();
-        char *line = read_question(c);
-        if (!line) break;
-        bool go_on = true;
-        if (line[0] == '/')
-            go_on = obey(c, line);
-        else if (*line)
-            code = ask(c, line);
-        free(line);
-        if (!go_on) break;
+        cli_typed typed = c->editor ? read_typed(c, &text, &n_byte) : read_line(c, &text, &n_byte);
+        if (typed == CLI_TYPED_END) break;
+        if (typed == CLI_TYPED_LINE)
+            code = take_line(c, text, n_byte, &go_on);
+        else if (!c->editor)
+            return CLI_INTERRUPTED;
     }
-    if (c->interactive && code == CLI_DONE) puts("");
-    return code;
+    return code == CLI_DONE ? c->refused : code;
+}
+
+/* Only where questions are typed and answers are read by the same person. */
+static void open_editor(chat *c, char **own_history)
+{
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || c->common.json) return;
+    const char *path = c->history;
+    if (!path) path = *own_history = cli_ledger_find_neighbour("chat-history");
+    if (path && !strcmp(path, "off")) path = NULL;
+    c->editor = cli_editor_open(path);
 }
 
 static int open_and_converse(chat *c)
 {
     tess_error err;
     tess_status status = tess_tokenizer_open(c->engine_options.options.model_dir, &c->tokenizer, &err);
-    if (status == TESS_OK) cli_ledger_open(&c->engine_options.ledger, c->self);
+    if (status == TESS_OK) cli_remark_template(c->self, &c->common, c->engine_options.options.model_dir);
+    if (status == TESS_OK) cli_ledger_open(&c->engine_options.ledger, c->self, &c->common);
     if (status == TESS_OK) status = tess_engine_open(&c->engine_options.options, &c->engine, &err);
     cli_progress_clear(&c->engine_options.bar);
     if (status == TESS_OK) status = tess_session_new(c->engine, &c->session, &err);
+    if (status == TESS_OK) cli_engine_remark_reads(&c->engine_options, c->self, &c->common, c->engine);
+    char *own_history = NULL;
+    if (status == TESS_OK) open_editor(c, &own_history);
     int code = status == TESS_OK ? converse(c) : cli_report(c->self, &c->common, &err);
+    cli_editor_close(c->editor);
+    free(own_history);
+    free(c->line);
+    if (status == TESS_OK) cli_engine_remark_reads(&c->engine_options, c->self, &c->common, c->engine);
     tess_conversation_release(&c->talk);
     tess_session_free(c->session);
     tess_engine_close(c->engine);
@@ -229,6 +343,9 @@ static int run_chat(const cli_command *self, int argc, char **argv)
               .max_new = 1024};
     const cli_option options[] = {
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
+        CLI_PLAIN_OPTION(&c.plain),
+        {"history", CLI_TEXT, &c.history, "FILE",
+         "keep what is typed on a terminal here, or \"off\"; default $XDG_DATA_HOME/tessera/chat-history"},
         {"max-new", CLI_COUNT, &c.max_new, "N", "most tokens of one answer; default 1024"},
         CLI_SAMPLING_OPTIONS(&c.sampling),
         CLI_ENGINE_OPTIONS(&c.engine_options),
@@ -244,7 +361,6 @@ static int run_chat(const cli_command *self, int argc, char **argv)
     code = cli_engine_check(&c.engine_options, self, &c.common);
     if (code < 0) code = cli_sampling_check(&c.sampling, self, &c.common, c.engine_options.seed);
     if (code >= 0) return code;
-    c.interactive = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     return open_and_converse(&c);
 }
 

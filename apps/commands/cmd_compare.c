@@ -2,14 +2,30 @@
 #include "commands/commands.h"
 #include "reports/compare_report.h"
 
+static void add_facts(cli_page_facts *facts, const tess_compare_result *result)
+{
+    tess_trace_inputs inputs;
+    if (tess_trace_inputs_read(result->reference, &inputs, NULL) == TESS_OK) {
+        cli_page_facts_add_prompt(facts, 0, &inputs);
+        tess_trace_inputs_release(&inputs);
+    }
+    cli_page_facts_add_digest(facts, 0, "reference SHA-256", result->reference);
+    cli_page_facts_add_digest(facts, 0, "trace SHA-256", result->trace);
+    if (result->truth) cli_page_facts_add_digest(facts, 0, "truth SHA-256", result->truth);
+    cli_page_facts_add_machine(facts);
+}
+
 static tess_status write_page(tess_compare_result *result, const char *model, const char *path,
                               tess_error *err)
 {
     tess_tokenizer *tokenizer = NULL;
     tess_status status = model ? tess_tokenizer_open(model, &tokenizer, err) : TESS_OK;
     if (status == TESS_OK) {
-        tess_page_options options = cli_page_options(NULL, tokenizer);
+        cli_page_facts facts = {0};
+        add_facts(&facts, result);
+        tess_page_options options = cli_page_options(NULL, &facts, tokenizer);
         status = tess_compare_write_html(&result, 1, &options, path, err);
+        cli_page_facts_release(&facts);
     }
     tess_tokenizer_close(tokenizer);
     return status;

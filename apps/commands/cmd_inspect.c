@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/progress.h"
+#include "cli/prompt.h"
 #include "commands/commands.h"
 #include "commands/inspect_digests.h"
 #include "reports/inspect_report.h"
@@ -139,7 +140,7 @@ static void take_shard(void *context, int shard, const char *sha256)
         json_object_set_new(entry, "sha256", json_string(sha256));
         json_object_set_new(entry, "digest_from", json_string(in->digests.is_recalled ? "ledger" : "bytes"));
     } else {
-        printf("%s  %s\n", sha256, info.name);
+        printf("%s  %s\n", sha256, CLI_SAFE(info.name));
     }
 }
 
@@ -156,7 +157,7 @@ static tess_status sum_matching(inspection *in, tess_error *err)
         const tess_tensor *t = tess_checkpoint_get_tensor(in->checkpoint, i);
         tess_tensor_checksum sum;
         if (!matches(in, t)) continue;
-        status = tess_checkpoint_checksum_tensor(in->checkpoint, t, &sum, err);
+        status = tess_checkpoint_checksum_tensor(in->checkpoint, t, &in->bar.unseen, &sum, err);
         if (status == TESS_OK) take_tensor(in, &sum);
     }
     return status;
@@ -225,7 +226,8 @@ static int inspect(inspection *in)
     bool has_config = tess_checkpoint_get_config_status(in->checkpoint, &config_err) == TESS_OK;
     if (!has_config && (in->check || tess_checkpoint_get_tensor_count(in->checkpoint) == 0))
         return cli_report(in->self, &in->common, &config_err);
-    if (!has_config) fprintf(stderr, "tessera inspect: %s\n", config_err.message);
+    if (!has_config) cli_remark(in->self, "%s", config_err.message);
+    cli_remark_template(in->self, &in->common, in->dir);
     if (in->common.json) {
         in->root = json_object();
         in->problems = json_array();
@@ -246,6 +248,18 @@ static int inspect(inspection *in)
     }
     if (in->common.json) cli_print_json(in->root);
     return in->n_wrong ? CLI_DIFFERENT : CLI_DONE;
+}
+
+static void remark_reads(const inspection *in)
+{
+    tess_shard_info info;
+    for (int i = 0; i < tess_checkpoint_get_shard_count(in->checkpoint); i++) {
+        tess_checkpoint_get_shard(in->checkpoint, i, &info);
+        if (info.is_refused_direct) {
+            cli_remark_buffered(in->self, info.path);
+            return;
+        }
+    }
 }
 
 static int run_inspect(const cli_command *self, int argc, char **argv)
@@ -281,8 +295,9 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     tess_error err;
     if (tess_checkpoint_open(in.dir, mode, &in.checkpoint, &err) != TESS_OK)
         return cli_report(self, &in.common, &err);
-    if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, in.dir, in.checkpoint);
+    if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, &in.common, in.dir, in.checkpoint);
     code = inspect(&in);
+    if (in.checksum && !in.common.quiet) remark_reads(&in);
     inspect_digests_end(&in.digests);
     tess_checkpoint_close(in.checkpoint);
     return code;

@@ -5,34 +5,19 @@
 #include "cli/engine_options.h"
 #include "commands/commands.h"
 
-/* Rates the estimate assumes unless --measure reads the disk: a good SATA SSD, and one memory channel. */
+/* Rates the estimate assumes unless --measure reads the disk: a good SATA SSD, one memory channel, and a core
+ * with AVX2. */
 #define ASSUMED_DISK_RATE 500e6
 #define ASSUMED_MEMORY_RATE 15e9
+#define ASSUMED_OPERATIONS_PER_THREAD 50e9
 #define MEASURE_BYTES (1ull << 30)
 
 typedef struct estimate {
-    double disk_rate, first_token, per_token;
+    tess_estimate costs;
+    tess_rates rates;
+    int n_prompt;
     bool measured;
 } estimate;
-
-/* Reading and computing are not overlapped, so their times add. The first token reads what stays resident,
- * and a prompt of one token's routing. */
-static estimate make_estimate(const tess_plan *plan, double disk_rate, bool measured)
-{
-    double resident = 0;
-    for (int i = 0; i < plan->n_region; i++) {
-        const char *name = plan->region[i].name;
-        bool whole = (!strcmp(name, "layers") && plan->layers_resident) ||
-                     (!strcmp(name, "head") && plan->head_resident) ||
-                     (!strcmp(name, "embedding") && plan->embedding_resident);
-        if (whole) resident += (double)plan->region[i].n_byte;
-    }
-    double touched = ((double)plan->bytes_per_token_cold + resident) / ASSUMED_MEMORY_RATE;
-    return (estimate){.disk_rate = disk_rate,
-                      .first_token = ((double)plan->bytes_per_token_cold + resident) / disk_rate + touched,
-                      .per_token = (double)plan->bytes_per_token_warm / disk_rate + touched,
-                      .measured = measured};
-}
 
 static void print_json(const tess_plan *plan, const estimate *e)
 {
@@ -47,13 +32,25 @@ static void print_json(const tess_plan *plan, const estimate *e)
         "{s:I, s:I, s:o, s:i, s:I, s:o, s:o}", "budget_bytes", (json_int_t)plan->budget_bytes,
         "smallest_budget_bytes", (json_int_t)plan->smallest_budget_bytes, "regions", regions, "expert_slots",
         plan->n_expert_slot, "bytes_per_token_cold", (json_int_t)plan->bytes_per_token_cold,
-        "seconds_first_token", cli_number(e->first_token), "seconds_per_token", cli_number(e->per_token));
+        "seconds_first_token", cli_number(e->costs.first_token_seconds), "seconds_per_token",
+        cli_number(e->costs.full_token_seconds));
+    json_object_set_new(root, "prompt_tokens", json_integer(e->n_prompt));
+    json_object_set_new(root, "bytes_load", json_integer((json_int_t)e->costs.load_bytes));
+    json_object_set_new(root, "bytes_first_token", json_integer((json_int_t)e->costs.first_token_bytes));
+    json_object_set_new(root, "bytes_next_token", json_integer((json_int_t)e->costs.next_token_bytes));
+    json_object_set_new(root, "seconds_next_token", cli_number(e->costs.next_token_seconds));
+    json_object_set_new(root, "tokens_to_fill", json_integer(e->costs.n_tok_to_fill));
+    json_object_set_new(root, "expert_slots_without_dense", json_integer(plan->n_expert_slot_instead));
+    json_object_set_new(root, "budget_origin", cli_text_or_null(plan->budget_origin));
+    json_object_set_new(root, "machine_bytes",
+                        plan->machine_bytes ? json_integer((json_int_t)plan->machine_bytes) : json_null());
+    json_object_set_new(root, "thread_origin", cli_text_or_null(plan->thread_origin));
     json_object_set_new(root, "bytes_per_token_warm", json_integer((json_int_t)plan->bytes_per_token_warm));
     json_object_set_new(root, "experts", json_integer(plan->n_expert_total));
     json_object_set_new(root, "context", json_integer(plan->n_context));
     json_object_set_new(root, "chunk", json_integer(plan->n_chunk));
     json_object_set_new(root, "threads", json_integer(plan->n_thread));
-    json_object_set_new(root, "disk_bytes_per_second", cli_number(e->disk_rate));
+    json_object_set_new(root, "disk_bytes_per_second", cli_number(e->rates.disk_bytes));
     json_object_set_new(root, "disk_rate_measured", json_boolean(e->measured));
     cli_print_json(root);
 }
@@ -66,9 +63,38 @@ static void print_row(const char *component, const char *region, const char *pha
     printf("%-10s %-10s %-7s %11s%s%s\n", component, region, phase, size, *holds ? "  " : "", holds);
 }
 
+static void print_experts(const tess_plan *plan)
+{
+    char cold[32], warm[32];
+    printf("experts resident: %d of %d\n", plan->n_expert_slot, plan->n_expert_total);
+    if (plan->n_expert_slot_instead > plan->n_expert_slot)
+        printf("  %d if dense weights did not stay, but every token needs those\n",
+               plan->n_expert_slot_instead);
+    cli_format_bytes(plan->bytes_per_token_cold, cold, sizeof cold);
+    cli_format_bytes(plan->bytes_per_token_warm, warm, sizeof warm);
+    printf("read per token: %s cold, %s with the bank full\n", cold, warm);
+}
+
+static void print_estimate(const estimate *e)
+{
+    const tess_estimate *c = &e->costs;
+    char size[32];
+    cli_format_bytes(c->first_token_bytes, size, sizeof size);
+    printf("estimate for a prompt of %d tokens: first token %.2f s (%s read),\n", e->n_prompt,
+           c->first_token_seconds, size);
+    if (c->n_tok_to_fill > 0)
+        printf("  then %.2f s per token, %.2f s when the bank is full, in about %d tokens\n",
+               c->next_token_seconds, c->full_token_seconds, c->n_tok_to_fill);
+    else
+        printf("  then %.2f s per token\n", c->full_token_seconds);
+    cli_format_bytes((uint64_t)e->rates.disk_bytes, size, sizeof size);
+    printf("  with every expert equally likely and a disk of %s/s (%s)\n", size,
+           e->measured ? "measured" : "assumed, --measure reads it");
+}
+
 static void print_text(const tess_plan *plan, const estimate *e)
 {
-    char size[32], smallest[32];
+    char smallest[32];
     printf("%-10s %-10s %-7s %11s  %s\n", "component", "region", "phase", "size", "holds");
     for (int i = 0; i < plan->n_region; i++) {
         const tess_region *r = &plan->region[i];
@@ -79,15 +105,22 @@ static void print_text(const tess_plan *plan, const estimate *e)
     print_row("budget", "", "", plan->budget_bytes, "");
     print_row("smallest", "", "", plan->smallest_budget_bytes, smallest);
     putchar('\n');
-    printf("positions %d, prefill chunk %d, threads %d\n", plan->n_context, plan->n_chunk, plan->n_thread);
-    printf("experts resident: %d of %d\n", plan->n_expert_slot, plan->n_expert_total);
-    cli_format_bytes(plan->bytes_per_token_cold, size, sizeof size);
-    printf("read per token: %s cold", size);
-    cli_format_bytes(plan->bytes_per_token_warm, size, sizeof size);
-    printf(", %s with the bank full\n", size);
-    cli_format_bytes((uint64_t)e->disk_rate, size, sizeof size);
-    printf("estimate: first token %.2f s, then %.2f s per token (disk %s/s, %s)\n", e->first_token,
-           e->per_token, size, e->measured ? "measured" : "assumed; --measure reads it");
+    if (*plan->budget_origin) printf("budget: %s\n", plan->budget_origin);
+    printf("positions %d, prefill chunk %d, threads %d%s%s%s\n", plan->n_context, plan->n_chunk,
+           plan->n_thread, *plan->thread_origin ? " (" : "", plan->thread_origin,
+           *plan->thread_origin ? ")" : "");
+    print_experts(plan);
+    print_estimate(e);
+}
+
+static void remark_budget(const cli_command *self, const tess_plan *plan)
+{
+    char size[32];
+    if (!plan->machine_bytes || plan->budget_bytes <= plan->machine_bytes) return;
+    cli_format_bytes(plan->machine_bytes, size, sizeof size);
+    fprintf(stderr,
+            "tessera %s: the budget is more than the %s that this machine and its control groups have\n",
+            self->name, size);
 }
 
 static int run_plan(const cli_command *self, int argc, char **argv)
@@ -95,11 +128,14 @@ static int run_plan(const cli_command *self, int argc, char **argv)
     cli_common common = CLI_COMMON_DEFAULT;
     cli_engine engine = CLI_ENGINE_DEFAULT;
     bool measure = false;
+    int n_prompt = 16;
     const cli_option options[] = {
         CLI_ENGINE_OPTIONS(&engine),
         CLI_SEED_OPTION(&engine, NULL),
         CLI_LEDGER_TEXT_OPTION(&engine, NULL),
-        {"measure", CLI_FLAG, &measure, NULL, "measure the disk's rate by reading up to 1 GiB of experts"},
+        {"prompt-tokens", CLI_COUNT, &n_prompt, "N",
+         "length of the prompt that the estimate is for; default 16"},
+        {"measure", CLI_FLAG, &measure, NULL, "measure the disk's rate by reading up to 1 GiB of weights"},
     };
     char **words;
     int n_word;
@@ -112,6 +148,8 @@ static int run_plan(const cli_command *self, int argc, char **argv)
         return cli_usage(self, &common, "%s: unexpected word", words[0]);
     code = cli_engine_check(&engine, self, &common);
     if (code >= 0) return code;
+    if (n_prompt < 1) return cli_usage(self, &common, "--prompt-tokens: found 0, expected 1 or more");
+    engine.options.n_needed = n_prompt;
     tess_error err;
     /* A run holds the tokenizer and the ledger while it plans; so does its plan. A model without a tokenizer
      * is planned without. */
@@ -122,10 +160,19 @@ static int run_plan(const cli_command *self, int argc, char **argv)
     tess_status status = tess_plan_make(&engine.options, &plan, &err);
     cli_ledger_close(&engine.ledger);
     tess_tokenizer_close(tokenizer);
-    double rate = ASSUMED_DISK_RATE;
-    if (status == TESS_OK && measure) status = tess_plan_measure(&engine.options, MEASURE_BYTES, &rate, &err);
+    estimate e = {.rates = {.disk_bytes = ASSUMED_DISK_RATE, .memory_bytes = ASSUMED_MEMORY_RATE},
+                  .n_prompt = n_prompt,
+                  .measured = measure};
+    if (status == TESS_OK && measure)
+        status = tess_plan_measure(&engine.options, MEASURE_BYTES, &e.rates.disk_bytes, &err);
     if (status != TESS_OK) return cli_report(self, &common, &err);
-    estimate e = make_estimate(&plan, rate, measure);
+    if (n_prompt > plan.n_context)
+        return cli_usage(self, &common,
+                         "--prompt-tokens: found %d, expected at most the %d positions planned for", n_prompt,
+                         plan.n_context);
+    e.rates.operations = ASSUMED_OPERATIONS_PER_THREAD * plan.n_thread;
+    tess_plan_estimate(&plan, &e.rates, n_prompt, &e.costs);
+    if (!common.quiet) remark_budget(self, &plan);
     if (common.json)
         print_json(&plan, &e);
     else
@@ -137,7 +184,7 @@ const cli_command cli_plan = {
     .name = "plan",
     .summary = "Shows what a memory budget buys, before a weight is read.",
     .arguments = "[options] --model DIR",
-    .has = CLI_HAS_BUDGET,
+    .has = CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples = {"tessera plan --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB",
                  "tessera plan --model demo/checkpoint --memory 64MiB --measure --json"},
     .run = run_plan,

@@ -7,6 +7,7 @@
 #include "cli/engine_options.h"
 #include "cli/generate.h"
 #include "cli/prompt.h"
+#include "cli/screen.h"
 #include "commands/commands.h"
 
 typedef struct request {
@@ -16,6 +17,7 @@ typedef struct request {
     cli_sampling sampling;
     int max_new, n_top;
     const char *rank_text;
+    double load_seconds; /* opening the engine: what stays resident is read */
 } request;
 
 /* The likeliest next tokens, as asked for by --top and --rank. */
@@ -75,11 +77,13 @@ static json_t *likely_json(const tess_tokenizer *tokenizer, const tess_likely *l
 
 static void print_likely(const tess_tokenizer *tokenizer, const tess_likely *l)
 {
-    char text[96];
+    enum { BESIDE_TEXT = 6 + 1 + 8 + 1 + 12 + 2 + 2 };
+    char text[256], shown[256];
     size_t n_byte = 0;
     const char *bytes = tess_tokenizer_get_bytes(tokenizer, l->id, &n_byte);
     cli_escape(bytes ? bytes : "", n_byte, text, sizeof text);
-    printf("%6d %8d %12.8f  \"%s\"\n", l->rank, l->id, (double)l->probability, text);
+    cli_text_shorten(text, cli_screen_columns() - BESIDE_TEXT, shown, sizeof shown);
+    printf("%6d %8d %12.8f  \"%s\"\n", l->rank, l->id, (double)l->probability, shown);
 }
 
 static void print_ranking(const request *r, const ranking *ranks)
@@ -121,7 +125,8 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
     json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.ids.count));
     json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->made.finish)));
     json_object_set_new(root, "seconds",
-                        json_pack("{s:f, s:f}", "prefill", prefill_seconds, "decode", answer->seconds));
+                        json_pack("{s:f, s:f, s:f}", "load", r->load_seconds, "prefill", prefill_seconds,
+                                  "decode", answer->seconds));
     json_object_set_new(root, "bytes_read", json_integer((json_int_t)tess_engine_get_bytes_read(engine)));
     json_object_set_new(root, "peak_rss_bytes", json_integer((json_int_t)tess_peak_rss_bytes()));
     json_object_set_new(root, "budget_bytes",
@@ -137,15 +142,24 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
     print_with_seed(root, r->engine.seed);
 }
 
+/* "12 new in 0.50 s (24.0/s)"; without a rate where nothing was done. */
+static void format_speed(size_t n_tok, const char *what, double seconds, char *out, size_t size)
+{
+    int used = snprintf(out, size, "%zu %s in %.2f s", n_tok, what, seconds);
+    if (n_tok > 0 && seconds > 0)
+        snprintf(out + used, size - (size_t)used, " (%.3g/s)", (double)n_tok / seconds);
+}
+
 static void remark_speed(const request *r, const tess_engine *engine, const cli_answer *answer,
                          double prefill_seconds)
 {
     if (r->common.quiet || r->common.json) return;
-    char read[32], peak[32];
+    char read[32], peak[32], prompt[64], new[64];
     cli_format_bytes(tess_engine_get_bytes_read(engine), read, sizeof read);
     cli_format_bytes(tess_peak_rss_bytes(), peak, sizeof peak);
-    fprintf(stderr, "[%zu prompt tokens in %.2f s, %zu new in %.2f s; %s read, %s peak]\n",
-            r->prompt.ids.count, prefill_seconds, answer->made.ids.count, answer->seconds, read, peak);
+    format_speed(r->prompt.ids.count, "prompt tokens", prefill_seconds, prompt, sizeof prompt);
+    format_speed(answer->made.ids.count, "new", answer->seconds, new, sizeof new);
+    fprintf(stderr, "[loading %.2f s; %s, %s; %s read, %s peak]\n", r->load_seconds, prompt, new, read, peak);
 }
 
 /* Before the peak is told, so that it is the peak of all that was done. */
@@ -188,6 +202,7 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
         fflush(stdout);
         record_answer(r, engine, &answer, prefill_seconds, code);
         if (r->common.json) print_result(r, engine, &answer, &ranks, prefill_seconds);
+        cli_answer_remark(&answer, self, &r->common, r->max_new);
         remark_speed(r, engine, &answer, prefill_seconds);
     }
     tess_answer_release(&answer.made);
@@ -200,26 +215,32 @@ static int run_request(const cli_command *self, request *r)
     int code = cli_prompt_encode(&r->prompt, self, &r->common, r->engine.options.model_dir);
     if (code >= 0) return code;
     if (r->prompt.ids.count > (size_t)INT32_MAX - (size_t)r->max_new)
-        return cli_usage(self, &r->common, "the prompt is %zu tokens long", r->prompt.ids.count);
+        return cli_usage(self, &r->common,
+                         "--max-new: found %d, expected at most %zu after a prompt of %zu tokens", r->max_new,
+                         (size_t)INT32_MAX - r->prompt.ids.count, r->prompt.ids.count);
     r->engine.options.n_needed = (int)r->prompt.ids.count + r->max_new;
-    cli_ledger_open(&r->engine.ledger, self);
+    cli_ledger_open(&r->engine.ledger, self, &r->common);
     cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
                            r->prompt.system);
     cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;
     tess_engine *engine;
     tess_session *session;
+    double start = tess_system_seconds();
     tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
+    r->load_seconds = tess_system_seconds() - start;
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK) {
         code = cli_report(self, &r->common, &err);
         cli_ledger_fail_run(&r->engine.ledger, NULL, code);
         return code;
     }
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     status = tess_session_new(engine, &session, &err);
     code = status == TESS_OK ? answer_prompt(self, r, engine, session) : cli_report(self, &r->common, &err);
     if (status == TESS_OK) tess_session_free(session);
     cli_ledger_fail_run(&r->engine.ledger, engine, code);
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     tess_engine_close(engine);
     return code;
 }

@@ -210,7 +210,7 @@ static int decode_ids(job *j)
         cli_print_json(object);
         return 0;
     }
-    fwrite(j->text.data, 1, j->text.count, stdout);
+    cli_write_text(stdout, j->text.data, j->text.count);
     /* The text alone, so that a pipe gets exactly it; on a terminal the prompt goes on a new line. */
     if (isatty(STDOUT_FILENO)) putchar('\n');
     return 0;
@@ -262,7 +262,8 @@ static int run_job(const cli_command *self, int argc, char **argv, const cli_opt
     const char *model = NULL;
     bool lines = false;
     const cli_option options[] = {
-        {"model", CLI_NAME, &model, "DIR", "folder with vocab.json and merges.txt (required)"},
+        {"model", CLI_NAME, &model, "DIR",
+         "folder with tokenizer.json, or vocab.json and merges.txt (required)"},
         {"jsonl", CLI_FLAG, &lines, NULL,
          "JSON strings and JSON arrays of ids, one a line, from standard input"},
         *special,
@@ -307,7 +308,7 @@ const cli_command cli_tokenize = {
     "tokenize",
     "text to token ids (TEXT, or standard input as it is)",
     "[options] --model DIR [TEXT]",
-    0,
+    CLI_HAS_REMARKS,
     {"tessera tokenize --model demo/checkpoint \"The capital of France is\"",
      "printf '\"%s\"\\n' Hello Goodbye | tessera tokenize --model demo/checkpoint --jsonl"},
     run_tokenize,
@@ -317,7 +318,7 @@ const cli_command cli_detokenize = {
     "detokenize",
     "token ids to text (ids, or standard input)",
     "[options] --model DIR [ID...]",
-    0,
+    CLI_HAS_REMARKS,
     {"tessera detokenize --model demo/checkpoint 40 75 76",
      "tessera tokenize --model demo/checkpoint Hello | tessera detokenize --model demo/checkpoint"},
     run_detokenize,

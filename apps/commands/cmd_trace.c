@@ -97,10 +97,25 @@ static int list_taps(const cli_command *self, request *r)
 
 /* ---- the prompt ---- */
 
+/* Whether the prompt's ids are what its text gives without --plain. */
+static bool is_usual(const cli_prompt *p)
+{
+    tess_ids usual = {0};
+    tess_status status =
+        p->raw ? tess_tokenizer_encode(p->tokenizer, p->said, p->n_said, 0, &usual, NULL)
+               : tess_conversation_encode(&p->talk, p->tokenizer, TESS_CHAT_GENERATE, &usual, NULL);
+    bool same = status == TESS_OK && usual.count == p->ids.count &&
+                !memcmp(usual.data, p->ids.data, usual.count * sizeof *usual.data);
+    tess_ids_release(&usual);
+    return same;
+}
+
 /* What was said, for whoever reads the trace with a tokenizer: the raw text, or the messages as JSON. */
 static int note_prompt(const cli_command *self, request *r)
 {
     const cli_prompt *p = &r->prompt;
+    /* Who reads a noted text takes control tokens in it for tokens: one that differs is left to its ids. */
+    if (p->plain && !is_usual(p)) return -1;
     if (p->raw) {
         /* A text with a NUL in it cannot be noted as text; its ids are there all the same. */
         if (memchr(p->said, 0, p->n_said)) return -1;
@@ -135,9 +150,10 @@ static int take_prompt(const cli_command *self, request *r)
 static int take_inputs(const cli_command *self, request *r)
 {
     if (!r->inputs_path) return take_prompt(self, r);
-    if (r->prompt.text || r->prompt.system || r->prompt.messages || r->prompt.raw)
+    if (r->prompt.text || r->prompt.system || r->prompt.messages || r->prompt.raw || r->prompt.plain)
         return cli_usage(self, &r->common,
-                         "--inputs says what to run; --prompt, --system, --messages and --raw say it too");
+                         "--inputs says what to run; --prompt, --system, --messages, --raw and --plain say "
+                         "it too");
     tess_error err;
     tess_status status = tess_trace_inputs_read(r->inputs_path, &r->inputs, &err);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
@@ -200,6 +216,7 @@ static int trace(const cli_command *self, request *r)
         cli_ledger_fail_run(&r->engine.ledger, NULL, code);
         return code;
     }
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     tess_trace_options options = {.model_dir = r->engine.options.model_dir,
                                   .globs = (const char *const *)r->glob,
                                   .n_glob = r->n_glob,
@@ -212,6 +229,7 @@ static int trace(const cli_command *self, request *r)
     int code = status == TESS_OK ? CLI_DONE : cli_report(self, &r->common, &err);
     record_trace(r, engine, tess_system_seconds() - start, code);
     if (status == TESS_OK) print_result(r, engine);
+    cli_engine_remark_reads(&r->engine, self, &r->common, engine);
     tess_engine_close(engine);
     return code;
 }
@@ -223,7 +241,7 @@ static int run_request(const cli_command *self, request *r)
     if (r->list) return list_taps(self, r);
     if (!r->out) return cli_usage(self, &r->common, "--out is missing: the trace to write");
     code = cli_engine_check(&r->engine, self, &r->common);
-    if (code < 0) cli_ledger_open(&r->engine.ledger, self);
+    if (code < 0) cli_ledger_open(&r->engine.ledger, self, &r->common);
     if (code < 0) code = take_inputs(self, r);
     return code < 0 ? trace(self, r) : code;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/system.h"
 #include "cli/engine_options.h"
+#include "cli/prompt.h"
 #include "commands/commands.h"
 #include "commands/verify_certificate.h"
 #include "commands/verify_known_answers.h"
@@ -268,15 +269,40 @@ static int run_all(request *r)
         tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
         cli_progress_clear(&r->engine.bar);
         if (status != TESS_OK) return report_end(r, &err);
+        cli_engine_remark_reads(&r->engine, r->self, &r->common, engine);
         r->certifying.run[r->certifying.n_run++] = tess_certified_run_of(engine);
         for (int i = 0; i < r->n && status == TESS_OK; i++) {
             status = run_one(r, engine, i, &err);
             cli_progress_clear(&r->engine.bar);
         }
+        cli_engine_remark_reads(&r->engine, r->self, &r->common, engine);
         tess_engine_close(engine);
         if (status != TESS_OK) return report_end(r, &err);
     }
     return -1;
+}
+
+/* Prompt and digests of every golden; of the checkpoint what is known of it. */
+static void add_facts(cli_page_facts *facts, const request *r)
+{
+    static const char *const precisions[] = {"float32", "bfloat16"};
+    char run[160];
+    for (int i = 0; i < r->n; i++) {
+        const tess_golden *golden = &r->golden[i];
+        cli_page_facts_add_prompt(facts, i, &golden->inputs);
+        cli_page_facts_add_digest(facts, i, "golden SHA-256", golden->path);
+        if (r->result[i]->config == TESS_SAME_YES)
+            cli_page_facts_add(facts, i, "configuration SHA-256", golden->config_sha256);
+        cli_page_facts_add(facts, i, "weights SHA-256",
+                           *r->weights_sha256 ? r->weights_sha256 : "not hashed");
+    }
+    cli_page_facts_add_machine(facts);
+    for (int i = 0; i < r->certifying.n_run; i++) {
+        const tess_certified_run *done = &r->certifying.run[i];
+        snprintf(run, sizeof run, "%s in %s, %d %s", done->isa, precisions[done->precision], done->n_thread,
+                 done->n_thread == 1 ? "thread" : "threads");
+        cli_page_facts_add(facts, -1, "instruction set", run);
+    }
 }
 
 /* Tokens are shown as text where the model has a tokenizer. */
@@ -285,8 +311,11 @@ static tess_status write_page(const request *r, tess_error *err)
     tess_tokenizer *tokenizer = NULL;
     const char *title = r->options.isolate ? "Model and golden, module by module" : "Model and golden";
     if (tess_tokenizer_open(r->options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
-    tess_page_options page = cli_page_options(title, tokenizer);
+    cli_page_facts facts = {0};
+    add_facts(&facts, r);
+    tess_page_options page = cli_page_options(title, &facts, tokenizer);
     tess_status status = tess_compare_write_html(r->result, r->n, &page, r->html, err);
+    cli_page_facts_release(&facts);
     tess_tokenizer_close(tokenizer);
     return status;
 }
@@ -359,7 +388,7 @@ static int verify_goldens(request *r)
         code = report_error(r, &err);
     if (r->html || r->certifying.path) cli_catch_termination(); /* no part of a file may stay */
     /* Before memory is planned, which the ledger counts in. */
-    if (code < 0) cli_ledger_open(&r->engine.ledger, r->self);
+    if (code < 0) cli_ledger_open(&r->engine.ledger, r->self, &r->common);
     if (code < 0) code = run_all(r);
     return code < 0 ? show_results(r) : code;
 }
@@ -373,6 +402,7 @@ static int check_and_verify(request *r)
     if (!dtype) r->engine.dtype = "f32";
     if (code < 0) code = cli_engine_check(&r->engine, r->self, &r->common);
     if (code >= 0) return code;
+    cli_remark_template(r->self, &r->common, r->engine.options.model_dir);
     if (r->known_answers) return cli_known_answers(r->self, &r->common, &r->engine, r->answers_path);
     r->engine.dtype = dtype;
     return verify_goldens(r);

@@ -15,12 +15,12 @@
 /* Larger files that are no shards are none of a checkpoint. */
 static const int64_t MOST_FILE_BYTES = 64 << 20;
 
-void inspect_digests_begin(inspect_digests *d, const cli_command *self, const char *dir,
-                           const tess_checkpoint *checkpoint)
+void inspect_digests_begin(inspect_digests *d, const cli_command *self, const cli_common *common,
+                           const char *dir, const tess_checkpoint *checkpoint)
 {
     d->dir = dir;
     d->checkpoint = checkpoint;
-    cli_ledger_open(&d->ledger, self);
+    cli_ledger_open(&d->ledger, self, common);
     if (!d->ledger.ledger) return;
     tess_ledger_checkpoint noted;
     tess_error err;

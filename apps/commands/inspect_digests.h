@@ -19,8 +19,8 @@ typedef struct inspect_digests {
 } inspect_digests;
 
 /* Before anything is hashed. */
-void inspect_digests_begin(inspect_digests *d, const cli_command *self, const char *dir,
-                           const tess_checkpoint *checkpoint);
+void inspect_digests_begin(inspect_digests *d, const cli_command *self, const cli_common *common,
+                           const char *dir, const tess_checkpoint *checkpoint);
 void inspect_digests_end(inspect_digests *d);
 
 /* Of tess_checksum_listener: before a shard, and after it. */

@@ -136,8 +136,8 @@ static void print_outcome(const outcome *o)
     if (o->is_same)
         printf("as certified  %s: %s, %d taps\n", path, o->verdict, o->n_tap);
     else
-        printf("DIFFERENT     %s: %s: certified %s, found %s\n", path, field, o->difference.certified,
-               o->difference.found);
+        printf("DIFFERENT     %s: %s: certified %s, found %s\n", path, field,
+               CLI_SAFE(o->difference.certified), CLI_SAFE(o->difference.found));
 }
 
 static json_t *outcome_json(const outcome *o)

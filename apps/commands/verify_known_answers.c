@@ -12,6 +12,12 @@ typedef struct listing {
     size_t n_of[3];  /* by verdict */
 } listing;
 
+/* A model that lost an expert still answers what everybody asks. */
+static const char what_is_not_shown[] =
+    "Known answers show that a model is broken, not that it is whole: one with a lost\n"
+    "expert can confirm them all. 'tessera verify --golden FILE' compares every tap\n"
+    "with the original's; 'make golden' makes one.";
+
 static void add_json(json_t *answers, const tess_known_finding *f)
 {
     json_t *object = json_object();
@@ -63,6 +69,7 @@ static void print_summary(const listing *l, size_t n)
     if (count_checked(l) < n) printf("only %zu of ", count_checked(l));
     printf("%zu known answers: %zu confirmed, %zu DIFFERENT, %zu reported without an expectation\n", n,
            l->n_of[TESS_KNOWN_CONFIRMED], l->n_of[TESS_KNOWN_DIFFERENT], l->n_of[TESS_KNOWN_REPORTED]);
+    if (count_checked(l) == n) puts(what_is_not_shown);
 }
 
 /* `verdict` NULL: not all were checked. */

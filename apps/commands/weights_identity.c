@@ -28,7 +28,7 @@ int cli_weights_sha256(const cli_command *self, const cli_common *common, const 
     tess_status status = tess_checkpoint_open(model_dir, TESS_DIRECT_AUTO, &checkpoint, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
     hashing h = {.digests.ledger.place = ledger->place};
-    inspect_digests_begin(&h.digests, self, model_dir, checkpoint);
+    inspect_digests_begin(&h.digests, self, common, model_dir, checkpoint);
     cli_progress_init(&h.bar, common);
     const tess_checksum_listener listener = {
         .shard = take_shard, .recall = recall_shard, .progress = &h.bar.drawn_bar, .context = &h};

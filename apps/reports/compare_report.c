@@ -4,13 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void format_shape(const tess_tap_report *tap, char *out, size_t size)
-{
-    size_t used = (size_t)snprintf(out, size, "[");
-    for (int i = 0; i < tap->n_dim && used + 24 < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? ", " : "", (long long)tap->dim[i]);
-    snprintf(out + used, size - used, "]");
-}
+#include "cli/screen.h"
 
 /* "1.2e-07", "0", and "-" for what was not measured. */
 static void format_number(double value, char out[16])
@@ -23,8 +17,18 @@ static void format_number(double value, char out[16])
         snprintf(out, 16, "%.2e", value);
 }
 
+/* "1e-5": bars are round numbers. */
+static void format_power(double value, char out[16])
+{
+    snprintf(out, 16, "%.0e", value);
+    char *zero = strstr(out, "e-0");
+    if (zero) memmove(zero + 2, zero + 3, strlen(zero + 3) + 1);
+}
+
 static void format_bar(const tess_tap_report *tap, char out[24])
 {
+    char power[16];
+    format_power(tap->tolerance, power);
     switch (tap->measure) {
     case TESS_MEASURE_NONE:
         strcpy(out, "-");
@@ -33,10 +37,10 @@ static void format_bar(const tess_tap_report *tap, char out[24])
         strcpy(out, "exact");
         break;
     case TESS_MEASURE_REL_L2:
-        snprintf(out, 24, "rel %.0e", tap->tolerance);
+        snprintf(out, 24, "rel %s", power);
         break;
     case TESS_MEASURE_MAX_ABS:
-        snprintf(out, 24, "abs %.0e", tap->tolerance);
+        snprintf(out, 24, "abs %s", power);
         break;
     case TESS_MEASURE_STEPS:
         snprintf(out, 24, "steps %.0f", tap->tolerance);
@@ -53,40 +57,76 @@ static const char *mark_of(const tess_tap_report *tap)
     return marks[tap->outcome];
 }
 
-/* Columns of the table that are as wide as what they hold, up to a bound. */
+static cli_colour colour_of(const tess_tap_report *tap)
+{
+    return tess_tap_has_failed(tap) ? CLI_BAD : CLI_GOOD;
+}
+
+/* Columns of the table that are as wide as what they hold; names have what the others leave. */
 typedef struct widths {
-    int name, shape;
+    int name, bar, mark;
     bool has_truth;
 } widths;
 
+enum { NUMBER_COLUMNS = 8, COSINE_COLUMNS = 8, RATIO_COLUMNS = 6 };
+
+static void format_name(const tess_tap_report *tap, char out[256])
+{
+    const char *name = tess_tap_short_name(tap->name);
+    cli_escape(name, strlen(name), out, 256);
+}
+
+static int longest(int so_far, const char *text)
+{
+    int n = cli_text_columns(text);
+    return n > so_far ? n : so_far;
+}
+
 static widths measure_widths(const tess_compare_result *result)
 {
-    widths w = {3, 12, result->truth != NULL};
+    widths w = {.name = 3, .bar = 3, .mark = 7, .has_truth = result->truth != NULL};
     for (int i = 0; i < result->n_tap; i++) {
-        char shape[96];
-        format_shape(&result->tap[i], shape, sizeof shape);
-        int name = (int)strlen(tess_tap_short_name(result->tap[i].name)), n = (int)strlen(shape);
-        if (name > w.name) w.name = name < 60 ? name : 60;
-        if (n > w.shape) w.shape = n < 30 ? n : 30;
+        char name[256], bar[24];
+        format_name(&result->tap[i], name);
+        format_bar(&result->tap[i], bar);
+        w.name = longest(w.name, name);
+        w.bar = longest(w.bar, bar);
+        w.mark = longest(w.mark, mark_of(&result->tap[i]));
     }
+    int rest = 2 * (NUMBER_COLUMNS + 1) + COSINE_COLUMNS + 1 + (w.has_truth ? RATIO_COLUMNS + 1 : 0) + w.bar +
+               1 + w.mark + 1;
+    int room = cli_screen_columns() - rest;
+    if (w.name > room) w.name = room;
     return w;
+}
+
+static void print_head_row(widths w)
+{
+    printf("%-*s %*s %*s %*s", w.name, "tap", NUMBER_COLUMNS, "rel L2", NUMBER_COLUMNS, "max abs",
+           COSINE_COLUMNS, "cosine");
+    if (w.has_truth) printf(" %*s", RATIO_COLUMNS, "ratio");
+    printf(" %s%-*s%s verdict\n", cli_colour_begin(CLI_BAR), w.bar, "bar", cli_colour_end());
 }
 
 static void print_row(const tess_tap_report *tap, widths w)
 {
-    char shape[96], rel[16], max_abs[16], cosine[16] = "-", bar[24], ratio[16] = "-";
-    format_shape(tap, shape, sizeof shape);
+    char whole[256], name[256], rel[16], max_abs[16], cosine[16] = "-", bar[24], ratio[16] = "-";
+    format_name(tap, whole);
+    cli_text_shorten(whole, w.name, name, sizeof name);
     format_number(tap->rel_l2, rel);
     format_number(tap->max_abs, max_abs);
-    if (!isnan(tap->cosine)) snprintf(cosine, sizeof cosine, "%.9f", tap->cosine);
+    if (!isnan(tap->cosine)) snprintf(cosine, sizeof cosine, "%.*f", COSINE_COLUMNS - 2, tap->cosine);
     format_bar(tap, bar);
     if (tap->reference_truth_distance > 0)
         snprintf(ratio, sizeof ratio, "%.3f", tap->truth_distance / tap->reference_truth_distance);
-    char name[256];
-    cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
-    printf("%-*s  %-*s %9s %9s %12s", w.name, name, w.shape, shape, rel, max_abs, cosine);
-    if (w.has_truth) printf(" %7s", ratio);
-    printf("  %-9s  %s%s%s\n", bar, mark_of(tap), *tap->why ? ": " : "", tap->why);
+    printf("%s%*s %*s %*s %*s", name, w.name - cli_text_columns(name), "", NUMBER_COLUMNS, rel,
+           NUMBER_COLUMNS, max_abs, COSINE_COLUMNS, cosine);
+    if (w.has_truth) printf(" %*s", RATIO_COLUMNS, ratio);
+    printf(" %s%-*s%s %s%s%s\n", cli_colour_begin(CLI_BAR), w.bar, bar, cli_colour_end(),
+           cli_colour_begin(colour_of(tap)), mark_of(tap), cli_colour_end());
+    char why[sizeof tap->why * 4 + 1];
+    cli_escape(tap->why, strlen(tap->why), why, sizeof why);
+    cli_print_below(4, why);
 }
 
 static void print_side(const char *label, const char *path, bool known, tess_precision precision)
@@ -135,14 +175,15 @@ void cli_print_place(const char *label, const tess_tap_report *tap)
     if (tap->layer >= 0) printf(", layer %d", tap->layer);
     print_experts(tap);
     if (tap->position >= 0) printf(", from position %lld on", (long long)tap->position);
-    printf(")%s%s\n", *tap->why ? ": " : "", tap->why);
+    printf(")%s%s\n", *tap->why ? ": " : "", CLI_SAFE(tap->why));
 }
 
 static void print_verdict(const tess_compare_result *result)
 {
     static const char *const words[] = {"measured, not judged", "equal, bit for bit", "agree", "DIFFERENT"};
-    printf("%d taps compared, %d equal bit for bit, %d failed: %s\n", result->n_compared, result->n_equal,
-           result->n_failed, words[result->verdict]);
+    printf("%d taps compared, %d equal bit for bit, %d failed: %s%s%s\n", result->n_compared, result->n_equal,
+           result->n_failed, cli_colour_begin(result->verdict == TESS_VERDICT_DIFFERENT ? CLI_BAD : CLI_GOOD),
+           words[result->verdict], cli_colour_end());
     if (result->worst >= 0 && result->tap[result->worst].error > 0) {
         const tess_tap_report *tap = &result->tap[result->worst];
         char error[16], name[256];
@@ -169,8 +210,7 @@ void cli_print_comparison(const tess_compare_result *result)
 {
     print_head(result);
     widths w = measure_widths(result);
-    printf("%-*s  %-*s %9s %9s %12s%s  %-9s  %s\n", w.name, "tap", w.shape, "shape", "rel L2", "max abs",
-           "cosine", w.has_truth ? "   ratio" : "", "bar", "verdict");
+    print_head_row(w);
     for (int i = 0; i < result->n_tap; i++) print_row(&result->tap[i], w);
     putchar('\n');
     for (int i = 0; i < result->n_extra; i++) {
@@ -354,8 +394,12 @@ static const char *token_bytes(void *context, int64_t id, size_t *n_bytes)
     return id < 0 || id > INT32_MAX ? NULL : tess_tokenizer_get_bytes(tokenizer, (int32_t)id, n_bytes);
 }
 
-tess_page_options cli_page_options(const char *title, const tess_tokenizer *tokenizer)
+tess_page_options cli_page_options(const char *title, const cli_page_facts *facts,
+                                   const tess_tokenizer *tokenizer)
 {
-    return (tess_page_options){
-        .title = title, .get_bytes = tokenizer ? token_bytes : NULL, .context = (void *)(uintptr_t)tokenizer};
+    return (tess_page_options){.title = title,
+                               .get_bytes = tokenizer ? token_bytes : NULL,
+                               .context = (void *)(uintptr_t)tokenizer,
+                               .fact = facts->fact,
+                               .n_fact = facts->n};
 }

@@ -3,6 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "cli/screen.h"
 
 enum { MOST_STRADDLING_SHOWN = 8 };
 
@@ -58,22 +61,29 @@ static void print_components(const tess_checkpoint_summary *s)
 
 static void print_shards(const tess_checkpoint *checkpoint)
 {
+    enum { REST = 1 + 8 + 1 + 15 };
+    static const char unusable[] = "  cannot be used";
     int n = tess_checkpoint_get_shard_count(checkpoint), width = 5;
+    int most = cli_screen_columns() - REST - (int)strlen(unusable);
+    char whole[256], name[256];
+    tess_shard_info info;
     for (int i = 0; i < n; i++) {
-        tess_shard_info info;
         tess_checkpoint_get_shard(checkpoint, i, &info);
-        int length = (int)strlen(info.name);
-        if (length > width) width = length;
+        cli_escape(info.name, strlen(info.name), whole, sizeof whole);
+        int length = cli_text_columns(whole);
+        if (length > width) width = length < most ? length : most;
     }
     printf("%-*s %8s %15s\n", width, "shard", "tensors", "bytes");
     for (int i = 0; i < n; i++) {
-        tess_shard_info info;
-        char name[256], tensors[32], bytes[32];
+        char tensors[32], bytes[32];
         tess_checkpoint_get_shard(checkpoint, i, &info);
-        cli_escape(info.name, strlen(info.name), name, sizeof name);
+        cli_escape(info.name, strlen(info.name), whole, sizeof whole);
+        cli_text_shorten(whole, width, name, sizeof name);
         inspect_format_count(info.n_tensor, tensors, sizeof tensors);
         inspect_format_count(info.n_byte, bytes, sizeof bytes);
-        printf("%-*s %8s %15s%s\n", width, name, tensors, bytes, info.is_usable ? "" : "  cannot be used");
+        printf("%s%*s %8s %15s%s%s%s\n", name, width - cli_text_columns(name), "", tensors, bytes,
+               info.is_usable ? "" : cli_colour_begin(CLI_BAD), info.is_usable ? "" : unusable,
+               info.is_usable ? "" : cli_colour_end());
     }
 }
 
@@ -82,6 +92,14 @@ typedef struct straddling_print {
     size_t n;
 } straddling_print;
 
+static void join_names(const char *first, const char *last, char *out, size_t size)
+{
+    char a[512], b[512];
+    cli_escape(first, strlen(first), a, sizeof a);
+    cli_escape(last, strlen(last), b, sizeof b);
+    snprintf(out, size, "%s, %s", a, b);
+}
+
 static void print_straddling(void *context, const char *expert, int first, int last)
 {
     straddling_print *p = context;
@@ -89,7 +107,15 @@ static void print_straddling(void *context, const char *expert, int first, int l
     if (p->n++ >= MOST_STRADDLING_SHOWN) return;
     tess_checkpoint_get_shard(p->checkpoint, first, &a);
     tess_checkpoint_get_shard(p->checkpoint, last, &b);
-    printf("  %s: %s, %s\n", expert, a.name, b.name);
+    char name[512], shards[1056];
+    cli_escape(expert, strlen(expert), name, sizeof name);
+    join_names(a.name, b.name, shards, sizeof shards);
+    if (cli_text_columns(name) + cli_text_columns(shards) + 4 <= cli_screen_columns()) {
+        printf("  %s: %s\n", name, shards);
+        return;
+    }
+    printf("  %s:\n", name);
+    cli_print_below(4, shards);
 }
 
 void inspect_print_summary(const tess_checkpoint *checkpoint)
@@ -161,6 +187,7 @@ void inspect_add_summary(const tess_checkpoint *checkpoint, json_t *root)
 void inspect_print_tensor(const tess_checkpoint *checkpoint, const tess_tensor *tensor,
                           const tess_tensor_checksum *checksum)
 {
+    enum { LISTED_COLUMNS = 64 + 1 + 4 + 1 + 20 + 1 };
     char name[512], shape[160];
     tess_shard_info info;
     tess_checkpoint_get_shard(checkpoint, tensor->shard, &info);
@@ -170,8 +197,16 @@ void inspect_print_tensor(const tess_checkpoint *checkpoint, const tess_tensor *
         printf("%s  %s\n", checksum->is_readable ? checksum->sha256 : "unreadable", name);
         return;
     }
-    printf("%-64s %-4s %-20s %12" PRIu64 " bytes at %12" PRIu64 " of %s\n", name,
-           tess_dtype_name(tensor->dtype), shape, tensor->n_byte, tensor->offset, info.name);
+    char place[512], shard[256];
+    cli_escape(info.name, strlen(info.name), shard, sizeof shard);
+    snprintf(place, sizeof place, "%12" PRIu64 " bytes at %12" PRIu64 " of %s", tensor->n_byte,
+             tensor->offset, shard);
+    /* Names are what such a list is for, so they are whole; one that is piped has a line for each. */
+    if (isatty(STDOUT_FILENO) && LISTED_COLUMNS + cli_text_columns(place) > cli_screen_columns())
+        printf("%s  %s %s\n    %s\n", name, tess_dtype_name(tensor->dtype), shape,
+               place + strspn(place, " "));
+    else
+        printf("%-64s %-4s %-20s %s\n", name, tess_dtype_name(tensor->dtype), shape, place);
 }
 
 json_t *inspect_tensor_json(const tess_checkpoint *checkpoint, const tess_tensor *tensor,

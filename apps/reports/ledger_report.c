@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/utf8.h"
+#include "cli/screen.h"
 
 /* ---- rows as JSON -------------------------------------------------------------------------------------- */
 
@@ -114,70 +114,121 @@ static void format_value(const char *name, const json_t *value, char *out, size_
 
 /* ---- tables -------------------------------------------------------------------------------------------- */
 
+typedef enum placement {
+    TO_THE_LEFT,
+    TO_THE_RIGHT,
+    TO_FIT, /* to the left, shortened to what the others leave of a line; one a table */
+    BELOW   /* on a line of its own */
+} placement;
+
 typedef struct column {
     const char *key, *title;
-    bool is_number; /* to the right */
-    int most;       /* bytes that are shown of it, the last ones; 0: all */
+    placement place;
+    const char *instead; /* the key that is shown where the first has nothing */
 } column;
-enum { MAX_COLUMNS = 8, MAX_CELL = 1024 };
+enum { MAX_COLUMNS = 8, MAX_CELL = 1024, LEAST_COLUMNS = 12, BETWEEN = 2 };
 
 static void format_cell(const json_t *row, const column *c, char out[MAX_CELL])
 {
-    char whole[MAX_CELL - 4];
-    format_value(c->key, json_object_get(row, c->key), whole, sizeof whole);
-    int length = (int)strlen(whole);
-    const char *from = whole + (c->most && length > c->most ? length - c->most : 0);
-    while (from > whole && tess_utf8_goes_on(*from)) from++; /* whole characters */
-    snprintf(out, MAX_CELL, "%s%s", from > whole ? "…" : "", from);
+    const char *key = c->key;
+    if (c->instead && json_is_null(json_object_get(row, key))) key = c->instead;
+    format_value(key, json_object_get(row, key), out, MAX_CELL);
+    if (!strcmp(key, "tap")) {
+        const char *name = tess_tap_short_name(out);
+        memmove(out, name, strlen(name) + 1);
+    }
 }
 
-/* Characters, of UTF-8. */
-static int width_of(const char *text)
+static void print_cell(const char *text, int width, placement place, bool is_first, bool is_last)
 {
-    int n = 0;
-    for (; *text; text++) n += !tess_utf8_goes_on(*text);
-    return n;
+    int blanks = width - cli_text_columns(text);
+    printf("%*s", is_first ? 0 : BETWEEN, "");
+    if (place == TO_THE_RIGHT)
+        printf("%*s%s", blanks, "", text);
+    else
+        printf("%s%*s", text, is_last ? 0 : blanks, "");
 }
 
-static void print_cell(const char *text, int width, bool to_the_right, bool is_last)
+/* Columns that stand below come last. */
+static bool is_last_of_line(const column *columns, int n, int c)
 {
-    int blanks = width - width_of(text);
-    if (to_the_right) printf("%*s%s", blanks, "", text);
-    if (!to_the_right) printf("%s%*s", text, is_last ? 0 : blanks, "");
-    fputs(is_last ? "\n" : "  ", stdout);
+    return c + 1 == n || columns[c + 1].place == BELOW;
+}
+
+static void measure_widths(const json_t *rows, const column *columns, int n, int width[MAX_COLUMNS])
+{
+    char cell[MAX_CELL];
+    size_t i;
+    const json_t *row;
+    int sum = 0, to_fit = -1;
+    for (int c = 0; c < n; c++) {
+        width[c] = columns[c].place == BELOW ? 0 : cli_text_columns(columns[c].title);
+        if (columns[c].place == BELOW) continue;
+        json_array_foreach(rows, i, row)
+        {
+            format_cell(row, &columns[c], cell);
+            if (cli_text_columns(cell) > width[c]) width[c] = cli_text_columns(cell);
+        }
+        if (columns[c].place == TO_FIT) to_fit = c;
+        sum += width[c] + (c ? BETWEEN : 0);
+    }
+    if (to_fit < 0 || sum <= cli_screen_columns()) return;
+    width[to_fit] -= sum - cli_screen_columns();
+    if (width[to_fit] < LEAST_COLUMNS) width[to_fit] = LEAST_COLUMNS;
+}
+
+static const char *colour_of(const char *outcome)
+{
+    static const char *const good[] = {"equal", "agree", "agrees"};
+    static const char *const bad[] = {"different", "missing", "shape", "nonfinite"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        if (!strcmp(outcome, good[i])) return cli_colour_begin(CLI_GOOD);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (!strcmp(outcome, bad[i])) return cli_colour_begin(CLI_BAD);
+    return "";
+}
+
+static void print_row(const json_t *row, const column *columns, int n, const int width[MAX_COLUMNS])
+{
+    char whole[MAX_CELL], cell[MAX_CELL];
+    for (int c = 0; c < n; c++) {
+        if (columns[c].place == BELOW) continue;
+        format_cell(row, &columns[c], whole);
+        cli_text_shorten(whole, width[c], cell, sizeof cell);
+        bool is_coloured = !strcmp(columns[c].key, "outcome");
+        if (is_coloured) fputs(colour_of(whole), stdout);
+        print_cell(cell, width[c], columns[c].place, c == 0, is_last_of_line(columns, n, c));
+        if (is_coloured) fputs(cli_colour_end(), stdout);
+    }
+    putchar('\n');
+    for (int c = 0; c < n; c++) {
+        if (columns[c].place != BELOW) continue;
+        format_cell(row, &columns[c], cell);
+        cli_print_below(4, cell);
+    }
 }
 
 static void print_table(const json_t *rows, const column *columns, int n)
 {
     int width[MAX_COLUMNS];
-    char cell[MAX_CELL];
     size_t i;
     const json_t *row;
-    for (int c = 0; c < n; c++) width[c] = width_of(columns[c].title);
-    json_array_foreach(rows, i, row) for (int c = 0; c < n; c++)
-    {
-        format_cell(row, &columns[c], cell);
-        if (width_of(cell) > width[c]) width[c] = width_of(cell);
-    }
-    for (int c = 0; c < n; c++) print_cell(columns[c].title, width[c], columns[c].is_number, c + 1 == n);
-    json_array_foreach(rows, i, row) for (int c = 0; c < n; c++)
-    {
-        format_cell(row, &columns[c], cell);
-        print_cell(cell, width[c], columns[c].is_number, c + 1 == n);
-    }
+    measure_widths(rows, columns, n, width);
+    for (int c = 0; c < n; c++)
+        if (columns[c].place != BELOW)
+            print_cell(columns[c].title, width[c], columns[c].place, c == 0, is_last_of_line(columns, n, c));
+    putchar('\n');
+    json_array_foreach(rows, i, row) print_row(row, columns, n, width);
 }
 #define PRINT_TABLE(rows, columns) print_table(rows, columns, (int)(sizeof(columns) / sizeof(columns)[0]))
 
 void ledger_print_list(const json_t *entries)
 {
-    static const column columns[] = {{"id", "id", true, 0},
-                                     {"kind", "kind", false, 0},
-                                     {"time_ms", "time", false, 0},
-                                     {"command", "command", false, 0},
-                                     {"prompt_tokens", "prompt", true, 0},
-                                     {"new_tokens", "new", true, 0},
-                                     {"outcome", "outcome", false, 0},
-                                     {"folder", "model", false, 40}};
+    static const column columns[] = {
+        {"id", "id", TO_THE_RIGHT, NULL},          {"command", "kind", TO_THE_LEFT, "kind"},
+        {"time_ms", "time", TO_THE_LEFT, NULL},    {"prompt_tokens", "prompt", TO_THE_RIGHT, NULL},
+        {"new_tokens", "new", TO_THE_RIGHT, NULL}, {"outcome", "outcome", TO_THE_LEFT, NULL},
+        {"folder", "model", TO_FIT, NULL}};
     PRINT_TABLE(entries, columns);
 }
 
@@ -202,33 +253,48 @@ static void print_routing(const json_t *routing)
             if (count > most) busiest = row;
             if (count > most) most = count;
         }
-        printf("%-9s %5lld %9.0f %7lld  %lld (%lld)\n", component ? component : "-", layer, sum, used,
-               (long long)json_integer_value(json_object_get(busiest, "expert")), most);
+        printf("%-9s %5lld %9.0f %7lld  %lld (%lld)\n", component ? CLI_SAFE(component) : "-", layer, sum,
+               used, (long long)json_integer_value(json_object_get(busiest, "expert")), most);
     }
 }
 
 static void print_taps(const json_t *taps)
 {
-    static const column columns[] = {{"tap", "tap", false, 0},         {"rel_l2", "rel L2", true, 0},
-                                     {"max_abs", "max abs", true, 0},  {"measure", "measure", false, 0},
-                                     {"error", "error", true, 0},      {"tolerance", "bar", true, 0},
-                                     {"outcome", "outcome", false, 0}, {"why", "", false, 0}};
+    static const column columns[] = {{"tap", "tap", TO_FIT, NULL},
+                                     {"rel_l2", "rel L2", TO_THE_RIGHT, NULL},
+                                     {"max_abs", "max abs", TO_THE_RIGHT, NULL},
+                                     {"measure", "by", TO_THE_LEFT, NULL},
+                                     {"tolerance", "bar", TO_THE_RIGHT, NULL},
+                                     {"outcome", "outcome", TO_THE_LEFT, NULL},
+                                     {"why", "", BELOW, NULL}};
     putchar('\n');
     PRINT_TABLE(taps, columns);
 }
 
 static void print_files(const json_t *entry)
 {
-    static const column columns[] = {{"name", "file", false, 0},
-                                     {"bytes", "bytes", true, 0},
-                                     {"hashed_ms", "hashed", false, 0},
-                                     {"sha256", "sha256", false, 0}};
+    static const column columns[] = {{"name", "file", TO_FIT, NULL},
+                                     {"bytes", "bytes", TO_THE_RIGHT, NULL},
+                                     {"hashed_ms", "hashed", TO_THE_LEFT, NULL},
+                                     {"sha256", "", BELOW, NULL}};
     const json_t *files = json_object_get(entry, "files");
     if (!json_array_size(files)) return;
     putchar('\n');
     PRINT_TABLE(files, columns);
     printf("\ndigests of %zu tensors; --json lists them\n",
            json_array_size(json_object_get(entry, "tensors")));
+}
+
+static void print_pair(const char *key, const char *text)
+{
+    enum { KEY_COLUMNS = 15 }; /* leaves room for a digest */
+    int n_key = (int)strlen(key) > KEY_COLUMNS ? (int)strlen(key) : KEY_COLUMNS;
+    if (n_key + 1 + cli_text_columns(text) <= cli_screen_columns()) {
+        printf("%-*s %s\n", KEY_COLUMNS, key, text);
+        return;
+    }
+    puts(key);
+    cli_print_below(4, text);
 }
 
 void ledger_print_entry(const json_t *entry)
@@ -240,7 +306,7 @@ void ledger_print_entry(const json_t *entry)
     {
         if (json_is_null(value) || json_is_array(value)) continue;
         format_value(key, value, text, sizeof text);
-        printf("%-18s %s\n", key, text);
+        print_pair(CLI_SAFE(key), text);
     }
     const char *kind = json_string_value(json_object_get(entry, "kind"));
     if (kind && !strcmp(kind, "checkpoint")) print_files(entry);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/screen.h"
 #include "reports/compare_report.h"
 
 /* ---- text ---- */
@@ -21,7 +22,7 @@ static void print_golden(const verify_report *report, int i)
         puts("judged by both sides of the bfloat16 bar: as a whole run, and module by module on the "
              "golden's own input");
     else if (*result->one_side)
-        printf("judged as a whole run only: %s\n", result->one_side);
+        printf("judged as a whole run only: %s\n", CLI_SAFE(result->one_side));
     if (!report->isolated) return;
     puts("isolated: every module was fed the golden's own input; greedy tokens belong to a whole run and are "
          "left out");
@@ -30,6 +31,8 @@ static void print_golden(const verify_report *report, int i)
     for (int t = 0; t < result->n_tap; t++)
         if (tess_tap_has_failed(&result->tap[t])) cli_print_place("  ", &result->tap[t]);
 }
+
+enum { VERDICT_COLUMNS = 9 };
 
 void verify_print(const verify_report *report)
 {
@@ -43,10 +46,14 @@ void verify_print(const verify_report *report)
     putchar('\n');
     for (int i = 0; i < report->n; i++) {
         const tess_compare_result *result = report->result[i];
-        char path[512];
-        cli_escape(result->reference, strlen(result->reference), path, sizeof path);
-        printf("%-9s  %3d taps, %3d failed  %s\n", tess_verdict_name(result->verdict), result->n_compared,
-               result->n_failed, path);
+        char whole[512], path[512], counts[64];
+        int n =
+            snprintf(counts, sizeof counts, "  %3d taps, %3d failed  ", result->n_compared, result->n_failed);
+        cli_escape(result->reference, strlen(result->reference), whole, sizeof whole);
+        cli_text_shorten(whole, cli_screen_columns() - VERDICT_COLUMNS - n, path, sizeof path);
+        printf("%s%-*s%s%s%s\n",
+               cli_colour_begin(cli_comparison_exit(result) == CLI_DONE ? CLI_GOOD : CLI_BAD),
+               VERDICT_COLUMNS, tess_verdict_name(result->verdict), cli_colour_end(), counts, path);
     }
     printf("%d goldens, %d different\n", report->n, n_different);
 }

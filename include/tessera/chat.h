@@ -3,7 +3,7 @@
  * Rendered by fixed rules, those of the published template; a template file in a model folder is never
  * executed (tess_tokenizer_get_warning tells when one is there that may say something else). No system text
  * is added on its own. Content goes in as it is: special tokens spelled out in it become special tokens, as
- * in the original.
+ * in the original, unless TESS_CHAT_PLAIN is given.
  */
 #ifndef TESSERA_CHAT_H
 #define TESSERA_CHAT_H
@@ -30,6 +30,10 @@ enum {
     TESS_CHAT_GENERATE = 1,    /* end with the start of the assistant's turn */
     TESS_CHAT_NO_THINKING = 2, /* with TESS_CHAT_GENERATE: an empty block of reasoning after it */
     TESS_CHAT_TOOLS = 4,       /* tools are offered to the model: refused */
+    /* for ids: control tokens spelled out in contents stay text, only the template's own are tokens (the
+     * original's sanitize_control_tokens). Control tokens are the special ones and those that the template
+     * writes, as <think>. */
+    TESS_CHAT_PLAIN = 8,
 };
 
 /* Appends the rendered text of at least one message. On failure `text` keeps its old count.
@@ -46,6 +50,11 @@ tess_status tess_chat_render(const tess_message *messages, size_t n_messages, un
  */
 tess_status tess_chat_encode(const tess_tokenizer *tokenizer, const tess_message *messages, size_t n_messages,
                              unsigned flags, tess_ids *ids, tess_error *err);
+
+/* Appends one sentence to `warning` for each chat_template.json or chat_template.jinja of a model folder, or
+ * else for the chat_template of tokenizer_config.json, that is not known to say what is rendered here;
+ * nothing if there is none. Errors: TESS_EINPUT  a file that cannot be one; TESS_EIO, TESS_ENOMEM. */
+tess_status tess_template_check(const char *folder, tess_text *warning, tess_error *err);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -127,6 +127,7 @@ const tess_tensor *tess_checkpoint_get_tensor(const tess_checkpoint *checkpoint,
 typedef struct tess_shard_info {
     const char *name, *path; /* file name, and with the folder; live as long as the checkpoint */
     bool is_usable;          /* else the rest is 0 */
+    bool is_refused_direct;  /* direct reads were wanted and refused: read by way of the page cache */
     size_t n_tensor;
     uint64_t n_byte;  /* of the file, when it was opened */
     int64_t mtime_ns; /* likewise: when it was last modified, nanoseconds since 1970 */
@@ -192,9 +193,10 @@ typedef struct tess_checksum_listener {
 tess_status tess_checkpoint_checksum(const tess_checkpoint *checkpoint,
                                      const tess_checksum_listener *listener, char weights_sha256[65],
                                      tess_error *err);
-/* The same for a single tensor. */
+/* The same for a single tensor; `progress` (of its bytes) may be NULL. */
 tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *checkpoint, const tess_tensor *tensor,
-                                            tess_tensor_checksum *out, tess_error *err);
+                                            const tess_progress *progress, tess_tensor_checksum *out,
+                                            tess_error *err);
 
 /* What is known of a file of this name with this digest. */
 typedef enum tess_published {

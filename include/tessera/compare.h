@@ -172,13 +172,22 @@ tess_status tess_compare_files(const char *reference, const char *trace, const t
                                tess_compare_result **out, tess_error *err);
 void tess_compare_result_free(tess_compare_result *result); /* NULL is fine */
 
-/* How a page is written; zeroed is fine. */
+/* Something a page says of itself or of one of its results, in the order given. */
+typedef struct tess_page_fact {
+    const char *name, *value; /* UTF-8; escaped by the page */
+    int result;               /* whose: 0 .. n-1; -1: the page's */
+} tess_page_fact;
+
+/* How a page is written; zeroed is fine, and then the same results give the same bytes. */
 typedef struct tess_page_options {
     const char *title; /* what was compared, in front of the verdict; NULL: "Trace and reference" */
     /* The bytes of a token, like tess_tokenizer_get_bytes; they may be cut characters. NULL, or NULL for an
      * id: ids are shown without text. Valid until the next call. */
     const char *(*get_bytes)(void *context, int64_t id, size_t *n_bytes);
     void *context;
+    /* [n_fact] when, on what machine, from which files: what no result knows. */
+    const tess_page_fact *fact;
+    int n_fact;
 } tess_page_options;
 
 /* Writes n results, at least one, as one self-contained HTML page, under a temporary name and renamed.

@@ -59,10 +59,11 @@ typedef enum tess_precision { TESS_PRECISION_F32, TESS_PRECISION_BF16 } tess_pre
 /* Zero values mean the stated default. The strings need to live only for the call. */
 typedef struct tess_engine_options {
     const char *model_dir; /* published layout */
-    uint64_t memory_bytes; /* bound on the process's peak resident set; 0: 70 % of what is available */
+    uint64_t memory_bytes; /* bound on the process's peak resident set; 0: 70 % of what the machine and the
+                              process's control groups have to give */
     int n_context;   /* positions to provide for; 0: 4096 or n_needed, at most max_position_embeddings */
     int n_needed;    /* positions the request at hand needs, prompt and answer; 0: not known */
-    int n_thread;    /* 0: CPUs in the affinity mask */
+    int n_thread;    /* 0: the lesser of the CPUs in the affinity mask and the CPU quota, rounded up */
     const char *isa; /* "auto" (or NULL), "reference", "avx2", "avx512", "neon": can only lower */
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
@@ -95,12 +96,21 @@ enum { TESS_PLAN_REGIONS = 48 };
 /* What a budget buys, before a weight is read. */
 typedef struct tess_plan {
     uint64_t budget_bytes, smallest_budget_bytes;
+    char budget_origin[160]; /* "the default, 70 % of …"; "" if the caller named the budget */
+    uint64_t machine_bytes;  /* all that the machine and its control groups have; 0: not known */
     int n_region;
     tess_region region[TESS_PLAN_REGIONS];
     uint64_t sum_bytes; /* of all regions, the room that phases share once; at most budget_bytes */
     int n_context, n_chunk, n_thread, n_session;
+    char thread_origin[160];           /* what the number of threads follows; "" if the caller named it */
     int n_expert_slot, n_expert_total; /* experts that stay resident, of all routed experts */
+    int n_expert_slot_instead; /* how many would, if no dense weights stayed: those come first, as every
+                                  token needs them, so more memory may hold fewer experts */
     bool layers_resident, head_resident, embedding_resident;
+    int n_expert_layer, n_expert,
+        n_expert_used; /* layers with experts; of one of them; of those, a token's */
+    uint64_t expert_bytes, layer_bytes, head_bytes; /* of one expert, of all layers' other weights */
+    uint64_t embedding_bytes, embedding_block_bytes;
     uint64_t bytes_per_token_cold; /* read for one decoded token when no expert is resident */
     uint64_t bytes_per_token_warm; /* expected when the bank is full and routing is uniform */
 } tess_plan;
@@ -110,19 +120,43 @@ typedef struct tess_plan {
  * TESS_EUSAGE with the option's name in err->field if one is out of range. */
 tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err);
 
-/* The read rate of the model's files in bytes per second, from up to `n_byte` of expert weights. */
+/* The read rate of the model's files in bytes per second, from up to `n_byte` of weights, of experts if there
+ * are any. */
 tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byte, double *bytes_per_second,
                               tess_error *err);
+
+/* What a machine does in a second. */
+typedef struct tess_rates {
+    double disk_bytes, memory_bytes, operations;
+} tess_rates;
+
+/* Expected costs, routing taken as uniform and independent: n tokens that choose k of E experts each need
+ * E (1 - (1 - k/E)^n) of them. */
+typedef struct tess_estimate {
+    uint64_t load_bytes;        /* of what stays resident but experts: read once, before a prompt */
+    uint64_t first_token_bytes; /* read until the prompt's last logits, load_bytes included */
+    uint64_t next_token_bytes;  /* read for the token behind the prompt */
+    /* Of the prompt with its first token, of the token behind it, of one when the bank is full. */
+    double first_token_seconds, next_token_seconds, full_token_seconds;
+    int n_tok_to_fill; /* tokens behind the prompt until the bank is as good as full */
+} tess_estimate;
+/* n_prompt: tokens of the prompt, at least 1. */
+void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_prompt, tess_estimate *out);
 
 /* Plans, reserves all memory, reads what the plan keeps resident. */
 tess_status tess_engine_open(const tess_engine_options *options, tess_engine **out, tess_error *err);
 void tess_engine_close(tess_engine *engine); /* NULL is fine; sessions must be freed before */
 const tess_plan *tess_engine_get_plan(const tess_engine *engine);
 uint64_t tess_engine_get_bytes_read(const tess_engine *engine);
+/* The path of a file of weights for which direct reads were wanted and refused, so that it is read by way of
+ * the page cache, which is dropped behind every read; NULL if there is none. A read may be the first to tell.
+ */
+const char *tess_engine_get_buffered_path(const tess_engine *engine);
 const char *tess_engine_get_isa(const tess_engine *engine); /* of the kernels in use */
 tess_precision tess_engine_get_precision(const tess_engine *engine);
 int tess_engine_get_vocab_size(const tess_engine *engine);
-int tess_engine_get_end_token(const tess_engine *engine); /* im_end_token_id of config.json */
+int tess_engine_get_max_positions(const tess_engine *engine); /* max_position_embeddings of config.json */
+int tess_engine_get_end_token(const tess_engine *engine);     /* im_end_token_id of config.json */
 
 /* Instruction sets of this CPU that the build has kernels for, separated by blanks; a static string. */
 const char *tess_cpu_describe(void);

@@ -1,7 +1,8 @@
 /* Text to token ids and back, exactly as the published model's tokenizer does it.
  *
- * Byte-level BPE over vocab.json and merges.txt of a model folder, NFC, the Qwen2 split of text into words,
- * and the folder's added (special) tokens. Opening reads those files only, never config.json.
+ * Byte-level BPE over tokenizer.json of a model folder, or vocab.json and merges.txt where there is none,
+ * NFC, the Qwen2 split of text into words, and the folder's added (special) tokens. Opening reads those files
+ * and tokenizer_config.json only, never config.json.
  *
  * Threads: a tokenizer does not change after opening; any number of threads may use one at the same time.
  * A tess_detokenizer, a tess_ids and a tess_text belong to one thread at a time.
@@ -43,14 +44,17 @@ enum {
     TESS_DECODE_SKIP_UNKNOWN = 4, /* ids without a token give no text, as in the original; else refused */
 };
 
-/* Opens the tokenizer of a model folder: vocab.json, merges.txt, and the added tokens of
- * tokenizer_config.json (added_tokens_decoder), else of added_tokens.json, else, where vocab.json has the
- * published 151,643 entries, the published table; else there are none.
+/* Opens the tokenizer of a model folder: tokenizer.json where there is one, else vocab.json and merges.txt.
+ * The added tokens are those of tokenizer_config.json (added_tokens_decoder); else those of tokenizer.json
+ * and, with other ids, of added_tokens.json; else, where the vocabulary has the published 151,643 entries,
+ * the published table; else there are none. (A tokenizer_class of "TokenizersBackend" or
+ * "PreTrainedTokenizerFast" adds its added_tokens_decoder to those of tokenizer.json.)
  *
- * Cost: a quarter of a second with the published vocabulary; docs/PERFORMANCE.md states the memory.
- * Errors: TESS_EINPUT  a file is missing or holds something wrong: file, place, found, expected;
- *         TESS_EUNSUPPORTED  an added token asks for matching that is not built in (lstrip, rstrip,
- * single_word); TESS_EIO, TESS_ENOMEM.
+ * Cost: a quarter of a second with the published vocabulary, four tenths from tokenizer.json;
+ * docs/PERFORMANCE.md states the memory. Errors: TESS_EINPUT  a file is missing or holds something wrong:
+ * file, place, found, expected; tokenizer.json has another step of encoding, or tokenizer_config.json asks
+ * for one, than those above; TESS_EUNSUPPORTED  an added token asks for matching that is not built in
+ * (lstrip, rstrip, single_word); TESS_EIO, TESS_ENOMEM.
  */
 tess_status tess_tokenizer_open(const char *folder, tess_tokenizer **out, tess_error *err);
 void tess_tokenizer_close(tess_tokenizer *tokenizer); /* NULL is allowed */
@@ -85,8 +89,7 @@ bool tess_tokenizer_is_special(const tess_tokenizer *tokenizer, int32_t id);
 size_t tess_tokenizer_get_n_tokens(const tess_tokenizer *tokenizer); /* entries, added tokens included */
 int32_t tess_tokenizer_get_n_ids(const tess_tokenizer *tokenizer);   /* highest id + 1; ids may have gaps */
 
-/* One sentence for the user, or NULL: the folder has a chat template file (chat_template.json or .jinja) that
- * is not known to agree with tess_chat_render. Lives as long as the tokenizer. */
+/* What tess_template_check (chat.h) says of the folder, or NULL. Lives as long as the tokenizer. */
 const char *tess_tokenizer_get_warning(const tess_tokenizer *tokenizer);
 
 /* Text from ids that come one at a time: each push gives the whole characters that are complete by then.

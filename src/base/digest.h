@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/little_endian.h"
 
 enum { TESS_SHA256_HEX = 65 }; /* digits and a NUL */
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,14 @@ tess_status tess_fail(tess_error *err, tess_status status, const char *format, .
     return status;
 }
 
+void tess_spell_number(double value, char out[32])
+{
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(out, 32, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) return;
+    }
+}
+
 static void refuse_value(tess_error *err, tess_status status, const char *file, const char *field,
                          int64_t offset, const char *expected, const char *found_format, va_list args)
 {
@@ -111,14 +120,21 @@ tess_status tess_refuse_unsupported(tess_error *err, const char *field, const ch
     return TESS_EUNSUPPORTED;
 }
 
-tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt, int n_new, int n_context)
+tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt, int n_before, int n_new,
+                                int n_context, int n_most)
 {
-    char expected[64];
-    snprintf(expected, sizeof expected, "at most the %d positions planned for", n_context);
-    tess_status status =
-        tess_refuse(err, file, "n_context", -1, expected, "%d tokens and %d to generate", n_prompt, n_new);
+    char expected[96], before[32] = "", more[40] = "";
+    bool is_all = n_context >= n_most;
+    if (is_all)
+        snprintf(expected, sizeof expected, "at most %d, the positions that this model has", n_most);
+    else
+        snprintf(expected, sizeof expected, "at most the %d positions planned for", n_context);
+    if (n_before) snprintf(before, sizeof before, " after %d", n_before);
+    if (n_new) snprintf(more, sizeof more, " and %d to generate", n_new);
+    tess_refuse(err, file, is_all ? "n_tok" : "n_context", -1, expected, "%d tokens%s%s", n_prompt, before,
+                more);
     if (err) err->status = TESS_EUSAGE;
-    return status == TESS_EINPUT ? TESS_EUSAGE : status;
+    return TESS_EUSAGE;
 }
 
 tess_status tess_fail_system(tess_error *err, int code, const char *file, int64_t offset, const char *what)

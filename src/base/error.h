@@ -8,6 +8,9 @@
 tess_status tess_fail(tess_error *err, tess_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The shortest decimal number that reads back as `value`, for messages. */
+void tess_spell_number(double value, char out[32]);
+
 /* A file or request holds the wrong thing: TESS_EINPUT.
  * file, field: "" where they do not apply; offset: -1 likewise; expected: what would have been right.
  * The format says what was found. */
@@ -23,9 +26,11 @@ tess_status tess_refuse_option(tess_error *err, const char *option, const char *
 /* The same for what is well-formed, but not built into this version: TESS_EUNSUPPORTED. */
 tess_status tess_refuse_unsupported(tess_error *err, const char *field, const char *expected,
                                     const char *found_format, ...) __attribute__((format(printf, 4, 5)));
-/* More tokens than the plan has positions for, an option `n_context`: TESS_EUSAGE. file: whose prompt it is,
- * "" if nobody's. */
-tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt, int n_new, int n_context);
+/* More tokens than there are positions: TESS_EUSAGE. An option `n_context` while the plan has fewer than the
+ * model, `n_most`; else `n_tok`, the prompt's length. file: whose prompt it is, "" if nobody's. n_before:
+ * positions that are taken; n_new: tokens to generate. */
+tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt, int n_before, int n_new,
+                                int n_context, int n_most);
 
 /* The system call described by `what` ("read", "open") failed with errno `code`: TESS_EIO, or TESS_ENOMEM. */
 tess_status tess_fail_system(tess_error *err, int code, const char *file, int64_t offset, const char *what);

@@ -73,15 +73,15 @@ tess_status tess_json_refuse_depth(const char *file, const char *field, int64_t 
     return tess_refuse(err, file, field, offset, expected, "one more");
 }
 
-tess_status tess_json_parse(const char *file, uint64_t offset, const char *text, size_t size, json_t **out,
-                            tess_error *err)
+static tess_status parse_object(const char *file, uint64_t offset, const char *text, size_t size,
+                                size_t flags, json_t **out, tess_error *err)
 {
     size_t length;
     int64_t deep = tess_json_find_too_deep(text, size, &length);
     if (deep >= 0) return tess_json_refuse_depth(file, "JSON", (int64_t)offset + deep, err);
     json_error_t problem;
     bool no_memory;
-    json_t *root = tess_json_decode(text, size, JSON_REJECT_DUPLICATES, &problem, &no_memory);
+    json_t *root = tess_json_decode(text, size, flags | JSON_REJECT_DUPLICATES, &problem, &no_memory);
     if (!root) {
         if (no_memory)
             return tess_fail(err, TESS_ENOMEM, "%s: no memory to parse %zu bytes of JSON", file, size);
@@ -100,15 +100,32 @@ tess_status tess_json_parse(const char *file, uint64_t offset, const char *text,
     return TESS_OK;
 }
 
-tess_status tess_json_load(const char *file, size_t max_bytes, json_t **out, tess_error *err)
+tess_status tess_json_parse(const char *file, uint64_t offset, const char *text, size_t size, json_t **out,
+                            tess_error *err)
+{
+    return parse_object(file, offset, text, size, 0, out, err);
+}
+
+static tess_status load_object(const char *file, size_t max_bytes, size_t flags, json_t **out,
+                               tess_error *err)
 {
     char *text;
     size_t size;
     tess_status status = tess_whole_file_read(file, "a JSON file", max_bytes, &text, &size, err);
     if (status != TESS_OK) return status;
-    status = tess_json_parse(file, 0, text, size, out, err);
+    status = parse_object(file, 0, text, size, flags, out, err);
     free(text);
     return status;
+}
+
+tess_status tess_json_load(const char *file, size_t max_bytes, json_t **out, tess_error *err)
+{
+    return load_object(file, max_bytes, 0, out, err);
+}
+
+tess_status tess_json_load_reals(const char *file, size_t max_bytes, json_t **out, tess_error *err)
+{
+    return load_object(file, max_bytes, JSON_DECODE_INT_AS_REAL, out, err);
 }
 
 const char *tess_json_type_name(const json_t *value)

@@ -24,6 +24,10 @@ tess_status tess_json_parse(const char *file, uint64_t offset, const char *text,
                             tess_error *err);
 /* Reads and parses a whole file of at most max_bytes. */
 tess_status tess_json_load(const char *file, size_t max_bytes, json_t **out, tess_error *err);
+/* The same with all numbers as reals: for files that may hold integers beyond 64 bits, of which none is asked
+ * for.
+ */
+tess_status tess_json_load_reals(const char *file, size_t max_bytes, json_t **out, tess_error *err);
 
 /* Deep enough for every file of the published layout, shallow enough for any stack. */
 enum { TESS_JSON_MAX_DEPTH = 64 };

@@ -111,6 +111,24 @@ tess_status tess_json_walk_value(tess_json_walk *walk, json_t **value, tess_erro
     return parse_here(walk, value, err);
 }
 
+tess_status tess_json_walk_skip(tess_json_walk *walk, size_t *begin, size_t *length, tess_error *err)
+{
+    skip_blanks(walk);
+    *begin = walk->pos;
+    int64_t here = (int64_t)(walk->offset + walk->pos);
+    if (walk->pos < walk->size && strchr("{[\"", walk->text[walk->pos])) {
+        int64_t deep = tess_json_find_too_deep(walk->text + walk->pos, walk->size - walk->pos, length);
+        if (deep >= 0) return tess_json_refuse_depth(walk->file, field_of(walk), here + deep, err);
+        walk->pos += *length;
+        return TESS_OK;
+    }
+    json_t *value = NULL;
+    tess_status status = parse_here(walk, &value, err);
+    json_decref(value);
+    *length = walk->pos - *begin;
+    return status;
+}
+
 tess_status tess_json_walk_enter(tess_json_walk *walk, tess_json_walk *inner, tess_error *err)
 {
     *inner = *walk;
@@ -119,4 +137,25 @@ tess_status tess_json_walk_enter(tess_json_walk *walk, tess_json_walk *inner, te
     inner->key = NULL;
     inner->key_owner = NULL;
     return step_over(inner, '{', "a JSON object", err);
+}
+
+tess_status tess_json_walk_init_array(tess_json_walk *walk, const char *file, const char *name,
+                                      uint64_t offset, const char *text, size_t size, tess_error *err)
+{
+    *walk = (tess_json_walk){
+        .key = name, .file = file, .offset = offset, .text = text, .size = size, .is_first = true};
+    return step_over(walk, '[', "an array", err);
+}
+
+tess_status tess_json_walk_next_item(tess_json_walk *walk, bool *is_there, tess_error *err)
+{
+    skip_blanks(walk);
+    *is_there = walk->pos >= walk->size || walk->text[walk->pos] != ']';
+    if (!*is_there) {
+        walk->pos++;
+        return leave(walk, err);
+    }
+    tess_status status = walk->is_first ? TESS_OK : step_over(walk, ',', "',' or ']'", err);
+    walk->is_first = false;
+    return status;
 }

@@ -40,7 +40,17 @@ void tess_json_walk_release(tess_json_walk *walk); /* after init, also after a f
 tess_status tess_json_walk_next(tess_json_walk *walk, tess_error *err);
 /* The member's value; the caller owns *value. */
 tess_status tess_json_walk_value(tess_json_walk *walk, json_t **value, tess_error *err);
+/* The member's value as it stands in walk->text, from *begin on *length bytes, not parsed: only its brackets
+ * and strings are looked at. */
+tess_status tess_json_walk_skip(tess_json_walk *walk, size_t *begin, size_t *length, tess_error *err);
 /* The member's value is an object, walked by `inner` (release it too); `walk` rests until inner's end. */
 tess_status tess_json_walk_enter(tess_json_walk *walk, tess_json_walk *inner, tess_error *err);
+
+/* The same for a large array: `text` must be one and nothing but blanks after it; messages call it `name`,
+ * which must live as long as the walk. Each item's value must be taken by tess_json_walk_value. */
+tess_status tess_json_walk_init_array(tess_json_walk *walk, const char *file, const char *name,
+                                      uint64_t offset, const char *text, size_t size, tess_error *err);
+/* *is_there: there is a next item. */
+tess_status tess_json_walk_next_item(tess_json_walk *walk, bool *is_there, tess_error *err);
 
 #endif

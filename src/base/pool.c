@@ -3,6 +3,7 @@
 #include "base/pool.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,17 @@ static void start_round(tess_pool *pool, tess_task *task, void *arg)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* Signals are for the threads of whoever uses the pool: a worker inherits a mask that blocks them, but for
+ * those that its own faults raise. */
+static void block_signals(sigset_t *saved)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&blocked, faults[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, saved);
+}
+
 tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
 {
     if (n_thread < 1 || n_thread > TESS_POOL_MAX_THREADS) {
@@ -97,12 +109,15 @@ tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    sigset_t saved;
+    block_signals(&saved);
     int failed = 0;
     for (int i = 1; i < n_thread && !failed; i++) {
         pool->workers[i] = (worker){.pool = pool, .share = i};
         failed = pthread_create(&pool->workers[i].thread, &attributes, serve_tasks, &pool->workers[i]);
         if (!failed) pool->n_thread++;
     }
+    pthread_sigmask(SIG_SETMASK, &saved, NULL);
     pthread_attr_destroy(&attributes);
     if (failed) {
         tess_pool_free(pool);

@@ -1,7 +1,8 @@
 /* A fixed set of threads that run one task at a time, each its own static share.
  *
  * Work is split by index, never by arrival, so which thread computes an element depends only on the
- * number of threads, and no element is computed by two. The calling thread takes share 0.
+ * number of threads, and no element is computed by two. The calling thread takes share 0. The other threads
+ * block signals.
  */
 #ifndef TESS_BASE_POOL_H
 #define TESS_BASE_POOL_H

@@ -33,59 +33,42 @@ uint64_t tess_system_peak_bytes(void)
     return find_kib("/proc/self/status", "VmHWM");
 }
 
-/* The number in a control-group file; UINT64_MAX for "max" or no such file. */
-static uint64_t read_limit(const char *folder, const char *name)
+void tess_system_get_memory(const char *root, tess_system_memory *out)
 {
-    char path[1200], text[64];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "re");
-    if (!file) return UINT64_MAX;
-    uint64_t value = UINT64_MAX;
-    if (fgets(text, sizeof text, file) && text[0] >= '0' && text[0] <= '9') value = strtoull(text, NULL, 10);
-    fclose(file);
-    return value;
+    char path[TESS_GROUP_PATH];
+    tess_group_memory groups;
+    snprintf(path, sizeof path, "%s/proc/meminfo", root);
+    uint64_t available = find_kib(path, "MemAvailable"), total = find_kib(path, "MemTotal");
+    tess_groups_get_memory(root, &groups);
+    *out = (tess_system_memory){.is_known = available || groups.left_bytes != UINT64_MAX,
+                                .available_bytes = available,
+                                .most_bytes = total};
+    if (groups.least_limit_bytes != UINT64_MAX && (!total || groups.least_limit_bytes < total))
+        out->most_bytes = groups.least_limit_bytes;
+    if (groups.left_bytes == UINT64_MAX || (available && groups.left_bytes >= available)) return;
+    out->available_bytes = groups.left_bytes;
+    out->is_group = true;
+    out->group_limit_bytes = groups.limit_bytes;
+    memcpy(out->group, groups.folder, sizeof out->group);
 }
 
-static uint64_t left_in_group(const char *folder, const char *limit_name, const char *usage_name)
-{
-    uint64_t limit = read_limit(folder, limit_name), usage = read_limit(folder, usage_name);
-    if (limit == UINT64_MAX || usage == UINT64_MAX) return UINT64_MAX;
-    return limit > usage ? limit - usage : 0;
-}
-
-/* The tightest of this process's group and its parents, version 2; then version 1's memory controller. */
-static uint64_t left_in_groups(void)
-{
-    uint64_t left = left_in_group("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes");
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    if (!file) return left;
-    char line[1024], folder[1100];
-    while (fgets(line, sizeof line, file)) {
-        if (strncmp(line, "0::", 3)) continue;
-        line[strcspn(line, "\n")] = 0;
-        snprintf(folder, sizeof folder, "/sys/fs/cgroup%s", line + 3);
-        for (char *end; strlen(folder) >= strlen("/sys/fs/cgroup"); *end = 0) {
-            uint64_t here = left_in_group(folder, "memory.max", "memory.current");
-            if (here < left) left = here;
-            end = strrchr(folder, '/');
-        }
-    }
-    fclose(file);
-    return left;
-}
-
-uint64_t tess_system_available_bytes(void)
-{
-    uint64_t available = find_kib("/proc/meminfo", "MemAvailable"), left = left_in_groups();
-    return available && available < left ? available : left == UINT64_MAX ? available : left;
-}
-
-int tess_system_cpus(void)
+static int count_in_mask(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set)) return 1;
     int n = CPU_COUNT(&set);
     return n < 1 ? 1 : n;
+}
+
+void tess_system_get_cpus(const char *root, tess_system_cpus *out)
+{
+    tess_group_cpus groups;
+    tess_groups_get_cpus(root, &groups);
+    *out = (tess_system_cpus){.n_in_mask = count_in_mask()};
+    out->n_cpu = out->n_in_mask;
+    if (groups.n_cpu >= out->n_in_mask) return;
+    out->n_cpu = groups.n_cpu;
+    memcpy(out->group, groups.folder, sizeof out->group);
 }
 
 double tess_system_seconds(void)

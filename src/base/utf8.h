@@ -20,6 +20,15 @@ tess_utf8 tess_utf8_step(const uint8_t *p, size_t n, size_t *used);
 /* Offset of the first byte that begins no valid character, or n. */
 size_t tess_utf8_find_invalid(const uint8_t *text, size_t n);
 
+/* Characters that steer whatever shows a text instead of standing in it: C0, DEL, C1, and those that turn the
+ * direction of writing. */
+bool tess_utf8_is_control(uint32_t code);
+
+/* Copies a text, each such character and each byte that is no UTF-8 spelled out ("\n", "\x1b", "\u202e"),
+ * except the ASCII ones in `kept`. Stops before what does not fit into `size` bytes with a NUL at the end;
+ * returns the bytes of `text` that were taken. size >= 8 takes at least one character. */
+size_t tess_utf8_escape(const char *text, size_t n_byte, const char *kept, char *out, size_t size);
+
 /* Whether a byte of valid UTF-8 goes on with a character and begins none. */
 static inline bool tess_utf8_goes_on(char byte)
 {

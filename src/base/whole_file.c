@@ -5,7 +5,38 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+tess_status tess_folder_check(const char *path, const char *what, tess_error *err)
+{
+    struct stat info;
+    if (stat(path, &info)) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            return tess_refuse(err, path, "", -1, what, "no such folder");
+        return tess_fail_system(err, errno, path, -1, "examine");
+    }
+    if (S_ISREG(info.st_mode)) return tess_refuse(err, path, "", -1, what, "a file");
+    return S_ISDIR(info.st_mode) ? TESS_OK
+                                 : tess_refuse(err, path, "", -1, what, "something that is no folder");
+}
+
+tess_status tess_lfs_pointer_check(const char *path, const char *head, size_t n_byte, tess_error *err)
+{
+    static const char begin[] = "version https://git-lfs.github.com/spec/", size[] = "\nsize ";
+    if (n_byte > TESS_LFS_POINTER_MOST_BYTES || n_byte < sizeof begin ||
+        memcmp(head, begin, sizeof begin - 1) != 0)
+        return TESS_OK;
+    const char *at = memmem(head, n_byte, size, sizeof size - 1);
+    size_t digits = 0;
+    for (at = at ? at + sizeof size - 1 : head; at + digits < head + n_byte && digits < 20; digits++)
+        if (at[digits] < '0' || at[digits] > '9') break;
+    char expected[128];
+    snprintf(expected, sizeof expected,
+             "the file of %.*s bytes, which was never downloaded ('git lfs pull' does)",
+             digits ? (int)digits : 4, digits ? at : "many");
+    return tess_refuse(err, path, "", -1, expected, "a Git LFS pointer");
+}
 
 tess_status tess_regular_file_open(const char *path, const char *what, int *fd, struct stat *info,
                                    tess_error *err)
@@ -71,13 +102,21 @@ tess_status tess_whole_file_read(const char *path, const char *what, size_t most
 {
     int fd;
     struct stat info;
+    char *text = NULL;
     tess_status status = tess_regular_file_open(path, what, &fd, &info, err);
     if (status != TESS_OK) return status;
+    size_t size = (size_t)info.st_size;
     if ((uint64_t)info.st_size > most_bytes)
         status = refuse_size(path, what, most_bytes, (uint64_t)info.st_size, err);
     else
-        status = read_whole(fd, path, (size_t)info.st_size, out, err);
+        status = read_whole(fd, path, size, &text, err);
     close(fd);
-    if (status == TESS_OK) *n_byte = (size_t)info.st_size;
-    return status;
+    if (status == TESS_OK) status = tess_lfs_pointer_check(path, text, size, err);
+    if (status != TESS_OK) {
+        free(text);
+        return status;
+    }
+    *out = text;
+    *n_byte = size;
+    return TESS_OK;
 }

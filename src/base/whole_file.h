@@ -8,6 +8,15 @@
 
 #include "base/error.h"
 
+/* A folder, before anything in it is asked for by name. Errors: TESS_EINPUT  there is no such folder, or a
+ * file in its place; TESS_EIO. */
+tess_status tess_folder_check(const char *path, const char *what, tess_error *err);
+
+/* Refuses bytes that a file begins with if they are a Git LFS pointer: what a clone without `git lfs` leaves
+ * in the place of each large file. */
+tess_status tess_lfs_pointer_check(const char *path, const char *head, size_t n_byte, tess_error *err);
+enum { TESS_LFS_POINTER_MOST_BYTES = 1023 }; /* by its specification */
+
 /* Opens for reading; the caller closes *fd. A pipe is refused, not waited for. Errors: TESS_EINPUT  there is
  * no such file, or something that is no regular file; TESS_EIO. */
 tess_status tess_regular_file_open(const char *path, const char *what, int *fd, struct stat *info,

@@ -147,6 +147,7 @@ void tess_checkpoint_get_shard(const tess_checkpoint *c, int shard, tess_shard_i
                              .path = tess_store_get_shard_path(c->store, shard),
                              .is_usable = st != NULL};
     if (!st) return;
+    out->is_refused_direct = tess_file_is_refused_direct(tess_safetensors_get_file(st));
     out->n_tensor = tess_safetensors_get_count(st);
     out->n_byte = tess_file_get_size(tess_safetensors_get_file(st));
     out->mtime_ns = tess_file_get_mtime_ns(tess_safetensors_get_file(st));
@@ -264,9 +265,10 @@ tess_status tess_checkpoint_check(const tess_checkpoint *c, tess_problem_report 
 /* --- checksums ------------------------------------------------------------------------------------------ */
 
 tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *c, const tess_tensor *tensor,
-                                            tess_tensor_checksum *out, tess_error *err)
+                                            const tess_progress *progress, tess_tensor_checksum *out,
+                                            tess_error *err)
 {
-    return tess_checksum_tensor(c->store, tensor, out, err);
+    return tess_checksum_tensor(c->store, tensor, progress, out, err);
 }
 
 static tess_status sum_shards(const tess_checkpoint *c, tess_pool *pool,

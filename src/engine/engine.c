@@ -5,7 +5,6 @@
 
 #include "base/fpenv.h"
 #include "base/progress.h"
-#include "base/system.h"
 #include "io/file.h"
 
 /* ---- what stays is read once ---- */
@@ -135,6 +134,15 @@ uint64_t tess_engine_get_bytes_read(const tess_engine *engine)
     return sum;
 }
 
+const char *tess_engine_get_buffered_path(const tess_engine *engine)
+{
+    for (int i = 0; i < tess_store_get_shard_count(engine->model.store); i++) {
+        const tess_file *file = tess_store_get_file(engine->model.store, i);
+        if (tess_file_is_refused_direct(file)) return tess_file_get_path(file);
+    }
+    return NULL;
+}
+
 const char *tess_engine_get_isa(const tess_engine *engine)
 {
     return engine->model.kernels.name;
@@ -148,6 +156,11 @@ tess_precision tess_engine_get_precision(const tess_engine *engine)
 int tess_engine_get_vocab_size(const tess_engine *engine)
 {
     return engine->model.config.thinker.text.n_vocab;
+}
+
+int tess_engine_get_max_positions(const tess_engine *engine)
+{
+    return engine->model.config.thinker.text.max_positions;
 }
 
 int tess_engine_get_end_token(const tess_engine *engine)
@@ -170,47 +183,5 @@ tess_status tess_model_list_taps(const char *model_dir, int n_tok, bool last_log
         tess_taps_visit(&sink, TESS_TAP_LM_HEAD, visit, context);
     }
     free(config);
-    return status;
-}
-
-/* Reads whole experts, spread over the model, into one buffer until n_byte have come or a few seconds passed.
- */
-static tess_status measure_reads(tess_model *model, uint64_t n_byte, double *rate, tess_error *err)
-{
-    const tess_decoder_config *c = &model->config.thinker.text;
-    int n_segment = c->n_layer * c->n_expert;
-    tess_bank_layout layout = {model->thinker.expert, n_segment, TESS_EXPERT_WEIGHTS, c->n_expert, 1, 1};
-    tess_arena measuring = tess_arena_measure(), arena;
-    tess_bank bank;
-    tess_bank_init(&bank, model->store, &layout, &measuring);
-    tess_status status = tess_arena_reserve(measuring.used, &arena, err);
-    if (status != TESS_OK) return status;
-    tess_bank_init(&bank, model->store, &layout, &arena);
-    double start_time = tess_system_seconds(), seconds = 0;
-    uint64_t done = 0;
-    for (int n = 0; n < n_segment && done < n_byte && seconds < 3 && status == TESS_OK; n++) {
-        int segment = (int)((int64_t)n * 7919 % n_segment);
-        const tess_matrix *matrix;
-        status = tess_bank_lease(&bank, segment, &matrix, err);
-        if (status == TESS_OK) tess_bank_release(&bank, segment);
-        done += tess_bank_segment_bytes(&layout, segment);
-        seconds = tess_system_seconds() - start_time;
-    }
-    tess_arena_release(&arena);
-    *rate = seconds > 0 ? (double)done / seconds : 0;
-    return status;
-}
-
-tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byte, double *bytes_per_second,
-                              tess_error *err)
-{
-    tess_model *model = malloc(sizeof *model);
-    if (!model) return tess_fail(err, TESS_ENOMEM, "no memory for a model");
-    tess_status status = tess_model_open(options, model, err);
-    if (status == TESS_OK) {
-        status = measure_reads(model, n_byte, bytes_per_second, err);
-        tess_model_close(model);
-    }
-    free(model);
     return status;
 }

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/system.h"
+#include "engine/defaults.h"
 
 /* What the process may still grow by outside the arena: pages of libraries not yet touched, request text,
  * ids, buffers of files being written; and what a thread touches of its stack. */
@@ -118,18 +118,47 @@ static uint64_t bytes_of(const tess_weight *weight, int n)
     return sum;
 }
 
-static void count_reads(const planner *p, tess_plan *plan)
+static int count_expert_layers(const tess_decoder_config *c)
+{
+    int n = 0;
+    for (int layer = 0; layer < c->n_layer; layer++) n += c->is_moe[layer];
+    return n;
+}
+
+static void count_weights(const planner *p, tess_plan *plan)
 {
     const tess_decoder_config *c = &p->model->config.thinker.text;
     const tess_decoder_weights *w = &p->model->thinker;
-    uint64_t always = plan->embedding_resident ? 0 : w->embedding.block[0].n_byte;
-    if (!plan->layers_resident) always += bytes_of(w->layer, c->n_layer * TESS_LAYER_WEIGHTS);
-    if (!plan->head_resident) always += bytes_of(w->head.block, w->head.n_block);
-    uint64_t experts = bytes_of(w->expert, c->n_layer * c->n_expert * TESS_EXPERT_WEIGHTS);
-    uint64_t routed = c->n_expert ? experts / (uint64_t)c->n_expert * (uint64_t)c->n_expert_used : 0;
-    double missing = 1 - (plan->n_expert_total ? (double)plan->n_expert_slot / plan->n_expert_total : 0);
+    plan->n_expert_layer = count_expert_layers(c);
+    plan->n_expert = plan->n_expert_layer ? c->n_expert : 0;
+    plan->n_expert_used = plan->n_expert_layer ? c->n_expert_used : 0;
+    plan->layer_bytes = bytes_of(w->layer, c->n_layer * TESS_LAYER_WEIGHTS);
+    plan->head_bytes = bytes_of(w->head.block, w->head.n_block);
+    plan->embedding_bytes = bytes_of(w->embedding.block, w->embedding.n_block);
+    plan->embedding_block_bytes = w->embedding.block[0].n_byte;
+    if (plan->n_expert_total)
+        plan->expert_bytes = bytes_of(w->expert, c->n_layer * c->n_expert * TESS_EXPERT_WEIGHTS) /
+                             (uint64_t)plan->n_expert_total;
+}
+
+static void count_reads(tess_plan *plan)
+{
+    uint64_t always = plan->embedding_resident ? 0 : plan->embedding_block_bytes;
+    if (!plan->layers_resident) always += plan->layer_bytes;
+    if (!plan->head_resident) always += plan->head_bytes;
+    uint64_t routed = plan->expert_bytes * (uint64_t)plan->n_expert_used * (uint64_t)plan->n_expert_layer;
     plan->bytes_per_token_cold = always + routed;
-    plan->bytes_per_token_warm = always + (uint64_t)((double)routed * missing);
+    plan->bytes_per_token_warm = tess_plan_count_warm_bytes(plan);
+}
+
+/* The slots that would fit if all dense weights were read when they are needed. */
+static int count_slots_instead(const planner *p)
+{
+    planner other = *p;
+    other.choice.thinker.n_layer_slot = other.choice.thinker.n_head_slot =
+        other.choice.thinker.n_embedding_slot = 1;
+    add_expert_slots(&other, p->most_expert_slots);
+    return other.choice.thinker.n_expert_slot;
 }
 
 static void describe_plan(const planner *p, tess_plan *plan)
@@ -152,16 +181,22 @@ static void describe_plan(const planner *p, tess_plan *plan)
     plan->layers_resident = thinker->n_layer_slot == p->model->config.thinker.text.n_layer;
     plan->head_resident = thinker->n_head_slot == p->model->thinker.head.n_block;
     plan->embedding_resident = thinker->n_embedding_slot == p->model->thinker.embedding.n_block;
-    count_reads(p, plan);
+    count_weights(p, plan);
+    count_reads(plan);
+    plan->n_expert_slot_instead = count_slots_instead(p);
 }
 
-static tess_status refuse_budget(const planner *p, uint64_t smallest, tess_error *err)
+static tess_status refuse_budget(const planner *p, const char *origin, uint64_t smallest, tess_error *err)
 {
     char expected[160];
     snprintf(expected, sizeof expected, "at least %llu for %d positions, %d threads and %d session%s",
              (unsigned long long)smallest, p->choice.n_context, p->choice.n_thread, p->choice.n_session,
              p->choice.n_session == 1 ? "" : "s");
-    tess_refuse_option(err, "memory_bytes", expected, "%llu bytes", (unsigned long long)p->budget);
+    if (*origin)
+        tess_refuse_option(err, "memory_bytes", expected, "%llu bytes (%s)", (unsigned long long)p->budget,
+                           origin);
+    else
+        tess_refuse_option(err, "memory_bytes", expected, "%llu bytes", (unsigned long long)p->budget);
     if (err) {
         err->status = TESS_EBUDGET;
         err->smallest_budget_bytes = smallest;
@@ -188,17 +223,26 @@ static int min_of(int a, int b)
     return a < b ? a : b;
 }
 
+static tess_status choose_threads(int wanted, int *out, char *origin, tess_error *err)
+{
+    int otherwise = 0;
+    if (!wanted) {
+        tess_system_cpus cpus;
+        tess_system_get_cpus("", &cpus);
+        otherwise = tess_default_threads(&cpus, TESS_POOL_MAX_THREADS, origin);
+    }
+    return choose_count("n_thread", wanted, otherwise, TESS_POOL_MAX_THREADS, "", out, err);
+}
+
 static tess_status choose_counts(const tess_engine_options *options, const tess_decoder_config *c,
-                                 tess_choice *out, int *most_chunk, int *most_expert_slots, tess_error *err)
+                                 tess_choice *out, char *thread_origin, int *most_chunk,
+                                 int *most_expert_slots, tess_error *err)
 {
     int context = options->n_needed > DEFAULT_CONTEXT ? options->n_needed : DEFAULT_CONTEXT;
     int n_expert = count_experts(c);
     tess_status status = choose_count("n_context", options->n_context, min_of(context, c->max_positions),
                                       c->max_positions, " (max_position_embeddings)", &out->n_context, err);
-    if (status == TESS_OK)
-        status =
-            choose_count("n_thread", options->n_thread, min_of(tess_system_cpus(), TESS_POOL_MAX_THREADS),
-                         TESS_POOL_MAX_THREADS, "", &out->n_thread, err);
+    if (status == TESS_OK) status = choose_threads(options->n_thread, &out->n_thread, thread_origin, err);
     if (status == TESS_OK)
         status = choose_count("n_session", options->n_session, 1, MAX_SESSIONS, "", &out->n_session, err);
     if (status == TESS_OK)
@@ -211,11 +255,14 @@ static tess_status choose_counts(const tess_engine_options *options, const tess_
     return status;
 }
 
-static uint64_t choose_budget(const tess_engine_options *options)
+/* The budget, where it came from unless the caller named it, and the most there could be. */
+static void choose_budget(const tess_engine_options *options, tess_plan *plan)
 {
-    if (options->memory_bytes) return options->memory_bytes;
-    uint64_t available = tess_system_available_bytes();
-    return available ? available / 10 * 7 : 1ull << 30;
+    tess_system_memory memory;
+    tess_system_get_memory("", &memory);
+    plan->machine_bytes = memory.most_bytes;
+    plan->budget_bytes =
+        options->memory_bytes ? options->memory_bytes : tess_default_budget(&memory, plan->budget_origin);
 }
 
 /* The smallest layout that can run at all. A layer's experts are leased together where that many may stay. */
@@ -235,10 +282,14 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
                             tess_choice *choice, tess_error *err)
 {
     const tess_decoder_config *c = &model->config.thinker.text;
-    planner p = {.model = model, .budget = choose_budget(options)};
+    planner p = {.model = model};
     int most_chunk = 0;
-    tess_status status = choose_counts(options, c, &p.choice, &most_chunk, &p.most_expert_slots, err);
+    memset(plan, 0, sizeof *plan);
+    tess_status status =
+        choose_counts(options, c, &p.choice, plan->thread_origin, &most_chunk, &p.most_expert_slots, err);
     if (status != TESS_OK) return status;
+    choose_budget(options, plan);
+    p.budget = plan->budget_bytes;
     malloc_trim(0);
     p.choice.thinker = choose_least(c, p.most_expert_slots);
     p.process = tess_system_resident_bytes() + options->other_bytes + PROCESS_ALLOWANCE_BYTES +
@@ -246,13 +297,12 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
                 (uint64_t)p.choice.n_context * POSITION_ALLOWANCE_BYTES;
     uint64_t least = p.process + measure_choice(&p, &p.choice, NULL), peak = tess_system_peak_bytes();
     if (least < peak) least = peak;
-    memset(plan, 0, sizeof *plan);
-    plan->budget_bytes = p.budget;
     plan->smallest_budget_bytes = least + PROCESS_VARIATION_BYTES;
     if (p.budget >= least) spend_budget(&p, most_chunk);
     describe_plan(&p, plan);
     *choice = p.choice;
-    return p.budget >= least ? TESS_OK : refuse_budget(&p, plan->smallest_budget_bytes, err);
+    return p.budget >= least ? TESS_OK
+                             : refuse_budget(&p, plan->budget_origin, plan->smallest_budget_bytes, err);
 }
 
 tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err)

@@ -10,4 +10,7 @@
 tess_status tess_model_plan(tess_model *model, const tess_engine_options *options, tess_plan *plan,
                             tess_choice *choice, tess_error *err);
 
+/* Bytes that one token is expected to read when the bank of experts is full. */
+uint64_t tess_plan_count_warm_bytes(const tess_plan *plan);
+
 #endif

@@ -20,7 +20,7 @@ static const size_t MOST_AT_ONCE = (size_t)1 << 30;
 
 struct tess_file {
     int fd, direct_fd; /* direct_fd is -1 if direct reads were refused or are not wanted */
-    bool must_be_direct;
+    bool may_be_direct, must_be_direct;
     uint64_t size;
     int64_t mtime_ns;
     atomic_bool is_direct;
@@ -41,6 +41,7 @@ static bool try_direct(int fd)
 static tess_status open_direct(tess_file *file, tess_direct direct, tess_error *err)
 {
     if (direct == TESS_DIRECT_OFF) return TESS_OK;
+    file->may_be_direct = true;
     file->direct_fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT);
     if (file->direct_fd >= 0 && !try_direct(file->direct_fd)) {
         close(file->direct_fd);
@@ -103,6 +104,11 @@ int64_t tess_file_get_mtime_ns(const tess_file *file)
 bool tess_file_is_direct(const tess_file *file)
 {
     return atomic_load_explicit(&file->is_direct, memory_order_relaxed);
+}
+
+bool tess_file_is_refused_direct(const tess_file *file)
+{
+    return file->may_be_direct && !tess_file_is_direct(file);
 }
 
 uint64_t tess_file_get_bytes_read(const tess_file *file)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/little_endian.h"
 #include "tessera/direct.h"
 
 /* Windows are aligned to this, and direct reads start and end on multiples of it. */
@@ -35,6 +36,9 @@ uint64_t tess_file_get_size(const tess_file *file);
 int64_t tess_file_get_mtime_ns(const tess_file *file);
 /* Whether windows are read past the page cache; TESS_DIRECT_AUTO may find out only at a read. */
 bool tess_file_is_direct(const tess_file *file);
+/* Whether direct reads were wanted and refused, as far as is known, so that the page cache is read through.
+ */
+bool tess_file_is_refused_direct(const tess_file *file);
 /* Bytes the system delivered so far, what alignment added included. */
 uint64_t tess_file_get_bytes_read(const tess_file *file);
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/little_endian.h"
 
 typedef struct tess_output tess_output;
 

@@ -12,151 +12,23 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/whole_file.h"
+#include "model/config_keys.h"
 
 enum {
     MAX_WIDTH = 1 << 18,
     MAX_VOCAB = 1 << 24,
     MAX_HEADS = 1 << 12,
-    MAX_D_HEAD = 1 << 12,
     MAX_EXPERTS = 1 << 13,
     MAX_POSITIONS = 1 << 24, /* positions are exact in float32 up to here */
     MAX_CONFIG_BYTES = 4 << 20,
 };
 
-/* An integer and the struct member it goes to. */
-typedef struct int_key {
-    const char *name;
-    size_t member; /* offset of an int */
-    int least, most;
-} int_key;
-
-/* A key whose value is given: any other is not implemented. */
-typedef struct fixed_key {
-    const char *name, *value; /* value as JSON */
-    bool is_required;         /* else absent means this value */
-} fixed_key;
-
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-static tess_status refuse_int(const tess_json_section *s, const char *key, const char *expected,
-                              int64_t found, tess_error *err)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%lld", (long long)found);
-    return tess_json_refuse(s, key, expected, text, err);
-}
-
-static tess_status read_ints(const tess_json_section *s, const int_key *keys, size_t n, void *out,
-                             tess_error *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        int64_t value;
-        tess_status status = tess_json_int(s, keys[i].name, keys[i].least, keys[i].most, &value, err);
-        if (status != TESS_OK) return status;
-        *(int *)(void *)((char *)out + keys[i].member) = (int)value;
-    }
-    return TESS_OK;
-}
-
-/* A value as it would stand in the file, for messages. */
-static tess_status check_fixed(const tess_json_section *s, const fixed_key *keys, size_t n, tess_error *err)
-{
-    for (size_t i = 0; i < n; i++) {
-        const json_t *found = json_object_get(s->object, keys[i].name);
-        if (!found && !keys[i].is_required) continue;
-        json_t *expected = json_loads(keys[i].value, JSON_DECODE_ANY, NULL);
-        if (!expected) return tess_fail(err, TESS_ENOMEM, "%s: no memory to check it", s->file);
-        bool is_equal = tess_json_is_same(found, expected);
-        json_decref(expected);
-        if (is_equal) continue;
-        char text[128];
-        tess_json_spell(found, text, sizeof text);
-        return tess_json_refuse(s, keys[i].name, keys[i].value, text, err);
-    }
-    return TESS_OK;
-}
-
-/* A finite number in [least, most]. */
-static tess_status read_real(const tess_json_section *s, const char *key, double least, double most,
-                             double *out, tess_error *err)
-{
-    double value;
-    tess_status status = tess_json_number(s, key, &value, err);
-    if (status != TESS_OK) return status;
-    if (value >= least && value <= most) {
-        *out = value;
-        return TESS_OK;
-    }
-    char expected[80], found[40];
-    snprintf(expected, sizeof expected, "a number from %g to %g", least, most);
-    snprintf(found, sizeof found, "%g", value);
-    return tess_json_refuse(s, key, expected, found, err);
-}
-
-/* An array of min_items … max_items integers in [least, most]. */
-static tess_status read_int_array(const tess_json_section *s, const char *key, int min_items, int max_items,
-                                  int least, int most, int *out, int *n_out, tess_error *err)
-{
-    const json_t *array;
-    tess_status status = tess_json_array(s, key, (size_t)max_items, &array, err);
-    if (status != TESS_OK) return status;
-    int n = (int)json_array_size(array);
-    char expected[112], found[128];
-    snprintf(expected, sizeof expected, "%d to %d integers from %d to %d", min_items, max_items, least, most);
-    tess_json_spell(array, found, sizeof found);
-    if (n < min_items) return tess_json_refuse(s, key, expected, found, err);
-    for (int i = 0; i < n; i++) {
-        const json_t *item = json_array_get(array, (size_t)i);
-        int64_t value = json_integer_value(item);
-        if (!json_is_integer(item) || value < least || value > most)
-            return tess_json_refuse(s, key, expected, found, err);
-        out[i] = (int)value;
-    }
-    if (n_out) *n_out = n;
-    return TESS_OK;
-}
 
 static tess_status read_rms_eps(const tess_json_section *s, double *out, tess_error *err)
 {
-    return read_real(s, "rms_norm_eps", 1e-30, 1, out, err);
-}
-
-/* Rotary parameters in one of two spellings: rope_theta beside rope_scaling, or both within rope_parameters.
- * For a plain rotation (`mrope_section` NULL) rope_scaling is absent or null. */
-static tess_status read_rope(const tess_json_section *s, double *theta, int *mrope_section, tess_error *err)
-{
-    static const fixed_key streams[] = {{"mrope_interleaved", "true", true}, {"interleaved", "true", true}};
-    static const fixed_key plain[] = {{"partial_rotary_factor", "1.0", false}};
-    const char *object_key =
-        json_is_object(json_object_get(s->object, "rope_parameters")) ? "rope_parameters" : "rope_scaling";
-    const json_t *object = json_object_get(s->object, object_key);
-    tess_json_section inner = *s;
-    tess_status status = TESS_OK;
-    if (mrope_section || (object && !json_is_null(object)))
-        status = tess_json_enter(s, object_key, &inner, err);
-    if (status != TESS_OK) return status;
-    bool has_object = inner.object != s->object;
-    bool theta_inside = has_object && json_object_get(inner.object, "rope_theta");
-    status = read_real(theta_inside ? &inner : s, "rope_theta", 1, 1e15, theta, err);
-    if (status == TESS_OK && theta_inside && json_object_get(s->object, "rope_theta")) {
-        double other;
-        status = read_real(s, "rope_theta", 1, 1e15, &other, err);
-        if (status == TESS_OK && other != *theta)
-            status =
-                tess_json_refuse(s, "rope_theta", "the value inside rope_parameters", "another one", err);
-    }
-    if (status != TESS_OK || !has_object) return status;
-    const char *type_key = json_object_get(inner.object, "rope_type") ? "rope_type" : "type";
-    const fixed_key type = {json_object_get(inner.object, type_key) ? type_key : "rope_type", "\"default\"",
-                            true};
-    status = check_fixed(&inner, &type, 1, err);
-    if (status == TESS_OK) status = check_fixed(&inner, plain, COUNT(plain), err);
-    if (status == TESS_OK && mrope_section) {
-        status = check_fixed(&inner, streams, COUNT(streams), err);
-        if (status == TESS_OK)
-            status = read_int_array(&inner, "mrope_section", 3, 3, 0, MAX_D_HEAD, mrope_section, NULL, err);
-    }
-    return status;
+    return tess_config_read_real(s, "rms_norm_eps", 1e-30, 1, out, err);
 }
 
 /* --- decoders ------------------------------------------------------------------------------------------- */
@@ -167,8 +39,9 @@ static tess_status check_heads(const tess_json_section *s, int n_head, int n_kv_
                                tess_error *err)
 {
     if (n_head % n_kv_head)
-        return refuse_int(s, "num_key_value_heads", "a divisor of num_attention_heads", n_kv_head, err);
-    if (d_head % 2) return refuse_int(s, "head_dim", "an even number", d_head, err);
+        return tess_config_refuse_int(s, "num_key_value_heads", "a divisor of num_attention_heads", n_kv_head,
+                                      err);
+    if (d_head % 2) return tess_config_refuse_int(s, "head_dim", "an even number", d_head, err);
     return TESS_OK;
 }
 
@@ -177,14 +50,14 @@ static tess_status read_experts(const tess_json_section *s, tess_decoder_config 
 {
     bool renamed =
         !json_object_get(s->object, "num_experts") && json_object_get(s->object, "num_local_experts");
-    const int_key keys[] = {
+    const tess_int_key keys[] = {
         {renamed ? "num_local_experts" : "num_experts", AT(tess_decoder_config, n_expert), 0, MAX_EXPERTS},
         {"num_experts_per_tok", AT(tess_decoder_config, n_expert_used), 0, MAX_EXPERTS},
     };
-    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
+    tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
     if (status != TESS_OK || out->n_expert == 0) return status;
     if (out->n_expert_used < 1 || out->n_expert_used > out->n_expert)
-        return refuse_int(s, "num_experts_per_tok", "1 … num_experts", out->n_expert_used, err);
+        return tess_config_refuse_int(s, "num_experts_per_tok", "1 … num_experts", out->n_expert_used, err);
     return TESS_OK;
 }
 
@@ -195,8 +68,8 @@ static tess_status read_dense_layers(const tess_json_section *s, bool is_talker,
 {
     int dense[TESS_MAX_LAYERS], n_dense;
     int64_t step;
-    tess_status status =
-        read_int_array(s, "mlp_only_layers", 0, TESS_MAX_LAYERS, 0, TESS_MAX_LAYERS, dense, &n_dense, err);
+    tess_status status = tess_config_read_int_array(s, "mlp_only_layers", 0, TESS_MAX_LAYERS, 0,
+                                                    TESS_MAX_LAYERS, dense, &n_dense, err);
     if (status == TESS_OK) status = tess_json_int(s, "decoder_sparse_step", 1, 1 << 20, &step, err);
     if (status != TESS_OK) return status;
     for (int i = 0; i < out->n_layer; i++)
@@ -209,45 +82,45 @@ static tess_status read_dense_layers(const tess_json_section *s, bool is_talker,
 static tess_status read_decoder(const tess_json_section *s, bool is_talker, tess_decoder_config *out,
                                 tess_error *err)
 {
-    static const int_key keys[] = {
+    static const tess_int_key keys[] = {
         {"vocab_size", AT(tess_decoder_config, n_vocab), 1, MAX_VOCAB},
         {"hidden_size", AT(tess_decoder_config, d_model), 1, MAX_WIDTH},
         {"intermediate_size", AT(tess_decoder_config, d_ff), 1, MAX_WIDTH},
         {"num_hidden_layers", AT(tess_decoder_config, n_layer), 1, TESS_MAX_LAYERS},
         {"num_attention_heads", AT(tess_decoder_config, n_head), 1, MAX_HEADS},
         {"num_key_value_heads", AT(tess_decoder_config, n_kv_head), 1, MAX_HEADS},
-        {"head_dim", AT(tess_decoder_config, d_head), 2, MAX_D_HEAD},
+        {"head_dim", AT(tess_decoder_config, d_head), 2, TESS_MAX_HEAD_WIDTH},
         {"moe_intermediate_size", AT(tess_decoder_config, d_expert), 1, MAX_WIDTH},
         {"max_position_embeddings", AT(tess_decoder_config, max_positions), 1, MAX_POSITIONS},
     };
-    static const int_key shared = {"shared_expert_intermediate_size",
-                                   AT(tess_decoder_config, d_shared_expert), 1, MAX_WIDTH};
-    static const fixed_key common[] = {
+    static const tess_int_key shared = {"shared_expert_intermediate_size",
+                                        AT(tess_decoder_config, d_shared_expert), 1, MAX_WIDTH};
+    static const tess_fixed_key common[] = {
         {"hidden_act", "\"silu\"", true},       {"attention_bias", "false", true},
         {"use_qk_norm", "true", false},         {"sliding_window", "null", false},
         {"use_sliding_window", "false", false},
     };
-    const fixed_key own[] = {
+    const tess_fixed_key own[] = {
         {"tie_word_embeddings", "false", !is_talker},
         {"shared_expert_intermediate_size", "0", false}, /* the thinker has no shared expert */
     };
-    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
-    if (status == TESS_OK) status = check_fixed(s, common, COUNT(common), err);
-    if (status == TESS_OK) status = check_fixed(s, own, is_talker ? 1 : 2, err);
-    if (status == TESS_OK && is_talker) status = read_ints(s, &shared, 1, out, err);
+    tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(s, common, COUNT(common), err);
+    if (status == TESS_OK) status = tess_config_check_fixed(s, own, is_talker ? 1 : 2, err);
+    if (status == TESS_OK && is_talker) status = tess_config_read_ints(s, &shared, 1, out, err);
     if (status == TESS_OK) status = check_heads(s, out->n_head, out->n_kv_head, out->d_head, err);
     if (status == TESS_OK) status = read_experts(s, out, err);
     if (status == TESS_OK) status = read_dense_layers(s, is_talker, out, err);
     if (status == TESS_OK) status = tess_json_bool(s, "norm_topk_prob", &out->norm_topk_prob, err);
     if (status == TESS_OK) status = read_rms_eps(s, &out->rms_norm_eps, err);
-    return status == TESS_OK ? read_rope(s, &out->rope_theta, out->mrope_section, err) : status;
+    return status == TESS_OK ? tess_config_read_rope(s, &out->rope_theta, out->mrope_section, err) : status;
 }
 
 /* --- towers --------------------------------------------------------------------------------------------- */
 
 static tess_status read_audio(const tess_json_section *s, tess_audio_config *out, tess_error *err)
 {
-    static const int_key keys[] = {
+    static const tess_int_key keys[] = {
         {"num_mel_bins", AT(tess_audio_config, n_mel), 1, 1 << 12},
         {"d_model", AT(tess_audio_config, d_model), 4, MAX_WIDTH},
         {"encoder_layers", AT(tess_audio_config, n_layer), 1, TESS_MAX_LAYERS},
@@ -259,40 +132,41 @@ static tess_status read_audio(const tess_json_section *s, tess_audio_config *out
         {"output_dim", AT(tess_audio_config, d_output), 1, MAX_WIDTH},
         {"conv_chunksize", AT(tess_audio_config, conv_chunk), 1, 1 << 24},
     };
-    static const fixed_key fixed[] = {{"activation_function", "\"gelu\"", true},
-                                      {"scale_embedding", "false", true}};
-    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
-    if (status == TESS_OK) status = check_fixed(s, fixed, COUNT(fixed), err);
+    static const tess_fixed_key fixed[] = {{"activation_function", "\"gelu\"", true},
+                                           {"scale_embedding", "false", true}};
+    tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(s, fixed, COUNT(fixed), err);
     if (status != TESS_OK) return status;
     char layers[16];
     snprintf(layers, sizeof layers, "%d", out->n_layer);
-    const fixed_key repeated = {"num_hidden_layers", layers, false};
+    const tess_fixed_key repeated = {"num_hidden_layers", layers, false};
     if (out->d_model % out->n_head)
-        return refuse_int(s, "encoder_attention_heads", "a divisor of d_model", out->n_head, err);
-    if (out->d_model % 2) return refuse_int(s, "d_model", "an even number", out->d_model, err);
+        return tess_config_refuse_int(s, "encoder_attention_heads", "a divisor of d_model", out->n_head, err);
+    if (out->d_model % 2) return tess_config_refuse_int(s, "d_model", "an even number", out->d_model, err);
     if (out->n_window_infer < 2 * out->n_window)
-        return refuse_int(s, "n_window_infer", "at least 2 × n_window", out->n_window_infer, err);
-    return check_fixed(s, &repeated, 1, err);
+        return tess_config_refuse_int(s, "n_window_infer", "at least 2 × n_window", out->n_window_infer, err);
+    return tess_config_check_fixed(s, &repeated, 1, err);
 }
 
 static tess_status check_vision(const tess_json_section *s, const tess_vision_config *v, tess_error *err)
 {
     int side = (int)lround(sqrt(v->n_position));
-    if (v->d_model % v->n_head) return refuse_int(s, "num_heads", "a divisor of hidden_size", v->n_head, err);
+    if (v->d_model % v->n_head)
+        return tess_config_refuse_int(s, "num_heads", "a divisor of hidden_size", v->n_head, err);
     if (v->d_model / v->n_head % 4)
-        return refuse_int(s, "hidden_size", "a multiple of 4 × num_heads", v->d_model, err);
+        return tess_config_refuse_int(s, "hidden_size", "a multiple of 4 × num_heads", v->d_model, err);
     if (side * side != v->n_position)
-        return refuse_int(s, "num_position_embeddings", "a square number", v->n_position, err);
+        return tess_config_refuse_int(s, "num_position_embeddings", "a square number", v->n_position, err);
     for (int i = 0; i < v->n_deepstack; i++)
         if (v->deepstack_layer[i] >= v->n_layer || (i && v->deepstack_layer[i] <= v->deepstack_layer[i - 1]))
-            return refuse_int(s, "deepstack_visual_indexes", "rising numbers below depth",
-                              v->deepstack_layer[i], err);
+            return tess_config_refuse_int(s, "deepstack_visual_indexes", "rising numbers below depth",
+                                          v->deepstack_layer[i], err);
     return TESS_OK;
 }
 
 static tess_status read_vision(const tess_json_section *s, tess_vision_config *out, tess_error *err)
 {
-    static const int_key keys[] = {
+    static const tess_int_key keys[] = {
         {"depth", AT(tess_vision_config, n_layer), 1, TESS_MAX_LAYERS},
         {"hidden_size", AT(tess_vision_config, d_model), 1, MAX_WIDTH},
         {"num_heads", AT(tess_vision_config, n_head), 1, MAX_HEADS},
@@ -304,35 +178,38 @@ static tess_status read_vision(const tess_json_section *s, tess_vision_config *o
         {"in_channels", AT(tess_vision_config, n_channel), 1, 1 << 4},
         {"num_position_embeddings", AT(tess_vision_config, n_position), 1, 1 << 24},
     };
-    static const fixed_key fixed[] = {{"hidden_act", "\"gelu_pytorch_tanh\"", true},
-                                      {"apply_vit_abs_pos_embed", "true", false}};
-    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
-    if (status == TESS_OK) status = check_fixed(s, fixed, COUNT(fixed), err);
+    static const tess_fixed_key fixed[] = {{"hidden_act", "\"gelu_pytorch_tanh\"", true},
+                                           {"apply_vit_abs_pos_embed", "true", false}};
+    tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(s, fixed, COUNT(fixed), err);
     if (status == TESS_OK)
-        status = read_int_array(s, "deepstack_visual_indexes", 0, TESS_MAX_DEEPSTACK, 0, TESS_MAX_LAYERS - 1,
-                                out->deepstack_layer, &out->n_deepstack, err);
+        status =
+            tess_config_read_int_array(s, "deepstack_visual_indexes", 0, TESS_MAX_DEEPSTACK, 0,
+                                       TESS_MAX_LAYERS - 1, out->deepstack_layer, &out->n_deepstack, err);
     if (status == TESS_OK && json_is_object(json_object_get(s->object, "rope_parameters"))) {
-        static const fixed_key rope[] = {{"rope_theta", "10000.0", true}, {"rope_type", "\"axial\"", true}};
+        static const tess_fixed_key rope[] = {{"rope_theta", "10000.0", true},
+                                              {"rope_type", "\"axial\"", true}};
         tess_json_section inner;
         status = tess_json_enter(s, "rope_parameters", &inner, err);
-        if (status == TESS_OK) status = check_fixed(&inner, rope, COUNT(rope), err);
+        if (status == TESS_OK) status = tess_config_check_fixed(&inner, rope, COUNT(rope), err);
     }
     return status == TESS_OK ? check_vision(s, out, err) : status;
 }
 
 static tess_status read_thinker(const tess_json_section *root, tess_thinker_config *out, tess_error *err)
 {
-    static const fixed_key fixed[] = {{"model_type", "\"qwen3_omni_moe_thinker\"", true},
-                                      {"tie_word_embeddings", "false", false}};
+    static const tess_fixed_key fixed[] = {{"model_type", "\"qwen3_omni_moe_thinker\"", true},
+                                           {"quantization_config", "null", false},
+                                           {"tie_word_embeddings", "false", false}};
     tess_json_section s, inner;
     double unused;
     tess_status status = tess_json_enter(root, "thinker_config", &s, err);
-    if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = tess_config_check_fixed(&s, fixed, COUNT(fixed), err);
     if (status == TESS_OK) status = tess_json_enter(&s, "text_config", &inner, err);
     if (status == TESS_OK) status = read_decoder(&inner, false, &out->text, err);
     if (status != TESS_OK) return status;
     const int most = out->text.n_vocab - 1; /* these are looked up in the embedding */
-    const int_key keys[] = {
+    const tess_int_key keys[] = {
         {"audio_token_id", AT(tess_thinker_config, audio_token), 0, most},
         {"image_token_id", AT(tess_thinker_config, image_token), 0, most},
         {"video_token_id", AT(tess_thinker_config, video_token), 0, most},
@@ -343,26 +220,44 @@ static tess_status read_thinker(const tess_json_section *root, tess_thinker_conf
         {"user_token_id", AT(tess_thinker_config, user_token), 0, most},
         {"position_id_per_seconds", AT(tess_thinker_config, position_id_per_seconds), 1, 1 << 20},
     };
-    status = read_ints(&s, keys, COUNT(keys), out, err);
-    if (status == TESS_OK) status = read_real(&s, "seconds_per_chunk", 0, 1e6, &unused, err);
+    status = tess_config_read_ints(&s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = tess_config_read_real(&s, "seconds_per_chunk", 0, 1e6, &unused, err);
     if (status == TESS_OK) status = tess_json_enter(&s, "audio_config", &inner, err);
     if (status == TESS_OK) status = read_audio(&inner, &out->audio, err);
     if (status == TESS_OK && out->audio.d_output != out->text.d_model)
-        status = refuse_int(&inner, "output_dim", "the text model's hidden_size", out->audio.d_output, err);
+        status = tess_config_refuse_int(&inner, "output_dim", "the text model's hidden_size",
+                                        out->audio.d_output, err);
     if (status == TESS_OK) status = tess_json_enter(&s, "vision_config", &inner, err);
     if (status == TESS_OK) status = read_vision(&inner, &out->vision, err);
     if (status == TESS_OK && out->vision.d_output != out->text.d_model)
-        status =
-            refuse_int(&inner, "out_hidden_size", "the text model's hidden_size", out->vision.d_output, err);
+        status = tess_config_refuse_int(&inner, "out_hidden_size", "the text model's hidden_size",
+                                        out->vision.d_output, err);
     return status;
 }
 
 /* --- speech --------------------------------------------------------------------------------------------- */
 
+/* layer_types repeats what the sliding window's keys say: every layer attends to all. */
+static tess_status check_layer_types(const tess_json_section *s, tess_error *err)
+{
+    const json_t *types = json_object_get(s->object, "layer_types");
+    size_t i;
+    json_t *type;
+    json_array_foreach(types, i, type)
+    {
+        const char *name = json_string_value(type);
+        if (name && !strcmp(name, "full_attention")) continue;
+        char found[64];
+        tess_json_spell(type, found, sizeof found);
+        return tess_json_refuse(s, "layer_types", "\"full_attention\" in every layer", found, err);
+    }
+    return TESS_OK;
+}
+
 static tess_status read_code_predictor(const tess_json_section *talker, const tess_talker_config *outer,
                                        tess_code_predictor_config *out, tess_error *err)
 {
-    const int_key keys[] = {
+    const tess_int_key keys[] = {
         {"vocab_size", AT(tess_code_predictor_config, text.n_vocab), 1, MAX_VOCAB},
         {"hidden_size", AT(tess_code_predictor_config, text.d_model), outer->text.d_model,
          outer->text.d_model},
@@ -370,25 +265,26 @@ static tess_status read_code_predictor(const tess_json_section *talker, const te
         {"num_hidden_layers", AT(tess_code_predictor_config, text.n_layer), 1, TESS_MAX_LAYERS},
         {"num_attention_heads", AT(tess_code_predictor_config, text.n_head), 1, MAX_HEADS},
         {"num_key_value_heads", AT(tess_code_predictor_config, text.n_kv_head), 1, MAX_HEADS},
-        {"head_dim", AT(tess_code_predictor_config, text.d_head), 2, MAX_D_HEAD},
+        {"head_dim", AT(tess_code_predictor_config, text.d_head), 2, TESS_MAX_HEAD_WIDTH},
         {"num_code_groups", AT(tess_code_predictor_config, n_code_group), outer->n_code_group,
          outer->n_code_group},
         {"max_position_embeddings", AT(tess_code_predictor_config, text.max_positions), outer->n_code_group,
          MAX_POSITIONS},
     };
-    static const fixed_key fixed[] = {
+    static const tess_fixed_key fixed[] = {
         {"hidden_act", "\"silu\"", true},       {"attention_bias", "false", true},
         {"use_qk_norm", "true", false},         {"sliding_window", "null", false},
         {"use_sliding_window", "false", false}, {"tie_word_embeddings", "false", false},
     };
     tess_json_section s;
     tess_status status = tess_json_enter(talker, "code_predictor_config", &s, err);
-    if (status == TESS_OK) status = read_ints(&s, keys, COUNT(keys), out, err);
-    if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = check_layer_types(&s, err);
+    if (status == TESS_OK) status = tess_config_read_ints(&s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(&s, fixed, COUNT(fixed), err);
     if (status == TESS_OK)
         status = check_heads(&s, out->text.n_head, out->text.n_kv_head, out->text.d_head, err);
     if (status == TESS_OK) status = read_rms_eps(&s, &out->text.rms_norm_eps, err);
-    return status == TESS_OK ? read_rope(&s, &out->text.rope_theta, NULL, err) : status;
+    return status == TESS_OK ? tess_config_read_rope(&s, &out->text.rope_theta, NULL, err) : status;
 }
 
 static int compare_speakers(const void *a, const void *b)
@@ -403,7 +299,7 @@ static tess_status read_speakers(const tess_json_section *talker, tess_talker_co
     if (status != TESS_OK) return status;
     size_t n = json_object_size(s.object);
     if (n < 1 || n > TESS_MAX_SPEAKERS)
-        return refuse_int(talker, "speaker_id", "1 to 64 speakers", (int64_t)n, err);
+        return tess_config_refuse_int(talker, "speaker_id", "1 to 64 speakers", (int64_t)n, err);
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)s.object, name, value)
@@ -427,7 +323,7 @@ static tess_status read_talker_keys(const tess_json_section *s, const tess_think
 {
     const int code = out->text.n_vocab - 1, width = thinker->text.d_model,
               merge = thinker->vision.spatial_merge_size;
-    const int_key keys[] = {
+    const tess_int_key keys[] = {
         {"accept_hidden_layer", AT(tess_talker_config, accept_hidden_layer), 0, thinker->text.n_layer},
         {"num_code_groups", AT(tess_talker_config, n_code_group), 2, 1 << 10},
         {"thinker_hidden_size", AT(tess_talker_config, d_thinker), width, width},
@@ -448,15 +344,17 @@ static tess_status read_talker_keys(const tess_json_section *s, const tess_think
         {"vision_end_token_id", AT(tess_talker_config, vision_end), 0, MAX_VOCAB},
     };
     double unused;
-    tess_status status = read_ints(s, keys, COUNT(keys), out, err);
-    return status == TESS_OK ? read_real(s, "seconds_per_chunk", 0, 1e6, &unused, err) : status;
+    tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
+    return status == TESS_OK ? tess_config_read_real(s, "seconds_per_chunk", 0, 1e6, &unused, err) : status;
 }
 
 static tess_status read_talker(const tess_json_section *root, const tess_thinker_config *thinker,
                                tess_talker_config *out, tess_error *err)
 {
+    static const tess_fixed_key tied = {"tie_word_embeddings", "false", false};
     tess_json_section s, text;
     tess_status status = tess_json_enter(root, "talker_config", &s, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(&s, &tied, 1, err);
     if (status == TESS_OK) status = tess_json_enter(&s, "text_config", &text, err);
     if (status == TESS_OK) status = read_decoder(&text, true, &out->text, err);
     if (status == TESS_OK) status = read_talker_keys(&s, thinker, out, err);
@@ -467,22 +365,22 @@ static tess_status read_talker(const tess_json_section *root, const tess_thinker
 static tess_status check_code2wav(const tess_json_section *s, const tess_code2wav_config *c, tess_error *err)
 {
     if (c->d_model % c->n_head)
-        return refuse_int(s, "num_attention_heads", "a divisor of hidden_size", c->n_head, err);
+        return tess_config_refuse_int(s, "num_attention_heads", "a divisor of hidden_size", c->n_head, err);
     char width[16];
     snprintf(width, sizeof width, "%d", c->d_model / c->n_head);
-    const fixed_key head = {"head_dim", width, false};
+    const tess_fixed_key head = {"head_dim", width, false};
     tess_status status = check_heads(s, c->n_head, c->n_kv_head, c->d_model / c->n_head, err);
-    if (status == TESS_OK) status = check_fixed(s, &head, 1, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(s, &head, 1, err);
     if (status == TESS_OK && c->d_decoder >> c->n_upsample_rate == 0)
-        status =
-            refuse_int(s, "decoder_dim", "at least 2 to the number of upsample_rates", c->d_decoder, err);
+        status = tess_config_refuse_int(s, "decoder_dim", "at least 2 to the number of upsample_rates",
+                                        c->d_decoder, err);
     return status;
 }
 
 static tess_status read_code2wav(const tess_json_section *root, int n_code_group, tess_code2wav_config *out,
                                  tess_error *err)
 {
-    const int_key keys[] = {
+    const tess_int_key keys[] = {
         {"codebook_size", AT(tess_code2wav_config, codebook_size), 1, MAX_VOCAB},
         {"num_quantizers", AT(tess_code2wav_config, n_quantizer), n_code_group, n_code_group},
         {"hidden_size", AT(tess_code2wav_config, d_model), 1,
@@ -495,19 +393,20 @@ static tess_status read_code2wav(const tess_json_section *root, int n_code_group
         {"max_position_embeddings", AT(tess_code2wav_config, max_positions), 1, MAX_POSITIONS},
         {"decoder_dim", AT(tess_code2wav_config, d_decoder), 1, MAX_WIDTH},
     };
-    static const fixed_key fixed[] = {{"hidden_act", "\"silu\"", true}, {"attention_bias", "false", true}};
+    static const tess_fixed_key fixed[] = {{"hidden_act", "\"silu\"", true},
+                                           {"attention_bias", "false", true}};
     tess_json_section s;
     tess_status status = tess_json_enter(root, "code2wav_config", &s, err);
-    if (status == TESS_OK) status = read_ints(&s, keys, COUNT(keys), out, err);
-    if (status == TESS_OK) status = check_fixed(&s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = tess_config_read_ints(&s, keys, COUNT(keys), out, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(&s, fixed, COUNT(fixed), err);
     if (status == TESS_OK)
-        status = read_int_array(&s, "upsample_rates", 1, TESS_MAX_UPSAMPLE, 1, 1 << 8, out->upsample_rate,
-                                &out->n_upsample_rate, err);
+        status = tess_config_read_int_array(&s, "upsample_rates", 1, TESS_MAX_UPSAMPLE, 1, 1 << 8,
+                                            out->upsample_rate, &out->n_upsample_rate, err);
     if (status == TESS_OK)
-        status = read_int_array(&s, "upsampling_ratios", 0, TESS_MAX_UPSAMPLE, 1, 1 << 8,
-                                out->upsampling_ratio, &out->n_upsampling_ratio, err);
+        status = tess_config_read_int_array(&s, "upsampling_ratios", 0, TESS_MAX_UPSAMPLE, 1, 1 << 8,
+                                            out->upsampling_ratio, &out->n_upsampling_ratio, err);
     if (status == TESS_OK) status = read_rms_eps(&s, &out->rms_norm_eps, err);
-    if (status == TESS_OK) status = read_rope(&s, &out->rope_theta, NULL, err);
+    if (status == TESS_OK) status = tess_config_read_rope(&s, &out->rope_theta, NULL, err);
     return status == TESS_OK ? check_code2wav(&s, out, err) : status;
 }
 
@@ -518,17 +417,18 @@ static tess_status read_root(const tess_json_section *s, tess_config *out, tess_
 {
     /* The name of the dtype's key has changed over the years. */
     bool old_name = !json_object_get(s->object, "dtype") && json_object_get(s->object, "torch_dtype");
-    const fixed_key fixed[] = {
+    const tess_fixed_key fixed[] = {
         {"architectures", "[\"Qwen3OmniMoeForConditionalGeneration\"]", true},
         {"model_type", "\"qwen3_omni_moe\"", true},
         {old_name ? "torch_dtype" : "dtype", "\"bfloat16\"", true},
+        {"quantization_config", "null", false},
     };
-    tess_status status = check_fixed(s, fixed, COUNT(fixed), err);
+    tess_status status = tess_config_check_fixed(s, fixed, COUNT(fixed), err);
     if (status == TESS_OK) status = tess_json_bool(s, "enable_audio_output", &out->has_talker, err);
     if (status == TESS_OK) status = read_thinker(s, &out->thinker, err);
     if (status != TESS_OK) return status;
     const int most = out->thinker.text.n_vocab - 1;
-    const int_key keys[] = {
+    const tess_int_key keys[] = {
         {"im_start_token_id", AT(tess_config, im_start), 0, most},
         {"im_end_token_id", AT(tess_config, im_end), 0, most},
         {"system_token_id", AT(tess_config, system_token), 0, most},
@@ -539,7 +439,7 @@ static tess_status read_root(const tess_json_section *s, tess_config *out, tess_
         {"tts_bos_token_id", AT(tess_config, tts_bos), 0, most},
         {"tts_eos_token_id", AT(tess_config, tts_eos), 0, most},
     };
-    status = read_ints(s, keys, out->has_talker ? 8 : 5, out, err);
+    status = tess_config_read_ints(s, keys, out->has_talker ? 8 : 5, out, err);
     if (status != TESS_OK || !out->has_talker) return status;
     status = read_talker(s, &out->thinker, &out->talker, err);
     return status == TESS_OK ? read_code2wav(s, out->talker.n_code_group, &out->code2wav, err) : status;
@@ -563,7 +463,8 @@ tess_status tess_config_load(const char *dir, tess_config *out, tess_error *err)
     if (!path) return tess_fail(err, TESS_ENOMEM, "%s: no memory to read its configuration", dir);
     snprintf(path, n, "%s/config.json", dir);
     json_t *root = NULL;
-    tess_status status = tess_json_load(path, MAX_CONFIG_BYTES, &root, err);
+    tess_status status = tess_folder_check(dir, "the folder of a model", err);
+    if (status == TESS_OK) status = tess_json_load(path, MAX_CONFIG_BYTES, &root, err);
     if (status == TESS_OK) status = tess_config_parse(path, root, out, err);
     json_decref(root);
     free(path);

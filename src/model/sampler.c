@@ -24,14 +24,17 @@ static bool is_normal_float(double value)
 
 tess_status tess_sampling_check(const tess_sampling *s, tess_error *err)
 {
+    char temperature[32], top_p[32], penalty[32];
+    tess_spell_number(s->temperature, temperature);
+    tess_spell_number(s->top_p, top_p);
+    tess_spell_number(s->repetition_penalty, penalty);
     if (s->temperature != 0 && !is_normal_float(s->temperature))
-        return tess_refuse_option(err, "temperature", "0, or 1.2e-38 to 3.4e38", "%g", s->temperature);
+        return tess_refuse_option(err, "temperature", "0, or 1.2e-38 to 3.4e38", "%s", temperature);
     if (s->top_k < 0) return tess_refuse_option(err, "top_k", "0 (off) or more", "%d", s->top_k);
     if (!(s->top_p > 0 && s->top_p <= 1))
-        return tess_refuse_option(err, "top_p", "more than 0, at most 1", "%g", s->top_p);
+        return tess_refuse_option(err, "top_p", "more than 0, at most 1", "%s", top_p);
     if (!is_normal_float(s->repetition_penalty))
-        return tess_refuse_option(err, "repetition_penalty", "1.2e-38 to 3.4e38", "%g",
-                                  s->repetition_penalty);
+        return tess_refuse_option(err, "repetition_penalty", "1.2e-38 to 3.4e38", "%s", penalty);
     return TESS_OK;
 }
 

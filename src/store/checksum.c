@@ -237,7 +237,7 @@ tess_status tess_checksum_shard(const tess_store *store, int shard, tess_pool *p
         status = run_pass(&p, pool, listener, done, total, sha256, err);
     }
     for (size_t i = 0; i < p.n_tensor && status == TESS_OK; i++)
-        if (p.is_apart[i]) status = tess_checksum_tensor(store, &p.tensor[i], &tensor[i], err);
+        if (p.is_apart[i]) status = tess_checksum_tensor(store, &p.tensor[i], NULL, &tensor[i], err);
     free(p.is_apart);
     free(p.window[0]);
     free(p.window[1]);
@@ -246,8 +246,8 @@ tess_status tess_checksum_shard(const tess_store *store, int shard, tess_pool *p
 
 /* --- one tensor ----------------------------------------------------------------------------------------- */
 
-static tess_status sum_tensor(tess_file *file, const tess_tensor *t, summing *s, unsigned char *window,
-                              tess_tensor_checksum *out, tess_error *err)
+static tess_status sum_tensor(tess_file *file, const tess_tensor *t, const tess_progress *progress,
+                              summing *s, unsigned char *window, tess_tensor_checksum *out, tess_error *err)
 {
     begin_summing(s);
     while (s->done < t->n_byte) {
@@ -257,13 +257,15 @@ static tess_status sum_tensor(tess_file *file, const tess_tensor *t, summing *s,
         tess_status status = tess_file_read_window(file, t->offset + s->done, n, window, &data, err);
         if (status != TESS_OK) return status;
         add_piece(s, out, data, n);
+        status = tess_progress_tell(progress, TESS_ACTIVITY_CHECKSUMS, s->done, t->n_byte, err);
+        if (status != TESS_OK) return status;
     }
     tess_sha256_finish(&s->sha, out->sha256);
     return TESS_OK;
 }
 
 tess_status tess_checksum_tensor(const tess_store *store, const tess_tensor *tensor,
-                                 tess_tensor_checksum *out, tess_error *err)
+                                 const tess_progress *progress, tess_tensor_checksum *out, tess_error *err)
 {
     tess_file *file = tess_store_get_file(store, tensor->shard);
     uint64_t size = tess_file_get_size(file);
@@ -274,7 +276,8 @@ tess_status tess_checksum_tensor(const tess_store *store, const tess_tensor *ten
     }
     summing s;
     unsigned char *window = aligned_alloc(TESS_IO_ALIGN, tess_window_bytes(CHUNK_BYTES));
-    tess_status status = window ? sum_tensor(file, tensor, &s, window, &checksum, err) : no_memory(err);
+    tess_status status =
+        window ? sum_tensor(file, tensor, progress, &s, window, &checksum, err) : no_memory(err);
     free(window);
     checksum.is_readable = true;
     if (status == TESS_OK) *out = checksum;

@@ -18,9 +18,9 @@ tess_status tess_checksum_shard(const tess_store *store, int shard, tess_pool *p
                                 const tess_checksum_listener *listener, uint64_t *done, uint64_t total,
                                 tess_tensor_checksum *tensor, char sha256[65], tess_error *err);
 
-/* Hashes one tensor. */
+/* Hashes one tensor; `progress` (of its bytes) may be NULL. */
 tess_status tess_checksum_tensor(const tess_store *store, const tess_tensor *tensor,
-                                 tess_tensor_checksum *out, tess_error *err);
+                                 const tess_progress *progress, tess_tensor_checksum *out, tess_error *err);
 
 /* SHA-256 over the lines of all tensors, sorted; `checksum` is in the order of places. */
 void tess_checksum_weights(const tess_store *store, const tess_tensor_checksum *checksum,

@@ -58,7 +58,10 @@ tess_status tess_completeness_expect(tess_completeness *c, const char *name, tes
     tess_tensor_format_shape(n_dim, dim, expected + used, sizeof expected - used);
     if (mark(c, name) == 0) {
         if (tess_store_is_known_absent(c->store, name)) return TESS_OK;
-        return tess_complain(c->sink, err, TESS_PROBLEM_MISSING, "", name, -1, expected, "no such tensor");
+        /* Where problems are collected, the other name is among them. */
+        const tess_tensor *renamed = c->sink ? NULL : tess_store_find_renamed(c->store, name);
+        return tess_complain(c->sink, err, TESS_PROBLEM_MISSING, "", name, -1, expected, "no such tensor%s%s",
+                             renamed ? ", but one named " : "", renamed ? renamed->name : "");
     }
     const tess_tensor *t = tess_store_find(c->store, name);
     if (t->dtype == TESS_DTYPE_NONE) return TESS_OK; /* its entry has been reported */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/whole_file.h"
 #include "base/checked.h"
 #include "base/json_walk.h"
 
@@ -340,6 +341,15 @@ static void shrink(tess_safetensors *st)
     st->pool_size = st->pool_used;
 }
 
+/* What a clone left behind in place of the file. */
+static tess_status check_pointer(header_reader *r, uint64_t size, tess_error *err)
+{
+    char text[TESS_LFS_POINTER_MOST_BYTES];
+    if (size > sizeof text) return TESS_OK;
+    tess_status status = tess_file_read(r->st->file, 0, text, (size_t)size, err);
+    return status == TESS_OK ? tess_lfs_pointer_check(r->path, text, (size_t)size, err) : status;
+}
+
 static tess_status read_header_length(header_reader *r, uint64_t *length, tess_error *err)
 {
     uint64_t size = tess_file_get_size(r->st->file);
@@ -347,7 +357,8 @@ static tess_status read_header_length(header_reader *r, uint64_t *length, tess_e
     if (size < sizeof raw)
         return tess_refuse(err, r->path, "header length", 0, "a safetensors file of 10 bytes or more",
                            "a file of %" PRIu64 " bytes", size);
-    tess_status status = tess_file_read(r->st->file, 0, raw, sizeof raw, err);
+    tess_status status = check_pointer(r, size, err);
+    if (status == TESS_OK) status = tess_file_read(r->st->file, 0, raw, sizeof raw, err);
     if (status != TESS_OK) return status;
     uint64_t n = 0;
     for (unsigned i = 0; i < sizeof raw; i++) n |= (uint64_t)raw[i] << (8 * i);

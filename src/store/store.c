@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/whole_file.h"
 #include "store/index.h"
 
 typedef struct shard {
@@ -51,19 +52,6 @@ static char *join_path(const char *dir, const char *name)
     char *path = malloc(n);
     if (path) snprintf(path, n, "%s/%s", dir, name);
     return path;
-}
-
-static tess_status check_folder(const char *dir, tess_error *err)
-{
-    struct stat info;
-    if (stat(dir, &info)) {
-        if (errno == ENOENT || errno == ENOTDIR)
-            return tess_refuse(err, dir, "", -1, "a folder with a checkpoint", "no such folder");
-        return tess_fail_system(err, errno, dir, -1, "examine");
-    }
-    if (!S_ISDIR(info.st_mode))
-        return tess_refuse(err, dir, "", -1, "a folder with a checkpoint", "something that is no folder");
-    return TESS_OK;
 }
 
 /* --- shards ----------------------------------------------------------------------------------------------
@@ -291,7 +279,7 @@ static tess_status check_total_size(const opener *o, tess_error *err)
 
 static tess_status open_all(opener *o, tess_error *err)
 {
-    tess_status status = check_folder(o->dir, err);
+    tess_status status = tess_folder_check(o->dir, "a folder with a checkpoint", err);
     if (status == TESS_OK) status = find_shards(o, err);
     for (int i = 0; i < o->store->n_shard && status == TESS_OK; i++) status = open_shard(o, i, err);
     if (status == TESS_OK) status = make_table(o, err);
@@ -380,6 +368,23 @@ const tess_tensor *tess_store_find(const tess_store *store, const char *name)
 {
     size_t i = tess_store_find_place(store, name);
     return i < store->n_tensor && !strcmp(store->by_name[i]->name, name) ? store->by_name[i] : NULL;
+}
+
+const tess_tensor *tess_store_find_renamed(const tess_store *store, const char *name)
+{
+    const char *dot = strchr(name, '.');
+    for (const char *next; dot && (next = strchr(dot + 1, '.')); dot = next) {
+        const tess_tensor *tensor = tess_store_find(store, dot + 1);
+        if (tensor) return tensor;
+    }
+    size_t n = strlen(name);
+    for (size_t i = 0; i < store->n_tensor; i++) {
+        const char *other = store->by_name[i]->name;
+        size_t n_other = strlen(other);
+        if (n_other > n && other[n_other - n - 1] == '.' && !strcmp(other + n_other - n, name))
+            return store->by_name[i];
+    }
+    return NULL;
 }
 
 size_t tess_store_get_place(const tess_store *store, const tess_tensor *tensor)

@@ -27,6 +27,9 @@ const tess_tensor *tess_store_get_by_name(const tess_store *store, size_t i);
 /* The place in that order of the first tensor whose name is not below `name`; the count if there is none. */
 size_t tess_store_find_place(const tess_store *store, const char *name);
 /* NULL if there is none of this name. Costs a binary search. */
+/* For messages: a tensor that may be `name` under another name, its first parts left out or others put before
+ * it; NULL if there is none. Looks through all names. */
+const tess_tensor *tess_store_find_renamed(const tess_store *store, const char *name);
 const tess_tensor *tess_store_find(const tess_store *store, const char *name);
 
 /* The place of a tensor of this store in the order of tess_store_get(). */

@@ -29,10 +29,10 @@ enum { N_PUBLISHED = sizeof published / sizeof published[0] };
 
 typedef struct loader {
     tess_vocab *vocab;
-    const tess_token_index *index; /* of vocab.json */
+    const tess_token_index *index;
 } loader;
 
-/* Refuses an id or a text that vocab.json gives to another. */
+/* Refuses an id or a text that the vocabulary gives to another. */
 static tess_status check_vocabulary(const loader *l, const char *file, const char *field, uint32_t id,
                                     const char *bytes, size_t n, bool literal, tess_error *err)
 {
@@ -40,7 +40,7 @@ static tess_status check_vocabulary(const loader *l, const char *file, const cha
     uint32_t slot = *tess_token_index_find(l->index, bytes, n);
     bool same_text = slot && token[slot - 1].literal == literal;
     if (same_text && slot - 1 != id)
-        return tess_refuse(err, file, field, -1, "the id of this token in vocab.json",
+        return tess_refuse(err, file, field, -1, "the id of this token in the vocabulary",
                            "id %u, which is not %u", (unsigned)id, (unsigned)slot - 1);
     if (!same_text && id < l->vocab->n_ids && token[id].n)
         return tess_refuse(err, file, field, -1, "an id that no other token has", "id %u", (unsigned)id);
@@ -63,7 +63,7 @@ static tess_status check_new(const tess_vocab *vocab, const char *file, const ch
     return TESS_OK;
 }
 
-/* Gives the token's id its bytes unless vocab.json did.
+/* Gives the token's id its bytes unless the vocabulary did.
  * QUIRK: the original decodes an added token like any other, as written in the byte alphabet, and one that is
  * looked for in normalised text after normalising it. Both matter only to characters beyond ASCII. */
 static tess_status set_bytes(const loader *l, const char *file, const char *field,
@@ -156,32 +156,65 @@ static int compare_ids(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* tokenizer_config.json; *found: it has added tokens to say. */
-static tess_status load_config(const loader *l, const char *file, const json_t *root, bool *found,
-                               tess_error *err)
+/* Whether one of the first n added tokens has this id. */
+static bool has_id(const tess_vocab *vocab, size_t n, int64_t id)
 {
-    tess_json_section top = {.object = root, .file = file}, decoder, described;
-    *found = json_object_get(root, "added_tokens_decoder") != NULL;
-    if (!*found) return TESS_OK;
-    tess_status status = tess_json_enter(&top, "added_tokens_decoder", &decoder, err);
+    for (size_t i = 0; i < n; i++)
+        if (vocab->added[i].id == id) return true;
+    return false;
+}
+
+/* Adds a token that an object describes, unless an earlier file has its id. */
+static tess_status add_described(const loader *l, const tess_json_section *described, uint32_t id,
+                                 size_t n_earlier, tess_error *err)
+{
+    tess_added_token token = {.id = id};
+    const char *content;
+    tess_status status = tess_json_text(described, "content", &content, err);
+    if (status == TESS_OK) status = read_flags(described, &token, err);
+    if (status != TESS_OK || has_id(l->vocab, n_earlier, id)) return status;
+    token.content = (char *)content;
+    token.n = (uint32_t)strlen(content);
+    return add_token(l, described->file, described->path, &token, err);
+}
+
+/* added_tokens_decoder of tokenizer_config.json: id → token. */
+static tess_status load_decoder(const loader *l, const tess_json_section *top, tess_error *err)
+{
+    tess_json_section decoder, described;
+    tess_status status = tess_json_enter(top, "added_tokens_decoder", &decoder, err);
     const char *key;
     json_t *value;
+    uint32_t id = 0;
+    size_t n_earlier = l->vocab->n_added;
     if (status != TESS_OK) return status;
-    json_object_foreach((json_t *)decoder.object, key, value)
+    json_object_foreach((json_t *)(uintptr_t)decoder.object, key, value)
     {
-        tess_added_token token = {0};
-        const char *content;
-        status = read_id(file, key, &token.id, err);
+        status = read_id(top->file, key, &id, err);
         if (status == TESS_OK) status = tess_json_enter(&decoder, key, &described, err);
-        if (status == TESS_OK) status = tess_json_text(&described, "content", &content, err);
-        if (status == TESS_OK) status = read_flags(&described, &token, err);
-        if (status != TESS_OK) return status;
-        token.content = (char *)content;
-        token.n = (uint32_t)strlen(content);
-        status = add_token(l, file, described.path, &token, err);
+        if (status == TESS_OK) status = add_described(l, &described, id, n_earlier, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
+}
+
+/* added_tokens of tokenizer.json. */
+static tess_status load_array(const loader *l, const tess_tokenizer_json *json, tess_error *err)
+{
+    const tess_json_section top = {.object = json->parts, .file = json->file};
+    const json_t *array = json_object_get(json->parts, "added_tokens");
+    tess_status status = TESS_OK;
+    for (size_t i = 0; i < json_array_size(array) && status == TESS_OK; i++) {
+        tess_json_section described;
+        int64_t id = 0;
+        status = tess_json_enter_item(&top, "added_tokens", array, i, &described, err);
+        if (status == TESS_OK) status = tess_json_int(&described, "id", 0, TESS_MAX_TOKEN_ID, &id, err);
+        if (status == TESS_OK && has_id(l->vocab, i, id))
+            status = tess_refuse(err, json->file, described.path, -1, "each id once", "id %lld again",
+                                 (long long)id);
+        if (status == TESS_OK) status = add_described(l, &described, (uint32_t)id, 0, err);
+    }
+    return status;
 }
 
 static bool is_kept_whole_only(const char *content)
@@ -198,14 +231,15 @@ static tess_status load_list(const loader *l, const char *file, const json_t *ro
     tess_json_section top = {.object = root, .file = file};
     const char *key;
     json_t *value;
+    size_t n_earlier = l->vocab->n_added;
     json_object_foreach((json_t *)root, key, value)
     {
-        int64_t id;
+        int64_t id = 0;
         tess_status status = tess_json_int(&top, key, 0, TESS_MAX_TOKEN_ID, &id, err);
         if (status != TESS_OK) return status;
-        for (size_t i = 0; i < l->vocab->n_added; i++)
-            if (l->vocab->added[i].id == id)
-                return tess_refuse(err, file, key, -1, "each id once", "id %lld again", (long long)id);
+        if (has_id(l->vocab, n_earlier, id)) continue;
+        if (has_id(l->vocab, l->vocab->n_added, id))
+            return tess_refuse(err, file, key, -1, "each id once", "id %lld again", (long long)id);
         tess_added_token token = {(char *)key, (uint32_t)strlen(key), (uint32_t)id, !is_kept_whole_only(key),
                                   false};
         status = add_token(l, file, key, &token, err);
@@ -227,35 +261,115 @@ static tess_status load_published(const loader *l, tess_error *err)
     return status;
 }
 
-/* *root NULL if there is no such file. */
-static tess_status load_optional(const char *folder, const char *name, char *path, json_t **root,
-                                 tess_error *err)
+/* ---- what tokenizer_config.json says of them */
+
+/* A token's text: a string, or an object with its "content"; NULL for anything else. */
+static const char *find_content(const json_t *value)
 {
-    *root = NULL;
-    tess_status status = tess_vocab_path(folder, name, path, PATH_MAX, err);
-    if (status != TESS_OK || (access(path, F_OK) && errno == ENOENT)) return status;
-    return tess_json_load(path, TESS_MAX_VOCAB_FILE_BYTES, root, err);
+    return json_string_value(json_is_object(value) ? json_object_get(value, "content") : value);
 }
 
-tess_status tess_vocab_load_added(const char *folder, tess_vocab *vocab, const tess_token_index *index,
-                                  tess_error *err)
+/* QUIRK: the original adds what it finds named and in no list, under the next free id. */
+static tess_status check_named(const tess_vocab *vocab, const tess_json_section *s, const char *key,
+                               const json_t *value, tess_error *err)
 {
-    uint32_t n_file_tokens = vocab->n_tokens;
-    loader l = {vocab, index};
+    const char *content = find_content(value);
+    if (!content) return TESS_OK;
+    for (size_t i = 0; i < vocab->n_added; i++)
+        if (!strcmp(vocab->added[i].content, content)) return TESS_OK;
+    char found[100];
+    tess_json_spell(value, found, sizeof found);
+    return tess_json_refuse(s, key, "one of the added tokens, which have ids", found, err);
+}
+
+/* The items of an array, or the members of an object that is no token itself. */
+static tess_status check_all_named(const tess_vocab *vocab, const tess_json_section *s, const char *key,
+                                   tess_error *err)
+{
+    const json_t *list = json_object_get(s->object, key);
+    tess_status status = TESS_OK;
+    size_t i;
+    const char *name;
+    json_t *value;
+    json_array_foreach(list, i, value)
+    {
+        if (status == TESS_OK) status = check_named(vocab, s, key, value, err);
+    }
+    json_object_foreach((json_t *)(uintptr_t)list, name, value)
+    {
+        if (status == TESS_OK) status = check_named(vocab, s, key, value, err);
+    }
+    return status;
+}
+
+static bool is_name_of_token(const char *key)
+{
+    static const char end[] = "_token";
+    size_t n = strlen(key);
+    return n >= sizeof end - 1 && !strcmp(key + n - (sizeof end - 1), end);
+}
+
+static tess_status check_names(const tess_vocab *vocab, const tess_json_section *config, tess_error *err)
+{
+    static const char *const lists[] = {"additional_special_tokens", "extra_special_tokens",
+                                        "model_specific_special_tokens"};
+    tess_status status = TESS_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)config->object, key, value)
+    {
+        if (status == TESS_OK && is_name_of_token(key)) status = check_named(vocab, config, key, value, err);
+    }
+    for (size_t i = 0; i < sizeof lists / sizeof *lists && status == TESS_OK; i++)
+        status = check_all_named(vocab, config, lists[i], err);
+    return status;
+}
+
+/* ---- which file counts */
+
+/* QUIRK: to the original's class for this model, added_tokens_decoder is the whole list; to the general
+ * classes it adds to tokenizer.json. */
+static bool has_whole_list(const json_t *config, const tess_tokenizer_json *json)
+{
+    const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
+    bool is_general =
+        name && (!strcmp(name, "TokenizersBackend") || !strcmp(name, "PreTrainedTokenizerFast"));
+    return json_object_get(config, "added_tokens_decoder") && !(is_general && json->text);
+}
+
+static tess_status load_lists(const loader *l, const char *folder, const tess_tokenizer_json *json,
+                              const tess_json_section *config, tess_error *err)
+{
+    uint32_t n_file_tokens = l->vocab->n_tokens;
+    if (has_whole_list(config->object, json)) return load_decoder(l, config, err);
+    bool found = json->text != NULL;
+    tess_status status = json->text ? load_array(l, json, err) : TESS_OK;
+    if (status == TESS_OK && json_object_get(config->object, "added_tokens_decoder"))
+        return load_decoder(l, config, err);
+    char path[PATH_MAX];
+    json_t *root = NULL;
+    if (status == TESS_OK) status = tess_vocab_path(folder, "added_tokens.json", path, sizeof path, err);
+    if (status == TESS_OK && !(access(path, F_OK) && errno == ENOENT))
+        status = tess_json_load(path, TESS_MAX_VOCAB_FILE_BYTES, &root, err);
+    found |= root != NULL;
+    if (root) status = load_list(l, path, root, err);
+    json_decref(root);
+    if (status == TESS_OK && !found && n_file_tokens == PUBLISHED_VOCABULARY) status = load_published(l, err);
+    return status;
+}
+
+tess_status tess_vocab_load_added(const char *folder, const tess_tokenizer_json *json, tess_vocab *vocab,
+                                  const tess_token_index *index, tess_error *err)
+{
+    const loader l = {vocab, index};
     char path[PATH_MAX];
     json_t *root;
-    bool found = false;
-    tess_status status = load_optional(folder, "tokenizer_config.json", path, &root, err);
-    if (root) status = load_config(&l, path, root, &found, err);
+    tess_status status = tess_tokenizer_config_read(folder, path, &root, err);
+    const tess_json_section config = {.object = root, .file = path};
+    if (root) status = tess_tokenizer_config_check(&config, err);
+    if (status == TESS_OK) status = load_lists(&l, folder, json, &config, err);
+    if (status == TESS_OK && root) status = check_names(vocab, &config, err);
     json_decref(root);
-    if (status == TESS_OK && !found) {
-        status = load_optional(folder, "added_tokens.json", path, &root, err);
-        found = root != NULL;
-        if (root) status = load_list(&l, path, root, err);
-        json_decref(root);
-    }
-    if (status == TESS_OK && !found && n_file_tokens == PUBLISHED_VOCABULARY)
-        status = load_published(&l, err);
     if (vocab->n_added) qsort(vocab->added, vocab->n_added, sizeof *vocab->added, compare_ids);
     return status;
 }

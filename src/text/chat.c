@@ -7,9 +7,12 @@
 #include "tessera/chat.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
+#include "text/tokenizer.h"
 
 static const char think_end[] = "</think>", think_start[] = "<think>";
 
@@ -177,6 +180,127 @@ tess_status tess_chat_render(const tess_message *messages, size_t n_messages, un
     return status;
 }
 
+/* ---- ids ---- */
+
+/* Stand around control tokens of contents that are to stay text. No UTF-8 has these bytes, so nobody can
+ * spell them. Where the template cuts a content at such a token, one of them is left alone; it still keeps
+ * what stands on its sides apart. */
+static const char mark_start = '\xfe', mark_end = '\xff';
+static const char marks[] = "\xfe\xff";
+
+/* Added tokens that are not special but that the template writes; others, as <|fim_prefix|>, say nothing
+ * about turns and stay what they are, as in the original. */
+static bool is_control_token(const tess_added_token *token)
+{
+    static const char *const written[] = {"<think>",      "</think>",        "<tool_call>",
+                                          "</tool_call>", "<tool_response>", "</tool_response>"};
+    for (size_t i = 0; i < sizeof written / sizeof written[0]; i++)
+        if (token->n == strlen(written[i]) && !memcmp(token->content, written[i], token->n)) return true;
+    return token->special;
+}
+
+/* How long the control token is that `s` begins with, the longest of several; 0: none. */
+static size_t measure_control_token(const tess_tokenizer *tokenizer, span s)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < tokenizer->vocab.n_added; i++) {
+        const tess_added_token *token = &tokenizer->vocab.added[i];
+        if (token->n > longest && token->n <= s.n && !memcmp(token->content, s.data, token->n) &&
+            is_control_token(token))
+            longest = token->n;
+    }
+    return longest;
+}
+
+static tess_status mark_content(const tess_tokenizer *tokenizer, span s, tess_text *out, tess_error *err)
+{
+    size_t invalid = tess_utf8_find_invalid((const uint8_t *)s.data, s.n), said = 0;
+    if (invalid < s.n)
+        return tess_refuse(err, "", "text", (int64_t)invalid, "UTF-8", "byte 0x%02x",
+                           (unsigned)(uint8_t)s.data[invalid]);
+    tess_status status = TESS_OK;
+    for (size_t at = 0, n; at < s.n && status == TESS_OK; at += n ? n : 1) {
+        n = measure_control_token(tokenizer, (span){s.data + at, s.n - at});
+        if (!n) continue;
+        status = PUT(out, err, (span){s.data + said, at - said}, (span){&mark_start, 1},
+                     (span){s.data + at, n}, (span){&mark_end, 1});
+        said = at + n;
+    }
+    return status == TESS_OK ? put_span(out, (span){s.data + said, s.n - said}, err) : status;
+}
+
+/* Messages whose control tokens are marked. */
+typedef struct marking {
+    tess_message *message; /* [n] */
+    tess_text *content, *reasoning;
+    size_t n;
+} marking;
+
+static void release_marking(marking *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        if (m->content) tess_text_release(&m->content[i]);
+        if (m->reasoning) tess_text_release(&m->reasoning[i]);
+    }
+    free(m->message);
+    free(m->content);
+    free(m->reasoning);
+}
+
+static tess_status mark_messages(const tess_tokenizer *tokenizer, const tess_message *messages, marking *m,
+                                 tess_error *err)
+{
+    m->message = calloc(m->n, sizeof *m->message);
+    m->content = calloc(m->n, sizeof *m->content);
+    m->reasoning = calloc(m->n, sizeof *m->reasoning);
+    if (!m->message || !m->content || !m->reasoning)
+        return tess_fail(err, TESS_ENOMEM, "no memory for %zu messages", m->n);
+    tess_status status = TESS_OK;
+    for (size_t i = 0; i < m->n && status == TESS_OK; i++) {
+        m->message[i] = messages[i];
+        status = mark_content(tokenizer, content_of(&messages[i]), &m->content[i], err);
+        m->message[i].content = m->content[i].data;
+        m->message[i].n_content = m->content[i].count;
+        if (status != TESS_OK || !messages[i].reasoning) continue;
+        status = mark_content(tokenizer, span_of(messages[i].reasoning), &m->reasoning[i], err);
+        m->message[i].reasoning = m->reasoning[i].data;
+    }
+    return status;
+}
+
+/* The ids of a text with marks. */
+static tess_status encode_marked(const tess_tokenizer *tokenizer, const tess_text *text, tess_ids *ids,
+                                 tess_error *err)
+{
+    tess_status status = TESS_OK;
+    size_t before = ids->count;
+    for (size_t at = 0; at < text->count && status == TESS_OK;) {
+        /* The text ends with a NUL but may hold others, so its pieces are found by length. */
+        size_t n = 0;
+        while (at + n < text->count && !memchr(marks, text->data[at + n], 2)) n++;
+        span piece = {text->data + at, n};
+        bool is_token = at > 0 && piece.data[-1] == mark_start && at + n < text->count &&
+                        piece.data[n] == mark_end && measure_control_token(tokenizer, piece) == n;
+        status = tess_tokenizer_encode(tokenizer, piece.data, n, is_token ? TESS_ENCODE_PLAIN : 0, ids, err);
+        at += n + 1;
+    }
+    if (status != TESS_OK) ids->count = before;
+    return status;
+}
+
+static tess_status encode_plain(const tess_tokenizer *tokenizer, const tess_message *messages, size_t n,
+                                unsigned flags, tess_ids *ids, tess_error *err)
+{
+    marking m = {.n = n};
+    tess_text text = {0};
+    tess_status status = mark_messages(tokenizer, messages, &m, err);
+    if (status == TESS_OK) status = tess_chat_render(m.message, n, flags, &text, err);
+    if (status == TESS_OK) status = encode_marked(tokenizer, &text, ids, err);
+    tess_text_release(&text);
+    release_marking(&m);
+    return status;
+}
+
 tess_status tess_chat_encode(const tess_tokenizer *tokenizer, const tess_message *messages, size_t n_messages,
                              unsigned flags, tess_ids *ids, tess_error *err)
 {
@@ -188,7 +312,10 @@ tess_status tess_chat_encode(const tess_tokenizer *tokenizer, const tess_message
                                "none with %s", needed[i]);
     }
     tess_text text = {0};
-    tess_status status = tess_chat_render(messages, n_messages, flags, &text, err);
+    tess_status status = check_messages(messages, n_messages, flags, err);
+    if (status != TESS_OK) return status;
+    if (flags & TESS_CHAT_PLAIN) return encode_plain(tokenizer, messages, n_messages, flags, ids, err);
+    status = tess_chat_render(messages, n_messages, flags, &text, err);
     if (status == TESS_OK) status = tess_tokenizer_encode(tokenizer, text.data, text.count, 0, ids, err);
     tess_text_release(&text);
     return status;

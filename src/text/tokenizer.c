@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "tessera/chat.h"
 #include "text/bpe.h"
 #include "text/normalize.h"
 #include "text/pretokenize.h"
-#include "text/template_file.h"
 
 enum { MOST_TEXT_BYTES = 1 << 30 };
 

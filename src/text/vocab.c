@@ -2,7 +2,6 @@
 
 #include <limits.h>
 #include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,14 +39,6 @@ size_t tess_bytes_from_printable(const char *text, size_t n, char *bytes, bool *
         bytes[count++] = (char)byte_of(code);
     }
     return count;
-}
-
-tess_status tess_vocab_path(const char *folder, const char *name, char *path, size_t size, tess_error *err)
-{
-    int n = snprintf(path, size, "%s/%s", folder, name);
-    if (n < 0 || (size_t)n >= size)
-        return tess_fail(err, TESS_EUSAGE, "the folder's name is too long: %.60s…", folder);
-    return TESS_OK;
 }
 
 /* The token whose n bytes stand at the end of the pool. */
@@ -154,14 +145,24 @@ static tess_status find_bytes(tess_vocab *vocab, const tess_token_index *x, cons
     return TESS_OK;
 }
 
-tess_status tess_vocab_load_tokens(const char *folder, tess_vocab *vocab, tess_token_index *x,
-                                   tess_error *err)
+/* *root: token → id, of tokenizer.json or else vocab.json, whose name is left in `file`. */
+static tess_status parse_tokens(const char *folder, const tess_tokenizer_json *json, char file[PATH_MAX],
+                                json_t **root, tess_error *err)
+{
+    if (!json->text) {
+        tess_status status = tess_vocab_path(folder, "vocab.json", file, PATH_MAX, err);
+        return status == TESS_OK ? tess_json_load(file, TESS_MAX_VOCAB_FILE_BYTES, root, err) : status;
+    }
+    memcpy(file, json->file, PATH_MAX);
+    return tess_json_parse(file, json->vocab.begin, json->text + json->vocab.begin, json->vocab.n, root, err);
+}
+
+tess_status tess_vocab_load_tokens(const char *folder, const tess_tokenizer_json *json, tess_vocab *vocab,
+                                   tess_token_index *x, tess_error *err)
 {
     char file[PATH_MAX];
-    tess_status status = tess_vocab_path(folder, "vocab.json", file, sizeof file, err);
-    if (status != TESS_OK) return status;
-    json_t *root;
-    status = tess_json_load(file, TESS_MAX_VOCAB_FILE_BYTES, &root, err);
+    json_t *root = NULL;
+    tess_status status = parse_tokens(folder, json, file, &root, err);
     if (status != TESS_OK) return status;
     size_t slots = 16;
     while (slots < 2 * json_object_size(root)) slots *= 2;
@@ -171,8 +172,8 @@ tess_status tess_vocab_load_tokens(const char *folder, tess_vocab *vocab, tess_t
     if (status == TESS_OK) status = reserve_tables(vocab, root, file, err);
     if (status == TESS_OK) status = fill_tables(vocab, x, root, file, err);
     json_decref(root);
-    /* Parsed, the published file takes 20 MB in small pieces; they go back to the system before anything
-     * is built beside them. */
+    /* Parsed, the published vocabulary takes 20 MB in small pieces; they go back to the system before
+     * anything is built beside them. */
     malloc_trim(0);
     if (status == TESS_OK) status = find_bytes(vocab, x, file, err);
     return status;

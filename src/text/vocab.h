@@ -11,11 +11,11 @@
 
 #include "base/error.h"
 #include "text/bpe.h"
+#include "text/tokenizer_json.h"
 
 enum {
     TESS_MAX_TOKEN_ID = 0x1fffff,
     TESS_MAX_ADDED_TOKENS = 4096,
-    TESS_MAX_VOCAB_FILE_BYTES = 64 << 20,
 };
 
 /* Where in the pool the bytes of an id stand; n = 0: no token has this id. `literal`: its text has characters
@@ -46,8 +46,8 @@ typedef struct tess_vocab {
     size_t n_added;
 } tess_vocab;
 
-/* Reads vocab.json, merges.txt and the added tokens of a folder, checking everything. On failure *vocab holds
- * nothing. Errors: those of tess_tokenizer_open. */
+/* Reads tokenizer.json, or vocab.json and merges.txt, and the added tokens of a folder, checking everything.
+ * On failure *vocab holds nothing. Errors: those of tess_tokenizer_open. */
 tess_status tess_vocab_load(const char *folder, tess_vocab *vocab, tess_error *err);
 void tess_vocab_release(tess_vocab *vocab);
 
@@ -57,20 +57,21 @@ void tess_vocab_release(tess_vocab *vocab);
  * + 1. */
 typedef struct tess_token_index {
     const tess_vocab *vocab;
-    uint32_t *slot;
+    uint32_t *slot; /* owned by whoever loads */
     size_t mask;
 } tess_token_index;
 
 /* The slot of the token with these bytes, or the empty one where it would stand. */
 uint32_t *tess_token_index_find(const tess_token_index *index, const char *bytes, size_t n);
 
-/* vocab.json; fills the index, whose slots the caller frees in any case. */
-tess_status tess_vocab_load_tokens(const char *folder, tess_vocab *vocab, tess_token_index *index,
-                                   tess_error *err);
-tess_status tess_vocab_load_merges(const char *folder, tess_vocab *vocab, const tess_token_index *index,
-                                   tess_error *err);
-tess_status tess_vocab_load_added(const char *folder, tess_vocab *vocab, const tess_token_index *index,
-                                  tess_error *err);
+/* The vocabulary of tokenizer.json, else vocab.json; fills the index. */
+tess_status tess_vocab_load_tokens(const char *folder, const tess_tokenizer_json *json, tess_vocab *vocab,
+                                   tess_token_index *index, tess_error *err);
+tess_status tess_vocab_load_merges(const char *folder, const tess_tokenizer_json *json, tess_vocab *vocab,
+                                   const tess_token_index *index, tess_error *err);
+/* Also checks tokenizer_config.json. */
+tess_status tess_vocab_load_added(const char *folder, const tess_tokenizer_json *json, tess_vocab *vocab,
+                                  const tess_token_index *index, tess_error *err);
 
 /* Sets the token of an id; the id is free and `bytes` are not empty. */
 tess_status tess_vocab_set(tess_vocab *vocab, uint32_t id, const char *bytes, size_t n, bool literal,
@@ -80,8 +81,5 @@ tess_status tess_vocab_set(tess_vocab *vocab, uint32_t id, const char *bytes, si
  * and returns their count. Text with a character outside the byte alphabet stands for itself: copied,
  * *literal set. */
 size_t tess_bytes_from_printable(const char *text, size_t n, char *bytes, bool *literal);
-
-/* "folder/name". */
-tess_status tess_vocab_path(const char *folder, const char *name, char *path, size_t size, tess_error *err);
 
 #endif

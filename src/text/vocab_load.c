@@ -1,4 +1,4 @@
-/* The three steps of loading a vocabulary, in order; each has a file of its own. */
+/* The steps of loading a vocabulary, in order; each has a file of its own. */
 #include "text/vocab.h"
 
 #include <malloc.h>
@@ -8,9 +8,12 @@ tess_status tess_vocab_load(const char *folder, tess_vocab *vocab, tess_error *e
 {
     *vocab = (tess_vocab){0};
     tess_token_index x = {.vocab = vocab};
-    tess_status status = tess_vocab_load_tokens(folder, vocab, &x, err);
-    if (status == TESS_OK) status = tess_vocab_load_merges(folder, vocab, &x, err);
-    if (status == TESS_OK) status = tess_vocab_load_added(folder, vocab, &x, err);
+    tess_tokenizer_json json;
+    tess_status status = tess_tokenizer_json_read(folder, &json, err);
+    if (status == TESS_OK) status = tess_vocab_load_tokens(folder, &json, vocab, &x, err);
+    if (status == TESS_OK) status = tess_vocab_load_merges(folder, &json, vocab, &x, err);
+    if (status == TESS_OK) status = tess_vocab_load_added(folder, &json, vocab, &x, err);
+    tess_tokenizer_json_release(&json);
     free(x.slot);
     malloc_trim(0);
     if (status != TESS_OK) tess_vocab_release(vocab);

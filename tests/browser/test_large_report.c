@@ -186,7 +186,10 @@ static int count(const char *text, const char *part)
 static void test_page(void **state)
 {
     (void)state;
-    tess_page_options options = {.title = "Golden <whole> run", .get_bytes = bytes_of, .context = &result};
+    const tess_page_fact facts[] = {
+        {"prompt", "<b>\x1b[31mWho?", 0}, {"made", "today", -1}, {"of", "another", 1}};
+    tess_page_options options = {
+        .title = "Golden <whole> run", .get_bytes = bytes_of, .context = &result, .fact = facts, .n_fact = 3};
     tess_error err;
     if (tess_compare_write_html((tess_compare_result *[]){&result}, 1, &options, path, &err) != TESS_OK)
         fail_msg("%s", err.message);
@@ -214,6 +217,9 @@ static void test_page_escapes(void **state)
     assert_non_null(strstr(text, "<code>&#60;script&#62;</code>"));
     assert_non_null(strstr(text, "<code>\\x00</code>"));
     assert_non_null(strstr(text, "<code>\\u202e</code>"));
+    assert_non_null(
+        strstr(text, "<dt>prompt</dt><dd>&#60;b&#62;\\x1b[31mWho?</dd>\n<dt>made</dt><dd>today</dd>"));
+    assert_null(strstr(text, "another</dd>"));
     assert_null(strstr(text, "<script"));
     assert_null(strstr(text, "\x1b"));
     assert_null(strstr(text, "\xff"));

@@ -18,3 +18,21 @@ equals "$?" 2 "a question that does not fit the context"
 contains "$(cat "$work/err")" "--context" "says what to do"
 printf 'Hello!\na\xffb\n' | chat --json >"$work/out" 2>/dev/null
 equals "$? $(tail -n 1 "$work/out" | json error offset)" "3 1" "broken UTF-8, by its offset in the question"
+contains "$(cat "$work/out")" "Hello" "the question before it was asked"
+printf 'What is the capital of France?\na\xffb\nWhat is the capital of Italy?\n' | chat >"$work/out" 2>"$work/err"
+equals "$? $(tr '\n' ' ' <"$work/out")" "3 Paris. Rome. " "a question that is no UTF-8 is left out, and the others are asked"
+contains "$(cat "$work/err")" "line 2, byte 1: found byte 0xff" "it is named by its line and the byte in it"
+equals "$(printf 'What is the capital of France?\r\nWhat is the capital of Italy?\r\n' | chat)" "$(printf 'Paris.\nRome.')" "line ends of Windows"
+asked() { # asked FORMAT: what a chat asked that read it, as JSON
+    # shellcheck disable=SC2059 -- a format is meant
+    printf "$1" | "$tessera" chat --model $model --memory 256MiB --max-new 1 --ledger "$work/ledger" --ledger-text >/dev/null 2>"$work/err"
+    "$tessera" ledger export --ledger "$work/ledger" | python3 -c 'import json, sys
+print(json.dumps([entry["prompt_text"] for entry in map(json.loads, sys.stdin) if entry.get("kind") == "run"]))'
+    rm -f "$work/ledger"
+}
+equals "$(asked 'a\0b\n')" '["a\u0000b"]' "a NUL is part of the question, as in run"
+equals "$(asked '  \t\n\n\r\n \nHi')" '["Hi"]' "lines of blanks are no turns"
+equals "$(asked '/usr/bin holds what?\n/images of Paris\n/rest\n/quitting\n/reset the clock\n')" \
+    '["/usr/bin holds what?", "/images of Paris", "/rest", "/quitting", "/reset the clock"]' "commands are whole words, and nothing else is taken for one"
+equals "$(asked 'Hi\n/quit \nHo\n')" '["Hi"]' "a blank after a command does not matter"
+equals "$(grep -c -- --max-new "$work/err")" 1 "an answer that is cut says so"

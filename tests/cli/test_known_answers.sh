@@ -16,6 +16,14 @@ contains "$(cat "$work/out")" 'ok         chat      chat: What is the capital of
            source    the original' "an answer, what was expected and found, and its source"
 contains "$(cat "$work/out")" '18 known answers: 17 confirmed, 0 DIFFERENT, 1 reported' "the sum"
 
+# An expert that is lost changes none of them, and only a golden tells.
+python tests/support/zero_tensor.py demo/checkpoint "$work/lost" thinker.model.layers.2.mlp.experts.7.down_proj.weight
+equals "$(exit_of "$tessera" verify --model "$work/lost" --known-answers --answers $list)" 0 "a lost expert confirms them all"
+contains "$(cat "$work/out")" '17 confirmed, 0 DIFFERENT' "17 of 17"
+contains "$(tail -n 3 "$work/out")" "not that it is whole" "and what they cannot show is said"
+contains "$(tail -n 3 "$work/out")" "tessera verify --golden FILE" "with what does"
+equals "$(exit_of "$tessera" verify --model "$work/lost" --golden tests/golden/demo/f32/turns.safetensors --ignore-identity)" 1 "which finds it"
+
 equals "$(known --answers $list --json)" 0 "as JSON"
 equals "$(json verdict <"$work/out") $(json confirmed <"$work/out") $(json reported <"$work/out")" "agree 17 1" "verdict and counts"
 equals "$(json answers 13 found <"$work/out" | cut -c 1-7) $(json answers 13 expected <"$work/out")" "rank 1, rank 1" "a rank"

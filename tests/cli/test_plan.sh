@@ -33,3 +33,57 @@ equals "$(exit_of plan --chunk x)" 2 "a chunk that is no number"
 equals "$("$tessera" plan --model tests/golden/b --json | json error 2>/dev/null || echo none)" none "a model without a tokenizer is planned"
 equals "$(exit_of plan --threads 1000)" 2 "more threads than a pool has"
 equals "$(exit_of plan --memory 0)" 2 "no memory at all is no size"
+
+# Where the defaults come from, and a budget that is not there.
+contains "$(plan)" "the default, 70 % of" "a default budget says so"
+contains "$(plan)" "in the affinity mask)" "and so do threads"
+contains "$(taskset -c "$(taskset -pc $$ | sed 's/.*[:,-] *//')" "$tessera" plan --model $model)" "threads 1 (CPUs in the affinity mask)" "one CPU, one thread"
+case $(plan --memory 64MiB --threads 1 2>&1) in *"the default"* | *"affinity"* | *"more than"*) result 1 "what is named needs no reason" ;; *) result 0 "what is named needs no reason" ;; esac
+contains "$(plan --memory 900TiB 2>&1)" "the budget is more than the" "more than the machine has"
+equals "$(plan --memory 900TiB --json 2>&1 >/dev/null | wc -l) $(plan --memory 900TiB --quiet 2>&1 >/dev/null | wc -l)" "1 0" "is remarked on, unless --quiet"
+
+# Units in any case; short ones are binary.
+for size in 67108864 67108864B 67108864b 65536k 65536K 65536KiB 65536kib 64m 64M 64MiB 64MIB 0.0625g .0625GiB 67.108864e6 67108.864kB 67108.864KB 67.108864mb 67.108864MB 0.067108864gb; do
+    equals "$(plan --memory $size --json | json budget_bytes)" $((64 << 20)) "--memory $size"
+done
+for size in 64x 64Mi 64MBit 64iB m "" -1 0x4000000 1e30 " 64m" 64.m.m infg 1..5g 99999999999t 0.0000000001k; do
+    equals "$(exit_of plan --memory "$size")" 2 "--memory '$size' is no size"
+done
+contains "$(cat "$work/err")" "such as 512MiB" "and is told one"
+
+# The estimate is for a prompt of a stated length.
+equals "$(plan --memory 64MiB --json | json prompt_tokens)" 16 "a prompt of 16 tokens, unless another is named"
+contains "$(plan --memory 64MiB --prompt-tokens 300)" "for a prompt of 300 tokens" "which is said"
+contains "$(plan --memory 64MiB)" "every expert equally likely" "and so is what is assumed"
+equals "$(plan --prompt-tokens 5000 --json | json context)" 5000 "the context provides for it"
+equals "$(exit_of plan --prompt-tokens 0)" 2 "a prompt of no tokens"
+equals "$(exit_of plan --prompt-tokens 65 --context 64)" 2 "a prompt above the context"
+contains "$(cat "$work/err")" "--prompt-tokens" "is refused by the option's name"
+# Against a run, whose prompt repeats itself and so needs no more experts than expected.
+prompt="The capital of France is Paris. Who are you? One, two, three, four"
+tokens=$("$tessera" tokenize --model $model "$prompt" | wc -w)
+for memory in "$small" $((small + 300000)) 67108864; do
+    read=$("$tessera" run --model $model --context 4096 --memory "$memory" --ledger off --quiet --json --raw --max-new 1 --prompt "$prompt" | json bytes_read)
+    told=$(plan --memory "$memory" --context 4096 --ledger off --prompt-tokens "$tokens" --json | json bytes_first_token)
+    echo "# $tokens tokens in $memory bytes: read $read, told $told"
+    [ "$read" -gt $((told / 2)) ] && [ "$read" -lt $((told * 2)) ]
+    result $? "a prompt of $tokens tokens reads about what the plan tells"
+done
+# More memory may hold fewer experts, and then the plan says why.
+for memory in $(seq "$small" 60000 $((small + 600000))); do plan --memory "$memory" >"$work/plan" 2>/dev/null; grep "if dense weights did not stay" "$work/plan"; done >"$work/instead"
+[ -s "$work/instead" ]
+result $? "how many experts would stay instead of dense weights"
+
+# Nothing but dense layers: there is no expert to measure by.
+for way in none dense; do
+    python3 tests/support/without_experts.py $model "$work/$way" $way
+    equals "$(exit_of "$tessera" plan --model "$work/$way" --measure --json)" 0 "a model without experts ($way) is measured"
+    python3 - "$work/out" <<'P'
+import json, sys
+plan = json.load(open(sys.argv[1]))
+keys = ("seconds_first_token", "seconds_per_token", "seconds_next_token", "disk_bytes_per_second")
+sys.exit(not all(isinstance(plan[key], float) and plan[key] > 0 for key in keys))
+P
+    result $? "by its other weights"
+    equals "$(exit_of "$tessera" plan --model "$work/$way" --memory 64MiB)" 0 "and planned"
+done

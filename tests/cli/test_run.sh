@@ -56,6 +56,21 @@ P
 result $? "the likeliest tokens and their probabilities are the original's"
 
 equals "$(run --prompt "What is the capital of France?")" "Paris." "text on standard output"
+talk() { "$tessera" run --model $model --memory 512MiB "$@"; }
+equals "$(exit_of talk --prompt "What can you do?" --max-new 2)" 0 "an answer that is cut"
+equals "$(grep -c -- --max-new "$work/err")" 1 "says so in one line that names --max-new"
+python3 - "$work/err" <<'P'
+import re, sys
+last = open(sys.argv[1]).read().splitlines()[-1]
+found = re.fullmatch(r"\[loading [\d.]+ s; (\d+) prompt tokens in ([\d.]+) s \(([\d.e+]+)/s\), (\d+) new in ([\d.]+) s "
+                     r"\(([\d.e+]+)/s\); .* read, .* peak\]", last)
+print("#", last)
+sys.exit(not found)
+P
+result $? "the last line has tokens per second, and loading apart"
+equals "$(exit_of talk --prompt "What is the capital of France?" --context 20 --max-new 3) $(grep -c "was cut" "$work/err")" "0 0" "an answer that ends itself was not cut"
+equals "$(exit_of run --prompt "What can you do?" --max-new 2 --ledger "$work/no/such/ledger") $(cat "$work/err")" "0 " "--quiet says nothing of that, nor of the ledger"
+equals "$(python3 -c 'import json,sys; s = json.load(open(sys.argv[1]))["seconds"]; print(s["load"] > 0, sorted(s))' "$work/j")" "True ['decode', 'load', 'prefill']" "JSON tells the seconds of loading apart"
 equals "$(printf 'What is the capital of France?\n' | run)" "Paris." "the question from standard input, less its newline"
 equals "$(run --prompt "What is the capital of France?" --json | json finish_reason)" stop "an answer that ends itself"
 hot=(--prompt "What can you do?" --temperature 3 --max-new 20 --json)
@@ -90,6 +105,10 @@ equals "$(exit_of run --prompt x --context 2)" 2 "a context that the prompt does
 equals "$(exit_of run --prompt x --memory 1MiB --json)" 5 "a budget that cannot work"
 smallest=$(json smallest_budget_bytes <"$work/out")
 equals "$(exit_of run --prompt x --max-new 4 --memory "$smallest")" 0 "the smallest that is told works"
+for word in --memory=1k --context=-1 --threads=1000 --isa=sse9 --chunk=x --expert-slots=x --dtype=f64 --direct=maybe --seed=-1 \
+    --temperature=-1 --top-k=x --top-p=2 --repetition-penalty=0 --progress=maybe --no-such; do
+    equals "$(exit_of run --prompt x --json "$word") $(json error field <"$work/out")" "2 ${word%%=*}" "$word: the field is the option"
+done
 equals "$(exit_of "$tessera" run --prompt x)" 2 "no model"
 equals "$(exit_of "$tessera" run --model "$work" --prompt x)" 3 "a folder without a model"
 cp -r $model "$work/damaged" && chmod -R u+w "$work/damaged"

@@ -92,6 +92,9 @@ equals "$(exit_of trace --inputs $golden --out "$out" --taps 'thinker.lm_head,no
 contains "$(cat "$work/err")" "nonsense*" "the glob is named"
 equals "$(exit_of trace --inputs $golden --out "$out" --taps 'a,,b')" 2 "an empty glob: exit 2"
 equals "$(exit_of trace --inputs $golden --out "$out" --context 20)" 2 "a context too short: exit 2"
+python3 tests/support/edit_trace.py $golden "$work/speaks" meta speak lots
+equals "$(exit_of trace --inputs "$work/speaks" --out "$out" --json)" 3 "a file that says what it cannot"
+equals "$(json error field <"$work/out")" speak "is told by the file's field, not by the option"
 equals "$(exit_of trace --inputs $golden --out "$out" --memory 1MiB)" 5 "a budget too small: exit 5"
 equals "$(exit_of trace --inputs "$work/absent" --out "$out")" 3 "no inputs: exit 3"
 equals "$(exit_of trace --inputs $model/model-00001-of-00003.safetensors --out "$out")" 3 "no trace: exit 3"

@@ -167,12 +167,10 @@ equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
 equals "$(exit_of talk "$work/family" tests/golden/demo/f32/raw_france.safetensors)" 1 "a raw prompt: exit 1"
 equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
 python - "$work/family" <<'P'
-import json, sys
+import sys
 place = sys.argv[1] + "/tokenizer_config.json"
-config = json.load(open(place, encoding="utf-8"))
-for token in config["added_tokens_decoder"].values():
-    token["content"] = token["content"].replace("im_start", "turn")
-json.dump(config, open(place, "w", encoding="utf-8"))
+text = open(place, encoding="utf-8").read().replace("im_start", "turn")
+open(place, "w", encoding="utf-8").write(text)
 P
 equals "$(exit_of talk "$work/family" $demo)" 1 "a tokenizer without the template's tokens: exit 1"
 equals "$(json first component <"$work/out")" tokenizer "component tokenizer"
@@ -215,6 +213,9 @@ equals "$(exit_of verify --golden "$work/absent")" 3 "no such file: exit 3"
 equals "$(exit_of verify)" 2 "no golden: exit 2"
 equals "$(exit_of verify --golden $golden --dtype bf16)" 2 "another dtype than the golden's: exit 2"
 equals "$(exit_of verify --golden $golden --context 5)" 2 "a context too small: exit 2"
+cp $golden "$work/n_context"
+equals "$(exit_of verify --golden "$work/n_context" --context 5 --json)" 2 "and of a file named like the field"
+equals "$(json error message <"$work/out" | grep -c "^$work/n_context: --context: found")" 1 "the option is named, and the file"
 equals "$(exit_of verify --golden $golden --memory 1MiB)" 5 "a budget too small: exit 5"
 
 # ---- the truth of bfloat16 ----
@@ -258,6 +259,19 @@ contains "$(cat "$work/out")" "whole run only: the golden lacks tap.thinker.mode
 # ---- page and ledger ----
 equals "$(exit_of verify --golden $golden --html "$work/report.html" --ledger "$work/ledger")" 0 "--html: exit 0"
 contains "$(cat "$work/report.html")" "<svg" "a page with a drawing"
+fact() { sed -n "s|^<dt>$2</dt><dd>\(.*\)</dd>\$|\1|p" "$1"; }
+equals "$(fact "$work/report.html" "golden SHA-256")" "$(sha256sum <$golden | cut -d' ' -f1)" "the golden's digest"
+equals "$(fact "$work/report.html" "configuration SHA-256")" \
+    "$("$tessera" inspect --quiet --checksum --ledger off tests/golden/c | awk '$2 == "config_sha256" { print $1 }')" "the configuration's"
+case $(fact "$work/report.html" made) in "$(date -u +%Y-)"*" UTC") result 0 "the date" ;; *) result 1 "the date" ;; esac
+contains "$(fact "$work/report.html" machine)" "$(sed -n 's/^model name[ \t]*: //p' /proc/cpuinfo | head -n 1), $(getconf _NPROCESSORS_ONLN) core" "the machine"
+equals "$(fact "$work/report.html" "instruction set")" \
+    "$("$tessera" ledger show --json --ledger "$work/ledger" "$("$tessera" ledger list --json --ledger "$work/ledger" | json entries -1 id)" | json isa) in float32, 2 threads" \
+    "the instruction set"
+"$tessera" verify --quiet --ledger off --model demo/checkpoint --golden tests/golden/demo/f32/*france.safetensors --html "$work/said.html" >/dev/null
+equals "$(fact "$work/said.html" prompt)" "user: What is the capital of France?
+The capital of France is" "the prompts, of messages and of raw text"
+equals "$(grep -c '<dt>machine' "$work/said.html")" 1 "the machine once"
 equals "$(exit_of verify --golden $golden $golden16 --html "$work/both.html" --ledger off)" 0 "a page of two goldens"
 contains "$(cat "$work/both.html")" 'href="#result-2"' "which leads to either"
 contains "$(cat "$work/both.html")" 'id="result-2"' "and holds it"

@@ -136,8 +136,6 @@ static void see_straddling(void *context, const char *expert, int first, int las
 static void test_experts_in_two_shards(void **state)
 {
     (void)state;
-    hollow_remove(folder);
-    assert_int_equal(mkdir(folder, 0700), 0);
     hollow_write(folder, "tests/data/config_a.json", 60);
     tess_checkpoint *c;
     tess_checkpoint_summary s;
@@ -155,12 +153,14 @@ static void test_experts_in_two_shards(void **state)
 static void test_one_file_without_index(void **state)
 {
     (void)state;
-    char from[256], to[256], name[64];
-    hollow_write(folder, "tests/data/config_a.json", 1);
+    char single[64], from[256], to[256], name[64];
+    hollow_folder(single);
+    hollow_write(single, "tests/data/config_a.json", 1);
     hollow_shard_name(1, 1, name);
-    hollow_path(folder, name, from);
+    hollow_path(single, name, from);
     hollow_path(folder, "model.safetensors", to);
     assert_int_equal(rename(from, to), 0);
+    hollow_remove(single);
     hollow_path(folder, index_name, from);
     assert_int_equal(unlink(from), 0);
     assert_int_equal(inspect(folder).n, 0);

@@ -66,7 +66,11 @@ static tess_status converse(void)
     assert_int_equal(c.count, n);
     if (n == 4) assert_int_equal(c.turn[3].n_content, n_part);
     if (status == TESS_OK) status = tess_conversation_write(&c, &json, &err);
-    if (status == TESS_OK) status = tess_conversation_encode(&c, tokenizer, TESS_CHAT_GENERATE, &ids, &err);
+    if (status == TESS_OK) status = tess_conversation_encode(&c, tokenizer, TESS_CHAT_PLAIN, &ids, &err);
+    if (status == TESS_OK) {
+        tess_ids_release(&ids);
+        status = tess_conversation_encode(&c, tokenizer, TESS_CHAT_GENERATE, &ids, &err);
+    }
     if (status != TESS_OK) assert_int_equal(ids.count, 0);
     tess_conversation_release(&c);
     tess_text_release(&json);

@@ -158,6 +158,7 @@ static void test_direct_refused_at_open(void **state)
     assert_null(file);
     assert_int_equal(tess_file_open(path, TESS_DIRECT_AUTO, &file, &err), TESS_OK);
     assert_false(tess_file_is_direct(file));
+    assert_true(tess_file_is_refused_direct(file));
     read_all(file);
     tess_file_close(file);
 }

@@ -2,6 +2,7 @@
  * outputs as before. This program's malloc family stands in front of the C library's; sanitizers bring their
  * own, so under them the test says it is skipped. */
 #include <errno.h>
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,7 +24,7 @@
 #define SANITIZED
 #endif
 
-#define GOLDEN "tests/golden/text"
+static const char *folder = "tests/golden/text";
 
 #ifdef SANITIZED
 static void fails_without_leaks(void **state)
@@ -31,6 +32,7 @@ static void fails_without_leaks(void **state)
     (void)state;
     skip();
 }
+#define fails_with_one_file fails_without_leaks
 #else
 static struct {
     bool on;
@@ -87,7 +89,7 @@ static tess_status use(tess_ids *ids, tess_text *text, tess_error *err)
         "................................................. \u0928\u093c";
     tess_tokenizer *t = NULL;
     tess_message hi = {.role = "user", .content = long_text, .n_content = sizeof long_text - 1};
-    tess_status status = tess_tokenizer_open(GOLDEN, &t, err);
+    tess_status status = tess_tokenizer_open(folder, &t, err);
     if (status == TESS_OK) status = tess_chat_encode(t, &hi, 1, TESS_CHAT_GENERATE, ids, err);
     if (status == TESS_OK) status = tess_tokenizer_decode(t, ids->data, ids->count, 0, text, err);
     tess_tokenizer_close(t);
@@ -136,10 +138,26 @@ static void fails_without_leaks(void **state)
     assert_false(run(total + 1));
     printf("# %ld allocations\n", total);
 }
+
+static void *allocate_unfailing(size_t size)
+{
+    return count(__libc_malloc(size));
+}
+
+/* tokenizer.json is parsed in small pieces, and jansson 2.14 aborts when the buffer of a string with escapes
+ * cannot grow: here only allocations of our own fail. What they ask for beforehand is among them. */
+static void fails_with_one_file(void **state)
+{
+    folder = "tests/golden/text/saved";
+    json_set_alloc_funcs(allocate_unfailing, free);
+    fails_without_leaks(state);
+    json_set_alloc_funcs(malloc, free);
+}
 #endif
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fails_without_leaks)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(fails_without_leaks),
+                                       cmocka_unit_test(fails_with_one_file)};
     return cmocka_run_group_tests_name("tokenizer_memory", tests, NULL, NULL);
 }

@@ -36,6 +36,7 @@ void hollow_write(const char *folder, const char *config, int n_shard)
 {
     const char *build = getenv("TESS_BUILD");
     char command[512];
+    hollow_remove(folder); /* what another test left there */
     snprintf(command, sizeof command, "%s/synthetic --config %s --shards %d --out %s > /dev/null",
              build ? build : "build/release-gcc", config, n_shard, folder);
     assert_int_equal(system(command), 0);

@@ -27,6 +27,8 @@ fake dies 'echo "1..2"' 'echo "ok 1 - one"' 'kill -SEGV $$'
 fake dies_at_the_end 'echo "1..1"' 'echo "ok 1 - one"' 'exit 3'
 fake stops_early 'echo "1..2"' 'echo "ok 1 - one"'
 fake has_no_plan 'echo "ok 1 - one"'
+fake hangs 'echo "1..1"' 'echo "ok 1 - one"' 'sleep 600'
+fake kills_runner 'echo "1..1"' 'echo "ok 1 - one"' 'kill -KILL "$(cut -d " " -f 4 "/proc/$PPID/stat")"'
 fake lacks_shared 'echo "ok 1 - goldens # SKIP ../shared is absent"' 'echo "1..1"'
 fake lacks_isa 'echo "ok 1 - avx512 kernels # SKIP not tested: this processor lacks it"' 'echo "1..1"'
 fake sanitized 'echo "ok 1 - ${TESS_SANITIZED:-no} # $TESS_BUILD"' 'echo "1..1"'
@@ -45,6 +47,9 @@ counted 1 "1 1 0" "a test that ends with a status of its own" dies_at_the_end.sh
 counted 1 "1 1 0" "fewer results than planned" stops_early.sh
 counted 1 "1 1 0" "no plan" has_no_plan.sh
 counted 1 "0 1 0" "a test that is not there" absent
+TESS_TEST_SECONDS=1 counted 1 "1 1 0" "a test that hangs" hangs.sh
+contains "$(cat "$TESS_CHECK/fake/"*)" "stopped after 1 seconds" "is told so"
+TESS_JOBS=1 counted 1 "0 2 0" "a runner that is killed, and whom it would have run next" kills_runner.sh good.sh
 counted 1 "5 3 2" "several at once" good.sh bad.sh skips.sh dies.sh silent.sh
 equals "$(wc -l <"$TESS_CHECK/times") $(ls "$TESS_CHECK/fake" | wc -l)" "5 5" "each with its time and what it printed"
 contains "$(cat "$work/out")" "not ok 2 - two" "failures are shown"

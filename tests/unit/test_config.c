@@ -267,6 +267,11 @@ static void test_values_not_implemented(void **state)
         {"talker_config.code_predictor_config.sliding_window", "64"},
         {"talker_config.code_predictor_config.attention_bias", "true"},
         {"talker_config.code_predictor_config.rope_scaling", "{\"rope_type\": \"linear\"}"},
+        {"thinker_config.text_config.partial_rotary_factor", "0.5"},
+        {"quantization_config", "{\"quant_method\": \"fp8\"}"},
+        {"thinker_config.quantization_config", "{}"},
+        {"talker_config.tie_word_embeddings", "true"},
+        {"talker_config.code_predictor_config.layer_types", "[\"full_attention\", \"sliding_attention\"]"},
         {"code2wav_config.hidden_act", "\"gelu\""},
         {"code2wav_config.attention_bias", "true"},
         {"code2wav_config.head_dim", "16"},
@@ -280,6 +285,64 @@ static void test_values_not_implemented(void **state)
         must_refuse(root, named, changes[i].value);
         json_decref(root);
     }
+}
+
+/* A folder that transformers 5 saved and whose owner then followed an instruction written for version 4 has
+ * both spellings; the original takes rope_scaling. */
+static void test_two_ropes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *scaling, *theta, *field, *found, *expected; /* field NULL: accepted */
+    } cases[] = {
+        {"{\"rope_type\":\"yarn\",\"factor\":4.0,\"mrope_section\":[2,1,1],\"interleaved\":true,"
+         "\"mrope_interleaved\":true}",
+         NULL, "rope_scaling.rope_type", "\"yarn\"", "\"default\""},
+        {"{\"type\":\"linear\"}", NULL, "rope_scaling.type", "\"linear\"", "\"default\""},
+        {"{\"rope_type\":\"default\",\"mrope_section\":[1,2,1],\"interleaved\":true,"
+         "\"mrope_interleaved\":true,\"rope_theta\":1e6}",
+         NULL, "rope_scaling.mrope_section", "[1,2,1]", "[2,1,1], as in rope_parameters"},
+        {"{\"type\":\"default\",\"mrope_section\":[2,1,1],\"interleaved\":true,"
+         "\"mrope_interleaved\":true,\"rope_theta\":5000}",
+         NULL, "rope_scaling.rope_theta", "5000", "1000000, as in rope_parameters"},
+        {"{\"rope_type\":\"default\",\"mrope_section\":[2,1,1],\"interleaved\":true,"
+         "\"mrope_interleaved\":true}",
+         "5000", "rope_theta", "5000", "1000000, as in rope_parameters"},
+        {"{\"rope_type\":\"default\",\"mrope_section\":[2,1,1],\"interleaved\":true,"
+         "\"mrope_interleaved\":true}",
+         NULL, "rope_theta", "nothing", "a number"},
+        {"{\"type\":\"default\",\"mrope_section\":[2,1,1],\"interleaved\":true,"
+         "\"mrope_interleaved\":true}",
+         "1e6", NULL, NULL, NULL},
+        {"{}", NULL, NULL, NULL, NULL},
+        {"null", NULL, NULL, NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *root = load("tests/data/config_a_5x.json");
+        put(root, "thinker_config.text_config.rope_parameters.rope_theta", "1000000");
+        put(root, "thinker_config.text_config.rope_scaling", cases[i].scaling);
+        if (cases[i].theta) put(root, "thinker_config.text_config.rope_theta", cases[i].theta);
+        tess_error err;
+        tess_status status;
+        free(parse(root, &status, &err));
+        json_decref(root);
+        if (!cases[i].field) {
+            if (status != TESS_OK) fail_msg("%s: %s", cases[i].scaling, err.message);
+            continue;
+        }
+        assert_int_equal(status, TESS_EINPUT);
+        assert_non_null(strstr(err.field, cases[i].field));
+        assert_string_equal(err.found, cases[i].found);
+        assert_string_equal(err.expected, cases[i].expected);
+    }
+    tess_error err;
+    tess_status status;
+    json_t *root = load("tests/data/config_a.json");
+    put(root, "thinker_config.text_config.rope_scaling.rope_theta", "5000");
+    free(parse(root, &status, &err));
+    json_decref(root);
+    assert_string_equal(err.found, "1000000.0");
+    assert_string_equal(err.expected, "5000, as in rope_scaling");
 }
 
 static void test_limits(void **state)
@@ -393,7 +456,7 @@ static void test_files(void **state)
     tess_config *config = calloc(1, sizeof *config);
     tess_error err;
     assert_int_equal(tess_config_load("/nonexistent", config, &err), TESS_EINPUT);
-    assert_string_equal(err.file, "/nonexistent/config.json");
+    assert_string_equal(err.file, "/nonexistent");
     char folder[SCRATCH_BYTES], path[64];
     assert_int_equal(scratch_make_folder(folder, SCRATCH_ANYWHERE), 0);
     snprintf(path, sizeof path, "%s/config.json", folder);
@@ -437,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_both_spellings),
         cmocka_unit_test(test_thinker_only),
         cmocka_unit_test(test_values_not_implemented),
+        cmocka_unit_test(test_two_ropes),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_legal_variants),
         cmocka_unit_test(test_files),

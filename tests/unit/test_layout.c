@@ -101,12 +101,30 @@ static void test_plan_tells_regions(void **state)
     assert_int_equal(plan.n_session, 3);
 }
 
+/* A refusal says whether somebody named the budget. */
+static void test_default_budget_is_told(void **state)
+{
+    (void)state;
+    tess_error err;
+    tess_plan plan;
+    tess_engine_options options = {
+        .model_dir = "tests/golden/c", .n_thread = 1, .n_context = 64, .other_bytes = 1ull << 50};
+    assert_int_equal(tess_plan_make(&options, &plan, &err), TESS_EBUDGET);
+    assert_non_null(strstr(err.message, "(the default"));
+    assert_non_null(strstr(err.message, plan.budget_origin));
+    options.memory_bytes = 1u << 20;
+    assert_int_equal(tess_plan_make(&options, &plan, &err), TESS_EBUDGET);
+    assert_null(strstr(err.message, "default"));
+    assert_string_equal(plan.budget_origin, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_phases_share_a_room),
         cmocka_unit_test(test_one_kind_only),
         cmocka_unit_test(test_plan_tells_regions),
+        cmocka_unit_test(test_default_budget_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

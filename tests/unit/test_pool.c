@@ -1,5 +1,7 @@
 /* The pool: every share once per round, shares that cover without overlap, and many short rounds. */
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +44,30 @@ static void test_rounds(void **state)
     }
 }
 
+static void note_mask(void *arg, int share, int n_share)
+{
+    (void)n_share;
+    pthread_sigmask(SIG_BLOCK, NULL, &((sigset_t *)arg)[share]);
+}
+
+static void test_workers_block_signals(void **state)
+{
+    (void)state;
+    enum { N_THREAD = 3 };
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGALRM};
+    tess_error err;
+    tess_pool *pool;
+    sigset_t mask[N_THREAD];
+    assert_int_equal(tess_pool_new(N_THREAD, &pool, &err), TESS_OK);
+    tess_pool_run(pool, note_mask, mask);
+    tess_pool_free(pool);
+    for (int share = 0; share < N_THREAD; share++) {
+        for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
+            assert_int_equal(sigismember(&mask[share], signals[i]), share > 0);
+        assert_int_equal(sigismember(&mask[share], SIGSEGV), 0);
+    }
+}
+
 static void test_ranges(void **state)
 {
     (void)state;
@@ -74,7 +100,8 @@ static void test_refusals(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds), cmocka_unit_test(test_ranges),
-                                       cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds),
+                                       cmocka_unit_test(test_workers_block_signals),
+                                       cmocka_unit_test(test_ranges), cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

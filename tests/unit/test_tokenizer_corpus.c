@@ -12,7 +12,7 @@
 static void replays(void **state)
 {
     (void)state;
-    test_corpus_replay("fuzz/corpus/tokenizer", LLVMFuzzerTestOneInput, 11);
+    test_corpus_replay("fuzz/corpus/tokenizer", LLVMFuzzerTestOneInput, 13);
 }
 
 int main(void)

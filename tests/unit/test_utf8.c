@@ -77,12 +77,51 @@ static void finds_the_first_byte(void **state)
     }
 }
 
+/* What steers a terminal or turns the direction of writing is spelled out; joiners, which emoji need, stay.
+ */
+static void spells_controls_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *kept, *shown;
+    } cases[] = {
+        {"plain, \u00e9 \u4eac \U0001f469\u200d\U0001f467", "",
+         "plain, \u00e9 \u4eac \U0001f469\u200d\U0001f467"},
+        {"a\n\tb", "\n\t", "a\n\tb"},
+        {"a\n\tb\r", "", "a\\n\\x09b\\x0d"},
+        {"\x1b]0;title\a\x7f", "\n\t", "\\x1b]0;title\\x07\\x7f"},
+        {"\xc2\x9b"
+         "31m",
+         "\n\t", "\\u009b31m"},
+        {"a\u202egnp.exe\u2069\u061c\u200e\u200f\u2066", "",
+         "a\\u202egnp.exe\\u2069\\u061c\\u200e\\u200f\\u2066"},
+        {"\xff"
+         "a\xe4\xba",
+         "", "\\xffa\\xe4\\xba"},
+    };
+    char out[64];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t n = strlen(cases[i].text);
+        assert_int_equal(tess_utf8_escape(cases[i].text, n, cases[i].kept, out, sizeof out), n);
+        assert_string_equal(out, cases[i].shown);
+    }
+    assert_int_equal(tess_utf8_escape("a\0b", 3, "\n", out, sizeof out), 3);
+    assert_string_equal(out, "a\\x00b");
+    /* Cut between characters; the rest can follow. */
+    assert_int_equal(tess_utf8_escape("abcdef\u202e", 9, "", out, 8), 6);
+    assert_string_equal(out, "abcdef");
+    assert_int_equal(tess_utf8_escape("\u202e", 3, "", out, 8), 3);
+    for (uint32_t code = 0; code < 0x110000; code++)
+        if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) assert_true(tess_utf8_is_control(code));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_every_character),
         cmocka_unit_test(takes_the_longest_part),
         cmocka_unit_test(finds_the_first_byte),
+        cmocka_unit_test(spells_controls_out),
     };
     return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);
 }

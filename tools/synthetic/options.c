@@ -211,7 +211,9 @@ static const char *store_option(synthetic_options *o, int choice, const char *va
 
 int options_parse(int argc, char **argv, synthetic_options *out)
 {
-    int n_cpu = tess_system_cpus(), got;
+    tess_system_cpus cpus;
+    tess_system_get_cpus("", &cpus);
+    int n_cpu = cpus.n_cpu, got;
     synthetic_options o = {.shard_bytes = 5000000000u,
                            .n_thread = 2 * n_cpu < TESS_POOL_MAX_THREADS ? 2 * n_cpu : TESS_POOL_MAX_THREADS,
                            .weights = {.router_skew = 0.1, .router_repeat = 0.3, .tiny_share = 24e-4}};

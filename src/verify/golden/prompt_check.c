@@ -70,14 +70,23 @@ static tess_status encode(const tess_tokenizer *tokenizer, const char *golden,
     return status;
 }
 
+static bool has_tokenizer(const char *model_dir)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.json"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", model_dir, names[i]);
+        if (!access(path, F_OK)) return true;
+    }
+    return false;
+}
+
 tess_status tess_prompt_check_make(const char *model_dir, const char *golden, const tess_trace_inputs *inputs,
                                    tess_prompt_check *out, tess_error *err)
 {
     *out = (tess_prompt_check){0};
     if (!inputs->raw && !inputs->messages) return TESS_OK;
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/vocab.json", model_dir);
-    if (access(path, F_OK)) return TESS_OK;
+    if (!has_tokenizer(model_dir)) return TESS_OK;
     tess_tokenizer *tokenizer;
     tess_status status = tess_tokenizer_open(model_dir, &tokenizer, err);
     if (status != TESS_OK) return status;

@@ -68,7 +68,17 @@ static void put_failed(FILE *out, const tess_compare_result *result)
     fputs("</dd>\n", out);
 }
 
-static void put_head(FILE *out, const tess_compare_result *result, const tess_page_options *options)
+enum { OF_THE_PAGE = -1 };
+
+static void put_facts(FILE *out, const tess_page_options *options, int result)
+{
+    for (int i = 0; i < options->n_fact; i++)
+        if (options->fact[i].result == result)
+            put_pair(out, options->fact[i].name, options->fact[i].value, "");
+}
+
+static void put_head(FILE *out, const tess_compare_result *result, int place, bool is_only,
+                     const tess_page_options *options)
 {
     static const char *const same[] = {"unknown", "the same", "different"};
     fprintf(out, "<h1 class=\"%s\">", tess_verdict_name(result->verdict));
@@ -103,12 +113,15 @@ static void put_head(FILE *out, const tess_compare_result *result, const tess_pa
             "to the truth ÷ the reference's; bar %.2f to %.2f</span></dd>\n",
             result->ratio_mean, result->n_ratio, result->ratio_low, result->ratio_high);
     if (result->n_tie) fprintf(out, "<dt>router ties</dt><dd>%" PRId64 " rows</dd>\n", result->n_tie);
+    put_facts(out, options, place);
+    if (is_only) put_facts(out, options, OF_THE_PAGE);
     fputs("</dl>\n", out);
 }
 
-static void put_result(FILE *out, const tess_compare_result *result, const tess_page_options *options)
+static void put_result(FILE *out, const tess_compare_result *result, int place, bool is_only,
+                       const tess_page_options *options)
 {
-    put_head(out, result, options);
+    put_head(out, result, place, is_only, options);
     tess_report_depth(out, result);
     tess_report_routing(out, result);
     tess_report_mosaic(out, result);
@@ -118,7 +131,8 @@ static void put_result(FILE *out, const tess_compare_result *result, const tess_
 }
 
 /* Of several results: how each ended, and the way to it. */
-static void put_summary(FILE *out, tess_compare_result *const *results, int n)
+static void put_summary(FILE *out, tess_compare_result *const *results, int n,
+                        const tess_page_options *options)
 {
     int n_different = 0;
     for (int i = 0; i < n; i++) n_different += results[i]->verdict == TESS_VERDICT_DIFFERENT;
@@ -133,6 +147,10 @@ static void put_summary(FILE *out, tess_compare_result *const *results, int n)
                 tess_verdict_name(results[i]->verdict));
     }
     fputs("</table></div>\n", out);
+    if (!options->n_fact) return;
+    fputs("<dl>\n", out);
+    put_facts(out, options, OF_THE_PAGE);
+    fputs("</dl>\n", out);
 }
 
 static void put_page(FILE *out, tess_compare_result *const *results, int n, const tess_page_options *options)
@@ -150,12 +168,12 @@ static void put_page(FILE *out, tess_compare_result *const *results, int n, cons
     fputs("</style></head><body>\n<main>\n", out);
     if (n > 1) {
         fputs("<section>\n", out);
-        put_summary(out, results, n);
+        put_summary(out, results, n, options);
         fputs("</section>\n", out);
     }
     for (int i = 0; i < n; i++) {
         fprintf(out, "<section id=\"result-%d\">\n", i + 1);
-        put_result(out, results[i], options);
+        put_result(out, results[i], i, n == 1, options);
         fputs("</section>\n", out);
     }
     fprintf(out, "</main>\n<p class=\"dim\">tessera %s</p>\n</body></html>\n", TESS_VERSION);

@@ -6,12 +6,12 @@
 #include "verify/report/page.h"
 #include "verify/trace/tap_name.h"
 
-/* Characters that reorder or hide their neighbours would make a report say what is not there. */
+/* Characters that cannot be seen would make a report say what is not there. */
 static bool is_hidden(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xad ||
-           (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff || (code & 0xfffe) == 0xfffe;
+    return tess_utf8_is_control(code) || code == 0xad || (code >= 0x200b && code <= 0x200d) ||
+           code == 0x2028 || code == 0x2029 || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff ||
+           (code & 0xfffe) == 0xfffe;
 }
 
 static const char *visible_blank(uint32_t code)

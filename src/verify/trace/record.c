@@ -181,7 +181,8 @@ static tess_status check_request(const tracing *t, tess_error *err)
                                        "%d talker steps", in->speak);
     int n_context = tess_engine_get_plan(t->engine)->n_context;
     if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
-        return tess_refuse_context(err, "", in->n_tok, in->generate, n_context);
+        return tess_refuse_context(err, "", in->n_tok, 0, in->generate, n_context,
+                                   tess_engine_get_max_positions(t->engine));
     return TESS_OK;
 }
 

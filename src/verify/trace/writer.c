@@ -9,8 +9,6 @@
 #include "base/checked.h"
 #include "io/output.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors files are little-endian");
-
 enum { MAX_DIM = 3 };
 
 typedef struct tensor {

@@ -1,0 +1,31 @@
+/* Text on a screen: how much room a line has, names that are shortened to it, colours. Tables are laid out
+ * for a terminal, and for 80 columns where there is none, so that what is piped is the same everywhere. */
+#ifndef TESS_APPS_CLI_SCREEN_H
+#define TESS_APPS_CLI_SCREEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { CLI_COLUMNS = 80 };
+
+/* Columns of standard output: the terminal's, if it is one with more than CLI_COLUMNS, else those. */
+int cli_screen_columns(void);
+
+/* Columns that a text takes: its characters. */
+int cli_text_columns(const char *text);
+
+/* `text` in at most n columns. What is too long is shortened in the middle with "…", at dots and slashes
+ * where that leaves enough: a tap keeps its part, layer and module, a path its last folders. */
+void cli_text_shorten(const char *text, int n, char *out, size_t size);
+
+/* Prints `text` on lines of its own, broken at blanks, each behind `indent` blanks. */
+void cli_print_below(int indent, const char *text);
+
+typedef enum cli_colour { CLI_GOOD, CLI_BAD, CLI_BAR } cli_colour;
+
+/* What begins and ends a colour on standard output; "" where it is no terminal, TERM is absent or "dumb", or
+ * NO_COLOR is set. */
+const char *cli_colour_begin(cli_colour colour);
+const char *cli_colour_end(void);
+
+#endif

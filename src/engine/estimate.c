@@ -1,0 +1,98 @@
+/* What a plan makes a prompt and a token cost, in bytes read and in seconds.
+ *
+ * Routing is taken as uniform and independent: of E experts of a layer, n tokens that choose k each are
+ * expected to need E (1 - (1 - k/E)^n) different ones. Real prompts repeat themselves and need fewer.
+ *
+ * A step needs the union of its tokens' experts once. What the layer's share of the bank still holds of it is
+ * not read; a union that is larger than the share runs through it from one end to the other, so that nothing
+ * is left of what the next step asks for first. Reading and computing are not overlapped: their times add.
+ */
+#include <math.h>
+
+#include "engine/plan.h"
+
+static double expected_union(const tess_plan *plan, double n_tok)
+{
+    double n_expert = plan->n_expert;
+    if (n_expert == 0) return 0;
+    return n_expert * (1 - pow(1 - plan->n_expert_used / n_expert, n_tok));
+}
+
+/* Experts that one layer may keep. */
+static double count_share(const tess_plan *plan)
+{
+    return plan->n_expert_layer ? (double)plan->n_expert_slot / plan->n_expert_layer : 0;
+}
+
+/* The experts of a layer that a step of n tokens reads when n_before have run. */
+static double count_misses(const tess_plan *plan, double n_before, double n)
+{
+    double share = count_share(plan), needed = expected_union(plan, n);
+    if (plan->n_expert == 0) return 0;
+    if (needed > share) return needed;
+    return needed * (1 - fmin(expected_union(plan, n_before), share) / plan->n_expert);
+}
+
+typedef struct cost {
+    double read_bytes, seconds;
+} cost;
+
+/* One step of n tokens, the last of them with logits if it ends a prompt. */
+static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, double n_before, double n,
+                     bool has_logits)
+{
+    double experts = plan->n_expert_layer * (double)plan->expert_bytes;
+    double head = has_logits ? (double)plan->head_bytes : 0;
+    double read = count_misses(plan, n_before, n) * experts;
+    if (!plan->layers_resident) read += (double)plan->layer_bytes;
+    if (!plan->head_resident) read += head;
+    if (!plan->embedding_resident) read += n * (double)plan->embedding_block_bytes;
+    double touched = (double)plan->layer_bytes + head + expected_union(plan, n) * experts;
+    /* A bf16 weight is two bytes and two operations per token. */
+    double operations = n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head;
+    double computing = fmax(touched / rates->memory_bytes, operations / rates->operations);
+    sum.read_bytes += read;
+    sum.seconds += read / rates->disk_bytes + computing;
+    return sum;
+}
+
+uint64_t tess_plan_count_warm_bytes(const tess_plan *plan)
+{
+    const tess_rates rates = {1, 1, 1};
+    return (uint64_t)add_step(plan, &rates, (cost){0}, INFINITY, 1, true).read_bytes;
+}
+
+static double count_resident_bytes(const tess_plan *plan)
+{
+    return (plan->layers_resident ? (double)plan->layer_bytes : 0) +
+           (plan->head_resident ? (double)plan->head_bytes : 0) +
+           (plan->embedding_resident ? (double)plan->embedding_bytes : 0);
+}
+
+/* Tokens until a layer has met 95 % of the experts it may keep. */
+static int count_tokens_to_fill(const tess_plan *plan)
+{
+    double n_expert = plan->n_expert, goal = 0.95 * fmin(count_share(plan), n_expert);
+    if (goal <= 0) return 0;
+    return (int)ceil(log(1 - goal / n_expert) / log(1 - plan->n_expert_used / n_expert));
+}
+
+void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_prompt, tess_estimate *out)
+{
+    double loaded = count_resident_bytes(plan);
+    cost prompt = {.read_bytes = loaded, .seconds = loaded / rates->disk_bytes};
+    for (int done = 0, n; done < n_prompt; done += n) {
+        n = n_prompt - done < plan->n_chunk ? n_prompt - done : plan->n_chunk;
+        prompt = add_step(plan, rates, prompt, done, n, done + n == n_prompt);
+    }
+    cost next = add_step(plan, rates, (cost){0}, n_prompt, 1, true);
+    cost later = add_step(plan, rates, (cost){0}, INFINITY, 1, true);
+    *out = (tess_estimate){.load_bytes = (uint64_t)loaded,
+                           .first_token_bytes = (uint64_t)prompt.read_bytes,
+                           .next_token_bytes = (uint64_t)next.read_bytes,
+                           .first_token_seconds = prompt.seconds,
+                           .next_token_seconds = next.seconds,
+                           .full_token_seconds = later.seconds};
+    int n_fill = count_tokens_to_fill(plan);
+    out->n_tok_to_fill = n_fill > n_prompt ? n_fill - n_prompt : 0;
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Refusals name what the user did, and what would be right.
+. tests/support/tap.sh
+model=demo/checkpoint
+run() { exit_of "$tessera" run --model "${folder:-$model}" --ledger off --quiet "$@"; }
+says() { contains "$(cat "$work/err")" "$1" "$2"; }
+
+equals "$(run --prompt hi --max-new 2147483647)" 2 "--max-new too large"
+says "--max-new: found 2147483647, expected at most 2147483638 after a prompt of 9 tokens" "names the option and the limit"
+python3 -c 'print("a b " * 40000)' >"$work/long"
+"$tessera" run --model $model --ledger off --raw --max-new 1 <"$work/long" 2>"$work/err" >/dev/null
+equals $? 2 "a prompt too long for the model"
+says "the prompt: found 80001 tokens, expected at most 65536, the positions that this model has" "says so"
+equals "$(grep -c -e --context "$work/err")" 0 "and does not propose --context"
+equals "$(run --prompt "a b c d" --raw --context 3)" 2 "a prompt too long for --context"
+says "--context: found " "names that"
+
+for command in run plan tokenize; do
+    equals "$(exit_of "$tessera" $command --model /no/such/folder)" 3 "$command: no such folder: exit 3"
+    says "/no/such/folder: found no such folder" "says so"
+    equals "$(exit_of "$tessera" $command --model $model/config.json)" 3 "$command: a file in its place: exit 3"
+    says "config.json: found a file, expected the folder of a model" "says so"
+done
+
+for option in "1.0000001 --temperature 1" 1.5; do
+    # shellcheck disable=SC2086
+    equals "$(run --prompt hi --top-p $option)" 2 "--top-p $option"
+    says "found ${option%% *}, expected" "is shown as it was typed"
+done
+
+equals "$(run --prompt hi --system $'abc\xffd')" 3 "a wrong byte in --system"
+says "byte 3: --system: found byte 0xff, expected UTF-8" "is told by the option and its place there"
+equals "$(run --prompt $'ab\xff')" 3 "a wrong byte in --prompt"
+says "byte 2: --prompt: found byte 0xff" "likewise"
+printf 'a\xff' | "$tessera" run --model $model --ledger off --raw >/dev/null 2>"$work/err"
+equals $? 3 "a wrong byte in standard input"
+says "byte 1: standard input: found byte 0xff" "likewise"
+
+# What a clone without `git lfs` leaves.
+for name in config.json vocab.json merges.txt tokenizer_config.json model-00002-of-00004.safetensors; do
+    folder=$work/lfs
+    rm -rf "$folder" && mkdir "$folder"
+    for file in "$model"/*; do ln -s "$PWD/$file" "$folder"; done
+    rm "$folder/$name"
+    printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 4998765432\n' 7 >"$folder/$name"
+    equals "$(run --prompt hi)" 3 "$name is a Git LFS pointer: exit 3"
+    says "$name: found a Git LFS pointer, expected the file of 4998765432 bytes" "says so"
+done
+
+# Tensors under other names.
+for change in "name.removeprefix('thinker.')" "'base.' + name"; do
+    folder=$work/renamed
+    rm -rf "$folder" && mkdir "$folder"
+    cp $model/*.json $model/merges.txt "$folder"
+    python3 - $model "$folder" "$change" <<'PY'
+import json, pathlib, struct, sys
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.safetensors")):
+    data = path.read_bytes()
+    n, = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + n])
+    renamed = {name if name == "__metadata__" else eval(sys.argv[3]): value for name, value in header.items()}
+    text = json.dumps(renamed).encode()
+    (pathlib.Path(sys.argv[2]) / path.name).write_bytes(struct.pack("<Q", len(text)) + text + data[8 + n:])
+path = pathlib.Path(sys.argv[2]) / "model.safetensors.index.json"
+index = json.loads(path.read_text())
+index["weight_map"] = {eval(sys.argv[3]): shard for name, shard in index["weight_map"].items()}
+path.write_text(json.dumps(index))
+PY
+    equals "$(run --prompt hi)" 3 "renamed tensors: exit 3"
+    says "thinker.model.embed_tokens.weight: found no such tensor, but one named $(python3 -c "
+name = 'thinker.model.embed_tokens.weight'
+print($change)")" "names the one that is there"
+done

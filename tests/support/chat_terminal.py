@@ -1,0 +1,234 @@
+"""Types at chat on a pseudo-terminal: prints "0 what" for each thing that is as it should be, else "1 what".
+
+    chat_terminal.py TESSERA FOLDER
+"""
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+TESSERA, WORK = sys.argv[1:]
+MODEL = "demo/checkpoint"
+MOST = "300"  # tokens of an answer that there is time to stop
+UP, LEFT = "\033[A", "\033[D"
+
+
+def say(is_right, text, found=None):
+    if not is_right:
+        print(f"found {found!r}", file=sys.stderr)
+    print(int(not is_right), text, flush=True)
+
+
+class Chat:
+    """One chat with a ledger of its own; `data` is its XDG_DATA_HOME."""
+
+    def __init__(self, *options, data=None, **environment):
+        self.data = data or tempfile.mkdtemp(dir=WORK)
+        self.ledger = os.path.join(self.data, "ledger.sqlite")
+        words = [TESSERA, "chat", "--model", MODEL, "--memory", "256MiB", "--ledger", self.ledger, "--ledger-text",
+                 "--max-new", "4", *options]
+        environment = {**os.environ, "TERM": "xterm", "XDG_DATA_HOME": self.data, "HOME": self.data, **environment}
+        self.shown = self.mark = ""
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.execve(TESSERA, words, environment)
+        self.resize(24, 80)
+        self.before = termios.tcgetattr(self.terminal)
+        self.n_seen = 0
+        self.wait("> ")
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def read(self, seconds):
+        """Whether something came."""
+        if not select.select([self.terminal], [], [], seconds)[0]:
+            return False
+        try:
+            got = os.read(self.terminal, 65536)
+        except OSError:
+            got = b""
+        self.shown += got.decode(errors="replace")
+        return bool(got)
+
+    def wait(self, text, seconds=10):
+        """Reads until `text` is shown after what was waited for before."""
+        deadline = time.time() + seconds
+        while text not in self.shown[self.n_seen:]:
+            if time.time() > deadline or (not self.read(0.05) and self.has_ended()):
+                return False
+        self.n_seen = self.shown.index(text, self.n_seen) + len(text)
+        return True
+
+    def type(self, keys):
+        os.write(self.terminal, keys.encode())
+
+    def begin(self, keys):
+        """Types a question and waits for the begin of the answer."""
+        while self.read(0.02):
+            pass
+        self.n_seen = len(self.shown)
+        self.type(keys + "\r")
+        self.wait("\033[?2004l")
+        self.read(1)
+
+    def ask(self, keys):
+        """Types a question and waits for the next prompt."""
+        self.begin(keys)
+        return self.wait("\033[?2004h") and self.wait("> ")
+
+    def has_ended(self):
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as status:
+            return status.read().rsplit(")", 1)[1].split()[0] == "Z"
+
+    def end(self, keys="\x04", seconds=10):
+        """Types the end; the exit code, or None if it goes on."""
+        self.type(keys)
+        deadline = time.time() + seconds
+        while not self.has_ended():
+            self.read(0.05)
+            if time.time() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                return None
+        while self.read(0.05):
+            pass
+        self.after = termios.tcgetattr(self.terminal)
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.terminal)
+        return code
+
+    def asked(self):
+        lines = subprocess.run([TESSERA, "ledger", "export", "--ledger", self.ledger], capture_output=True, text=True,
+                               check=True).stdout.splitlines()
+        return [json.loads(line)["prompt_text"] for line in lines if '"kind":"run"' in line]
+
+
+def check_typing():
+    text = "Österreich? café 北京 😀"
+    for locale in ("C", "C.UTF-8", "de_AT.ISO-8859-1"):
+        chat = Chat(LC_ALL=locale)
+        chat.ask(text)
+        code = chat.end()
+        say(chat.asked() == [text] and code == 0, f"characters beyond ASCII with LC_ALL={locale}", (chat.asked(), code))
+    say(all(part in chat.shown for part in (MODEL, "256.0 MiB", "4096", "Alt-Enter", "Ctrl-C", "Ctrl-D", "/reset")),
+        "the greeting names model, budget, context and keys", chat.shown)
+    say(chat.before == chat.after, "the terminal is left as it was", (chat.before, chat.after))
+    say(chat.shown.rfind("\033[?2004l") > chat.shown.rfind("\033[?2004h"), "and no longer marks what is pasted", chat.shown)
+
+
+def check_editing():
+    chat = Chat("--temperature", "0")
+    for keys in ("Helo" + LEFT + "l", "xGood\x01\x04", "one two\x17three", "bc\x01a\x05d", "a\033\rb", "a\x16\nb", "  \t ", "",
+                 "\033[200~one\r\ttwo\r\n北京\r\033[201~", "see: \033[200~x\x04\x1b[Ay\nz\033[201~!", "/rest"):
+        chat.ask(keys)
+    chat.ask(UP + UP + "!")
+    code = chat.end("/quit\r")
+    expected = ["Hello", "Good", "one three", "abcd", "a\nb", "a\nb", "one\n\ttwo\n北京", "see: x\x04\x1b[Ay\nz!",
+                "see: x\x04\x1b[Ay\nz!!"]
+    asked = chat.asked()
+    for i, what in enumerate(("an arrow", "Ctrl-A and Ctrl-D", "Ctrl-W", "Ctrl-A and Ctrl-E", "Alt-Enter begins a new line",
+                              "so does Ctrl-V Ctrl-J", "pasted lines are one turn, a tab in them stays",
+                              "nothing in pasted text is a key", "the up arrow brings back what was typed")):
+        say(asked[i:i + 1] == expected[i:i + 1], what, asked[i:i + 1])
+    say(len(asked) == len(expected) and code == 0, "lines of blanks and a mistyped command are no turns", (asked, code))
+    mode = stat.S_IMODE(os.stat(os.path.join(chat.data, "tessera", "chat-history")).st_mode)
+    say(mode == 0o600, "the history is the user's alone", oct(mode))
+
+    again = Chat(data=chat.data)
+    again.ask(UP + UP + "?")  # before /quit
+    again.end()
+    say(again.asked()[-1:] == [expected[-1] + "?"], "the history outlasts the chat", again.asked()[-1:])
+
+
+def check_history():
+    chat = Chat("--history", "off")
+    chat.ask("Hi")
+    chat.end()
+    say(not os.path.exists(os.path.join(chat.data, "tessera")), "--history off keeps nothing")
+    path = os.path.join(chat.data, "many")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("_HiStOrY_V2_\n" + "".join(f"question\\040{i}\n" for i in range(1500)))
+    chat = Chat("--history", path)
+    chat.ask(UP + "!")
+    chat.end()
+    with open(path, encoding="ascii") as file:
+        n = len(file.readlines())
+    say(chat.asked() == ["question 1499!"] and n == 1001, "a history keeps its last 1000 lines", (chat.asked(), n))
+    chat = Chat("--history", os.path.join(chat.data, "no", "such", "folder"))
+    chat.ask("Hi")
+    code = chat.end()
+    say(code == 0 and "not kept" in chat.shown, "a history that cannot be written is said, and stops nothing", chat.shown)
+
+
+def check_resize():
+    chat = Chat()
+    chat.type("What is the capital of France, the country whose capital ")
+    chat.wait("capital ")
+    for rows, columns in ((10, 30), (50, 200), (24, 80)):
+        chat.resize(rows, columns)
+        time.sleep(0.1)
+    chat.ask("is asked for?")
+    chat.end()
+    say(chat.asked() == ["What is the capital of France, the country whose capital is asked for?"],
+        "a line outlasts changes of the terminal's size", chat.asked())
+
+
+def find_seed():
+    """One whose answer, drawn almost evenly, does not end before its most tokens."""
+    for seed in range(1, 60):
+        made = subprocess.run([TESSERA, "run", "--model", MODEL, "--memory", "256MiB", "--ledger", "off", "--quiet", "--json",
+                               "--prompt", "What can you do?", "--temperature", "100", "--max-new", MOST, "--seed", str(seed)],
+                              capture_output=True, check=True).stdout
+        if json.loads(made)["finish_reason"] == "length":
+            return str(seed)
+    return "0"
+
+
+def check_interrupts():
+    seed = find_seed()
+    slow = ["--temperature", "100", "--max-new", MOST, "--seed", seed, "--threads", "1", "--isa", "reference",
+            "--progress", "never"]
+    chat = Chat(*slow)
+    chat.type("never asked")
+    chat.wait("never asked")
+    for _ in range(3):
+        chat.type("\x03")
+        time.sleep(0.05)
+    chat.begin("What can you do?")
+    chat.type("\x03")
+    stopped = chat.wait(" …") and chat.wait("> ")
+    code = chat.end()
+    say(chat.asked() == ["What can you do?"], "Ctrl-C at the prompt drops what was typed, and nothing else", chat.asked())
+    say(stopped and code == 0, "Ctrl-C during an answer stops it, and not the chat", (stopped, code))
+
+    chat = Chat(*slow)
+    chat.begin("What can you do?")
+    code = chat.end("\x04")
+    out = subprocess.run([TESSERA, "ledger", "export", "--ledger", chat.ledger], capture_output=True, text=True, check=True).stdout
+    runs = [json.loads(line) for line in out.splitlines() if '"kind":"run"' in line]
+    say(code == 0 and [run["finish"] for run in runs] == ["length"], "Ctrl-D during an answer ends the chat after it", (code, runs))
+
+    chat = Chat()
+    chat.type("half a question")
+    chat.wait("question")
+    os.kill(chat.pid, signal.SIGTERM)
+    code = chat.end("")
+    say(code == -signal.SIGTERM and chat.before == chat.after, "SIGTERM ends it, with the terminal as it was", code)
+
+
+check_typing()
+check_editing()
+check_history()
+check_resize()
+check_interrupts()

@@ -1,0 +1,137 @@
+"""Signals at commands, and typing at them: prints "0 what" for each thing that is as it should be, else "1 what".
+
+    interrupts.py TESSERA FOLDER
+"""
+
+import json
+import os
+import pty
+import select
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+
+TESSERA, WORK = sys.argv[1:]
+MODEL = "demo/checkpoint"
+
+
+def say(is_right, text, found=None):
+    if not is_right:
+        print(f"found {found}", file=sys.stderr)
+    print(int(not is_right), text, flush=True)
+
+
+def catches(pid):
+    """Whether the process has a handler for SIGINT."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        caught = [line.split()[1] for line in status if line.startswith("SigCgt")]
+    return bool(int(caught[0], 16) & 1 << (signal.SIGINT - 1))
+
+
+def start(*words, **how):
+    return subprocess.Popen([TESSERA, *words], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **how)
+
+
+def interrupt(process, pause=0.2):
+    """Sends Ctrl-C once it is waited for; the exit code as a shell has it."""
+    deadline = time.time() + 10
+    while not catches(process.pid) and time.time() < deadline:
+        time.sleep(0.01)
+    time.sleep(pause)
+    process.send_signal(signal.SIGINT)
+    try:
+        code = process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return "nothing"
+    return code if code >= 0 else 128 - code
+
+
+def make_large():
+    """A checkpoint of one tensor, 16 GiB of zeros that take no room on disk."""
+    n = 16 << 30
+    folder = os.path.join(WORK, "large")
+    os.mkdir(folder)
+    header = json.dumps({"x": {"dtype": "U8", "shape": [n], "data_offsets": [0, n]}}).encode()
+    with open(os.path.join(folder, "model.safetensors"), "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + n)
+    return folder
+
+
+def check_pipes():
+    common = ["--model", MODEL, "--memory", "256MiB", "--ledger", "off"]
+    for words in (["run"], ["run", "--raw"], ["trace", "--out", os.path.join(WORK, "t")], ["chat"]):
+        process = start(*words, *common)
+        process.stdin.write(b"half a question")
+        process.stdin.flush()
+        code = interrupt(process)
+        say(code == 130, f"{words[0]} at standard input", code)
+    for words in (["tokenize"], ["tokenize", "--jsonl"], ["detokenize"]):
+        process = start(*words, "--model", MODEL)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        code = process.wait()
+        say(code in (130, -signal.SIGINT), f"{' '.join(words)} at standard input", code)
+
+
+def check_checksum():
+    process = start("inspect", "--ledger", "off", make_large(), "--tensors", "*", "--checksum")
+    code = interrupt(process)
+    say(code == 130, "inspect --tensors --checksum", code)
+
+
+def check_second():
+    """A locked ledger is waited for in a library that knows nothing of Ctrl-C."""
+    ledger = os.path.join(WORK, "locked.sqlite")
+    common = ["--model", MODEL, "--memory", "256MiB", "--ledger", ledger, "--prompt", "Hi", "--max-new", "1"]
+    subprocess.run([TESSERA, "run", *common], check=True, capture_output=True)
+    lock = sqlite3.connect(ledger, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    process = start("run", *common)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    waits = process.poll() is None
+    began = time.time()
+    code = interrupt(process, 0)
+    say(waits and code == 130 and time.time() - began < 1, "a second Ctrl-C ends it at once", (waits, code))
+    lock.close()
+
+
+def type_at(words, text):
+    """Types at a command on a terminal, ending with one Ctrl-D on a new line; what was shown, and its exit code."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(TESSERA, [TESSERA, *words])
+    shown, typed, deadline = b"", False, time.time() + 10
+    while time.time() < deadline:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                shown += os.read(terminal, 65536)
+            except OSError:
+                break
+        if b"Ctrl-D" in shown and not typed:
+            os.write(terminal, text.encode() + b"\n\x04")
+            typed = True
+    else:
+        os.kill(pid, signal.SIGKILL)
+    os.close(terminal)
+    return shown.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def check_terminal():
+    shown, code = type_at(["run", "--model", MODEL, "--memory", "256MiB", "--ledger", "off"], "What is the capital of France?")
+    say(code == 0 and "Paris." in shown, "run on a terminal says that it reads, and one Ctrl-D ends the question", (shown, code))
+    shown, code = type_at(["tokenize", "--model", MODEL], "Hi")
+    say(code == 0, "tokenize does the same", (shown, code))
+
+
+check_pipes()
+check_checksum()
+check_second()
+check_terminal()
