@@ -159,6 +159,25 @@ static int end_turn(chat *c, const tess_answer *answer, int code)
     return c->editor ? CLI_DONE : code;
 }
 
+/* Takes back a question that does not fit or was interrupted. Returns 0 or the exit code to end with. */
+static int forget_question(chat *c, const tess_error *err)
+{
+    bool is_stopped = err->status == TESS_EINTERRUPTED;
+    int code = is_stopped ? CLI_INTERRUPTED : CLI_USAGE;
+    tess_conversation_truncate(&c->talk, c->talk.count - 1);
+    if (is_stopped) {
+        fputs("stopped; the question is forgotten\n", stderr);
+    } else {
+        cli_report(c->self, &c->common, err);
+        fputs("The question is forgotten; /reset starts over.\n", stderr);
+    }
+    cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
+    if (c->editor) return CLI_DONE;
+    if (is_stopped) return code;
+    if (!c->refused) c->refused = code;
+    return CLI_DONE;
+}
+
 /* Answers the last message; the answer joins the conversation. Returns 0 or the exit code to end with. */
 static int answer_turn(chat *c)
 {
@@ -168,15 +187,7 @@ static int answer_turn(chat *c)
     double start = tess_system_seconds();
     tess_status status = feed_rest(c, &n_fed, &err);
     double prefill_seconds = tess_system_seconds() - start;
-    if (status == TESS_EINTERRUPTED || status == TESS_EUSAGE) {
-        tess_conversation_truncate(&c->talk, c->talk.count - 1);
-        err = cli_translate(&err);
-        fprintf(stderr, "%s%s\n", status == TESS_EUSAGE ? err.message : "stopped; the question is forgotten",
-                status == TESS_EUSAGE ? ", or start over with /reset" : "");
-        int code = status == TESS_EUSAGE ? CLI_USAGE : CLI_INTERRUPTED;
-        cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
-        return c->editor ? CLI_DONE : code;
-    }
+    if (status == TESS_EINTERRUPTED || status == TESS_EUSAGE) return forget_question(c, &err);
     if (status != TESS_OK) return cli_report(c->self, &c->common, &err);
     cli_answer answer = {0};
     int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
@@ -295,6 +306,8 @@ static int converse(chat *c)
             code = take_line(c, text, n_byte, &go_on);
         else if (!c->editor)
             return CLI_INTERRUPTED;
+        else if (!c->common.quiet)
+            fputs("Ctrl-D or /quit leaves.\n", stderr);
     }
     return code == CLI_DONE ? c->refused : code;
 }

@@ -5,6 +5,7 @@
 
 #include "cli/progress.h"
 #include "cli/prompt.h"
+#include "cli/screen.h"
 #include "commands/commands.h"
 #include "commands/inspect_digests.h"
 #include "reports/inspect_report.h"
@@ -67,10 +68,12 @@ static tess_status check(inspection *in, tess_error *err)
     inspect_format_count(s.all.n_byte, bytes, sizeof bytes);
     printf("%s tensors in %d shards, %s bytes: ", tensors, tess_checkpoint_get_shard_count(in->checkpoint),
            bytes);
+    fputs(cli_colour_begin(n ? CLI_BAD : CLI_GOOD), stdout);
     if (n)
-        printf("%zu problem%s\n", n, n == 1 ? "" : "s");
+        printf("%zu problem%s", n, n == 1 ? "" : "s");
     else
-        puts("exactly what config.json implies");
+        fputs("exactly what config.json implies", stdout);
+    puts(cli_colour_end());
     return TESS_OK;
 }
 

@@ -165,6 +165,7 @@ static int run_plan(const cli_command *self, int argc, char **argv)
                   .measured = measure};
     if (status == TESS_OK && measure)
         status = tess_plan_measure(&engine.options, MEASURE_BYTES, &e.rates.disk_bytes, &err);
+    cli_progress_clear(&engine.bar);
     if (status != TESS_OK) return cli_report(self, &common, &err);
     if (n_prompt > plan.n_context)
         return cli_usage(self, &common,

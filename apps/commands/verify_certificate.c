@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "cli/screen.h"
 
 /* ---- writing ---- */
 
@@ -134,10 +135,12 @@ static void print_outcome(const outcome *o)
     cli_escape(o->golden, strlen(o->golden), path, sizeof path);
     cli_escape(o->difference.field, strlen(o->difference.field), field, sizeof field);
     if (o->is_same)
-        printf("as certified  %s: %s, %d taps\n", path, o->verdict, o->n_tap);
+        printf("%sas certified%s  %s: %s, %d taps\n", cli_colour_begin(CLI_GOOD), cli_colour_end(), path,
+               o->verdict, o->n_tap);
     else
-        printf("DIFFERENT     %s: %s: certified %s, found %s\n", path, field,
-               CLI_SAFE(o->difference.certified), CLI_SAFE(o->difference.found));
+        printf("%sDIFFERENT%s     %s: %s: certified %s, found %s\n", cli_colour_begin(CLI_BAD),
+               cli_colour_end(), path, field, CLI_SAFE(o->difference.certified),
+               CLI_SAFE(o->difference.found));
 }
 
 static json_t *outcome_json(const outcome *o)
@@ -184,7 +187,7 @@ static void print_rest(const cli_checking *c, int n_different)
     }
     printf("%d of %d case%s run again: ", c->n, n_all, n_all == 1 ? "" : "s");
     if (n_different)
-        printf("%d DIFFERENT\n", n_different);
+        printf("%s%d DIFFERENT%s\n", cli_colour_begin(CLI_BAD), n_different, cli_colour_end());
     else
         puts(c->n == 1 ? "it came out as certified" : "all came out as certified");
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/screen.h"
 #include "tessera/known_answers.h"
 
 typedef struct listing {
@@ -51,7 +52,10 @@ static void show_finding(void *context, const tess_known_finding *f)
     }
     char name[256];
     cli_escape(f->name, strlen(f->name), name, sizeof name);
-    printf("%-9s  %-9s %s\n", marks[f->verdict], f->kind, name);
+    const char *colour = f->verdict == TESS_KNOWN_REPORTED
+                             ? ""
+                             : cli_colour_begin(f->verdict == TESS_KNOWN_CONFIRMED ? CLI_GOOD : CLI_BAD);
+    printf("%s%-9s%s  %-9s %s\n", colour, marks[f->verdict], *colour ? cli_colour_end() : "", f->kind, name);
     print_line("expected", f->expected);
     print_line("found", f->found);
     print_line("beside", f->beside);

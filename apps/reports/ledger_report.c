@@ -139,14 +139,12 @@ static void format_cell(const json_t *row, const column *c, char out[MAX_CELL])
     }
 }
 
-static void print_cell(const char *text, int width, placement place, bool is_first, bool is_last)
+static void print_cell(const char *text, const char *colour, int width, placement place, bool is_last)
 {
     int blanks = width - cli_text_columns(text);
-    printf("%*s", is_first ? 0 : BETWEEN, "");
-    if (place == TO_THE_RIGHT)
-        printf("%*s%s", blanks, "", text);
-    else
-        printf("%s%*s", text, is_last ? 0 : blanks, "");
+    printf("%*s%s%s%s%*s", place == TO_THE_RIGHT ? blanks : 0, "", colour, text,
+           *colour ? cli_colour_end() : "", place == TO_THE_RIGHT || is_last ? 0 : blanks, "");
+    if (!is_last) printf("%*s", BETWEEN, "");
 }
 
 /* Columns that stand below come last. */
@@ -195,10 +193,8 @@ static void print_row(const json_t *row, const column *columns, int n, const int
         if (columns[c].place == BELOW) continue;
         format_cell(row, &columns[c], whole);
         cli_text_shorten(whole, width[c], cell, sizeof cell);
-        bool is_coloured = !strcmp(columns[c].key, "outcome");
-        if (is_coloured) fputs(colour_of(whole), stdout);
-        print_cell(cell, width[c], columns[c].place, c == 0, is_last_of_line(columns, n, c));
-        if (is_coloured) fputs(cli_colour_end(), stdout);
+        print_cell(cell, strcmp(columns[c].key, "outcome") ? "" : colour_of(whole), width[c],
+                   columns[c].place, is_last_of_line(columns, n, c));
     }
     putchar('\n');
     for (int c = 0; c < n; c++) {
@@ -216,7 +212,7 @@ static void print_table(const json_t *rows, const column *columns, int n)
     measure_widths(rows, columns, n, width);
     for (int c = 0; c < n; c++)
         if (columns[c].place != BELOW)
-            print_cell(columns[c].title, width[c], columns[c].place, c == 0, is_last_of_line(columns, n, c));
+            print_cell(columns[c].title, "", width[c], columns[c].place, is_last_of_line(columns, n, c));
     putchar('\n');
     json_array_foreach(rows, i, row) print_row(row, columns, n, width);
 }

@@ -121,7 +121,7 @@ typedef struct tess_plan {
 tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err);
 
 /* The read rate of the model's files in bytes per second, from up to `n_byte` of weights, of experts if there
- * are any. */
+ * are any. Told to options->progress as loading, which may end it with TESS_EINTERRUPTED. */
 tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byte, double *bytes_per_second,
                               tess_error *err);
 
@@ -212,7 +212,8 @@ tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error
 void tess_session_free(tess_session *session);
 /* Forgets everything after the first n_tok positions. n_tok 0 … length. */
 void tess_session_truncate(tess_session *session, int n_tok);
-int tess_session_get_length(const tess_session *session); /* positions held */
+int tess_session_get_length(const tess_session *session);  /* positions held */
+int tess_session_get_context(const tess_session *session); /* positions there is room for */
 const int32_t *tess_session_get_ids(const tess_session *session);
 
 /* Rotary angles are exact for positions up to this size, far beyond any context. */

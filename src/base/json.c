@@ -221,8 +221,12 @@ tess_status tess_json_array(const tess_json_section *s, const char *key, size_t 
     char expected[64];
     snprintf(expected, sizeof expected, "an array of at most %zu items", most);
     const json_t *value = json_object_get(s->object, key);
-    if (!json_is_array(value) || json_array_size(value) > most)
-        return refuse_type(s, key, expected, value, err);
+    if (!json_is_array(value)) return refuse_type(s, key, expected, value, err);
+    if (json_array_size(value) > most) {
+        char found[32];
+        snprintf(found, sizeof found, "%zu", json_array_size(value));
+        return tess_json_refuse(s, key, expected, found, err);
+    }
     *out = value;
     return TESS_OK;
 }

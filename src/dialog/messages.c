@@ -104,7 +104,9 @@ static tess_status read_message(const tess_json_section *s, tess_conversation *c
     const char *role = get_plain_text(s, "role");
     role = role ? tess_role_find(role) : NULL;
     if (!role) return refuse_member(s, "role", TESS_ROLES, err);
-    if (json_array_size(json_object_get(s->object, "tool_calls")) > 0) {
+    const json_t *calls = json_object_get(s->object, "tool_calls");
+    bool is_empty = json_is_array(calls) && json_array_size(calls) == 0;
+    if (calls && !json_is_null(calls) && !is_empty) {
         refuse_member(s, "tool_calls", "none: tool calls are not supported", err);
         if (err) err->status = TESS_EUNSUPPORTED;
         return TESS_EUNSUPPORTED;

@@ -186,7 +186,11 @@ tess_status tess_chat_render(const tess_message *messages, size_t n_messages, un
  * spell them. Where the template cuts a content at such a token, one of them is left alone; it still keeps
  * what stands on its sides apart. */
 static const char mark_start = '\xfe', mark_end = '\xff';
-static const char marks[] = "\xfe\xff";
+
+static bool is_mark(char byte)
+{
+    return byte == mark_start || byte == mark_end;
+}
 
 /* Added tokens that are not special but that the template writes; others, as <|fim_prefix|>, say nothing
  * about turns and stay what they are, as in the original. */
@@ -205,8 +209,8 @@ static size_t measure_control_token(const tess_tokenizer *tokenizer, span s)
     size_t longest = 0;
     for (size_t i = 0; i < tokenizer->vocab.n_added; i++) {
         const tess_added_token *token = &tokenizer->vocab.added[i];
-        if (token->n > longest && token->n <= s.n && !memcmp(token->content, s.data, token->n) &&
-            is_control_token(token))
+        if (token->n > longest && token->n <= s.n && *token->content == *s.data &&
+            !memcmp(token->content, s.data, token->n) && is_control_token(token))
             longest = token->n;
     }
     return longest;
@@ -277,7 +281,7 @@ static tess_status encode_marked(const tess_tokenizer *tokenizer, const tess_tex
     for (size_t at = 0; at < text->count && status == TESS_OK;) {
         /* The text ends with a NUL but may hold others, so its pieces are found by length. */
         size_t n = 0;
-        while (at + n < text->count && !memchr(marks, text->data[at + n], 2)) n++;
+        while (at + n < text->count && !is_mark(text->data[at + n])) n++;
         span piece = {text->data + at, n};
         bool is_token = at > 0 && piece.data[-1] == mark_start && at + n < text->count &&
                         piece.data[n] == mark_end && measure_control_token(tokenizer, piece) == n;

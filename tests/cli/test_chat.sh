@@ -16,6 +16,9 @@ equals "$(exit_of chat --context 8 --prompt x)" 2 "--prompt belongs to run"
 printf 'What is the capital of France?\n' | chat --context 8 >"$work/out" 2>"$work/err"
 equals "$?" 2 "a question that does not fit the context"
 contains "$(cat "$work/err")" "--context" "says what to do"
+long=$(printf 'word %.0s' $(seq 40))
+printf 'Hello!\n%s\nWhat is the capital of Italy?\n' "$long" | chat --context 64 --max-new 8 --json >"$work/out" 2>/dev/null
+equals "$? $(wc -l <"$work/out") $(sed -n 2p "$work/out" | json error code) $(sed -n 3p "$work/out" | json text)" "2 3 usage Rome." "the others are asked"
 printf 'Hello!\na\xffb\n' | chat --json >"$work/out" 2>/dev/null
 equals "$? $(tail -n 1 "$work/out" | json error offset)" "3 1" "broken UTF-8, by its offset in the question"
 contains "$(cat "$work/out")" "Hello" "the question before it was asked"

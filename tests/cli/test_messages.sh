@@ -59,6 +59,8 @@ refusal "an unknown role" 'messages[1].role' '[{"role": "user", "content": "x"},
 refusal "no content" 'messages[0].content' '[{"role": "user"}]'
 refusal "an unknown part" 'messages[0].content[1].type' '[{"role": "user", "content": [{"text": "x"}, {"type": "smell"}]}]'
 refusal "tool calls" 'messages[0].tool_calls' '[{"role": "assistant", "content": "x", "tool_calls": [{}]}]'
+refusal "one message too many" messages "[$(for _ in $(seq 4096); do printf '{"role": "user", "content": "x"}, '; done){}]"
+equals "$("$tessera" run --model $model --messages "$work/bad.json" --json 2>/dev/null | json error found)" 4097 "and how many there are"
 for kind in image audio video; do
     refusal "a part of type $kind" 'messages[0].content[1]' \
         '[{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "'$kind'", "'$kind'": "file"}]}]'

@@ -105,7 +105,7 @@ equals "$(exit_of run --prompt x --context 2)" 2 "a context that the prompt does
 equals "$(exit_of run --prompt x --memory 1MiB --json)" 5 "a budget that cannot work"
 smallest=$(json smallest_budget_bytes <"$work/out")
 equals "$(exit_of run --prompt x --max-new 4 --memory "$smallest")" 0 "the smallest that is told works"
-for word in --memory=lots --context=-1 --threads=1000 --isa=sse9 --chunk=x --expert-slots=x --dtype=f64 --direct=maybe --seed=-1 \
+for word in --memory=1x --context=-1 --threads=1000 --isa=sse9 --chunk=x --expert-slots=x --dtype=f64 --direct=maybe --seed=-1 \
     --temperature=-1 --top-k=x --top-p=2 --repetition-penalty=0 --progress=maybe --no-such; do
     equals "$(exit_of run --prompt x --json "$word") $(json error field <"$work/out")" "2 ${word%%=*}" "$word: the field is the option"
 done

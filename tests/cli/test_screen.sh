@@ -101,3 +101,16 @@ equals "$(shown 80 -u TERM)" "$(cat "$work/plain")" "no TERM"
 contains "$(shown 80 TERM=xterm NO_COLOR=)" "${escape}" "NO_COLOR that is empty counts as absent"
 contains "$(shown 120 TERM=dumb)" "thinker.model.layers.2.mlp.gate.indices " "a wide terminal has whole names"
 equals "$(shown 40 TERM=dumb)" "$(cat "$work/plain")" "a narrow one has the table of 80"
+
+coloured() { # coloured TEXT COLOURED COMMAND...: what it prints on a terminal has this, and piped it has no colour
+    local text=$1 wanted=$2
+    shift 2
+    contains "$(on_terminal 80 env TERM=xterm "$@")" "$wanted" "$text"
+    equals "$("$@" 2>&1 | grep -c -F "$escape")" 0 "$text: not where it is piped"
+}
+"$tessera" verify --quiet --model demo/checkpoint --golden $golden --certificate "$work/certificate" >/dev/null
+coloured "known answers" "${escape}32mok       ${escape}0m" \
+    "$tessera" verify --quiet --model demo/checkpoint --known-answers --answers tests/golden/demo/known_answers.json
+coloured "a certificate" "${escape}32mas certified${escape}0m" "$tessera" verify --quiet --check-certificate "$work/certificate"
+coloured "inspect --check" "${escape}32mexactly what config.json implies${escape}0m" "$tessera" inspect demo/checkpoint --check
+coloured "the ledger" "${escape}1;31mdifferent" "$tessera" ledger list

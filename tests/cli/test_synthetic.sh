@@ -83,6 +83,8 @@ refused 2 "exclude each other" "hollow and filled" --out "$work/x" --hollow --fi
 refused 2 "belongs to no option" "a stray word" --out "$work/x" more
 refused 3 "files in it" "a folder with something in it" --out "$work/full"
 refused 3 "a file" "a file in the way" --out "$work/full/file"
+ln -s nowhere "$work/link"
+refused 3 "a link" "a link that leads nowhere in the way" --out "$work/link"
 refused 3 "architectures" "no configuration" --out "$work/x" --config demo/checkpoint/generation_config.json
 refused 3 "talker_config" "speech that the configuration lacks" --out "$work/x" --config tests/golden/b/config.json --components talker
 refused 3 "vocab.json" "no tokenizer" --out "$work/x" --config tests/golden/b/config.json --tokenizer "$work/full"

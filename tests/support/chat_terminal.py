@@ -219,6 +219,14 @@ def check_interrupts():
     runs = [json.loads(line) for line in out.splitlines() if '"kind":"run"' in line]
     say(code == 0 and [run["finish"] for run in runs] == ["length"], "Ctrl-D during an answer ends the chat after it", (code, runs))
 
+    chat = Chat(*slow)
+    chat.begin("What can you do?")
+    chat.type("And then?\r")
+    chat.wait("\033[?2004l", 30)
+    chat.wait("\033[?2004h", 30)
+    chat.end()
+    say(chat.asked() == ["What can you do?", "And then?"], "what is typed during an answer is the next question", chat.asked())
+
     chat = Chat()
     chat.type("half a question")
     chat.wait("question")

@@ -247,6 +247,8 @@ static void test_refusals(void **state)
         {USER("\"x\",\"reasoning_content\":\"a\\u0000\""), "messages[1].reasoning_content", "\"a\\u0000\"",
          TESS_EINPUT},
         {USER("\"x\",\"tool_calls\":[{}]"), "messages[1].tool_calls", "", TESS_EUNSUPPORTED},
+        {USER("\"x\",\"tool_calls\":{\"a\":1}"), "messages[1].tool_calls", "", TESS_EUNSUPPORTED},
+        {USER("\"x\",\"tool_calls\":\"a\""), "messages[1].tool_calls", "", TESS_EUNSUPPORTED},
         {USER("\"\xff\""), "messages", "unable to decode byte 0xff", TESS_EINPUT},
     };
     tess_conversation c = {0};

@@ -213,6 +213,61 @@ static void test_interrupt(void **state)
     close_session(&f);
 }
 
+typedef struct countdown {
+    int left;
+} countdown;
+
+static bool stop_at_zero(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    (void)activity, (void)done, (void)total;
+    countdown *c = context;
+    return c->left-- > 0;
+}
+
+/* Wherever a feed is stopped, the session goes on afterwards with the bits of one that never was, and so does
+ * another session of the engine. */
+static void test_interrupt_anywhere(void **state)
+{
+    (void)state;
+    fixture f;
+    tess_session *other;
+    const int32_t ids[] = {5, 6, 7, 8, 9, 10, 11}, tail[] = {40, 41, 42, 43, 44};
+    open_session(&f,
+                 (tess_engine_options){.n_context = 16, .n_chunk = 2, .n_session = 2, .n_expert_slot = 2});
+    assert_int_equal(tess_session_new(f.engine, &other, &f.err), TESS_OK);
+    size_t size = (size_t)tess_engine_get_vocab_size(f.engine) * sizeof(float);
+    float *expected = malloc(size);
+    assert_int_equal(tess_session_feed(other, &(tess_feed){.ids = ids, .n_tok = 7}, &f.err), TESS_OK);
+    memcpy(expected, tess_session_get_logits(other), size);
+    tess_session_truncate(other, 3);
+    assert_int_equal(tess_session_feed(f.session, &(tess_feed){.ids = ids, .n_tok = 3}, &f.err), TESS_OK);
+    int n_stopped = 0;
+    for (tess_status status = TESS_EINTERRUPTED; status != TESS_OK; n_stopped++) {
+        countdown c = {n_stopped};
+        const tess_progress progress = {stop_at_zero, &c};
+        int32_t id;
+        status = tess_session_feed(f.session, &(tess_feed){.ids = tail, .n_tok = 5, .progress = &progress},
+                                   &f.err);
+        if (status == TESS_OK) break;
+        assert_int_equal(status, TESS_EINTERRUPTED);
+        assert_int_equal(tess_session_get_length(f.session), 3);
+        assert_null(tess_session_get_logits(f.session));
+        assert_int_equal(tess_session_step(f.session, &TESS_SAMPLING_GREEDY, NULL, NULL, &id, &f.err),
+                         TESS_EUSAGE);
+        tess_session *both[] = {f.session, other};
+        for (int s = 0; s < 2; s++) {
+            assert_int_equal(tess_session_feed(both[s], &(tess_feed){.ids = ids + 3, .n_tok = 4}, &f.err),
+                             TESS_OK);
+            assert_memory_equal(tess_session_get_logits(both[s]), expected, size);
+            tess_session_truncate(both[s], 3);
+        }
+    }
+    assert_true(n_stopped > 3);
+    free(expected);
+    tess_session_free(other);
+    close_session(&f);
+}
+
 /* A NaN in a weight that is used ends the run with the name of the tap where it shows. */
 static void test_non_finite(void **state)
 {
@@ -377,6 +432,29 @@ static bool count_tells(void *context, tess_activity activity, uint64_t done, ui
     return activity != TESS_ACTIVITY_GENERATING || calls[activity] < 3;
 }
 
+static bool stop_measuring(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    assert_int_equal(activity, TESS_ACTIVITY_LOADING);
+    assert_true(done > 0 && done <= total);
+    return ++*(int *)context < 2;
+}
+
+static void test_measuring_can_be_stopped(void **state)
+{
+    (void)state;
+    int calls = 0;
+    double rate = -1;
+    tess_error err;
+    const tess_progress progress = {stop_measuring, &calls};
+    tess_engine_options options = {.model_dir = MODEL, .progress = &progress};
+    assert_int_equal(tess_plan_measure(&options, 1u << 20, &rate, &err), TESS_EINTERRUPTED);
+    assert_int_equal(calls, 2);
+    assert_true(rate == -1);
+    options.progress = NULL;
+    assert_int_equal(tess_plan_measure(&options, 1u << 20, &rate, &err), TESS_OK);
+    assert_true(rate > 0);
+}
+
 /* Each call tells its own progress, and can be stopped by it alone. */
 static void test_progress_is_per_call(void **state)
 {
@@ -446,7 +524,9 @@ int main(void)
         cmocka_unit_test(test_step_fills_context),
         cmocka_unit_test(test_two_sessions),
         cmocka_unit_test(test_expert_slots),
+        cmocka_unit_test(test_measuring_can_be_stopped),
         cmocka_unit_test(test_progress_is_per_call),
+        cmocka_unit_test(test_interrupt_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,11 +62,12 @@ static tess_status check_free(const char *folder, tess_error *err)
 {
     DIR *dir = opendir(folder);
     if (!dir) {
-        if (errno == ENOENT) return TESS_OK;
-        if (errno != ENOTDIR) return tess_fail_system(err, errno, folder, -1, "open");
+        if (errno != ENOENT && errno != ENOTDIR) return tess_fail_system(err, errno, folder, -1, "open");
         struct stat info;
-        if (lstat(folder, &info)) return tess_fail_system(err, errno, folder, -1, "look at");
-        return tess_refuse(err, folder, "", -1, "no such name, or an empty folder", "a file");
+        if (lstat(folder, &info)) /* a link that leads nowhere is there */
+            return errno == ENOENT ? TESS_OK : tess_fail_system(err, errno, folder, -1, "look at");
+        return tess_refuse(err, folder, "", -1, "no such name, or an empty folder",
+                           S_ISLNK(info.st_mode) ? "a link" : "a file");
     }
     const struct dirent *entry;
     bool is_empty = true;
