@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/help.h"
 #include "commands/commands.h"
 
 static const cli_command *const commands[] = {CLI_COMMANDS};
@@ -22,30 +23,69 @@ static void print_overview(FILE *out)
           out);
     for (size_t i = 0; commands[i]; i++)
         fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\n'tessera COMMAND --help' explains one command; 'tessera --version' prints the version.\n", out);
+    putc('\n', out);
+    cli_exit_codes_print(out, ~0u);
+    fputs("\n'tessera help COMMAND' explains one command; 'tessera version' prints the version.\n", out);
 }
 
-static int run_command(int argc, char **argv)
+/* A word that is no command. */
+static int refuse_command(const char *name)
 {
-    const char *name = argc > 1 ? argv[1] : "--help";
-    if (!strcmp(name, "--help") || !strcmp(name, "help")) {
-        print_overview(argc > 1 ? stdout : stderr);
-        return argc > 1 ? CLI_DONE : CLI_USAGE;
-    }
-    if (!strcmp(name, "--version")) {
-        puts("tessera " TESS_VERSION);
-        return CLI_DONE;
-    }
-    for (size_t i = 0; commands[i]; i++)
-        if (!strcmp(name, commands[i]->name)) return commands[i]->run(commands[i], argc - 1, argv + 1);
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)
         if (!strcmp(name, reserved[i])) {
             fprintf(stderr, "tessera: the command '%s' is not part of this version (%s)\n", name,
                     TESS_VERSION);
             return CLI_USAGE;
         }
-    fprintf(stderr, "tessera: '%s' is no command; 'tessera --help' lists them\n", name);
+    char safe[128];
+    cli_guess guess = {.word = name};
+    for (size_t i = 0; commands[i]; i++) cli_guess_offer(&guess, commands[i]->name);
+    cli_escape(name, strlen(name), safe, sizeof safe);
+    fprintf(stderr, "tessera: '%s' is no command; ", safe);
+    if (guess.best)
+        fprintf(stderr, "did you mean '%s'?\n", guess.best);
+    else
+        fputs("'tessera help' lists them\n", stderr);
     return CLI_USAGE;
+}
+
+/* Several spellings of the same wish. */
+static bool is_one_of(const char *word, const char *const *spellings)
+{
+    while (*spellings && strcmp(word, *spellings) != 0) spellings++;
+    return *spellings != NULL;
+}
+
+static const cli_command *find_command(const char *name)
+{
+    size_t i = 0;
+    while (commands[i] && strcmp(name, commands[i]->name) != 0) i++;
+    return commands[i];
+}
+
+static int run_command(int argc, char **argv)
+{
+    static const char *const help[] = {"help", "--help", "-h", NULL};
+    static const char *const version[] = {"version", "--version", NULL};
+    if (argc < 2) {
+        print_overview(stderr);
+        return CLI_USAGE;
+    }
+    bool is_help = is_one_of(argv[1], help);
+    if (is_help && argc == 2) {
+        print_overview(stdout);
+        return CLI_DONE;
+    }
+    if (is_one_of(argv[1], version)) {
+        puts("tessera " TESS_VERSION);
+        return CLI_DONE;
+    }
+    const char *name = argv[is_help ? 2 : 1];
+    const cli_command *command = find_command(name);
+    if (!command) return refuse_command(name);
+    if (!is_help) return command->run(command, argc - 1, argv + 1);
+    char flag[] = "--help", *ask[] = {argv[2], flag, NULL};
+    return command->run(command, 2, ask);
 }
 
 /* A closed standard stream gets a descriptor of its own, the wrong way round, so that reading or writing it

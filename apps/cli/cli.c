@@ -13,25 +13,13 @@
 #include <unistd.h>
 
 #include "base/utf8.h"
+#include "cli/help.h"
 
 enum { MAX_OPTIONS = 64 };
 
-static void print_option(const cli_option *option)
-{
-    if (option->kind == CLI_LATER) return;
-    char left[64];
-    snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
-             option->argument ? option->argument : "");
-    printf("  %-26s %s\n", left, option->help);
-}
-
-static void print_help(const cli_command *self, const cli_option *options, size_t n_option)
-{
-    printf("Usage: tessera %s %s\n\n%s\n\n", self->name, self->arguments, self->summary);
-    puts("Options:");
-    for (size_t i = 0; i < n_option; i++) print_option(&options[i]);
-    printf("\nExamples:\n  %s\n  %s\n", self->examples[0], self->examples[1]);
-}
+/* What getopt gives for the first long option, and so on: no letters. Each its own, else getopt would take
+ * the first of several that begin with what was given. */
+enum { FIRST_VALUE = 256 };
 
 /* A number and a unit in any case: short ones and those with an i are binary. */
 static bool parse_size(const char *text, uint64_t *out)
@@ -181,6 +169,39 @@ static bool has_json_flag(int argc, char **argv)
     return false;
 }
 
+/* A word that is no option of this command, or not one in this way. */
+static int refuse_word(const cli_command *self, const cli_common *common, const cli_option *all, size_t n_all,
+                       const char *word, int found)
+{
+    char name[64];
+    while (*word == '-') word++;
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
+    if (found >= FIRST_VALUE) return cli_usage(self, common, "--%s takes no value", name);
+    cli_guess guess = {.word = name};
+    char several[160] = "";
+    size_t n_several = 0, used = 0;
+    for (size_t i = 0; i < n_all; i++) {
+        if (!cli_option_is_offered(&all[i])) continue;
+        cli_guess_offer(&guess, all[i].name);
+        if (found || strncmp(all[i].name, name, strlen(name)) != 0 || used >= sizeof several) continue;
+        used += (size_t)snprintf(several + used, sizeof several - used, "%s--%s", n_several++ ? ", " : "",
+                                 all[i].name);
+    }
+    if (n_several > 1) return cli_usage(self, common, "--%s: could be %s", name, several);
+    const char *dashes = strlen(name) > 1 ? "--" : "-";
+    if (guess.best)
+        return cli_usage(self, common, "%s%s: no such option; did you mean --%s?", dashes, name, guess.best);
+    return cli_usage(self, common, "%s%s: no such option", dashes, name);
+}
+
+/* The word that getopt stumbled over: it moves on from a group of short options only behind the last. */
+static const char *word_in_question(int argc, char **argv)
+{
+    const char *next = optind < argc ? argv[optind] : "";
+    bool is_in_group = optopt && optopt < FIRST_VALUE && next[0] == '-' && next[1] == optopt;
+    return is_in_group ? next : argv[optind - 1];
+}
+
 static int parse_words(const cli_command *self, const cli_option *all, const struct option *table,
                        size_t n_all, const bool *help, cli_common *common, int argc, char **argv)
 {
@@ -190,12 +211,14 @@ static int parse_words(const cli_command *self, const cli_option *all, const str
     int index;
     for (;;) {
         index = -1;
-        int got = getopt_long(argc, argv, ":", table, &index);
+        int got = getopt_long(argc, argv, ":h", table, &index);
         if (got == -1) break;
-        const char *word = argv[optind - 1];
-        if (got == '?')
-            return cli_usage(self, &early, "%s: no such option, or one that takes no value", word);
-        if (got == ':') return cli_usage(self, &early, "%s: a value is missing", word);
+        if (got == '?') return refuse_word(self, &early, all, n_all, word_in_question(argc, argv), optopt);
+        if (got == ':') return cli_usage(self, &early, "%s: a value is missing", argv[optind - 1]);
+        if (got == 'h') {
+            cli_help_print(self, all, n_all);
+            return CLI_DONE;
+        }
         if (all[index].kind == CLI_LATER)
             return cli_usage(self, &early, "--%s is not part of this version (%s)", all[index].name,
                              TESS_VERSION);
@@ -205,7 +228,7 @@ static int parse_words(const cli_command *self, const cli_option *all, const str
                              expected);
     }
     if (*help) {
-        print_help(self, all, n_all);
+        cli_help_print(self, all, n_all);
         return CLI_DONE;
     }
     static const char *const when[] = {"auto", "always", "never", NULL};
@@ -219,9 +242,10 @@ int cli_parse(const cli_command *self, const cli_option *options, size_t n_optio
     const cli_option shared[] = {
         {"json", CLI_FLAG, &common->json, NULL, "print JSON on standard output, and nothing else there"},
         {"progress", CLI_TEXT, &common->progress, "WHEN",
-         "auto (on a terminal), always or never; default auto"},
-        {"quiet", CLI_FLAG, &common->quiet, NULL, "no progress and no remarks on standard error"},
-        {"help", CLI_FLAG, &help, NULL, "this text"},
+         self->has & CLI_HAS_PROGRESS ? "auto (on a terminal), always or never; default auto" : NULL},
+        {"quiet", CLI_FLAG, &common->quiet, NULL,
+         self->has & CLI_HAS_REMARKS ? "no progress and no remarks on standard error" : NULL},
+        {"help", CLI_FLAG, &help, NULL, "this text, also -h"},
     };
     enum { N_SHARED = sizeof shared / sizeof shared[0] };
     if (n_option + N_SHARED > MAX_OPTIONS) abort();
@@ -231,7 +255,8 @@ int cli_parse(const cli_command *self, const cli_option *options, size_t n_optio
     for (size_t i = 0; i < n_option; i++) all[n_all++] = options[i];
     for (size_t i = 0; i < N_SHARED; i++) all[n_all++] = shared[i];
     for (size_t i = 0; i < n_all; i++)
-        table[i] = (struct option){all[i].name, all[i].argument ? required_argument : no_argument, NULL, 1};
+        table[i] = (struct option){all[i].name, all[i].argument ? required_argument : no_argument, NULL,
+                                   FIRST_VALUE + (int)i};
     table[n_all] = (struct option){0};
     int code = parse_words(self, all, table, n_all, &help, common, argc, argv);
     *words = argv + optind;

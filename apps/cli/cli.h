@@ -23,11 +23,20 @@ enum {
     CLI_INTERRUPTED = 130
 };
 
+/* What there is about a command, and is explained in its help. */
+typedef enum cli_feature {
+    CLI_HAS_PROGRESS = 1,   /* a bar: --progress */
+    CLI_HAS_REMARKS = 2,    /* remarks on standard error: --quiet */
+    CLI_HAS_DIFFERENCE = 4, /* exit code 1 */
+    CLI_HAS_BUDGET = 8,     /* exit code 5 */
+} cli_feature;
+
 typedef struct cli_command cli_command;
 struct cli_command {
     const char *name;
     const char *summary;                                        /* one line for `tessera --help` */
     const char *arguments;                                      /* "[options] DIR" for the usage line */
+    unsigned has;                                               /* bits of cli_feature */
     const char *examples[2];                                    /* whole command lines */
     int (*run)(const cli_command *self, int argc, char **argv); /* argv[0] is the command's name */
 };
@@ -50,7 +59,8 @@ typedef struct cli_list {
 } cli_list;
 
 /* `target` holds the default before parsing and the value after; `argument` is the word in the help text
- * (NULL for a flag); `help` says what it does and its default. */
+ * (NULL for a flag); `help` says what it does and its default. Without a help an option is taken, as every
+ * command takes it, but changes nothing here and is not offered. */
 typedef struct cli_option {
     const char *name;
     cli_kind kind;

@@ -35,8 +35,18 @@ typedef struct cli_engine {
         {"expert-slots", CLI_COUNT, &(e)->options.n_expert_slot, "N",                                        \
          "most experts that stay in memory; default: the plan's"},                                           \
         {"direct", CLI_TEXT, &(e)->direct, "MODE", "direct I/O: auto, on or off; default auto"},             \
-        {"seed", CLI_U64, &(e)->seed, "N", "seed of the sampler; default 0"},                                \
-        CLI_LEDGER_OPTIONS(&(e)->ledger)
+        CLI_LEDGER_PLACE_OPTION(&(e)->ledger)
+
+/* Two that every command with an engine takes; text NULL where they change nothing. */
+#define CLI_SEED_OPTION(e, text)                                                                             \
+    {                                                                                                        \
+        "seed", CLI_U64, &(e)->seed, "N", text                                                               \
+    }
+#define CLI_LEDGER_TEXT_OPTION(e, text)                                                                      \
+    {                                                                                                        \
+        "ledger-text", CLI_FLAG, &(e)->ledger.keep_text, NULL, text                                          \
+    }
+#define CLI_LEDGER_TEXT_HELP "record prompts as text; default: as their SHA-256 only"
 
 /* Checks what the option table cannot, and connects progress and Ctrl-C. Returns -1 or an exit code. */
 int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_common *common);

@@ -35,13 +35,6 @@ typedef struct cli_ledger {
         "ledger", CLI_TEXT, &(l)->place, "FILE",                                                             \
             "record in this ledger, or \"off\"; default $XDG_DATA_HOME/tessera/ledger.sqlite"                \
     }
-#define CLI_LEDGER_OPTIONS(l)                                                                                \
-    CLI_LEDGER_PLACE_OPTION(l),                                                                              \
-    {                                                                                                        \
-        "ledger-text", CLI_FLAG, &(l)->keep_text, NULL,                                                      \
-            "record prompts as text; default: as their SHA-256 only"                                         \
-    }
-
 /* The place of the ledger: `place`, or the user's own by XDG_DATA_HOME and HOME, whose folder is made if
  * `make_folder`. NULL and a reason in err if there is none. Caller frees. */
 char *cli_ledger_find(const char *place, bool make_folder, tess_error *err);

@@ -365,6 +365,8 @@ static int run_chat(const cli_command *self, int argc, char **argv)
         {"max-new", CLI_COUNT, &c.max_new, "N", "most tokens of one answer; default 1024"},
         CLI_SAMPLING_OPTIONS(&c.sampling),
         CLI_ENGINE_OPTIONS(&c.engine_options),
+        CLI_SEED_OPTION(&c.engine_options, "seed of the sampler; default 0"),
+        CLI_LEDGER_TEXT_OPTION(&c.engine_options, CLI_LEDGER_TEXT_HELP),
     };
     char **words;
     int n_word;
@@ -382,6 +384,7 @@ const cli_command cli_chat = {
     .name = "chat",
     .summary = "Holds a conversation of several turns.",
     .arguments = "[options] --model DIR",
+    .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples =
         {"tessera chat --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --temperature 0.6 --top-p 0.95",
          "tessera chat --model demo/checkpoint --system \"Answer briefly.\""},

@@ -78,8 +78,9 @@ const cli_command cli_compare = {
     .name = "compare",
     .summary = "Compares a trace with a reference, tap by tap, and names the first divergence.",
     .arguments = "[options] REFERENCE TRACE",
+    .has = CLI_HAS_DIFFERENCE,
     .examples =
-        {"tessera compare golden.safetensors ours.safetensors --html report.html",
-         "tessera compare golden-bf16.safetensors ours-bf16.safetensors --truth golden-f32.safetensors"},
+        {"tessera compare tests/golden/c-f32/text.safetensors ours.safetensors --html report.html",
+         "tessera compare tests/golden/c-bf16/text.safetensors ours.safetensors --metrics-only --json"},
     .run = run_compare,
 };

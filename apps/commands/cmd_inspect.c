@@ -310,6 +310,7 @@ const cli_command cli_inspect = {
     .name = "inspect",
     .summary = "Shows what is in a checkpoint, and what is wrong with it.",
     .arguments = "[options] DIR",
+    .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_DIFFERENCE,
     .examples = {"tessera inspect --check Qwen3-Omni-30B-A3B-Instruct",
                  "tessera inspect demo/checkpoint --tensors '*.layers.0.mlp.experts.*' --checksum"},
     .run = run_inspect,

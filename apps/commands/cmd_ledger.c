@@ -241,7 +241,7 @@ const cli_command cli_ledger_command = {
     .name = "ledger",
     .summary = "Shows what was run, verified and learned, and forgets it.",
     .arguments = "[options] list | show ID | export | forget (ID | --all)",
-    .examples = {"tessera ledger list --last 20",
-                 "tessera ledger export --ledger ./ledger.sqlite > ledger.jsonl"},
+    .has = CLI_HAS_REMARKS,
+    .examples = {"tessera ledger list --last 20", "tessera ledger export > ledger.jsonl"},
     .run = run_ledger,
 };

@@ -131,6 +131,8 @@ static int run_plan(const cli_command *self, int argc, char **argv)
     int n_prompt = 16;
     const cli_option options[] = {
         CLI_ENGINE_OPTIONS(&engine),
+        CLI_SEED_OPTION(&engine, NULL),
+        CLI_LEDGER_TEXT_OPTION(&engine, NULL),
         {"prompt-tokens", CLI_COUNT, &n_prompt, "N",
          "length of the prompt that the estimate is for; default 16"},
         {"measure", CLI_FLAG, &measure, NULL, "measure the disk's rate by reading up to 1 GiB of weights"},
@@ -183,6 +185,7 @@ const cli_command cli_plan = {
     .name = "plan",
     .summary = "Shows what a memory budget buys, before a weight is read.",
     .arguments = "[options] --model DIR",
+    .has = CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples = {"tessera plan --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB",
                  "tessera plan --model demo/checkpoint --memory 64MiB --measure --json"},
     .run = run_plan,

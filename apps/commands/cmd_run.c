@@ -264,6 +264,8 @@ static int run_run(const cli_command *self, int argc, char **argv)
         {"talker-top-p", CLI_LATER, NULL, "X", NULL},
         {"talker-repetition-penalty", CLI_LATER, NULL, "X", NULL},
         CLI_ENGINE_OPTIONS(&r.engine),
+        CLI_SEED_OPTION(&r.engine, "seed of the sampler; default 0"),
+        CLI_LEDGER_TEXT_OPTION(&r.engine, CLI_LEDGER_TEXT_HELP),
     };
     char **words;
     int n_word;
@@ -284,6 +286,7 @@ const cli_command cli_run = {
     .name = "run",
     .summary = "Answers one prompt.",
     .arguments = "[options] --model DIR (--prompt TEXT | --messages FILE)",
+    .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples = {"tessera run --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --prompt \"What is the "
                  "capital of France?\"",
                  "tessera run --model demo/checkpoint --raw --prompt \"The capital of France is\" --top 5 "

@@ -308,8 +308,9 @@ const cli_command cli_tokenize = {
     "tokenize",
     "text to token ids (TEXT, or standard input as it is)",
     "[options] --model DIR [TEXT]",
-    {"tessera tokenize --model demo \"The capital of France is\"",
-     "tessera tokenize --model demo --jsonl < strings.jsonl > ids.jsonl"},
+    CLI_HAS_REMARKS,
+    {"tessera tokenize --model demo/checkpoint \"The capital of France is\"",
+     "printf '\"%s\"\\n' Hello Goodbye | tessera tokenize --model demo/checkpoint --jsonl"},
     run_tokenize,
 };
 
@@ -317,7 +318,8 @@ const cli_command cli_detokenize = {
     "detokenize",
     "token ids to text (ids, or standard input)",
     "[options] --model DIR [ID...]",
-    {"tessera detokenize --model demo 785 6722 315",
-     "tessera tokenize --model demo Hello | tessera detokenize --model demo"},
+    CLI_HAS_REMARKS,
+    {"tessera detokenize --model demo/checkpoint 40 75 76",
+     "tessera tokenize --model demo/checkpoint Hello | tessera detokenize --model demo/checkpoint"},
     run_detokenize,
 };

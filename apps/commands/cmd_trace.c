@@ -261,6 +261,8 @@ static int run_trace(const cli_command *self, int argc, char **argv)
          "talker steps; only 0 in this version; default as the inputs say"},
         {"list", CLI_FLAG, &r.list, NULL, "print the names of all taps and end"},
         CLI_ENGINE_OPTIONS(&r.engine),
+        CLI_SEED_OPTION(&r.engine, NULL),
+        CLI_LEDGER_TEXT_OPTION(&r.engine, CLI_LEDGER_TEXT_HELP),
     };
     char **words;
     int n_word;
@@ -278,8 +280,10 @@ const cli_command cli_trace = {
     .name = "trace",
     .summary = "Runs a prompt and writes what every module of the model puts out.",
     .arguments = "[options] --model DIR (--inputs FILE | --prompt TEXT | --messages FILE) --out FILE",
-    .examples = {"tessera trace --model demo/checkpoint --inputs golden.safetensors --out ours.safetensors",
+    .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
+    .examples = {"tessera trace --model tests/golden/c --inputs tests/golden/c-f32/text.safetensors --out "
+                 "ours.safetensors",
                  "tessera trace --model demo/checkpoint --raw --prompt \"The capital of France is\" --taps "
-                 "'thinker.model.layers.*.mlp,thinker.lm_head' --last-logits --out ours.safetensors"},
+                 "'thinker.model.layers.*.mlp,thinker.lm_head' --last-logits --out france.safetensors"},
     .run = run_trace,
 };

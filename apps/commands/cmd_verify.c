@@ -463,6 +463,8 @@ static int run_verify(const cli_command *self, int argc, char **argv)
         {"answers", CLI_NAME, &r.answers_path, "FILE",
          "list for --known-answers; default: the built-in one, of Qwen3-Omni-30B-A3B-Instruct"},
         CLI_ENGINE_OPTIONS(&r.engine),
+        CLI_SEED_OPTION(&r.engine, "with --sample, chooses the goldens; default 0"),
+        CLI_LEDGER_TEXT_OPTION(&r.engine, NULL),
     };
     char **words;
     int n_word;
@@ -478,7 +480,10 @@ const cli_command cli_verify = {
     .name = "verify",
     .summary = "Runs the inputs of goldens again and compares every tap with the original's.",
     .arguments = "[options] --model DIR --golden FILE...",
-    .examples = {"tessera verify --model demo/checkpoint --golden golden.safetensors --html report.html",
-                 "tessera verify --model demo/checkpoint --golden golden.safetensors --isolate --json"},
+    .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_DIFFERENCE | CLI_HAS_BUDGET,
+    .examples = {"tessera verify --model tests/golden/c --golden tests/golden/c-f32/text.safetensors --html "
+                 "report.html",
+                 "tessera verify --model tests/golden/c --golden tests/golden/c-f32/text.safetensors "
+                 "--isolate --json"},
     .run = run_verify,
 };

@@ -167,8 +167,8 @@ static tess_status check_choices(const tess_tap_rows *rows, const int64_t *chose
             for (size_t j = 0; j < i; j++) is_twice |= chosen[j] == chosen[i];
             if (is_there && !is_twice) continue;
             return tess_refuse(err, "", rows->tap.name, -1, expected, "%lld%s at row %lld, column %zu",
-                               (long long)chosen[i], is_twice ? " twice" : "", (long long)(rows->row + row),
-                               i);
+                               (long long)chosen[i], is_twice ? " twice" : "",
+                               (long long)rows->row + (long long)row, i);
         }
     return TESS_OK;
 }
