@@ -24,6 +24,8 @@
 /* How far "resident when planning" differs between two runs (which library pages happen to be mapped); the
  * smallest budget that is told includes it, so that it holds for the next run too. */
 #define PROCESS_VARIATION_BYTES (1u << 20)
+/* No machine has more, and sums with it do not overflow. */
+#define MOST_OTHER_BYTES (1ull << 60)
 
 enum { DEFAULT_CONTEXT = 4096, MAX_CHUNK = 512, MAX_SESSIONS = 1024 };
 
@@ -290,6 +292,9 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
     if (status != TESS_OK) return status;
     choose_budget(options, plan);
     p.budget = plan->budget_bytes;
+    if (options->other_bytes > MOST_OTHER_BYTES)
+        return tess_refuse_option(err, "other_bytes", "at most 2^60", "%llu",
+                                  (unsigned long long)options->other_bytes);
     malloc_trim(0);
     p.choice.thinker = choose_least(c, p.most_expert_slots);
     p.process = tess_system_resident_bytes() + options->other_bytes + PROCESS_ALLOWANCE_BYTES +

@@ -492,6 +492,9 @@ static void test_bad_options(void **state)
     options = (tess_engine_options){.model_dir = MODEL, .memory_bytes = 1u << 30, .n_expert_slot = -1};
     assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EUSAGE);
     assert_string_equal(err.field, "n_expert_slot");
+    options = (tess_engine_options){.model_dir = MODEL, .memory_bytes = 1u << 30, .other_bytes = UINT64_MAX};
+    assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EUSAGE);
+    assert_string_equal(err.field, "other_bytes");
     options = (tess_engine_options){.model_dir = "tests/golden", .memory_bytes = 1u << 30};
     assert_int_equal(tess_engine_open(&options, &engine, &err), TESS_EINPUT);
     assert_non_null(strstr(err.file, "config.json"));
