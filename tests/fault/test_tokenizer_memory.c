@@ -24,8 +24,6 @@
 #define SANITIZED
 #endif
 
-static const char *folder = "tests/golden/text";
-
 #ifdef SANITIZED
 static void fails_without_leaks(void **state)
 {
@@ -34,6 +32,8 @@ static void fails_without_leaks(void **state)
 }
 #define fails_with_one_file fails_without_leaks
 #else
+static const char *folder = "tests/golden/text";
+
 static struct {
     bool on;
     long n_call, fail_at; /* this call fails, counted from 1; 0: none */
