@@ -66,7 +66,7 @@ echo "$ids" | detokenize --json >/dev/full 2>"$work/err"
 equals $? 4 "a full disk: exit 4"
 for command in tokenize detokenize; do
     "$tessera" $command --help >"$work/out"
-    equals "$? $(grep -c '^Examples:\|^  --model DIR\|^  --jsonl\|^  tessera' "$work/out")" "0 5" "$command --help"
+    equals "$? $(grep -c '^Examples:\|^  --model DIR\|^  --jsonl\|^  tessera\|^  printf' "$work/out")" "0 5" "$command --help"
 done
 
 text="a published tokenizer: The capital of France is"
