@@ -67,7 +67,7 @@ static bool parse_unsigned(const char *text, uint64_t most, uint64_t *out)
     return true;
 }
 
-static bool append(cli_list *list, const char *item)
+static bool append_item(cli_list *list, const char *item)
 {
     const char **grown = realloc(list->item, (list->count + 1) * sizeof *grown);
     if (!grown) return false;
@@ -77,7 +77,7 @@ static bool append(cli_list *list, const char *item)
 }
 
 /* Stores a value; returns what was expected instead, or NULL. */
-static const char *store(const cli_option *option, const char *text)
+static const char *store_value(const cli_option *option, const char *text)
 {
     uint64_t number;
     switch (option->kind) {
@@ -93,7 +93,7 @@ static const char *store(const cli_option *option, const char *text)
         *(const char **)option->target = text;
         return *text ? NULL : "a name";
     case CLI_LIST:
-        return append(option->target, text) ? NULL : "less text (out of memory)";
+        return append_item(option->target, text) ? NULL : "less text (out of memory)";
     case CLI_COUNT:
         if (!parse_unsigned(text, INT32_MAX, &number)) return "a whole number of 0 or more";
         *(int *)option->target = (int)number;
@@ -222,7 +222,7 @@ static int parse_words(const cli_command *self, const cli_option *all, const str
         if (all[index].kind == CLI_LATER)
             return cli_usage(self, &early, "--%s is not part of this version (%s)", all[index].name,
                              TESS_VERSION);
-        const char *expected = store(&all[index], optarg);
+        const char *expected = store_value(&all[index], optarg);
         if (expected)
             return cli_usage(self, &early, "--%s: found \"%s\", expected %s", all[index].name, optarg,
                              expected);

@@ -49,7 +49,7 @@ static void show_opening(inspection *in)
     }
 }
 
-static tess_status check(inspection *in, tess_error *err)
+static tess_status check_problems(inspection *in, tess_error *err)
 {
     size_t n = 0;
     in->problem_out = in->common.json ? NULL : stdout;
@@ -205,7 +205,7 @@ static tess_status show_all(inspection *in, tess_error *err)
     tess_status status = TESS_OK;
     if (in->common.json) inspect_add_summary(in->checkpoint, in->root);
     if (in->check)
-        status = check(in, err);
+        status = check_problems(in, err);
     else
         show_opening(in);
     if (status != TESS_OK) return status;
@@ -223,7 +223,7 @@ static tess_status show_all(inspection *in, tess_error *err)
     return TESS_OK;
 }
 
-static int inspect(inspection *in)
+static int inspect_folder(inspection *in)
 {
     tess_error err, config_err;
     bool has_config = tess_checkpoint_get_config_status(in->checkpoint, &config_err) == TESS_OK;
@@ -299,7 +299,7 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     if (tess_checkpoint_open(in.dir, mode, &in.checkpoint, &err) != TESS_OK)
         return cli_report(self, &in.common, &err);
     if (in.checksum && !in.glob) inspect_digests_begin(&in.digests, self, &in.common, in.dir, in.checkpoint);
-    code = inspect(&in);
+    code = inspect_folder(&in);
     if (in.checksum && !in.common.quiet) remark_reads(&in);
     inspect_digests_end(&in.digests);
     tess_checkpoint_close(in.checkpoint);

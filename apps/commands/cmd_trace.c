@@ -198,7 +198,7 @@ static void record_trace(request *r, const tess_engine *engine, double seconds, 
     cli_ledger_fail_run(&r->engine.ledger, engine, code);
 }
 
-static int trace(const cli_command *self, request *r)
+static int trace_request(const cli_command *self, request *r)
 {
     if (r->generate >= 0) r->inputs.generate = r->generate;
     if (r->speak >= 0) r->inputs.speak = r->speak;
@@ -243,7 +243,7 @@ static int run_request(const cli_command *self, request *r)
     code = cli_engine_check(&r->engine, self, &r->common);
     if (code < 0) cli_ledger_open(&r->engine.ledger, self, &r->common);
     if (code < 0) code = take_inputs(self, r);
-    return code < 0 ? trace(self, r) : code;
+    return code < 0 ? trace_request(self, r) : code;
 }
 
 static int run_trace(const cli_command *self, int argc, char **argv)

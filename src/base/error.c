@@ -45,7 +45,7 @@ static void copy_text(char *to, size_t size, const char *from)
     memcpy(to + size - sizeof cut, cut, sizeof cut);
 }
 
-static void clear(tess_error *err, tess_status status)
+static void clear_record(tess_error *err, tess_status status)
 {
     memset(err, 0, sizeof *err);
     err->status = status;
@@ -55,7 +55,7 @@ static void clear(tess_error *err, tess_status status)
 tess_status tess_fail(tess_error *err, tess_status status, const char *format, ...)
 {
     if (!err) return status;
-    clear(err, status);
+    clear_record(err, status);
     va_list args;
     va_start(args, format);
     vsnprintf(err->message, sizeof err->message, format, args);
@@ -74,7 +74,7 @@ void tess_spell_number(double value, char out[32])
 static void refuse_value(tess_error *err, tess_status status, const char *file, const char *field,
                          int64_t offset, const char *expected, const char *found_format, va_list args)
 {
-    clear(err, status);
+    clear_record(err, status);
     err->offset = offset;
     copy_text(err->file, sizeof err->file, file);
     copy_text(err->field, sizeof err->field, field);
@@ -141,7 +141,7 @@ tess_status tess_fail_system(tess_error *err, int code, const char *file, int64_
 {
     tess_status status = code == ENOMEM ? TESS_ENOMEM : TESS_EIO;
     if (!err) return status;
-    clear(err, status);
+    clear_record(err, status);
     err->os_errno = code;
     err->offset = offset;
     copy_text(err->file, sizeof err->file, file);

@@ -106,8 +106,8 @@ static size_t count_held(const tess_text_stream *s)
 }
 
 /* Forgets what was given last, appends a piece and gives what is certain; all of it at the end. */
-static tess_status give(tess_text_stream *s, const char *piece, size_t n_piece, bool is_end,
-                        const char **text, size_t *n_byte, tess_error *err)
+static tess_status give_text(tess_text_stream *s, const char *piece, size_t n_piece, bool is_end,
+                             const char **text, size_t *n_byte, tess_error *err)
 {
     if (s->n_given) {
         s->text.count -= s->n_given;
@@ -135,7 +135,7 @@ tess_status tess_text_stream_push(tess_text_stream *s, int32_t id, const char **
     const char *piece;
     size_t n_piece;
     tess_status status = tess_detokenizer_push(s->detokenizer, id, &piece, &n_piece, err);
-    return status == TESS_OK ? give(s, piece, n_piece, false, text, n_byte, err) : status;
+    return status == TESS_OK ? give_text(s, piece, n_piece, false, text, n_byte, err) : status;
 }
 
 tess_status tess_text_stream_flush(tess_text_stream *s, const char **text, size_t *n_byte, tess_error *err)
@@ -143,5 +143,5 @@ tess_status tess_text_stream_flush(tess_text_stream *s, const char **text, size_
     const char *piece;
     size_t n_piece;
     tess_detokenizer_flush(s->detokenizer, &piece, &n_piece);
-    return give(s, piece, n_piece, true, text, n_byte, err);
+    return give_text(s, piece, n_piece, true, text, n_byte, err);
 }

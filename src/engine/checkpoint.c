@@ -29,7 +29,7 @@ struct tess_checkpoint {
 
 /* --- problems of opening -------------------------------------------------------------------------------- */
 
-static void keep(void *arg, const tess_problem *problem)
+static void keep_problem(void *arg, const tess_problem *problem)
 {
     tess_checkpoint *c = arg;
     const char *const from[] = {problem->file, problem->tensor, problem->found, problem->expected,
@@ -66,7 +66,7 @@ void tess_checkpoint_report_opening(const tess_checkpoint *c, tess_problem_repor
 
 static tess_status open_parts(tess_checkpoint *c, const char *dir, tess_direct direct, tess_error *err)
 {
-    const tess_problem_sink sink = {.report = keep, .arg = c};
+    const tess_problem_sink sink = {.report = keep_problem, .arg = c};
     c->dir = strdup(dir);
     c->config = calloc(1, sizeof *c->config);
     if (!c->dir || !c->config) return tess_fail(err, TESS_ENOMEM, "%s: no memory to inspect it", dir);

@@ -266,7 +266,7 @@ static tess_status read_list(tess_known_answers *out, tess_error *err)
     return status == TESS_OK ? read_answers(&root, out, err) : status;
 }
 
-static tess_status load(const char *path, json_t **out, tess_error *err)
+static tess_status load_list(const char *path, json_t **out, tess_error *err)
 {
     if (path) return tess_json_load(path, MAX_BYTES, out, err);
     size_t n_byte;
@@ -279,7 +279,7 @@ tess_status tess_known_answers_read(const char *path, tess_known_answers **out, 
     tess_known_answers *answers = calloc(1, sizeof *answers);
     if (!answers) return tess_fail(err, TESS_ENOMEM, "no memory for known answers");
     answers->path = strdup(path ? path : "built-in known answers");
-    tess_status status = answers->path ? load(path, &answers->root, err)
+    tess_status status = answers->path ? load_list(path, &answers->root, err)
                                        : tess_fail(err, TESS_ENOMEM, "no memory for known answers");
     if (status == TESS_OK) status = read_list(answers, err);
     if (status != TESS_OK) {

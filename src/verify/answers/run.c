@@ -6,7 +6,7 @@
 #include "verify/answers/answers.h"
 
 /* Runs an answer's prompt as the only content of the session. */
-static tess_status feed(tess_known_check *c, const tess_known_answer *a, tess_error *err)
+static tess_status feed_prompt(tess_known_check *c, const tess_known_answer *a, tess_error *err)
 {
     tess_ids ids = {0};
     tess_status status = tess_known_encode(c, a, &ids, err);
@@ -60,7 +60,7 @@ tess_status tess_known_check_rank(tess_known_check *c, const tess_known_answer *
     int32_t id;
     tess_likely likely;
     tess_status status = find_token(c, a, &id, err);
-    if (status == TESS_OK) status = feed(c, a, err);
+    if (status == TESS_OK) status = feed_prompt(c, a, err);
     if (status != TESS_OK) return status;
     tess_session_get_rank(c->session, id, &likely);
     status =
@@ -106,7 +106,7 @@ static tess_status generate_answer(tess_known_check *c, const tess_known_answer 
 tess_status tess_known_check_chat(tess_known_check *c, const tess_known_answer *a,
                                   tess_known_verdict *verdict, tess_error *err)
 {
-    tess_status status = feed(c, a, err);
+    tess_status status = feed_prompt(c, a, err);
     if (status != TESS_OK) return status;
     tess_answer answer = {0};
     status = generate_answer(c, a, &answer, err);

@@ -48,8 +48,8 @@ static bool is_own_tokenizer(const tess_tokenizer *tokenizer, const tess_trace_i
 
 /* ---- the check ---- */
 
-static tess_status encode(const tess_tokenizer *tokenizer, const char *golden,
-                          const tess_trace_inputs *inputs, tess_prompt_check *out, tess_error *err)
+static tess_status encode_said(const tess_tokenizer *tokenizer, const char *golden,
+                               const tess_trace_inputs *inputs, tess_prompt_check *out, tess_error *err)
 {
     out->component = "tokenizer";
     if (inputs->raw)
@@ -90,7 +90,7 @@ tess_status tess_prompt_check_make(const char *model_dir, const char *golden, co
     tess_tokenizer *tokenizer;
     tess_status status = tess_tokenizer_open(model_dir, &tokenizer, err);
     if (status != TESS_OK) return status;
-    status = encode(tokenizer, golden, inputs, out, err);
+    status = encode_said(tokenizer, golden, inputs, out, err);
     tess_tokenizer_close(tokenizer);
     out->is_checked = status == TESS_OK;
     return status;
