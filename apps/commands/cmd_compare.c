@@ -1,4 +1,5 @@
 /* tessera compare: is a trace what the reference says, and if not, where does it begin to differ? */
+#include "cli/outputs.h"
 #include "commands/commands.h"
 #include "reports/compare_report.h"
 
@@ -54,6 +55,9 @@ static int run_compare(const cli_command *self, int argc, char **argv)
         return cli_usage(self, &common, "found %d files, expected two: REFERENCE and TRACE", n_word);
     if (model && !html)
         return cli_usage(self, &common, "--model spells the tokens of --html, which is not given");
+    const char *const used[] = {words[0], words[1], options.truth};
+    code = cli_output_check(self, &common, "--html", html, used, 3, model);
+    if (code >= 0) return code;
     tess_error err;
     tess_compare_result *result;
     tess_status status = html ? tess_compare_probe_html(html, &err) : TESS_OK;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/outputs.h"
 #include "base/system.h"
 #include "cli/engine_options.h"
 #include "cli/prompt.h"
@@ -271,6 +272,9 @@ static int run_trace(const cli_command *self, int argc, char **argv)
     if (code < 0 && n_word > 0)
         code =
             cli_usage(self, &r.common, "%s: unexpected word; the trace to write goes after --out", words[0]);
+    const char *const used[] = {r.inputs_path, r.prompt.messages};
+    if (code < 0)
+        code = cli_output_check(self, &r.common, "--out", r.out, used, 2, r.engine.options.model_dir);
     if (code < 0) code = run_request(self, &r);
     release(&r);
     return code;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/outputs.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/system.h"
@@ -373,9 +374,28 @@ static int check_options(const request *r)
     return -1;
 }
 
+/* Outputs apart from each other, from goldens and truth, and outside the model's folder. */
+static int check_outputs(const request *r)
+{
+    const char *const others[] = {r->options.truth, r->certifying.path, r->checking.path};
+    const char *const *goldens = (const char *const *)r->paths.item;
+    const char *model = r->engine.options.model_dir;
+    int code = cli_output_check(r->self, &r->common, "--html", r->html, others, 3, model);
+    if (code < 0)
+        code = cli_output_check(r->self, &r->common, "--html", r->html, goldens, r->paths.count, model);
+    if (code < 0)
+        code = cli_output_check(r->self, &r->common, "--certificate", r->certifying.path, others, 1, model);
+    if (code < 0)
+        code = cli_output_check(r->self, &r->common, "--certificate", r->certifying.path, goldens,
+                                r->paths.count, model);
+    return code;
+}
+
 static int verify_goldens(request *r)
 {
     r->options.model_dir = r->engine.options.model_dir;
+    int checked = check_outputs(r);
+    if (checked >= 0) return checked;
     /* The configuration first: hashing weights can take an hour. */
     int code = cli_checking_model(&r->checking, r->self, &r->common, r->options.model_dir, NULL);
     if (code < 0) code = read_goldens(r);

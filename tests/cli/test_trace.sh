@@ -154,3 +154,20 @@ interrupted INT "generating" --raw --prompt "x" --generate 4000 --context 4096
 interrupted TERM "generating" --raw --prompt "x" --generate 4000 --context 4096
 interrupted HUP "generating" --raw --prompt "x" --generate 4000 --context 4096
 equals "$(leftovers)" 0 "no temporary file stays anywhere"
+
+# An output that would replace what is read is refused, and nothing is lost.
+cp -r demo/checkpoint "$work/own" && chmod -R u+w "$work/own"
+cp tests/golden/c-f32/text.safetensors "$work/golden.safetensors"
+before=$(cat "$work"/own/* "$work/golden.safetensors" | sha256sum)
+for out in model-00001-of-00004.safetensors config.json; do
+    equals "$(exit_of "$tessera" trace --model "$work/own" --raw --prompt hi --out "$work/own/$out")" 2 "--out that is the model's $out"
+done
+ln -s golden.safetensors "$work/link.safetensors"
+for out in golden.safetensors ./golden.safetensors link.safetensors; do
+    equals "$(cd "$work" && exit_of "$OLDPWD/$tessera" trace --model "$OLDPWD/tests/golden/c" --inputs golden.safetensors --out $out)" 2 "--out that is --inputs, as $out"
+done
+contains "$(cat "$work/err")" "name another" "says what to do"
+equals "$(exit_of "$tessera" compare "$work/golden.safetensors" tests/golden/c-f32/text.safetensors --html "$work/golden.safetensors")" 2 "--html that is compared"
+equals "$(exit_of "$tessera" verify --model tests/golden/c --golden "$work/golden.safetensors" --html "$work/golden.safetensors")" 2 "--html that is the golden"
+equals "$(exit_of "$tessera" verify --model tests/golden/c --golden "$work/golden.safetensors" --html "$work/new" --certificate "$work/./new")" 2 "--html and --certificate of one name"
+equals "$(cat "$work"/own/* "$work/golden.safetensors" | sha256sum)" "$before" "no byte is lost"
