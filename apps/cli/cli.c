@@ -316,23 +316,25 @@ int cli_report(const cli_command *self, const cli_common *common, const tess_err
 /* What the library calls by the name of a member, a user knows as an option; and what helps. */
 static const struct {
     const char *field, *option, *hint; /* option NULL: the field keeps its name; hint NULL: none */
+    const char *hinted;                /* the hint belongs to expectations that say this; NULL: to all */
 } words_for_fields[] = {
-    {"memory_bytes", "--memory", NULL},
-    {"n_context", "--context", NULL},
-    {"n_tok", "the prompt", NULL},
-    {"n_thread", "--threads", NULL},
-    {"isa", "--isa", NULL},
-    {"n_chunk", "--chunk", NULL},
-    {"n_expert_slot", "--expert-slots", NULL},
-    {"temperature", "--temperature", NULL},
-    {"top_k", "--top-k", NULL},
-    {"top_p", "--top-p", NULL},
-    {"repetition_penalty", "--repetition-penalty", NULL},
-    {"globs", "--taps", "--list prints all"},
-    {"speak", "--speak", "--speak 0 traces the text"},
-    {"truth", "--truth", "--metrics-only measures without judging"},
-    {"config_sha256", NULL, "--ignore-identity compares anyway"},
-    {"weights_sha256", NULL, "--ignore-identity compares anyway"},
+    {"memory_bytes", "--memory", NULL, NULL},
+    {"n_context", "--context", "a larger one makes room, and 'tessera plan' says what it costs",
+     "planned for"},
+    {"n_tok", "the prompt", NULL, NULL},
+    {"n_thread", "--threads", NULL, NULL},
+    {"isa", "--isa", NULL, NULL},
+    {"n_chunk", "--chunk", NULL, NULL},
+    {"n_expert_slot", "--expert-slots", NULL, NULL},
+    {"temperature", "--temperature", NULL, NULL},
+    {"top_k", "--top-k", NULL, NULL},
+    {"top_p", "--top-p", NULL, NULL},
+    {"repetition_penalty", "--repetition-penalty", NULL, NULL},
+    {"globs", "--taps", "--list prints all", NULL},
+    {"speak", "--speak", "--speak 0 traces the text", NULL},
+    {"truth", "--truth", "--metrics-only measures without judging", NULL},
+    {"config_sha256", NULL, "--ignore-identity compares anyway", "as in the reference"},
+    {"weights_sha256", NULL, "--ignore-identity compares anyway", "as in the reference"},
 };
 
 static void add_hint(tess_error *err, const char *hint)
@@ -365,7 +367,9 @@ tess_error cli_translate(const tess_error *from)
         if (strcmp(from->field, words_for_fields[i].field)) continue;
         if (option && err.status == TESS_EINPUT) break; /* a file's field, which only has the same name */
         if (option) name_option(&err, option);
-        if (words_for_fields[i].hint) add_hint(&err, words_for_fields[i].hint);
+        const char *hinted = words_for_fields[i].hinted;
+        if (words_for_fields[i].hint && (!hinted || strstr(err.expected, hinted)))
+            add_hint(&err, words_for_fields[i].hint);
     }
     if (err.status == TESS_EBUDGET) {
         snprintf(rest, sizeof rest,

@@ -277,7 +277,7 @@ static void greet(const chat *c)
     char budget[32];
     const tess_plan *plan = tess_engine_get_plan(c->engine);
     cli_format_bytes(plan->budget_bytes, budget, sizeof budget);
-    fprintf(stderr, "%s in %s of memory, with a context of %d positions.\n",
+    fprintf(stderr, "%s, at most %s of memory, %d positions of context.\n",
             CLI_SAFE(c->engine_options.options.model_dir), budget, plan->n_context);
     say_help(c);
 }

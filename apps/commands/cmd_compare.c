@@ -65,6 +65,7 @@ static int run_compare(const cli_command *self, int argc, char **argv)
     if (status != TESS_OK) return cli_report(self, &common, &err);
     if (html) cli_catch_termination(); /* a page that is begun is finished */
     if (html) status = write_page(result, model, html, &err);
+    if (html && status == TESS_OK && !common.quiet) fprintf(stderr, "[report written: %s]\n", CLI_SAFE(html));
     if (status != TESS_OK) {
         code = cli_report(self, &common, &err);
     } else {

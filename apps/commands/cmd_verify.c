@@ -318,6 +318,7 @@ static tess_status write_page(const request *r, tess_error *err)
     tess_status status = tess_compare_write_html(r->result, r->n, &page, r->html, err);
     cli_page_facts_release(&facts);
     tess_tokenizer_close(tokenizer);
+    if (status == TESS_OK && !r->common.quiet) fprintf(stderr, "[report written: %s]\n", CLI_SAFE(r->html));
     return status;
 }
 
