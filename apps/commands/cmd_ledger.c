@@ -117,13 +117,17 @@ static void print_forgotten(FILE *out, const char *before, const tess_ledger_for
     if (is_empty) fputs("nothing was recorded", out);
 }
 
-/* Whoever sits at a terminal is asked before more goes than the one entry that was named. Returns -1 or an
- * exit code. */
+/* Whoever sits at a terminal is asked before more goes than the one entry that was named; where nobody can be
+ * asked, everything goes only with --yes. Returns -1 or an exit code. */
 static int ask_first(const request *r, int64_t id)
 {
     tess_error err;
     tess_ledger_forgotten going;
-    if (r->yes || !isatty(STDIN_FILENO)) return -1;
+    if (r->yes) return -1;
+    if (!isatty(STDIN_FILENO))
+        return r->all ? cli_usage(r->self, &r->common,
+                                  "--all forgets every entry, and nobody can be asked; --yes says so")
+                      : -1;
     if (tess_ledger_count_forgotten(r->ledger, id, &going, &err) != TESS_OK)
         return cli_report(r->self, &r->common, &err);
     if (going.n_checkpoint + going.n_run + going.n_verification < 2) return -1;
@@ -215,8 +219,7 @@ static int run_ledger(const cli_command *self, int argc, char **argv)
          "~/.local/share/tessera/ledger.sqlite"},
         {"last", CLI_COUNT, &r.n_last, "N", "with list, the latest N entries; default all"},
         {"all", CLI_FLAG, &r.all, NULL, "with forget, every entry"},
-        {"yes", CLI_FLAG, &r.yes, NULL,
-         "with forget, do not ask; it asks on a terminal if several entries go"},
+        {"yes", CLI_FLAG, &r.yes, NULL, "with forget, do not ask; --all needs it where there is no terminal"},
     };
     char **words;
     int n_word;

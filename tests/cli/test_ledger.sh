@@ -167,7 +167,8 @@ contains "$(asked y --all --ledger "$work/few")" "forgotten: 1 checkpoint, 1 run
 run "${raw[@]}" --ledger "$work/few" >/dev/null
 equals "$(asked n --all --yes --ledger "$work/few" | grep -c "y/N")" 0 "--yes does not ask"
 equals "$(exit_of ledger list --yes)" 2 "--yes is for forget"
-equals "$(ledger forget --all --json | json forgotten runs)" 8 "--all"
+equals "$(exit_of ledger forget --all)" 2 "--all where nobody can be asked"
+equals "$(ledger forget --all --yes --json | json forgotten runs)" 8 "--all --yes"
 equals "$(ledger list --json | json entries)" "[]" "leaves nothing"
 for _ in 1 2 3; do run "${raw[@]}" --ledger "$work/many" >/dev/null; done
 equals "$(ledger list --ledger "$work/many" --last 2 --json | json entries | grep -o '"id": [0-9]*' | tr -d '\n')" '"id": 3"id": 4' "--last N are the latest"
@@ -177,7 +178,7 @@ exec 7>"$work/turns"
 echo "Who are you?" >&7
 until [ -s "$work/said" ]; do sleep 0.05; done
 until ledger show 5 --ledger "$work/many" --json 2>/dev/null | grep -q '"exit_code":0'; do sleep 0.05; done
-equals "$(ledger forget --all --json --ledger "$work/many" | json forgotten runs)" 4 "all is forgotten while a chat goes on"
+equals "$(ledger forget --all --yes --json --ledger "$work/many" | json forgotten runs)" 4 "all is forgotten while a chat goes on"
 echo "What is 2+2?" >&7
 exec 7>&-
 wait
@@ -227,7 +228,7 @@ equals "$(exit_of ledger list --ledger "$work/full")" 0 "the ledger stays readab
 read_only() { # read_only LEDGER: it lies where nothing can be written
     goes_on "cannot write the ledger" "a read-only place" --ledger "$1"
     equals "$(ledger list --ledger "$1" --json | json entries 1 kind)" run "which can be read"
-    equals "$(exit_of ledger forget --all --ledger "$1")" 4 "and not forgotten"
+    equals "$(exit_of ledger forget --all --yes --ledger "$1")" 4 "and not forgotten"
 }
 mkdir "$work/small"
 run "${raw[@]}" --ledger "$work/away" >/dev/null
