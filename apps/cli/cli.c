@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <strings.h>
 #include <unistd.h>
 
@@ -160,6 +161,15 @@ int cli_choose_direct(const cli_command *self, const cli_common *common, const c
     int chosen, code = cli_choose(self, common, "direct", value, words, &chosen);
     if (code < 0) *out = (tess_direct)chosen;
     return code;
+}
+
+int cli_unexpected_word(const cli_command *self, const cli_common *common, const char *word,
+                        const char *place)
+{
+    struct stat there;
+    if (!stat(word, &there) && S_ISDIR(there.st_mode))
+        place = "the folder of a checkpoint goes after --model";
+    return cli_usage(self, common, "%s: unexpected word; %s", word, place);
 }
 
 static bool has_json_flag(int argc, char **argv)

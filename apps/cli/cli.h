@@ -92,6 +92,11 @@ int cli_choose(const cli_command *self, const cli_common *common, const char *op
 /* The same for --direct. */
 int cli_choose_direct(const cli_command *self, const cli_common *common, const char *value, tess_direct *out);
 
+/* A word that the command does not take; `place` says where such a word goes ("the question goes after
+ * --prompt"). A folder is taken for a checkpoint whose --model was forgotten. Returns 2. */
+int cli_unexpected_word(const cli_command *self, const cli_common *common, const char *word,
+                        const char *place);
+
 /* Prints an error (as JSON on standard output with --json, always as text on standard error) and returns
  * the exit code that belongs to its status. */
 int cli_report(const cli_command *self, const cli_common *common, const tess_error *err);

@@ -32,7 +32,10 @@ static void draw_line(cli_progress *progress, tess_activity activity, uint64_t d
     double rate = seconds > 0 ? (double)done / seconds : 0;
     char bar[3 * BAR_WIDTH + 1] = "", amount[32], speed[32];
     for (int i = 0; i < BAR_WIDTH; i++) strcat(bar, i < (int)(share * BAR_WIDTH) ? "█" : "░");
-    format_amount(unit, (double)done, amount, sizeof amount);
+    if (unit)
+        snprintf(amount, sizeof amount, "%llu %s", (unsigned long long)done, unit);
+    else
+        cli_format_bytes(done, amount, sizeof amount);
     format_amount(unit, rate, speed, sizeof speed);
     fprintf(stderr, "\r%s %s %3.0f %%  %s  %s/s", activities[activity].word, bar, share * 100, amount, speed);
     if (rate > 0 && done < total) fprintf(stderr, "  %.0f s left", (double)(total - done) / rate);

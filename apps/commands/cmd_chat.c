@@ -373,7 +373,9 @@ static int run_chat(const cli_command *self, int argc, char **argv)
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &c.common, argc, argv, &words, &n_word);
     if (code >= 0) return code;
-    if (n_word > 0) return cli_usage(self, &c.common, "%s: unexpected word", words[0]);
+    if (n_word > 0)
+        return cli_unexpected_word(self, &c.common, words[0],
+                                   "questions are asked in the chat, or by run --prompt");
     code = cli_engine_check(&c.engine_options, self, &c.common);
     if (code < 0) code = cli_sampling_check(&c.sampling, self, &c.common, c.engine_options.seed);
     if (code >= 0) return code;

@@ -146,8 +146,8 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
 static void format_speed(size_t n_tok, const char *what, double seconds, char *out, size_t size)
 {
     int used = snprintf(out, size, "%zu %s in %.2f s", n_tok, what, seconds);
-    if (n_tok > 0 && seconds > 0)
-        snprintf(out + used, size - (size_t)used, " (%.3g/s)", (double)n_tok / seconds);
+    double rate = seconds > 0 ? (double)n_tok / seconds : 0;
+    if (rate > 0) snprintf(out + used, size - (size_t)used, rate < 100 ? " (%.3g/s)" : " (%.0f/s)", rate);
 }
 
 static void remark_speed(const request *r, const tess_engine *engine, const cli_answer *answer,
@@ -272,8 +272,7 @@ static int run_run(const cli_command *self, int argc, char **argv)
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
     if (code >= 0) return code;
-    if (n_word > 0)
-        return cli_usage(self, &r.common, "%s: unexpected word; the question goes after --prompt", words[0]);
+    if (n_word > 0) return cli_unexpected_word(self, &r.common, words[0], "the question goes after --prompt");
     code = cli_engine_check(&r.engine, self, &r.common);
     if (code < 0) code = cli_sampling_check(&r.sampling, self, &r.common, r.engine.seed);
     if (code < 0) code = run_request(self, &r);

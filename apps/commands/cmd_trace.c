@@ -270,8 +270,7 @@ static int run_trace(const cli_command *self, int argc, char **argv)
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
     if (code < 0 && n_word > 0)
-        code =
-            cli_usage(self, &r.common, "%s: unexpected word; the trace to write goes after --out", words[0]);
+        code = cli_unexpected_word(self, &r.common, words[0], "the trace to write goes after --out");
     const char *const used[] = {r.inputs_path, r.prompt.messages};
     if (code < 0)
         code = cli_output_check(self, &r.common, "--out", r.out, used, 2, r.engine.options.model_dir);

@@ -73,3 +73,5 @@ PY
 name = 'thinker.model.embed_tokens.weight'
 print($change)")" "names the one that is there"
 done
+equals "$(exit_of "$tessera" run demo/checkpoint)" 2 "a folder as a word"
+contains "$(cat "$work/err")" "goes after --model" "says where it goes"
