@@ -1,4 +1,5 @@
 #include "cli/help.h"
+#include "cli/screen.h"
 
 #include <string.h>
 
@@ -13,7 +14,9 @@ static void print_option(const cli_option *option)
     char left[64];
     snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
              option->argument ? option->argument : "");
-    printf("  %-26s %s\n", left, option->help);
+    char lead[72];
+    snprintf(lead, sizeof lead, "  %-26s ", left);
+    cli_print_behind(lead, 29, option->help);
 }
 
 void cli_exit_codes_print(FILE *out, unsigned has)

@@ -50,14 +50,19 @@ void cli_text_shorten(const char *text, int n, char *out, size_t size)
 
 void cli_print_below(int indent, const char *text)
 {
+    cli_print_behind("", indent, text);
+}
+
+void cli_print_behind(const char *lead, int indent, const char *text)
+{
     int room = cli_screen_columns() - indent;
-    while (*text) {
+    for (; *text; lead = "") {
         const char *end = skip_characters(text, room), *at = end;
         if (*end) {
             while (at > text && *at != ' ') at--;
             if (at == text) at = end + strcspn(end, " "); /* a word longer than the line is not cut */
         }
-        printf("%*s%.*s\n", indent, "", (int)(at - text), text);
+        printf("%-*s%.*s\n", indent, lead, (int)(at - text), text);
         text = at + strspn(at, " ");
     }
 }

@@ -20,6 +20,8 @@ void cli_text_shorten(const char *text, int n, char *out, size_t size);
 
 /* Prints `text` on lines of its own, broken at blanks, each behind `indent` blanks. */
 void cli_print_below(int indent, const char *text);
+/* The same behind `lead`, which stands on the first line and is at least `indent` columns wide. */
+void cli_print_behind(const char *lead, int indent, const char *text);
 
 typedef enum cli_colour { CLI_GOOD, CLI_BAD, CLI_BAR } cli_colour;
 
