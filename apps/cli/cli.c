@@ -14,6 +14,7 @@
 
 #include "base/utf8.h"
 #include "cli/help.h"
+#include "io/output.h"
 
 enum { MAX_OPTIONS = 64 };
 
@@ -539,9 +540,11 @@ static volatile sig_atomic_t interrupted;
 
 static void note_interrupt(int signal_number)
 {
-    (void)signal_number;
-    if (interrupted) _exit(CLI_INTERRUPTED); /* whoever asks twice does not want to wait */
-    interrupted = 1;
+    if (interrupted && signal_number == SIGINT) { /* whoever asks twice does not want to wait */
+        tess_output_remove_all();
+        _exit(CLI_INTERRUPTED);
+    }
+    interrupted = 1; /* SIGTERM often comes twice at once: to the process and to its group */
 }
 
 void cli_catch_interrupt(void)

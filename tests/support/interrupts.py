@@ -63,6 +63,24 @@ def make_large():
     return folder
 
 
+def check_files():
+    """Both signals of a pair go to a trace that is being written: nothing of it may stay."""
+    out = os.path.join(WORK, "stopped")
+    os.mkdir(out)
+    common = ["--model", MODEL, "--ledger", "off", "--raw", "--prompt", "x", "--generate", "30000"]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        codes = set()
+        for _ in range(20):
+            process = start("trace", *common, "--out", os.path.join(out, "t"))
+            while not os.listdir(out) and process.poll() is None:
+                time.sleep(0.001)
+            for _ in range(2):
+                process.send_signal(number)
+                time.sleep(0.0002)
+            codes.add(process.wait(10))
+        say(codes == {130} and not os.listdir(out), f"{number.name} twice leaves no part of a trace", (codes, os.listdir(out)))
+
+
 def check_pipes():
     common = ["--model", MODEL, "--memory", "256MiB", "--ledger", "off"]
     for words in (["run"], ["run", "--raw"], ["trace", "--out", os.path.join(WORK, "t")], ["chat"]):
@@ -131,6 +149,7 @@ def check_terminal():
     say(code == 0, "tokenize does the same", (shown, code))
 
 
+check_files()
 check_pipes()
 check_checksum()
 check_second()
