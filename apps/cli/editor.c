@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -239,6 +240,13 @@ static void bind_keys(EditLine *el)
     el_set(el, EL_BIND, "^V", "tessera-next", NULL);
 }
 
+/* A device, as /dev/null, is neither read, which may have no end, nor replaced. */
+static bool can_keep_history(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+}
+
 cli_editor *cli_editor_open(const char *history_path)
 {
     const char *terminal = getenv("TERM");
@@ -246,7 +254,7 @@ cli_editor *cli_editor_open(const char *history_path)
     cli_editor *e = set_utf8() ? calloc(1, sizeof *e) : NULL;
     if (!e) return NULL;
     e->has_paste = terminal && *terminal && strcmp(terminal, "dumb") != 0;
-    e->path = history_path;
+    e->path = history_path && can_keep_history(history_path) ? history_path : NULL;
     e->el = el_init("tessera", stdin, stdout, stderr);
     e->history = history_init();
     if (!e->el || !e->history) {
@@ -327,13 +335,14 @@ static int write_history(cli_editor *e, char *path)
 tess_status cli_editor_remember(cli_editor *e, const char *line, tess_error *err)
 {
     HistEvent event;
-    char path[PATH_MAX];
+    char linked[PATH_MAX], path[PATH_MAX + sizeof ".XXXXXX"];
     if (strlen(line) > CLI_EDITOR_MAX_ENTRY_BYTES) return TESS_OK;
     history(e->history, &event, H_ENTER, line);
     if (!e->path) return TESS_OK;
-    snprintf(path, sizeof path, "%s.XXXXXX", e->path);
+    const char *target = realpath(e->path, linked) ? linked : e->path; /* a symbolic link stays */
+    snprintf(path, sizeof path, "%s.XXXXXX", target);
     int failed = write_history(e, path);
-    if (!failed && rename(path, e->path)) failed = errno;
+    if (!failed && rename(path, target)) failed = errno;
     if (!failed) return TESS_OK;
     unlink(path);
     return tess_fail_system(err, failed, e->path, -1, "write");

@@ -196,6 +196,21 @@ def check_history():
     say(code == 0 and "not kept" in chat.shown, "a history that cannot be written is said, and stops nothing", chat.shown)
 
 
+def check_history_elsewhere():
+    folder = tempfile.mkdtemp(dir=WORK)
+    kept, link, pipe = (os.path.join(folder, name) for name in ("kept", "link", "pipe"))
+    open(kept, "w", encoding="ascii").close()
+    os.symlink("kept", link)
+    os.mkfifo(pipe)
+    for path in (link, pipe):
+        chat = Chat("--history", path)
+        chat.ask("Hello")
+        chat.end()
+    with open(kept, encoding="utf-8") as file:
+        say(os.path.islink(link) and "Hello" in file.read(), "a history behind a symbolic link is kept there", os.listdir(folder))
+    say(stat.S_ISFIFO(os.stat(pipe).st_mode), "what is no file is not replaced by a history", os.stat(pipe))
+
+
 def check_resize():
     chat = Chat()
     chat.type("What is the capital of France, the country whose capital ")
@@ -265,5 +280,6 @@ check_editing()
 check_broken_characters()
 check_ends()
 check_history()
+check_history_elsewhere()
 check_resize()
 check_interrupts()
