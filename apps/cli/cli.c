@@ -521,7 +521,9 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
             }
             text = grown;
         }
+        cli_interrupt_reads(true);
         size_t n = fread(text + used, 1, room - used, stdin);
+        cli_interrupt_reads(false);
         used += n;
         if (used < room) break; /* asked once more, a terminal would want a second Ctrl-D */
     }
@@ -549,13 +551,14 @@ static void note_interrupt(int signal_number)
 
 void cli_catch_interrupt(void)
 {
-    struct sigaction action = {.sa_handler = note_interrupt};
+    /* A write that waits goes on: stopped, it would lose text and look like a failure. */
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &action, NULL);
 }
 
 void cli_catch_termination(void)
 {
-    struct sigaction action = {.sa_handler = note_interrupt};
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
 }
@@ -563,6 +566,17 @@ void cli_catch_termination(void)
 bool cli_interrupted(void)
 {
     return interrupted;
+}
+
+void cli_interrupt_reads(bool on)
+{
+    static const int stopping[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++) {
+        struct sigaction action;
+        sigaction(stopping[i], NULL, &action);
+        action.sa_flags = on ? action.sa_flags & ~SA_RESTART : action.sa_flags | SA_RESTART;
+        sigaction(stopping[i], &action, NULL);
+    }
 }
 
 void cli_clear_interrupt(void)

@@ -143,6 +143,8 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
 void cli_catch_interrupt(void);
 /* SIGTERM and SIGHUP set the flag as well, any number of times: where files must be removed at the end. */
 void cli_catch_termination(void);
+/* Between on and off, the signals that are caught end a read that waits; else nothing that waits. */
+void cli_interrupt_reads(bool on);
 bool cli_interrupted(void);
 void cli_clear_interrupt(void);
 

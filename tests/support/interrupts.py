@@ -142,6 +142,26 @@ def type_at(words, text):
     return shown.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def check_held_screen():
+    """Ctrl-S holds the screen, so that the answer waits to be written when Ctrl-C comes."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(TESSERA, [TESSERA, "run", "--model", MODEL, "--memory", "256MiB", "--ledger", "off", "--quiet", "--raw",
+                           "--prompt", "The", "--max-new", "60000", "--temperature", "40", "--seed", "7"])
+    os.read(terminal, 1)
+    os.write(terminal, b"\x13")
+    time.sleep(1)
+    os.write(terminal, b"\x03")
+    try:
+        while os.read(terminal, 65536):
+            pass
+    except OSError:
+        pass
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    say(code == 130, "Ctrl-C while Ctrl-S holds the screen", code)
+
+
 def check_terminal():
     shown, code = type_at(["run", "--model", MODEL, "--memory", "256MiB", "--ledger", "off"], "What is the capital of France?")
     say(code == 0 and "Paris." in shown, "run on a terminal says that it reads, and one Ctrl-D ends the question", (shown, code))
@@ -153,4 +173,5 @@ check_files()
 check_pipes()
 check_checksum()
 check_second()
+check_held_screen()
 check_terminal()
