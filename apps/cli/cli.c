@@ -15,6 +15,7 @@
 
 #include "base/utf8.h"
 #include "cli/help.h"
+#include "io/output.h"
 
 enum { MAX_OPTIONS = 64 };
 
@@ -534,7 +535,9 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
             }
             text = grown;
         }
+        cli_interrupt_reads(true);
         size_t n = fread(text + used, 1, room - used, stdin);
+        cli_interrupt_reads(false);
         used += n;
         if (used < room) break; /* asked once more, a terminal would want a second Ctrl-D */
     }
@@ -553,20 +556,23 @@ static volatile sig_atomic_t interrupted;
 
 static void note_interrupt(int signal_number)
 {
-    (void)signal_number;
-    if (interrupted) _exit(CLI_INTERRUPTED); /* whoever asks twice does not want to wait */
-    interrupted = 1;
+    if (interrupted && signal_number == SIGINT) { /* whoever asks twice does not want to wait */
+        tess_output_remove_all();
+        _exit(CLI_INTERRUPTED);
+    }
+    interrupted = 1; /* SIGTERM often comes twice at once: to the process and to its group */
 }
 
 void cli_catch_interrupt(void)
 {
-    struct sigaction action = {.sa_handler = note_interrupt};
+    /* A write that waits goes on: stopped, it would lose text and look like a failure. */
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGINT, &action, NULL);
 }
 
 void cli_catch_termination(void)
 {
-    struct sigaction action = {.sa_handler = note_interrupt};
+    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
 }
@@ -574,6 +580,17 @@ void cli_catch_termination(void)
 bool cli_interrupted(void)
 {
     return interrupted;
+}
+
+void cli_interrupt_reads(bool on)
+{
+    static const int stopping[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++) {
+        struct sigaction action;
+        sigaction(stopping[i], NULL, &action);
+        action.sa_flags = on ? action.sa_flags & ~SA_RESTART : action.sa_flags | SA_RESTART;
+        sigaction(stopping[i], &action, NULL);
+    }
 }
 
 void cli_clear_interrupt(void)

@@ -143,10 +143,13 @@ void cli_format_bytes(uint64_t bytes, char *out, size_t size);
  * message. */
 int cli_read_input(const cli_command *self, const cli_common *common, char **out, size_t *size);
 
-/* From now on Ctrl-C sets a flag instead of ending the process; while the flag is set it ends it. */
+/* From now on Ctrl-C sets a flag instead of ending the process; while the flag is set it ends it, and no part
+ * of an output file stays. */
 void cli_catch_interrupt(void);
-/* The same for SIGTERM and SIGHUP: where files must be removed at the end. */
+/* SIGTERM and SIGHUP set the flag as well, any number of times: where files must be removed at the end. */
 void cli_catch_termination(void);
+/* Between on and off, the signals that are caught end a read that waits; else nothing that waits. */
+void cli_interrupt_reads(bool on);
 bool cli_interrupted(void);
 void cli_clear_interrupt(void);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -21,13 +22,15 @@ struct cli_editor {
     History *history;
     const char *path; /* of the history, NULL: none is kept */
     bool has_paste;   /* the terminal marks pasted text */
+    bool has_next;    /* next was read and is still to be looked at */
+    char next;
 };
 
 /* ---- signals while a line is read ---------------------------------------------------------------------- */
 
 /* The library's own handlers send what they get to the whole process group, so it is given none. */
-static const int heard[] = {SIGINT, SIGWINCH, SIGTSTP, SIGTERM, SIGHUP};
-enum { HEARD_INT, HEARD_WINCH, HEARD_TSTP, HEARD_TERM, HEARD_HUP, N_HEARD };
+static const int heard[] = {SIGINT, SIGWINCH, SIGTSTP, SIGTERM, SIGHUP, SIGQUIT};
+enum { HEARD_INT, HEARD_WINCH, HEARD_TSTP, HEARD_TERM, HEARD_HUP, HEARD_QUIT, N_HEARD };
 static volatile sig_atomic_t arrived[N_HEARD];
 
 static void note_signal(int number)
@@ -38,7 +41,8 @@ static void note_signal(int number)
 
 static void hear_signals(struct sigaction saved[N_HEARD])
 {
-    struct sigaction action = {.sa_handler = note_signal};
+    /* A write of the library is not to fail of them: it would be lost, and held against standard output. */
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
     for (int i = 0; i < N_HEARD; i++) {
         arrived[i] = 0;
         sigaction(heard[i], &action, &saved[i]);
@@ -83,7 +87,7 @@ static bool heed_signals(cli_editor *e)
         arrived[HEARD_TSTP] = 0;
         stop_process(e);
     }
-    return !arrived[HEARD_INT] && !arrived[HEARD_TERM] && !arrived[HEARD_HUP];
+    return !arrived[HEARD_INT] && !arrived[HEARD_TERM] && !arrived[HEARD_HUP] && !arrived[HEARD_QUIT];
 }
 
 /* ---- characters ---------------------------------------------------------------------------------------- */
@@ -109,19 +113,22 @@ static int read_byte(cli_editor *e, char *byte)
     return n < 0 ? -1 : (int)n;
 }
 
-/* One character; bytes that are none become U+FFFD. */
+/* One character; bytes that are none become U+FFFD. A byte that breaks a character off may be Enter, or begin
+ * the mark that ends a paste. */
 static int read_character(EditLine *el, wchar_t *out)
 {
     cli_editor *e;
     mbstate_t state = {0};
-    char byte;
     el_get(el, EL_CLIENTDATA, &e);
-    for (;;) {
-        int n = read_byte(e, &byte);
+    for (bool is_begun = false;; is_begun = true) {
+        int n = e->has_next ? 1 : read_byte(e, &e->next);
+        e->has_next = false;
         if (n != 1) return n;
-        size_t used = mbrtowc(out, &byte, 1, &state);
+        size_t used = mbrtowc(out, &e->next, 1, &state);
         if (used == (size_t)-2) continue; /* more of its bytes are to come */
-        if (used == (size_t)-1) *out = L'\xfffd';
+        if (used != (size_t)-1) return 1;
+        *out = L'\xfffd';
+        e->has_next = is_begun;
         return 1;
     }
 }
@@ -233,6 +240,13 @@ static void bind_keys(EditLine *el)
     el_set(el, EL_BIND, "^V", "tessera-next", NULL);
 }
 
+/* A device, as /dev/null, is neither read, which may have no end, nor replaced. */
+static bool can_keep_history(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);
+}
+
 cli_editor *cli_editor_open(const char *history_path)
 {
     const char *terminal = getenv("TERM");
@@ -240,7 +254,7 @@ cli_editor *cli_editor_open(const char *history_path)
     cli_editor *e = set_utf8() ? calloc(1, sizeof *e) : NULL;
     if (!e) return NULL;
     e->has_paste = terminal && *terminal && strcmp(terminal, "dumb") != 0;
-    e->path = history_path;
+    e->path = history_path && can_keep_history(history_path) ? history_path : NULL;
     e->el = el_init("tessera", stdin, stdout, stderr);
     e->history = history_init();
     if (!e->el || !e->history) {
@@ -274,13 +288,14 @@ cli_typed cli_editor_read(cli_editor *e, const char **line, size_t *n_byte)
     struct sigaction saved[N_HEARD];
     int n = 0;
     hear_signals(saved);
-    mark_pastes(e, true);
-    /* Before the prompt is shown: a key pressed between the two would be the terminal's, not the editor's. */
+    e->has_next = false;
+    /* Before anything is shown: a key pressed between the two would be the terminal's, not the editor's. */
     el_set(e->el, EL_PREP_TERM, 1);
+    mark_pastes(e, true);
     *line = el_gets(e->el, &n);
     mark_pastes(e, false);
     for (int i = 0; i < N_HEARD; i++) sigaction(heard[i], &saved[i], NULL);
-    for (int i = HEARD_TERM; i <= HEARD_HUP; i++)
+    for (int i = HEARD_TERM; i <= HEARD_QUIT; i++)
         if (arrived[i]) raise(heard[i]);
     if (arrived[HEARD_INT] || !*line || n <= 0) putchar('\n');
     fflush(stdout);
@@ -320,13 +335,14 @@ static int write_history(cli_editor *e, char *path)
 tess_status cli_editor_remember(cli_editor *e, const char *line, tess_error *err)
 {
     HistEvent event;
-    char path[PATH_MAX];
+    char linked[PATH_MAX], path[PATH_MAX + sizeof ".XXXXXX"];
     if (strlen(line) > CLI_EDITOR_MAX_ENTRY_BYTES) return TESS_OK;
     history(e->history, &event, H_ENTER, line);
     if (!e->path) return TESS_OK;
-    snprintf(path, sizeof path, "%s.XXXXXX", e->path);
+    const char *target = realpath(e->path, linked) ? linked : e->path; /* a symbolic link stays */
+    snprintf(path, sizeof path, "%s.XXXXXX", target);
     int failed = write_history(e, path);
-    if (!failed && rename(path, e->path)) failed = errno;
+    if (!failed && rename(path, target)) failed = errno;
     if (!failed) return TESS_OK;
     unlink(path);
     return tess_fail_system(err, failed, e->path, -1, "write");

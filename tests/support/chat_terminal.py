@@ -71,14 +71,14 @@ class Chat:
         return True
 
     def type(self, keys):
-        os.write(self.terminal, keys.encode())
+        os.write(self.terminal, keys if isinstance(keys, bytes) else keys.encode())
 
     def begin(self, keys):
         """Types a question and waits for the begin of the answer."""
         while self.read(0.02):
             pass
         self.n_seen = len(self.shown)
-        self.type(keys + "\r")
+        self.type(keys + (b"\r" if isinstance(keys, bytes) else "\r"))
         self.wait("\033[?2004l")
         self.read(1)
 
@@ -151,6 +151,31 @@ def check_editing():
     say(again.asked()[-1:] == [expected[-1] + "?"], "the history outlasts the chat", again.asked()[-1:])
 
 
+def check_broken_characters():
+    """Bytes of Latin-1, whose begun characters end with Enter, another byte or the end of a paste."""
+    chat = Chat()
+    for keys in (b"caf\xe9", b"\033[200~caf\xe9\033[201~", b"\xe9\xc3(", b"\xff\xfe\xf0\x9f\x98x"):
+        chat.ask(keys)
+    code = chat.end()
+    expected = ["caf\ufffd", "caf\ufffd", "\ufffd\ufffd(", "\ufffd\ufffd\ufffdx"]
+    say(chat.asked() == expected and code == 0, "what follows a broken character counts", (chat.asked(), code))
+
+
+def check_ends():
+    chat = Chat()
+    chat.type("\x12\x13")
+    time.sleep(0.3)
+    chat.type("\x03")
+    chat.wait("\033[?2004h")
+    chat.wait("> ")
+    code = chat.end()
+    say(code == 0, "Ctrl-C while Ctrl-S holds the screen is no failure", code)
+    chat = Chat()
+    code = chat.end("half\x1c")
+    say(code == -signal.SIGQUIT and chat.before == chat.after, "Ctrl-\\ leaves the terminal as it was", (code, chat.after))
+    say(chat.shown.rfind("\033[?2004l") > chat.shown.rfind("\033[?2004h"), "and unmarked", chat.shown)
+
+
 def check_history():
     chat = Chat("--history", "off")
     chat.ask("Hi")
@@ -169,6 +194,21 @@ def check_history():
     chat.ask("Hi")
     code = chat.end()
     say(code == 0 and "not kept" in chat.shown, "a history that cannot be written is said, and stops nothing", chat.shown)
+
+
+def check_history_elsewhere():
+    folder = tempfile.mkdtemp(dir=WORK)
+    kept, link, pipe = (os.path.join(folder, name) for name in ("kept", "link", "pipe"))
+    open(kept, "w", encoding="ascii").close()
+    os.symlink("kept", link)
+    os.mkfifo(pipe)
+    for path in (link, pipe):
+        chat = Chat("--history", path)
+        chat.ask("Hello")
+        chat.end()
+    with open(kept, encoding="utf-8") as file:
+        say(os.path.islink(link) and "Hello" in file.read(), "a history behind a symbolic link is kept there", os.listdir(folder))
+    say(stat.S_ISFIFO(os.stat(pipe).st_mode), "what is no file is not replaced by a history", os.stat(pipe))
 
 
 def check_resize():
@@ -237,6 +277,9 @@ def check_interrupts():
 
 check_typing()
 check_editing()
+check_broken_characters()
+check_ends()
 check_history()
+check_history_elsewhere()
 check_resize()
 check_interrupts()

@@ -63,6 +63,24 @@ def make_large():
     return folder
 
 
+def check_files():
+    """Both signals of a pair go to a trace that is being written: nothing of it may stay."""
+    out = os.path.join(WORK, "stopped")
+    os.mkdir(out)
+    common = ["--model", MODEL, "--ledger", "off", "--raw", "--prompt", "x", "--generate", "30000"]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        codes = set()
+        for _ in range(20):
+            process = start("trace", *common, "--out", os.path.join(out, "t"))
+            while not os.listdir(out) and process.poll() is None:
+                time.sleep(0.001)
+            for _ in range(2):
+                process.send_signal(number)
+                time.sleep(0.0002)
+            codes.add(process.wait(10))
+        say(codes == {130} and not os.listdir(out), f"{number.name} twice leaves no part of a trace", (codes, os.listdir(out)))
+
+
 def check_pipes():
     common = ["--model", MODEL, "--memory", "256MiB", "--ledger", "off"]
     for words in (["run"], ["run", "--raw"], ["trace", "--out", os.path.join(WORK, "t")], ["chat"]):
@@ -124,6 +142,26 @@ def type_at(words, text):
     return shown.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def check_held_screen():
+    """Ctrl-S holds the screen, so that the answer waits to be written when Ctrl-C comes."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(TESSERA, [TESSERA, "run", "--model", MODEL, "--memory", "256MiB", "--ledger", "off", "--quiet", "--raw",
+                           "--prompt", "The", "--max-new", "60000", "--temperature", "40", "--seed", "7"])
+    os.read(terminal, 1)
+    os.write(terminal, b"\x13")
+    time.sleep(1)
+    os.write(terminal, b"\x03")
+    try:
+        while os.read(terminal, 65536):
+            pass
+    except OSError:
+        pass
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal)
+    say(code == 130, "Ctrl-C while Ctrl-S holds the screen", code)
+
+
 def check_terminal():
     shown, code = type_at(["run", "--model", MODEL, "--memory", "256MiB", "--ledger", "off"], "What is the capital of France?")
     say(code == 0 and "Paris." in shown, "run on a terminal says that it reads, and one Ctrl-D ends the question", (shown, code))
@@ -131,7 +169,9 @@ def check_terminal():
     say(code == 0, "tokenize does the same", (shown, code))
 
 
+check_files()
 check_pipes()
 check_checksum()
 check_second()
+check_held_screen()
 check_terminal()
