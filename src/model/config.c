@@ -101,12 +101,13 @@ static tess_status read_decoder(const tess_json_section *s, bool is_talker, tess
         {"use_sliding_window", "false", false},
     };
     const tess_fixed_key own[] = {
+        {"model_type", is_talker ? "\"qwen3_omni_moe_talker_text\"" : "\"qwen3_omni_moe_text\"", false},
         {"tie_word_embeddings", "false", !is_talker},
         {"shared_expert_intermediate_size", "0", false}, /* the thinker has no shared expert */
     };
     tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
     if (status == TESS_OK) status = tess_config_check_fixed(s, common, COUNT(common), err);
-    if (status == TESS_OK) status = tess_config_check_fixed(s, own, is_talker ? 1 : 2, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(s, own, is_talker ? 2 : 3, err);
     if (status == TESS_OK && is_talker) status = tess_config_read_ints(s, &shared, 1, out, err);
     if (status == TESS_OK) status = check_heads(s, out->n_head, out->n_kv_head, out->d_head, err);
     if (status == TESS_OK) status = read_experts(s, out, err);
@@ -420,6 +421,7 @@ static tess_status read_root(const tess_json_section *s, tess_config *out, tess_
     const tess_fixed_key fixed[] = {
         {"architectures", "[\"Qwen3OmniMoeForConditionalGeneration\"]", true},
         {"model_type", "\"qwen3_omni_moe\"", true},
+        {"tie_word_embeddings", "false", false},
         {old_name ? "torch_dtype" : "dtype", "\"bfloat16\"", true},
         {"quantization_config", "null", false},
     };
