@@ -214,7 +214,7 @@ def refusals(folder):
     yield "large id", [*model, "--inputs", folder / "large", *made], 3, "expected 0 to 299"
     yield "no ids", [*model, "--inputs", folder / "empty", *made], 3, "in.input_ids: absent or empty"
     yield "positions", [*model, "--inputs", folder / "askew", *made], 3, "in.position_ids: found"
-    yield "messages", [*demo, "--messages", '[{"role": "robot"}]', *made], 3, "--messages: role 'robot'"
+    yield "messages", [*demo, "--messages", '[{"role": "robot"}]', *made], 3, "messages[0].role: found 'robot'"
     yield "no tokenizer", [*model, "--prompt", "x", *made], 3, "vocab.json: not there"
     yield "existing OUT", [*model, *said, "--out", folder / "inputs"], 3, "inputs: exists already"
     yield "no folder", [*model, *said, "--out", folder / "none" / "x"], 3, "there is no folder"
