@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "base/utf8.h"
 #include "cli/help.h"
-#include "io/output.h"
 
 enum { MAX_OPTIONS = 64 };
 
@@ -554,13 +554,26 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
 
 static volatile sig_atomic_t interrupted;
 
+static struct timespec first_interrupt; /* of those since the flag was cleared */
+enum { SECOND_WISH_MS = 100 };
+
+static int64_t milliseconds_between(const struct timespec *from, const struct timespec *to)
+{
+    return (int64_t)(to->tv_sec - from->tv_sec) * 1000 + (to->tv_nsec - from->tv_nsec) / 1000000;
+}
+
 static void note_interrupt(int signal_number)
 {
-    if (interrupted && signal_number == SIGINT) { /* whoever asks twice does not want to wait */
-        tess_output_remove_all();
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    /* Whoever asks twice does not want to wait; but a pair at once, as to the process and to its group, is
+     * one wish, and the orderly end that removes unfinished files is under way. SIGTERM always leaves it
+     * that. */
+    if (interrupted && signal_number == SIGINT &&
+        milliseconds_between(&first_interrupt, &now) >= SECOND_WISH_MS)
         _exit(CLI_INTERRUPTED);
-    }
-    interrupted = 1; /* SIGTERM often comes twice at once: to the process and to its group */
+    if (!interrupted) first_interrupt = now;
+    interrupted = 1;
 }
 
 void cli_catch_interrupt(void)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,33 +23,9 @@ enum { MAX_LINKS = 40 };
 
 struct tess_output {
     int fd;
-    _Atomic(tess_output *) next; /* that is live */
-    char *temporary;             /* behind path in the same block */
+    char *temporary; /* behind path in the same block */
     char path[];
 };
-
-/* Those whose temporary file exists; at every moment a list that a signal handler can walk. */
-static _Atomic(tess_output *) live;
-
-static void enter_output(tess_output *output)
-{
-    atomic_store(&output->next, atomic_load(&live));
-    atomic_store(&live, output);
-}
-
-static void free_output(tess_output *output)
-{
-    _Atomic(tess_output *) *link = &live;
-    while (atomic_load(link) && atomic_load(link) != output) link = &atomic_load(link)->next;
-    if (atomic_load(link)) atomic_store(link, atomic_load(&output->next));
-    free(output);
-}
-
-void tess_output_remove_all(void)
-{
-    for (tess_output *output = atomic_load(&live); output; output = atomic_load(&output->next))
-        unlink(output->temporary);
-}
 
 /* "PATH.XXXXXX.part", from the clock and the process. */
 static void make_name(tess_output *output, size_t size, unsigned attempt)
@@ -136,7 +111,6 @@ tess_status tess_output_create(const char *name, uint64_t n_byte, tess_output **
         free(output);
         return status;
     }
-    enter_output(output);
     status = reserve(output, n_byte, err);
     if (status != TESS_OK) {
         tess_output_abandon(output);
@@ -205,7 +179,7 @@ tess_status tess_output_commit(tess_output *output, uint64_t n_byte, tess_error 
         return status;
     }
     flush_folder(output->path);
-    free_output(output);
+    free(output);
     return TESS_OK;
 }
 
@@ -214,5 +188,5 @@ void tess_output_abandon(tess_output *output)
     if (!output) return;
     if (output->fd >= 0) close(output->fd);
     unlink(output->temporary);
-    free_output(output);
+    free(output);
 }

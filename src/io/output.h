@@ -32,8 +32,4 @@ tess_status tess_output_commit(tess_output *output, uint64_t n_byte, tess_error 
 /* Removes the temporary file and frees the output. NULL is fine. */
 void tess_output_abandon(tess_output *output);
 
-/* Removes the temporary files of all outputs, which are then good for nothing: for a signal handler that ends
- * the process at once, in the thread that writes them. Async-signal-safe. */
-void tess_output_remove_all(void);
-
 #endif
