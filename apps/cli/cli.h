@@ -143,8 +143,9 @@ void cli_format_bytes(uint64_t bytes, char *out, size_t size);
  * message. */
 int cli_read_input(const cli_command *self, const cli_common *common, char **out, size_t *size);
 
-/* From now on Ctrl-C sets a flag instead of ending the process; while the flag is set it ends it, and no part
- * of an output file stays. */
+/* From now on Ctrl-C sets a flag instead of ending the process; while the flag is set a further one ends it,
+ * unless it comes at once with the first. What such an end cuts short may leave the part of an output file.
+ */
 void cli_catch_interrupt(void);
 /* SIGTERM and SIGHUP set the flag as well, any number of times: where files must be removed at the end. */
 void cli_catch_termination(void);
