@@ -45,8 +45,8 @@ static tess_status find_tensor(const tess_store *store, const tess_manifest_entr
 static tess_status cut_rows(const tess_weight *table, uint64_t block_bytes, tess_row_blocks *out,
                             tess_error *err)
 {
-    uint64_t row_bytes = (uint64_t)table->n_col * sizeof(uint16_t), rows = block_bytes / row_bytes,
-             n_row = (uint64_t)table->n_row;
+    uint64_t n_row = (uint64_t)table->n_row, row_bytes = table->n_byte / n_row,
+             rows = block_bytes / row_bytes;
     if (rows < 1) rows = 1;
     if (rows > n_row) rows = n_row;
     out->n_row = table->n_row;
