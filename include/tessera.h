@@ -12,6 +12,7 @@
 #include "tessera/direct.h"
 #include "tessera/engine.h"
 #include "tessera/error.h"
+#include "tessera/features.h"
 #include "tessera/known_answers.h"
 #include "tessera/ledger.h"
 #include "tessera/progress.h"
