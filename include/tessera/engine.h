@@ -43,6 +43,7 @@
 
 #include "tessera/direct.h"
 #include "tessera/error.h"
+#include "tessera/features.h"
 #include "tessera/progress.h"
 
 #ifdef __cplusplus
@@ -68,8 +69,11 @@ typedef struct tess_engine_options {
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
     tess_direct direct;
-    int n_session;        /* sessions at a time that the plan provides for; 0: 1 */
-    int n_expert_slot;    /* most experts that stay resident; 0: the plan chooses */
+    int n_session;     /* sessions at a time that the plan provides for; 0: 1 */
+    int n_expert_slot; /* most experts that stay resident; 0: the plan chooses */
+    /* [n_media] of the requests to come, by their sizes: what the plan provides for; NULL: text alone */
+    const tess_features *const *media;
+    int n_media;
     uint64_t other_bytes; /* memory the caller takes besides while the engine is open; part of the budget */
     const tess_progress *progress; /* of tess_engine_open: loading; may be NULL */
 } tess_engine_options;
@@ -224,6 +228,10 @@ typedef struct tess_feed {
     int n_tok;
     /* [3, n_tok] temporal, height, width, each within ±TESS_POSITION_MAX; NULL: continue by one */
     const float *positions;
+    /* [n_media] what its pad tokens stand for, each kind in the order of the prompt; NULL: pad tokens are
+     * tokens. Read while the call runs. */
+    const tess_features *const *media;
+    int n_media;
     const tess_tap_listener *listener; /* may be NULL */
     bool last_logits; /* a listener hears lm_head of the last position only, as [1, vocabulary] */
     const tess_progress *progress; /* prefill, or decode if n_tok is 1; may be NULL */

@@ -129,6 +129,8 @@ static tess_status run_golden(verifying *v, tess_error *err)
     tess_feed feed = {.ids = in->ids,
                       .n_tok = in->n_tok,
                       .positions = in->positions,
+                      .media = in->media,
+                      .n_media = in->n_media,
                       .listener = &listener,
                       .last_logits = has_last_logits(&v->comparison->hearing.reference, in->n_tok),
                       .progress = v->options->progress};

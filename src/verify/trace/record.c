@@ -7,6 +7,7 @@
 #include "base/digest.h"
 #include "tessera/trace.h"
 #include "verify/trace/greedy.h"
+#include "verify/trace/media.h"
 #include "verify/trace/writer.h"
 
 /* One trace being written. */
@@ -54,6 +55,10 @@ static tess_status declare_inputs(tracing *t, tess_error *err)
     if (status == TESS_OK && t->inputs->positions)
         status =
             tess_trace_writer_declare(t->writer, "in.position_ids", false, 2, (int64_t[]){3, n_tok}, err);
+    if (status == TESS_OK)
+        status = tess_trace_media_declare(t->inputs->media, t->inputs->n_media, t->writer, err);
+    if (status == TESS_OK && t->inputs->use_audio_in_video)
+        status = tess_trace_writer_declare(t->writer, "in.use_audio_in_video", true, 1, (int64_t[]){1}, err);
     return status;
 }
 
@@ -116,6 +121,10 @@ static tess_status put_inputs(tracing *t, tess_error *err)
     if (status == TESS_OK && t->inputs->positions)
         status = tess_trace_writer_put(t->writer, "in.position_ids", 0, t->inputs->positions,
                                        3 * (size_t)n_tok, err);
+    if (status == TESS_OK)
+        status = tess_trace_media_put(t->inputs->media, t->inputs->n_media, t->writer, err);
+    if (status == TESS_OK && t->inputs->use_audio_in_video)
+        status = tess_trace_writer_put(t->writer, "in.use_audio_in_video", 0, (int64_t[]){1}, 1, err);
     return status;
 }
 
@@ -163,6 +172,8 @@ static tess_status run_prompt(tracing *t, tess_error *err)
     tess_feed feed = {.ids = t->inputs->ids,
                       .n_tok = t->inputs->n_tok,
                       .positions = t->inputs->positions,
+                      .media = t->inputs->media,
+                      .n_media = t->inputs->n_media,
                       .listener = &listener,
                       .last_logits = t->options->last_logits,
                       .progress = t->options->progress};
