@@ -26,6 +26,33 @@
 #define TESS_EXP_P3 4.1665795894e-2f
 #define TESS_EXP_P4 1.6666665459e-1f
 #define TESS_EXP_P5 5.0000001201e-1f
+/* erf(t) / t - 1 in t^2 for t < TESS_ERF_NEAR; log(1 - erf(t)) / t + 1 in t from there to TESS_ERF_MAX,
+ * beyond which erf is 1 in float32; highest power first */
+#define TESS_ERF_NEAR 0.927734375f
+#define TESS_ERF_MAX 4.0f
+#define TESS_ERF_N0 -5.96761703e-4f
+#define TESS_ERF_N1 4.99119423e-3f
+#define TESS_ERF_N2 -2.67681349e-2f
+#define TESS_ERF_N3 1.12819925e-1f
+#define TESS_ERF_N4 -3.76125336e-1f
+#define TESS_ERF_N5 1.28379166e-1f
+#define TESS_ERF_F0 -1.72853470e-5f
+#define TESS_ERF_F1 3.83197126e-4f
+#define TESS_ERF_F2 -3.88396438e-3f
+#define TESS_ERF_F3 2.42546219e-2f
+#define TESS_ERF_F4 -1.06777877e-1f
+#define TESS_ERF_F5 -6.34846687e-1f
+#define TESS_ERF_F6 -1.28717512e-1f
+/* (tanh(t) - t) / t^3 in t^2 for t < TESS_TANH_NEAR, highest power first */
+#define TESS_TANH_NEAR 0.55f
+#define TESS_TANH_N0 7.9e-3f
+#define TESS_TANH_N1 -2.1e-2f
+#define TESS_TANH_N2 5.39e-2f
+#define TESS_TANH_N3 -1.333e-1f
+#define TESS_TANH_N4 -3.33333e-1f
+#define TESS_SQRT_HALF 0.707106781f /* sqrt(1/2) */
+#define TESS_SQRT_2_PI 0.797884561f /* sqrt(2/pi) */
+#define TESS_GELU_CUBE 0.044715f
 
 static inline float tess_float_of_bits(uint32_t bits)
 {
@@ -80,6 +107,55 @@ static inline float tess_sigmoid(float x)
 static inline float tess_silu(float x)
 {
     return x / (1.0f + tess_exp(-x));
+}
+
+static inline float tess_erf(float x)
+{
+    const float abs = fabsf(x);
+    const float t = abs < TESS_ERF_MAX ? abs : TESS_ERF_MAX;
+    const float s = t * t;
+    float near = TESS_ERF_N0;
+    near = fmaf(near, s, TESS_ERF_N1);
+    near = fmaf(near, s, TESS_ERF_N2);
+    near = fmaf(near, s, TESS_ERF_N3);
+    near = fmaf(near, s, TESS_ERF_N4);
+    near = fmaf(near, s, TESS_ERF_N5);
+    near = fmaf(near, t, t);
+    float far = TESS_ERF_F0;
+    far = fmaf(far, t, TESS_ERF_F1);
+    far = fmaf(far, t, TESS_ERF_F2);
+    far = fmaf(far, t, TESS_ERF_F3);
+    far = fmaf(far, t, TESS_ERF_F4);
+    far = fmaf(far, t, TESS_ERF_F5);
+    far = fmaf(far, t, TESS_ERF_F6);
+    far = fmaf(far, t, -t);
+    far = 1.0f - tess_exp(far);
+    return copysignf(t < TESS_ERF_NEAR ? near : far, x);
+}
+
+static inline float tess_tanh(float x)
+{
+    const float t = fabsf(x);
+    const float s = t * t;
+    float near = TESS_TANH_N0;
+    near = fmaf(near, s, TESS_TANH_N1);
+    near = fmaf(near, s, TESS_TANH_N2);
+    near = fmaf(near, s, TESS_TANH_N3);
+    near = fmaf(near, s, TESS_TANH_N4);
+    near = fmaf(near, s * t, t);
+    const float far = 1.0f - 2.0f / (tess_exp(t + t) + 1.0f);
+    return copysignf(t < TESS_TANH_NEAR ? near : far, x);
+}
+
+static inline float tess_gelu_erf(float x)
+{
+    return x * 0.5f * (1.0f + tess_erf(x * TESS_SQRT_HALF));
+}
+
+static inline float tess_gelu_tanh(float x)
+{
+    const float inner = TESS_SQRT_2_PI * fmaf(TESS_GELU_CUBE, x * x * x, x);
+    return x * 0.5f * (1.0f + tess_tanh(inner));
 }
 
 static inline float tess_log(float x)

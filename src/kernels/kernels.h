@@ -84,6 +84,20 @@ typedef void tess_softmax_fn(float *x, size_t n);
 typedef void tess_rms_norm_fn(float *y, const float *x, const uint16_t *weight, size_t n, float eps,
                               tess_rounding rounding);
 
+/* y[i] = round((x[i] - mean) * (1 / sqrt(sum((x - mean)^2)/n + eps)) * weight[i] + bias[i]), mean = sum(x)/n,
+ * the last product and sum fused, n >= 1. y may be x. */
+typedef void tess_layer_norm_fn(float *y, const float *x, const uint16_t *weight, const uint16_t *bias,
+                                size_t n, float eps, tess_rounding rounding);
+
+/* y[i] = round(y[i] + bias[i]). */
+typedef void tess_add_bias_fn(float *y, const uint16_t *bias, size_t n, tess_rounding rounding);
+
+/* y[i] = round(x[i]/2 * (1 + erf(x[i] / sqrt(2)))). y may be x. */
+typedef void tess_gelu_erf_fn(float *y, const float *x, size_t n, tess_rounding rounding);
+
+/* y[i] = round(x[i]/2 * (1 + tanh(sqrt(2/pi) * (x[i] + 0.044715 x[i]^3)))). y may be x. */
+typedef void tess_gelu_tanh_fn(float *y, const float *x, size_t n, tess_rounding rounding);
+
 /* h[i] = round(round(silu(gate[i])) * up[i]), silu(x) = x / (1 + exp(-x)). h may be gate or up. */
 typedef void tess_swiglu_fn(float *h, const float *gate, const float *up, size_t n, tess_rounding rounding);
 
@@ -121,6 +135,10 @@ typedef struct tess_kernels {
     tess_attend_fn *attend;
     tess_softmax_fn *softmax;
     tess_rms_norm_fn *rms_norm;
+    tess_layer_norm_fn *layer_norm;
+    tess_add_bias_fn *add_bias;
+    tess_gelu_erf_fn *gelu_erf;
+    tess_gelu_tanh_fn *gelu_tanh;
     tess_swiglu_fn *swiglu;
     tess_rope_fn *rope;
     tess_add_fn *add;

@@ -129,6 +129,27 @@ VEC_INLINE vec vec_max_n(vec c, vec a, size_t n)
     return vec_first_n((vec){_mm256_max_ps(c.lo, a.lo), _mm256_max_ps(c.hi, a.hi)}, c, n);
 }
 
+VEC_INLINE vec vec_abs(vec a)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return (vec){_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi)};
+}
+
+/* |a| with the sign of b. */
+VEC_INLINE vec vec_copysign(vec a, vec b)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return (vec){_mm256_or_ps(_mm256_andnot_ps(sign, a.lo), _mm256_and_ps(sign, b.lo)),
+                 _mm256_or_ps(_mm256_andnot_ps(sign, a.hi), _mm256_and_ps(sign, b.hi))};
+}
+
+/* a < b ? yes : no */
+VEC_INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
+{
+    return (vec){_mm256_blendv_ps(no.lo, yes.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
+                 _mm256_blendv_ps(no.hi, yes.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+
 /* Lane i plus lane i+8, then i+4, i+2, i+1. */
 VEC_INLINE float vec_sum(vec a)
 {

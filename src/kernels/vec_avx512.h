@@ -93,6 +93,25 @@ VEC_INLINE vec vec_max_n(vec c, vec a, size_t n)
     return _mm512_mask_max_ps(c, vec_mask(n), c, a);
 }
 
+VEC_INLINE vec vec_abs(vec a)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7fffffff)));
+}
+
+/* |a| with the sign of b. */
+VEC_INLINE vec vec_copysign(vec a, vec b)
+{
+    const __m512i sign = _mm512_set1_epi32((int)0x80000000u);
+    const __m512i bits = _mm512_andnot_si512(sign, _mm512_castps_si512(a));
+    return _mm512_castsi512_ps(_mm512_or_si512(bits, _mm512_and_si512(_mm512_castps_si512(b), sign)));
+}
+
+/* a < b ? yes : no */
+VEC_INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+
 VEC_INLINE __m256 vec_upper_half(vec a)
 {
     return _mm256_castsi256_ps(_mm512_extracti64x4_epi64(_mm512_castps_si512(a), 1));

@@ -125,6 +125,27 @@ VEC_INLINE vec vec_max_n(vec c, vec a, size_t n)
     return vec_first_n(VEC_MAP2(vmaxq_f32, c, a), c, n);
 }
 
+VEC_INLINE vec vec_abs(vec a)
+{
+    for (size_t i = 0; i < 4; i++) a.q[i] = vabsq_f32(a.q[i]);
+    return a;
+}
+
+/* |a| with the sign of b. */
+VEC_INLINE vec vec_copysign(vec a, vec b)
+{
+    const uint32x4_t sign = vdupq_n_u32(0x80000000u);
+    for (size_t i = 0; i < 4; i++) a.q[i] = vbslq_f32(sign, b.q[i], a.q[i]);
+    return a;
+}
+
+/* a < b ? yes : no */
+VEC_INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
+{
+    for (size_t i = 0; i < 4; i++) a.q[i] = vbslq_f32(vcltq_f32(a.q[i], b.q[i]), yes.q[i], no.q[i]);
+    return a;
+}
+
 /* Lane i plus i+2, then i+1. */
 VEC_INLINE float vec_sum_quarter(float32x4_t a)
 {
