@@ -68,8 +68,7 @@ static tess_status load_weights(tess_engine *engine, const tess_progress *progre
 static void lay_out(tess_engine *engine, const tess_choice *choice, tess_arena *arena, tess_rooms *rooms)
 {
     tess_layout layout = tess_layout_begin(arena);
-    rooms->thinker = tess_model_make_thinker(&engine->model, engine->pool);
-    tess_rooms_init(rooms, engine->model.store, &engine->model.thinker, choice, &layout);
+    tess_rooms_init(rooms, &engine->model, engine->pool, choice, &layout);
 }
 
 static tess_status reserve_rooms(tess_engine *engine, const tess_choice *choice, tess_error *err)

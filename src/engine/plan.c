@@ -43,8 +43,8 @@ static uint64_t measure_choice(const planner *p, const tess_choice *choice, tess
 {
     tess_arena arena = tess_arena_measure();
     tess_layout measuring = tess_layout_begin(&arena);
-    tess_rooms rooms = {.thinker = tess_model_make_thinker(p->model, NULL)};
-    tess_rooms_init(&rooms, p->model->store, &p->model->thinker, choice, &measuring);
+    tess_rooms rooms;
+    tess_rooms_init(&rooms, p->model, NULL, choice, &measuring);
     if (layout) *layout = measuring;
     return arena.overflowed || arena.used > UINT64_MAX / 2 ? UINT64_MAX / 2 : arena.used;
 }
