@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
-    check.py [GROUP...]       groups: unicode, text, plain, positions, topk, shared, small, decoders, demo, mutations,
-                              cpu, layerwise, memory (default: all)
+    check.py [GROUP...]       groups: unicode, text, plain, positions, front, topk, shared, small, decoders, demo,
+                              mutations, cpu, layerwise, memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch and its libraries choose kernels by instruction set. A golden made on another kind of CPU than this
@@ -96,8 +96,8 @@ def check_small(report):
             same, other, errors = filecmp.cmpfiles(made, golden / name, files, shallow=False)
         report.line(len(same) == len(files), f"{name}: {len(same)} of {len(files)} files as the script writes them")
         models = {}
-        for suffix in ("f32", "bf16"):
-            for case in spec["cases"]:
+        for suffix, dtype in (("f32", "float32"), ("bf16", "bfloat16")):
+            for case, _ in tiny.cases_of(spec, dtype):
                 check_golden(report, models, golden / name, golden / f"{name}-{suffix}" / f"{case}.safetensors")
 
 
@@ -245,7 +245,7 @@ def finish_script(report, name, process):
 
 
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py",
-           "positions": "positions.py"}
+           "positions": "positions.py", "front": "front.py"}
 GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "decoders": check_decoders,
           "demo": check_demo, "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise,
           "memory": check_memory}

@@ -78,14 +78,23 @@ def flags(content, special, normalized):
             "special": special}
 
 
+def published_config(vocab):
+    """The tokenizer_config.json that gives the published tokens the ids after a vocabulary."""
+    return {"added_tokens_decoder": {str(len(vocab) + i): flags(token, i not in ORDINARY, False)
+                                     for i, token in enumerate(SPECIAL)}}
+
+
 def configs(vocab):
-    published = {str(len(vocab) + i): flags(token, i not in ORDINARY, False) for i, token in enumerate(SPECIAL)}
     overlapping, free = {}, len(vocab)
     for token in OVERLAPPING:
         overlapping[str(vocab.get(token[0], free))] = flags(*token)
         free += token[0] not in vocab
-    return {"tokenizer_config.json": {"added_tokens_decoder": published},
+    return {"tokenizer_config.json": published_config(vocab),
             "overlapping.json": {"added_tokens_decoder": overlapping}}
+
+
+def write_config(path, config):
+    path.write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def load(config):
@@ -273,7 +282,7 @@ def main():
     (FOLDER / "vocab.json").write_text(json.dumps(ordered, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
     (FOLDER / "merges.txt").write_text("".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
     for name, config in configs(vocab).items():
-        (FOLDER / name).write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        write_config(FOLDER / name, config)
     for config, name in SAVED.items():
         save_again(config, FOLDER / name)
     (FOLDER / "cases.json").write_text(lines(observe_cases()), encoding="utf-8")
