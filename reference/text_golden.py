@@ -218,7 +218,9 @@ def observe_chat(template_text):
 # What the short rules of prompt.py must not make a golden of, by the template or because the template says otherwise.
 REFUSED = [
     [], {}, ["text"], [{"role": "user"}], [{"role": "tool", "content": "4"}], [{"role": "user", "content": None}],
-    [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+    [{"role": "user", "content": [{"type": "text", "text": 1}]}], [{"role": "user", "content": [{"type": "image_url", "image_url": ""}]}],
+    [{"role": "user", "content": ["Hi"]}], [{"role": "system", "content": [{"type": "text", "text": "Hi"}]}],
+    [{"role": "user", "content": [{"type": "image", "image": "a.png"}, {"type": "text", "text": "<|audio_pad|>"}]}],
     [{"role": "user", "content": "1"}, {"role": "assistant", "content": "<think>\na\n</think>\n\n2"}, {"role": "user", "content": "3"}],
     [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2", "reasoning_content": "a"}, {"role": "user", "content": "3"}],
     [{"role": "user", "content": "1"}, {"role": "assistant", "content": "", "tool_calls": [{}]}, {"role": "user", "content": "3"}],
