@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
-    check.py [GROUP...]       groups: unicode, text, plain, positions, topk, shared, small, decoders, demo, mutations,
-                              cpu, layerwise, memory (default: all)
+    check.py [GROUP...]       groups: unicode, text, plain, positions, front, topk, shared, small, decoders, demo,
+                              mutations, cpu, layerwise, memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch and its libraries choose kernels by instruction set. A golden made on another kind of CPU than this
@@ -82,6 +82,39 @@ def check_shared(report):
         for case in cases.split():
             path = SHARED / "golden" / folder / f"{case}.safetensors"
             check_golden(report, models, SHARED / "golden" / "a", path, SHARED_THREADS, SHARED_CAPABILITY)
+    check_shared_front(report)
+
+
+def check_shared_front(report):
+    """Mel frames and patches of the shared sounds and pictures."""
+    import front
+    import media
+    import tracefile
+
+    made, different, paths = media.Front(front.CHECKPOINT), [], sorted((SHARED / "golden" / "front").glob("*.safetensors"))
+    for path in paths:
+        kept, sound = tracefile.read(path)[0], path.with_suffix(".wav")
+        if sound.exists():
+            same = kept["in.input_features"].tobytes() == made.features(media.load_audio(sound)).tobytes()
+        else:
+            patches, grid = made.picture(media.load_image(path.with_suffix(".png")))
+            same = kept["in.pixel_values"].tobytes() == patches.tobytes() and kept["in.image_grid_thw"].tolist() == [grid]
+        different += [] if same else [path.stem]
+    report.line(not different, f"front: {len(paths)} shared sounds and pictures bit-equal {', '.join(different)}".rstrip())
+
+
+def check_inputs(report, tiny, name, spec):
+    """The cases' ids and media are what the script prepares, also of the files of tests/golden/front."""
+    import tracefile
+
+    out, different = ROOT / "tests" / "golden" / f"{name}-f32", []
+    for case, one in spec["cases"].items():
+        made, said = tiny.inputs_of(ROOT / "tests" / "golden" / name, spec, one, out)
+        kept, metadata = tracefile.read(out / f"{case}.safetensors")
+        kept = {key: array for key, array in kept.items() if key.startswith("in.")}
+        if set(made) != set(kept) or compare_bits(made, kept)[1] or any(metadata.get(key) != said[key] for key in said):
+            different.append(case)
+    report.line(not different, f"{name}: inputs of {len(spec['cases'])} cases as prepared {', '.join(different)}".rstrip())
 
 
 def check_small(report):
@@ -95,9 +128,10 @@ def check_small(report):
             files = sorted(path.name for path in Path(made).iterdir())
             same, other, errors = filecmp.cmpfiles(made, golden / name, files, shallow=False)
         report.line(len(same) == len(files), f"{name}: {len(same)} of {len(files)} files as the script writes them")
+        check_inputs(report, tiny, name, spec)
         models = {}
-        for suffix in ("f32", "bf16"):
-            for case in spec["cases"]:
+        for suffix, dtype in (("f32", "float32"), ("bf16", "bfloat16")):
+            for case, _ in tiny.cases_of(spec, dtype):
                 check_golden(report, models, golden / name, golden / f"{name}-{suffix}" / f"{case}.safetensors")
 
 
@@ -245,7 +279,7 @@ def finish_script(report, name, process):
 
 
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py",
-           "positions": "positions.py"}
+           "positions": "positions.py", "front": "front.py"}
 GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "decoders": check_decoders,
           "demo": check_demo, "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise,
           "memory": check_memory}

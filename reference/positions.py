@@ -10,7 +10,6 @@ of positions, its generation loop those of the next tokens.
 
 import itertools
 import json
-import re
 import sys
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from transformers.models.qwen3_omni_moe import modeling_qwen3_omni_moe as modeli
 import layout
 import placeholders
 import tiny
+from mixes import Prompt, audio, image, text, video
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "golden" / "positions" / "cases.json"
 DECODED = 3
@@ -30,23 +30,6 @@ RATES = (1, 2, 3, 3.25, 3.5, 4, 5, 6.5, 7, 7.5, 8, 13, 14, 15, 24, 26, 29.97, 30
 # which order the ids, round it to one side and sums in float32, which order the positions, to the other.
 TIES = ((3.25, 5, 300), (3.5, 23, 1350), (5.2, 25, 970), (6.5, 8, 250), (7, 23, 680), (7.5, 47, 1330), (9.75, 23, 490),
         (13, 9, 150), (14, 23, 370), (15, 47, 680), (26, 9, 100), (30, 47, 350))
-
-
-def image(high, wide):
-    return {"kind": "image", "grid": [1, high, wide]}
-
-
-def audio(frames):
-    return {"kind": "audio", "frames": frames}
-
-
-def video(steps, high, wide, fps=2.0, frames=None):
-    """With `frames`, the video's own sound is heard in it."""
-    return {"kind": "video", "grid": [steps, high, wide], "seconds": 2 / fps, "frames": frames}
-
-
-def text(count):
-    return {"kind": "text", "count": count}
 
 
 def orders():
@@ -106,41 +89,6 @@ def with_sound():
     yield "clip, sound, image", [audio(30), video(3, 2, 4, 15, 250), text(2), image(4, 2)]
     yield "clip, image, sound last", [audio(30), image(4, 2), text(2), video(3, 2, 4, 14, 250)]
     yield "sound, image, sound", [video(2, 2, 4, 6.5, 120), image(4, 2), text(2), video(3, 2, 4, 3.5, 77), text(1)]
-
-
-class Prompt:
-    """A case's parts as the original wants them: a text of tokens, and the media in the order of the text."""
-
-    def __init__(self, parts, ids):
-        self.ids, self.text = ids, ""
-        self.frames, self.images, self.videos, self.seconds, self.sound = [], [], [], [], []
-        for part in parts:
-            getattr(self, "add_" + part["kind"])(part)
-        self.has_sound = any(index is not None for index in self.sound)
-
-    def add_text(self, part):
-        first = len(self.text)
-        self.text += "".join(f"<{(first + 7 * i) % 200 + 3}>" for i in range(part["count"]))
-
-    def add_audio(self, part):
-        self.text += placeholders.AUDIO_START + placeholders.AUDIO + placeholders.AUDIO_END
-        self.frames.append(part["frames"])
-
-    def add_image(self, part):
-        self.text += placeholders.VISION_START + placeholders.IMAGE + placeholders.VISION_END
-        self.images.append(part["grid"])
-
-    def add_video(self, part):
-        self.text += placeholders.VISION_START + placeholders.VIDEO + placeholders.VISION_END
-        self.videos.append(part["grid"])
-        self.seconds.append(part["seconds"])
-        self.sound.append(len(self.frames) if part["frames"] else None)
-        if part["frames"]:
-            self.frames.append(part["frames"])
-
-    def encode(self, said):
-        special = {spelling: self.ids[name] for name, spelling in placeholders.SPELLING.items()}
-        return [special[token] if token in special else int(token[1:-1]) for token in re.findall(r"<[^>]*>", said)]
 
 
 def tensor(values, dtype=torch.long):
