@@ -79,14 +79,25 @@ static void list_tap(void *context, const tess_tap *tap)
         puts(tap->name);
 }
 
+/* The taps of a prompt with one medium of each kind that has taps of its own. */
+static tess_status list_all(const request *r, listing *l, tess_error *err)
+{
+    const char *dir = r->engine.options.model_dir;
+    tess_features clip, image;
+    tess_status status = tess_model_get_smallest_features(dir, TESS_MEDIA_AUDIO, &clip, err);
+    if (status == TESS_OK) status = tess_model_get_smallest_features(dir, TESS_MEDIA_IMAGE, &image, err);
+    const tess_features *const media[] = {&clip, &image};
+    const tess_feed feed = {.n_tok = 1, .media = media, .n_media = 2, .last_logits = r->last_logits};
+    return status == TESS_OK ? tess_model_list_taps(dir, &feed, list_tap, l, err) : status;
+}
+
 static int list_taps(const cli_command *self, request *r)
 {
     if (!r->engine.options.model_dir)
         return cli_usage(self, &r->common, "--model is missing: the folder of a checkpoint");
     listing l = {r, r->common.json ? json_array() : NULL};
     tess_error err;
-    tess_status status =
-        tess_model_list_taps(r->engine.options.model_dir, 1, r->last_logits, list_tap, &l, &err);
+    tess_status status = list_all(r, &l, &err);
     if (status != TESS_OK) {
         json_decref(l.names);
         return cli_report(self, &r->common, &err);
@@ -206,6 +217,9 @@ static int trace_request(const cli_command *self, request *r)
     if (r->inputs.n_tok > INT32_MAX - r->inputs.generate)
         return cli_usage(self, &r->common, "--generate: found %d, more than any context", r->inputs.generate);
     r->engine.options.n_needed = r->inputs.n_tok + r->inputs.generate;
+    const tess_feed expected = {.media = r->inputs.media, .n_media = r->inputs.n_media};
+    r->engine.options.expected = &expected;
+    r->engine.options.n_expected = 1;
     cli_catch_termination(); /* what was reserved for the trace must go */
     cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;

@@ -31,6 +31,7 @@ typedef struct request {
     tess_verify_options options;
     tess_golden *golden;          /* [n] */
     tess_compare_result **result; /* [n]; NULL: not run yet */
+    tess_feed *expected;          /* [n] what the plan provides for */
     bool *has_truth;              /* [n] a float32 truth was computed */
     int64_t *recorded;            /* [n_recorded] their entries in the ledger */
     int n_recorded;
@@ -76,7 +77,8 @@ static int read_goldens(request *r)
     r->result = calloc((size_t)n_path, sizeof *r->result);
     r->has_truth = calloc((size_t)n_path, sizeof *r->has_truth);
     r->recorded = calloc((size_t)n_path, sizeof *r->recorded);
-    if (!r->golden || !r->result || !r->has_truth || !r->recorded) {
+    r->expected = calloc((size_t)n_path, sizeof *r->expected);
+    if (!r->golden || !r->result || !r->has_truth || !r->recorded || !r->expected) {
         err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the goldens"};
         return report_error(r, &err);
     }
@@ -84,7 +86,7 @@ static int read_goldens(request *r)
         tess_golden *golden = &r->golden[i];
         if (tess_golden_read(r->paths.item[i], r->options.model_dir, golden, &err) != TESS_OK)
             return report_error(r, &err);
-        r->n++;
+        r->expected[r->n++] = (tess_feed){.media = golden->inputs.media, .n_media = golden->inputs.n_media};
         n_bf16 += precision_of(golden) == TESS_PRECISION_BF16;
         int code = check_dtype(r, golden);
         if (code >= 0) return code;
@@ -95,6 +97,8 @@ static int read_goldens(request *r)
         /* They are run one after the other; every result is kept. */
         r->engine.options.other_bytes += golden->working_bytes;
     }
+    r->engine.options.expected = r->expected;
+    r->engine.options.n_expected = r->n;
     if (r->checking.path && r->options.truth && n_bf16 != 1) {
         tess_refuse(&err, r->checking.path, "cases", -1, "one bfloat16 golden, as its truth is a file", "%d",
                     n_bf16);
@@ -453,6 +457,7 @@ static void release_request(request *r)
     }
     free(r->golden);
     free(r->result);
+    free(r->expected);
     free(r->has_truth);
     free(r->recorded);
     free(r->paths.item);

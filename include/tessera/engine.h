@@ -71,9 +71,10 @@ typedef struct tess_engine_options {
     tess_direct direct;
     int n_session;     /* sessions at a time that the plan provides for; 0: 1 */
     int n_expert_slot; /* most experts that stay resident; 0: the plan chooses */
-    /* [n_media] of the requests to come, by their sizes: what the plan provides for; NULL: text alone */
-    const tess_features *const *media;
-    int n_media;
+    /* [n_expected] feeds to come, by the sizes of their media, each of which the plan provides for, one at a
+     * time; nothing else of them is looked at. NULL: text alone. */
+    const struct tess_feed *expected;
+    int n_expected;
     uint64_t other_bytes; /* memory the caller takes besides while the engine is open; part of the budget */
     const tess_progress *progress; /* of tess_engine_open: loading; may be NULL */
 } tess_engine_options;
@@ -81,11 +82,12 @@ typedef struct tess_engine_options {
 /* When a piece of memory is in use. Phases other than "always" follow each other and share one room. */
 typedef enum tess_phase {
     TESS_PHASE_ALWAYS,
-    TESS_PHASE_MEDIA,  /* towers at work */
+    TESS_PHASE_AUDIO,  /* the audio tower at work */
+    TESS_PHASE_VISION, /* the vision tower at work */
     TESS_PHASE_TEXT,   /* the thinker at work */
     TESS_PHASE_SPEECH, /* talker, code predictor and vocoder at work */
 } tess_phase;
-const char *tess_phase_name(tess_phase phase); /* "always", "media", "text", "speech" */
+const char *tess_phase_name(tess_phase phase); /* "always", "audio", "vision", "text", "speech" */
 
 typedef struct tess_region {
     const char *name;      /* "experts"; a static string, as the next */
@@ -201,12 +203,6 @@ typedef struct tess_tap_listener {
     tess_status (*replace)(void *context, const tess_tap_rows *rows, void *values, tess_error *err);
 } tess_tap_listener;
 
-/* Calls visit for every tap a text prompt of n_tok tokens reaches, in model order. Reads config.json only.
- * last_logits: lm_head is [1, vocabulary]. */
-tess_status tess_model_list_taps(const char *model_dir, int n_tok, bool last_logits,
-                                 void (*visit)(void *context, const tess_tap *tap), void *context,
-                                 tess_error *err);
-
 /* ---- sessions ---- */
 
 /* A session is a timeline: what was fed, its keys and values, the state of its sampler, its last logits.
@@ -237,9 +233,21 @@ typedef struct tess_feed {
     const tess_progress *progress; /* prefill, or decode if n_tok is 1; may be NULL */
 } tess_feed;
 
+/* Calls visit for every tap that a feed reaches, in model order, by its n_tok, last_logits and the sizes of
+ * its media; the rest of it is not looked at. Reads config.json only. Errors: those of reading it;
+ * TESS_EINPUT media that the model cannot take. */
+tess_status tess_model_list_taps(const char *model_dir, const tess_feed *feed,
+                                 void (*visit)(void *context, const tess_tap *tap), void *context,
+                                 tess_error *err);
+
+/* The sizes of the smallest medium of a kind that the model takes, without rows. Reads config.json only. */
+tess_status tess_model_get_smallest_features(const char *model_dir, tess_media_kind kind, tess_features *out,
+                                             tess_error *err);
+
 /* Runs the tokens through the model in chunks; afterwards the logits of the last one are at hand.
  * Errors: TESS_EUSAGE (more positions than the plan's context), TESS_EINPUT (an id or a position out of
- * range, field "input_ids" or "position_ids"; a replacement that no router could have chosen, field: the
+ * range, field "input_ids" or "position_ids"; pad tokens that are not those of the media; media that the
+ * model cannot take, field "media[2]"; a replacement that no router could have chosen, field: the
  * tap), TESS_EIO, TESS_ENONFINITE (field: the tap), TESS_EINTERRUPTED. After an error the session is as long
  * as before the call, without logits: a step needs another feed first. */
 tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess_error *err);

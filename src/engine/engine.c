@@ -166,21 +166,3 @@ int tess_engine_get_end_token(const tess_engine *engine)
 {
     return engine->model.config.im_end;
 }
-
-tess_status tess_model_list_taps(const char *model_dir, int n_tok, bool last_logits,
-                                 void (*visit)(void *context, const tess_tap *tap), void *context,
-                                 tess_error *err)
-{
-    tess_config *config = malloc(sizeof *config);
-    if (!config) return tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
-    tess_status status = tess_config_load(model_dir, config, err);
-    if (status == TESS_OK) {
-        const tess_tap_sink sink = {.decoder = "thinker",
-                                    .config = &config->thinker.text,
-                                    .n_tok = n_tok,
-                                    .last_logits = last_logits};
-        tess_taps_visit(&sink, TESS_TAP_LM_HEAD, visit, context);
-    }
-    free(config);
-    return status;
-}

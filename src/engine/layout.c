@@ -2,7 +2,7 @@
 
 const char *tess_phase_name(tess_phase phase)
 {
-    static const char *const names[] = {"always", "media", "text", "speech"};
+    static const char *const names[] = {"always", "audio", "vision", "text", "speech"};
     return names[phase];
 }
 

@@ -49,7 +49,58 @@ static void lay_out_thinker_weights(tess_thinker *thinker, tess_store *store,
     tess_row_table_init(&thinker->embedding, store, &weights->embedding, d->n_embedding_slot, arena);
 }
 
-/* Regions of one phase. */
+/* Rows of media stay from their tower until their tokens have been run. */
+static void lay_out_media_rows(tess_rooms *rooms, tess_layout *layout)
+{
+    const tess_media_choice *m = &rooms->choice.media;
+    if (m->n_medium == 0) return;
+    tess_arena *arena = tess_layout_open(layout, "towers", "features", "what media become for the thinker",
+                                         TESS_PHASE_ALWAYS);
+    tess_media_rows *media = &rooms->media;
+    uint64_t row_bytes = (uint64_t)rooms->thinker.decoder.config->d_model * sizeof(float);
+    int n_deepstack = rooms->model->config.thinker.vision.n_deepstack, n_row = rooms->choice.thinker.n_row;
+    media->rows = tess_arena_take(arena, (uint64_t)m->n_tok, row_bytes, 64);
+    for (int k = 0; k < n_deepstack; k++)
+        media->deepstack[k] = tess_arena_take(arena, (uint64_t)m->n_picture_tok, row_bytes, 64);
+    media->list = TESS_TAKE(arena, const tess_features *, m->n_medium);
+    media->vectors = TESS_TAKE(arena, const float *, n_row);
+    media->addition = TESS_TAKE(arena, tess_addition, (uint64_t)n_row * (uint64_t)n_deepstack);
+}
+
+/* ---- the room that phases share ---- */
+
+static void lay_out_audio(tess_rooms *rooms, tess_layout *layout)
+{
+    const tess_audio_sizes *sizes = &rooms->choice.media.audio;
+    if (sizes->n_row == 0) return;
+    const tess_compute compute = tess_model_get_compute(rooms->model, rooms->pool);
+    rooms->audio = tess_audio_tower_make(&rooms->model->config.thinker.audio, &compute);
+    tess_arena *arena = tess_layout_open(
+        layout, "towers", "audio_weights",
+        sizes->n_layer_slot == rooms->model->audio.n_layer ? "all layers" : "one layer at a time",
+        TESS_PHASE_AUDIO);
+    tess_audio_tower_init_weights(&rooms->audio, rooms->model->store, &rooms->model->audio, sizes, arena);
+    arena = tess_layout_open(layout, "towers", "audio_workspace", "activations of a piece of the clips",
+                             TESS_PHASE_AUDIO);
+    tess_audio_tower_init_workspace(&rooms->audio, sizes, arena);
+}
+
+static void lay_out_vision(tess_rooms *rooms, tess_layout *layout)
+{
+    const tess_vision_sizes *sizes = &rooms->choice.media.vision;
+    if (sizes->n_patch == 0) return;
+    const tess_compute compute = tess_model_get_compute(rooms->model, rooms->pool);
+    rooms->vision = tess_vision_tower_make(&rooms->model->config.thinker.vision, &compute);
+    tess_arena *arena = tess_layout_open(
+        layout, "towers", "vision_weights",
+        sizes->n_layer_slot == rooms->model->vision.n_layer ? "all blocks" : "one block at a time",
+        TESS_PHASE_VISION);
+    tess_vision_tower_init_weights(&rooms->vision, rooms->model->store, &rooms->model->vision, sizes, arena);
+    arena = tess_layout_open(layout, "towers", "vision_workspace", "activations of a piece of the pictures",
+                             TESS_PHASE_VISION);
+    tess_vision_tower_init_workspace(&rooms->vision, sizes, arena);
+}
+
 static void lay_out_text(tess_rooms *rooms, tess_layout *layout)
 {
     const tess_decoder_choice *d = &rooms->choice.thinker;
@@ -67,14 +118,18 @@ static void lay_out_text(tess_rooms *rooms, tess_layout *layout)
 void tess_rooms_init(tess_rooms *rooms, const tess_model *model, tess_pool *pool, const tess_choice *choice,
                      tess_layout *layout)
 {
+    const tess_compute compute = tess_model_get_compute(model, pool);
     *rooms = (tess_rooms){.model = model,
                           .pool = pool,
                           .choice = *choice,
-                          .thinker = tess_model_make_thinker(model, pool),
+                          .thinker = tess_thinker_make(&model->config.thinker.text, &compute),
                           .phase = TESS_PHASE_TEXT};
     lay_out_sessions(rooms, choice, layout);
     lay_out_thinker_weights(&rooms->thinker, model->store, &model->thinker, choice, layout);
+    lay_out_media_rows(rooms, layout);
     rooms->shared = *layout->arena;
+    lay_out_audio(rooms, layout);
+    lay_out_vision(rooms, layout);
     lay_out_text(rooms, layout);
     tess_layout_end(layout);
 }
@@ -84,7 +139,8 @@ void tess_rooms_enter(tess_rooms *rooms, tess_phase phase)
     if (rooms->phase == phase) return;
     tess_arena shared = rooms->shared;
     tess_layout layout = tess_layout_begin(&shared);
-    TESS_ASSERT(phase == TESS_PHASE_TEXT);
-    lay_out_text(rooms, &layout);
+    if (phase == TESS_PHASE_AUDIO) lay_out_audio(rooms, &layout);
+    if (phase == TESS_PHASE_VISION) lay_out_vision(rooms, &layout);
+    if (phase == TESS_PHASE_TEXT) lay_out_text(rooms, &layout);
     rooms->phase = phase;
 }

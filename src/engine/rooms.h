@@ -16,10 +16,29 @@ typedef struct tess_decoder_choice {
     int n_layer_slot, n_head_slot, n_embedding_slot, n_expert_slot;
 } tess_decoder_choice;
 
+/* What it provides for media of a feed. Zeros: nothing. */
+typedef struct tess_media_choice {
+    int n_medium;
+    int n_tok, n_picture_tok; /* rows that the towers make in all, and those of pictures */
+    tess_audio_sizes audio;   /* n_row 0: no clips */
+    tess_vision_sizes vision; /* n_patch 0: no pictures */
+} tess_media_choice;
+
 typedef struct tess_choice {
     int n_context, n_thread, n_session;
     tess_decoder_choice thinker;
+    tess_media_choice media;
 } tess_choice;
+
+/* What the towers made of the media of a feed, until its tokens have been run. */
+typedef struct tess_media_rows {
+    float *rows;                          /* [n_tok, d_model] clips, images, videos */
+    float *deepstack[TESS_MAX_DEEPSTACK]; /* [n_picture_tok, d_model] images, videos */
+    const tess_features **list;           /* [n_medium] those of one kind */
+    const float **vectors;                /* [rows of a step] */
+    tess_addition *addition;              /* [rows of a step, n_deepstack] */
+    int64_t first[3], n_used[3];          /* by kind: its first row, and how many tokens stood for one */
+} tess_media_rows;
 
 /* What a session has in the arena. */
 typedef struct tess_session_room {
@@ -33,6 +52,9 @@ typedef struct tess_rooms {
     tess_pool *pool;
     tess_choice choice;
     tess_thinker thinker;
+    tess_audio_tower audio;
+    tess_vision_tower vision;
+    tess_media_rows media;
     tess_sampler sampler;
     tess_session_room *session; /* [n_session] */
     tess_phase phase;           /* whose the shared room is */

@@ -64,16 +64,19 @@ static tess_status declare_inputs(tracing *t, tess_error *err)
 
 static tess_status declare_all(tracing *t, tess_error *err)
 {
-    tess_status status = declare_inputs(t, err);
-    if (status != TESS_OK) return status;
-    status = tess_model_list_taps(t->options->model_dir, t->inputs->n_tok, t->options->last_logits,
-                                  declare_tap, t, err);
+    const tess_feed feed = {.n_tok = t->inputs->n_tok,
+                            .media = t->inputs->media,
+                            .n_media = t->inputs->n_media,
+                            .last_logits = t->options->last_logits};
+    /* The media's sizes are checked here, before anything relies on them. */
+    tess_status status = tess_model_list_taps(t->options->model_dir, &feed, declare_tap, t, err);
     if (status != TESS_OK) return status;
     if (t->status != TESS_OK) {
         if (err) *err = t->err;
         return t->status;
     }
-    if (t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
+    status = declare_inputs(t, err);
+    if (status == TESS_OK && t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
         status = tess_trace_writer_declare_growing(t->writer, TESS_GREEDY_TAP, t->inputs->generate, err);
     return status == TESS_OK ? check_globs(t, err) : status;
 }
