@@ -14,7 +14,7 @@ static const struct {
 } activities[] = {
     [TESS_ACTIVITY_LOADING] = {"loading", NULL},           [TESS_ACTIVITY_CHECKSUMS] = {"checksums", NULL},
     [TESS_ACTIVITY_PREFILL] = {"prefill", "tokens"},       [TESS_ACTIVITY_DECODE] = {NULL, NULL},
-    [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"},
+    [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"}, [TESS_ACTIVITY_ENCODING] = {"media", "tokens"},
 };
 
 static void format_amount(const char *unit, double amount, char *out, size_t size)

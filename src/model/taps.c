@@ -136,24 +136,32 @@ static tess_status refuse_non_finite(const tess_tap *tap, int64_t row, size_t ro
     return status == TESS_EINPUT ? TESS_ENONFINITE : status;
 }
 
+tess_status tess_tap_emit_rows(const tess_tap_listener *listener, const tess_kernels *kernels,
+                               const tess_tap *tap, int64_t row, int64_t n_row, size_t row_width,
+                               float *values, tess_error *err)
+{
+    const tess_tap_rows rows = {
+        .tap = *tap, .row = row, .n_row = n_row, .row_width = row_width, .values = values};
+    tess_status status = TESS_OK;
+    /* What is replaced is told even if it is not finite: the replacement goes on, and must be. */
+    bool is_replaced = listener && listener->replace && listener_wants(listener, tap);
+    if (is_replaced) status = hear_rows(listener, &rows, err);
+    if (is_replaced && status == TESS_OK) status = replace_rows(listener, &rows, values, err);
+    if (status != TESS_OK) return status;
+    size_t n = (size_t)n_row * row_width, at = kernels->find_non_finite(values, n);
+    if (at < n) return refuse_non_finite(tap, row, row_width, at, values[at], err);
+    if (!listener || listener->replace || !listener_wants(listener, tap)) return TESS_OK;
+    return hear_rows(listener, &rows, err);
+}
+
 tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
                           int64_t n_row, float *values, tess_error *err)
 {
     char name[TESS_TAP_NAME];
-    tess_tap_rows rows = {.row = row, .n_row = n_row, .values = values};
-    tess_tap_describe(sink, kind, layer, 0, name, &rows.tap);
-    rows.row_width = (size_t)rows.tap.dim[1];
-    const tess_tap_listener *listener = sink->listener;
-    tess_status status = TESS_OK;
-    /* What is replaced is told even if it is not finite: the replacement goes on, and must be. */
-    bool is_replaced = listener && listener->replace && listener_wants(listener, &rows.tap);
-    if (is_replaced) status = hear_rows(listener, &rows, err);
-    if (is_replaced && status == TESS_OK) status = replace_rows(listener, &rows, values, err);
-    if (status != TESS_OK) return status;
-    size_t n = (size_t)n_row * rows.row_width, at = sink->kernels->find_non_finite(values, n);
-    if (at < n) return refuse_non_finite(&rows.tap, row, rows.row_width, at, values[at], err);
-    if (!listener || listener->replace || !listener_wants(listener, &rows.tap)) return TESS_OK;
-    return hear_rows(listener, &rows, err);
+    tess_tap tap;
+    tess_tap_describe(sink, kind, layer, 0, name, &tap);
+    return tess_tap_emit_rows(sink->listener, sink->kernels, &tap, row, n_row, (size_t)tap.dim[1], values,
+                              err);
 }
 
 /* A router chooses experts that exist, each once: who sorts rows by expert relies on it. */
