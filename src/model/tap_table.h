@@ -71,6 +71,16 @@ typedef enum tess_tap_kind {
     TESS_TAP_KINDS
 } tess_tap_kind;
 
+/* Lines of the audio tower's table, in model order. */
+typedef enum tess_audio_tap {
+    TESS_AUDIO_TAP_CONV_OUT, /* [n_chunk, steps of the longest chunk, d_model], [steps, d_model] of one chunk
+                              */
+    TESS_AUDIO_TAP_LAYER,    /* [n_tok, d_model] */
+    TESS_AUDIO_TAP_LN_POST,  /* [n_tok, d_model] */
+    TESS_AUDIO_TAP_OUTPUT,   /* [n_tok, d_output] */
+    TESS_AUDIO_TAPS
+} tess_audio_tap;
+
 typedef enum tess_tap_part {
     TESS_PART_INPUTS,
     TESS_PART_AUDIO,

@@ -29,11 +29,10 @@ static int64_t width_of(const tess_tap_sink *sink, tess_tap_kind kind)
     TESS_BUG("a tap that no decoder emits");
 }
 
-/* "tap.<decoder>.<pattern>", its numbers filled in. */
-static void format_name(char name[TESS_TAP_NAME], const char *decoder, const char *pattern, int first,
-                        int second)
+/* The pattern, its numbers filled in, behind what is in `name` already, `used` characters. */
+static size_t append_pattern(char name[TESS_TAP_NAME], size_t used, const char *pattern, int first,
+                             int second)
 {
-    size_t used = (size_t)snprintf(name, TESS_TAP_NAME, "tap.%s.", decoder);
     for (; *pattern && used + 1 < TESS_TAP_NAME; pattern++) {
         if (*pattern == '%') {
             used += (size_t)snprintf(name + used, TESS_TAP_NAME - used, "%d", first);
@@ -44,6 +43,23 @@ static void format_name(char name[TESS_TAP_NAME], const char *decoder, const cha
     }
     TESS_ASSERT(used < TESS_TAP_NAME);
     name[used] = 0;
+    return used;
+}
+
+/* "tap.<decoder>.<pattern>" */
+static void format_name(char name[TESS_TAP_NAME], const char *decoder, const char *pattern, int first,
+                        int second)
+{
+    size_t used = (size_t)snprintf(name, TESS_TAP_NAME, "tap.%s.", decoder);
+    append_pattern(name, used, pattern, first, second);
+}
+
+void tess_tap_format_name(tess_tap_part part, int line, int number, int run, char name[TESS_TAP_NAME])
+{
+    const char *pattern = tess_tap_table_of(part)[line].pattern;
+    size_t used = (size_t)snprintf(name, TESS_TAP_NAME, "tap.%s", tess_tap_prefix_of(part));
+    used = append_pattern(name, used, pattern, number, number);
+    if (run > 0) snprintf(name + used, TESS_TAP_NAME - used, "#%d", run);
 }
 
 void tess_tap_describe(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int expert,

@@ -39,6 +39,9 @@ bool tess_tap_is_wanted(const tess_tap_sink *sink, tess_tap_kind kind, int layer
 /* Rows [row, row + n_row) of a float tap; `values` are dense and may be overwritten by the listener. */
 tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
                           int64_t n_row, float *values, tess_error *err);
+/* The name of a tower's tap: "tap.", the part's prefix and the pattern of its line, with its number; of a
+ * tower's second run (run 1) "#1" is added, and so on. */
+void tess_tap_format_name(tess_tap_part part, int line, int number, int run, char name[TESS_TAP_NAME]);
 /* The same for rows of any float tap, described by whoever emits it: what stands behind tess_tap_emit.
  * `listener` may be NULL. */
 tess_status tess_tap_emit_rows(const tess_tap_listener *listener, const tess_kernels *kernels,
