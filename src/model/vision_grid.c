@@ -1,5 +1,7 @@
 #include "model/vision_grid.h"
 
+#include <stdint.h>
+
 #include "kernels/angles.h"
 
 void tess_vision_locate(const tess_vision_grid *grid, int patch, int *row, int *column)
@@ -8,6 +10,13 @@ void tess_vision_locate(const tess_vision_grid *grid, int patch, int *row, int *
         n_across = grid->n_wide / merge;
     *row = block / n_across * merge + inside / merge;
     *column = block % n_across * merge + inside % merge;
+}
+
+int tess_vision_table_side(int n_position)
+{
+    int side = 1;
+    while ((int64_t)(side + 1) * (side + 1) <= n_position) side++;
+    return side;
 }
 
 /* A place along an axis, between two neighbours of the table. */

@@ -16,6 +16,9 @@ typedef struct tess_vision_grid {
 /* Row and column of a patch, 0 <= patch < n_high * n_wide. */
 void tess_vision_locate(const tess_vision_grid *grid, int patch, int *row, int *column);
 
+/* The side of a square table of n_position rows. */
+int tess_vision_table_side(int n_position);
+
 /* A position as a blend of four rows of the table of learned positions, which is [side, side] row-major. */
 typedef struct tess_vision_blend {
     int row[4];
