@@ -96,6 +96,7 @@ VEC_INLINE vec vec_erf(vec x)
     near = vec_fma(near, s, vec_set(TESS_ERF_N3));
     near = vec_fma(near, s, vec_set(TESS_ERF_N4));
     near = vec_fma(near, s, vec_set(TESS_ERF_N5));
+    near = vec_fma(near, s, vec_set(TESS_ERF_N6));
     near = vec_fma(near, t, t);
     vec far = vec_set(TESS_ERF_F0);
     far = vec_fma(far, t, vec_set(TESS_ERF_F1));
