@@ -95,7 +95,10 @@ def load(folder, dtype):
             weights[name.removeprefix("thinker.visual.")] = (
                 torch.from_numpy(bits).view(torch.bfloat16).reshape(entry["shape"]))
     tower.load_state_dict(weights)
-    return tower.to(original.DTYPES[dtype]).eval()
+    frequencies = tower.rotary_pos_emb.inv_freq
+    tower = tower.to(original.DTYPES[dtype]).eval()
+    tower.rotary_pos_emb.inv_freq = frequencies  # float32 in either dtype where the original loads itself
+    return tower
 
 
 def pixels(tower, grids, seed):
