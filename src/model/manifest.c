@@ -187,33 +187,46 @@ static void list_merger(lister *l, const tess_vision_config *c, bool is_main)
 {
     uint64_t d = U(c->d_model), merged = d * U(c->spatial_merge_size) * U(c->spatial_merge_size);
     uint64_t d_norm = is_main ? d : merged;
-    LIST_WITH_BIAS(l, "ln_q", d_norm, d_norm);
-    LIST_WITH_BIAS(l, "mlp.0", merged, merged, merged);
-    LIST_WITH_BIAS(l, "mlp.2", U(c->d_output), U(c->d_output), merged);
+    LIST_AS_WITH_BIAS(l, TESS_HEAD_NORM, "ln_q", d_norm, d_norm);
+    LIST_AS_WITH_BIAS(l, TESS_HEAD_FIRST, "mlp.0", merged, merged, merged);
+    LIST_AS_WITH_BIAS(l, TESS_HEAD_SECOND, "mlp.2", U(c->d_output), U(c->d_output), merged);
+}
+
+static void list_blocks(lister *l, const tess_vision_config *c)
+{
+    uint64_t d = U(c->d_model), ff = U(c->d_ff);
+    for (l->layer = 0; l->layer < c->n_layer && l->status == TESS_OK; l->layer++) {
+        set_prefix(l, "thinker.visual.blocks.%d.", l->layer);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_NORM, "norm1", d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_QKV, "attn.qkv", 3 * d, 3 * d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_OUTPUT, "attn.proj", d, d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_MLP_NORM, "norm2", d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_UP, "mlp.linear_fc1", ff, ff, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_DOWN, "mlp.linear_fc2", d, d, ff);
+    }
+    l->layer = -1;
 }
 
 static void list_vision(lister *l, const tess_vision_config *c)
 {
-    uint64_t d = U(c->d_model), ff = U(c->d_ff), patch = U(c->patch_size);
+    uint64_t d = U(c->d_model), patch = U(c->patch_size);
     l->component = TESS_COMPONENT_VISION;
+    l->part = TESS_VISION_STEM;
     set_prefix(l, "thinker.visual.");
-    LIST_WITH_BIAS(l, "patch_embed.proj", d, d, U(c->n_channel), U(c->temporal_patch_size), patch, patch);
-    LIST(l, "pos_embed.weight", U(c->n_position), d);
-    for (int i = 0; i < c->n_layer && l->status == TESS_OK; i++) {
-        set_prefix(l, "thinker.visual.blocks.%d.", i);
-        LIST_WITH_BIAS(l, "norm1", d, d);
-        LIST_WITH_BIAS(l, "attn.qkv", 3 * d, 3 * d, d);
-        LIST_WITH_BIAS(l, "attn.proj", d, d, d);
-        LIST_WITH_BIAS(l, "norm2", d, d);
-        LIST_WITH_BIAS(l, "mlp.linear_fc1", ff, ff, d);
-        LIST_WITH_BIAS(l, "mlp.linear_fc2", d, d, ff);
-    }
+    LIST_AS_WITH_BIAS(l, TESS_VISION_PATCHES, "patch_embed.proj", d, d, U(c->n_channel),
+                      U(c->temporal_patch_size), patch, patch);
+    LIST_AS(l, TESS_VISION_POSITIONS, "pos_embed.weight", U(c->n_position), d);
+    l->part = -1;
+    list_blocks(l, c);
+    l->part = TESS_VISION_MERGER;
     set_prefix(l, "thinker.visual.merger.");
     list_merger(l, c, true);
     for (int i = 0; i < c->n_deepstack; i++) {
+        l->part = TESS_VISION_DEEPSTACK + i;
         set_prefix(l, "thinker.visual.merger_list.%d.", i);
         list_merger(l, c, false);
     }
+    l->part = -1;
 }
 
 /* --- speech --------------------------------------------------------------------------------------------- */

@@ -81,7 +81,20 @@ typedef enum tess_audio_stem_weight {
     TESS_AUDIO_STEM_WEIGHTS
 } tess_audio_stem_weight;
 
-/* Norm, linear, GELU, linear: how a tower ends. */
+typedef enum tess_vision_part {
+    TESS_VISION_STEM,
+    TESS_VISION_MERGER,
+    TESS_VISION_DEEPSTACK /* the first DeepStack merger; the others follow */
+} tess_vision_part;
+
+typedef enum tess_vision_stem_weight {
+    TESS_VISION_PATCHES, /* [d_model, n_channel, temporal_patch_size, patch_size, patch_size] */
+    TESS_VISION_PATCHES_BIAS,
+    TESS_VISION_POSITIONS, /* [n_position, d_model] */
+    TESS_VISION_STEM_WEIGHTS
+} tess_vision_stem_weight;
+
+/* Norm, linear, GELU, linear: how the audio tower ends, and each merger of the vision tower. */
 typedef enum tess_head_weight {
     TESS_HEAD_NORM,
     TESS_HEAD_NORM_BIAS,

@@ -81,6 +81,15 @@ typedef enum tess_audio_tap {
     TESS_AUDIO_TAPS
 } tess_audio_tap;
 
+/* Lines of the vision tower's table, in model order. */
+typedef enum tess_vision_tap {
+    TESS_VISION_TAP_PATCH_EMBED, /* [patches, d_model] before positions are added */
+    TESS_VISION_TAP_BLOCK,       /* [patches, d_model] */
+    TESS_VISION_TAP_DEEPSTACK,   /* [n_tok, d_output] of a DeepStack merger */
+    TESS_VISION_TAP_MERGER,      /* [n_tok, d_output] the result */
+    TESS_VISION_TAPS
+} tess_vision_tap;
+
 typedef enum tess_tap_part {
     TESS_PART_INPUTS,
     TESS_PART_AUDIO,
