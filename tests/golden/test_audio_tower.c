@@ -20,12 +20,28 @@ typedef struct subject {
     bool shared;                    /* below the folder of further goldens */
 } subject;
 
+#define OF_C(title)                                                                                          \
+    {                                                                                                        \
+        "tests/golden/c", "tests/golden/audio_tower/f32/" title ".safetensors",                              \
+            "tests/golden/audio_tower/bf16/" title ".safetensors", false                                     \
+    }
 static const subject subjects[] = {
+    OF_C("1"),
+    OF_C("8"),
+    OF_C("9"),
+    OF_C("99"),
+    OF_C("100"),
+    OF_C("101"),
+    OF_C("250"),
+    OF_C("60_33"),
+    OF_C("33_250"),
+    OF_C("900"),
+    OF_C("30_1_830"),
     {"golden/a", "golden/a-f32/audio.safetensors", NULL, true},
     {"golden/a", "golden/a-f32/av.safetensors", NULL, true},
     {"golden/a", "golden/a-f32/omni.safetensors", "golden/a-bf16/omni.safetensors", true},
 };
-enum { N_SUBJECTS = sizeof subjects / sizeof subjects[0] };
+enum { N_SUBJECTS = sizeof subjects / sizeof subjects[0], SHORT = 7, LONG = 10 };
 
 static const char *join_path(char out[256], const subject *s, const char *path)
 {
