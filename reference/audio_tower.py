@@ -3,8 +3,8 @@
 
     audio_tower.py [--out FOLDER]
 
-A case is a call with one or several clips; its name is their lengths in frames. Goldens hold `in.audio_feature_lengths`
-and the tower's taps, but no frames, which would be many times larger: `make_frames` says what they are, and
+A case is a call with one or several clips; its name is their lengths in frames. Goldens hold `in.audio_feature_lengths`,
+`in.n_window_infer` where it is not the checkpoint's, and the tower's taps, but no frames, which would be many times larger: `make_frames` says what they are, and
 tests/golden/test_audio_tower.c makes the same. They are bf16 numbers, the same in both dtypes.
 """
 
@@ -25,7 +25,9 @@ OUT = ROOT / "tests" / "golden" / "audio_tower"
 SUFFIXES = {"float32": "f32", "bfloat16": "bf16"}
 # Around steps, chunks (100 frames) and windows (800); clips that are filled up to the longer one's length, or to a full
 # chunk's: what is behind 33 frames reaches their last steps, as behind every length that a convolution finds odd.
-CASES = [[1], [8], [9], [99], [100], [101], [250], [60, 33], [33, 250], [900], [30, 1, 830]]
+CASES = [[1], [8], [9], [99], [100], [101], [250], [60, 33], [33, 250], [900], [30, 1, 830], [1100]]
+# Windows of another length than the checkpoint's, by case.
+WINDOWS = {"1100": 1600}
 N_MEL = 128
 
 
@@ -38,40 +40,40 @@ def make_frames(count):
 
 
 @torch.no_grad()
-def trace(model, lengths, frames=None):
-    """The `tap.*` tensors of the tower, run on clips of these lengths."""
+def trace(model, lengths, windows=None):
+    """The `tap.*` tensors of the tower, run on clips of these lengths; `windows` in frames, None: the checkpoint's."""
     tower = model.thinker.model.audio_tower
-    frames = make_frames(sum(lengths)) if frames is None else frames
     listener = original.Listener(model)
     listener.listen_below(tower, "thinker.model.audio_tower")
     listener.handles.append(tower.register_forward_hook(listener.record_audio))
-    tower(torch.from_numpy(frames), feature_lens=torch.tensor(lengths))
+    tower.n_window_infer = windows or tower.config.n_window_infer
+    tower(torch.from_numpy(make_frames(sum(lengths))), feature_lens=torch.tensor(lengths))
     listener.__exit__()
     return listener.taps
 
 
+def title(lengths):
+    return "_".join(str(length) for length in lengths)
+
+
 def make(model, lengths):
-    return {"in.audio_feature_lengths": np.array(lengths, np.int64), **trace(model, lengths)}
+    inputs, windows = {"in.audio_feature_lengths": np.array(lengths, np.int64)}, WINDOWS.get(title(lengths))
+    if windows:
+        inputs["in.n_window_infer"] = np.array([windows], np.int64)
+    return {**inputs, **trace(model, lengths, windows)}
 
 
 def find_faults(model):
     """What the goldens would not show, by the float32 run; nothing if they are worth keeping."""
-    tower, faults, name = model.thinker.model.audio_tower, [], "tap.thinker.audio_tower"
+    faults, name = [], "tap.thinker.audio_tower"
     alone = trace(model, [33])[name]
     beside = trace(model, [33, 250])[name][: len(alone)]
     if relative_l2(alone, beside) < 0.02:
         faults.append(f"filling up moves a short clip by {relative_l2(alone, beside):.1e} only")
-    windowed, windows = trace(model, [900])[name], tower.n_window_infer
-    tower.n_window_infer = 100 * windows
-    whole = trace(model, [900])[name]
-    tower.n_window_infer = windows
+    windowed, whole = trace(model, [900])[name], trace(model, [900], 80000)[name]
     if relative_l2(whole, windowed) < 0.02:
         faults.append(f"windows move a long clip by {relative_l2(whole, windowed):.1e} only")
     return faults
-
-
-def title(lengths):
-    return "_".join(str(length) for length in lengths)
 
 
 def write_all(out):
