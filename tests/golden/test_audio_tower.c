@@ -1,158 +1,77 @@
-/* The audio tower against the original's goldens, in both precisions, tap by tap; and that neither pieces,
- * threads, slots nor instruction sets change a bit. */
-#include <math.h>
+/* The audio tower against the original's goldens, in both precisions, tap by tap. */
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "../support/agreement.h"
-#include "base/fpenv.h"
-#include "engine/model.h"
-#include "model/audio_tower.h"
+#include "../support/audio_towers.h"
+
+/* ---- goldens ---- */
 
 typedef struct subject {
-    const char *model, *f32, *bf16; /* either golden may be NULL */
-    bool shared;                    /* below the folder of further goldens */
+    char model[96], f32[128], bf16[128]; /* bf16 "": there is none */
 } subject;
 
-static const subject subjects[] = {
-    {"golden/a", "golden/a-f32/audio.safetensors", NULL, true},
-    {"golden/a", "golden/a-f32/av.safetensors", NULL, true},
-    {"golden/a", "golden/a-f32/omni.safetensors", "golden/a-bf16/omni.safetensors", true},
-};
-enum { N_SUBJECTS = sizeof subjects / sizeof subjects[0] };
+enum { MAX_SUBJECTS = 64, TOWER_CASES = 12 };
 
-static const char *join_path(char out[256], const subject *s, const char *path)
-{
-    snprintf(out, 256, "%s%s", s->shared ? "../shared/" : "", path);
-    return out;
-}
-
-/* ---- a tower ---- */
-
-/* Numbers of 0 mean: one window, one thread, all slots. */
-typedef struct tower_options {
-    const char *isa;
-    tess_rounding rounding;
-    int n_row, n_thread, n_layer_slot, n_part_slot;
-} tower_options;
-
-typedef struct open_tower {
-    tess_config config;
-    tess_store *store;
-    tess_tower_weights weights;
-    tess_kernels kernels;
-    tess_pool *pool;
-    tess_arena arena;
-    tess_fpenv saved;
-    tess_audio_tower tower;
-} open_tower;
-
-static int or_all(int n, int all)
-{
-    return n ? n : all;
-}
-
-static void lay_out(open_tower *t, const tower_options *options, tess_arena *arena)
-{
-    const tess_audio_config *c = &t->config.thinker.audio;
-    const tess_audio_sizes sizes = {.n_row = or_all(options->n_row, tess_audio_count_window_tokens(c)),
-                                    .n_thread = or_all(options->n_thread, 1),
-                                    .n_layer_slot = or_all(options->n_layer_slot, c->n_layer),
-                                    .n_part_slot = or_all(options->n_part_slot, TESS_AUDIO_PARTS)};
-    const tess_compute compute = {.kernels = &t->kernels, .pool = t->pool, .rounding = options->rounding};
-    t->tower = tess_audio_tower_make(c, &compute);
-    tess_audio_tower_init_workspace(&t->tower, &sizes, arena);
-    tess_audio_tower_init_weights(&t->tower, t->store, &t->weights, &sizes, arena);
-}
-
-static void tower_open(const subject *s, const tower_options *options, open_tower *out)
-{
-    char model[256];
-    tess_error err;
-    *out = (open_tower){.saved = tess_fpenv_enter()};
-    join_path(model, s, s->model);
-    tess_status status = tess_kernels_choose(options->isa, &out->kernels, &err);
-    if (status == TESS_OK) status = tess_config_load(model, &out->config, &err);
-    if (status == TESS_OK) status = tess_audio_check_config(&out->config.thinker.audio, &err);
-    if (status == TESS_OK) status = tess_store_open(model, TESS_DIRECT_AUTO, &out->store, &err);
-    if (status == TESS_OK)
-        status = tess_tower_weights_find(out->store, &out->config, TESS_COMPONENT_AUDIO, &out->weights, &err);
-    if (status == TESS_OK) status = tess_pool_new(or_all(options->n_thread, 1), &out->pool, &err);
-    if (status != TESS_OK) fail_msg("%s", err.message);
-    tess_arena measuring = tess_arena_measure();
-    lay_out(out, options, &measuring);
-    assert_int_equal(tess_arena_reserve(measuring.used, &out->arena, &err), TESS_OK);
-    lay_out(out, options, &out->arena);
-    assert_int_equal(out->arena.used, measuring.used);
-}
-
-static void tower_close(open_tower *t)
-{
-    tess_pool_free(t->pool);
-    tess_arena_release(&t->arena);
-    tess_tower_weights_release(&t->weights);
-    tess_store_close(t->store);
-    tess_fpenv_leave(t->saved);
-}
-
-/* ---- clips of a golden ---- */
-
-enum { MAX_CLIPS = 8, N_MEL = 128 };
-
-/* A clip's frames: a golden's, [N_MEL, frames of all clips], or without them the made ones. */
-typedef struct source {
-    const test_tensor *frames;
-    int64_t first; /* of this clip among those of all */
-    bool is_damaged;
-} source;
-
-typedef struct clips {
+typedef struct subjects {
+    subject item[MAX_SUBJECTS];
     int n;
-    source source[MAX_CLIPS];
-    tess_features features[MAX_CLIPS];
-    const tess_features *clip[MAX_CLIPS];
-} clips;
+} subjects;
 
-/* Goldens of the tower alone hold no frames: both sides make them (reference/audio_tower.py). All are bf16
- * numbers. */
-static float make_value(int64_t frame, int64_t mel)
+static void add_subject(subjects *list, const char *model, const char *f32, const char *bf16)
 {
-    uint32_t hash = ((uint32_t)frame * N_MEL + (uint32_t)mel) * 2654435761u;
-    hash = (hash ^ hash >> 15) * 2246822519u;
-    return (float)((int)((hash >> 16) % 255) - 127) / 64.0f;
+    struct stat info;
+    assert_true(list->n < MAX_SUBJECTS);
+    subject *s = &list->item[list->n++];
+    snprintf(s->model, sizeof s->model, "%s", model);
+    snprintf(s->f32, sizeof s->f32, "%s", f32);
+    snprintf(s->bf16, sizeof s->bf16, "%s", stat(bf16, &info) ? "" : bf16);
 }
 
-static tess_status read_frames(void *context, int64_t first, int64_t n, float *out, tess_error *err)
+static bool has_clips(const char *golden)
 {
-    (void)err;
-    const source *s = context;
-    for (int64_t frame = s->first + first; n-- > 0; frame++)
-        for (int64_t m = 0; m < N_MEL; m++)
-            *out++ = s->frames ? s->frames->values[m * s->frames->dim[1] + frame] : make_value(frame, m);
-    if (s->is_damaged) out[-3] = HUGE_VALF;
-    return TESS_OK;
+    test_tensors tensors;
+    test_tensors_read(golden, &tensors);
+    bool has = test_tensors_find(&tensors, "in.audio_feature_lengths") != NULL;
+    test_tensors_release(&tensors);
+    return has;
 }
 
-static void take_clips(const test_tensors *golden, clips *out)
+/* The goldens that match and have clips. Their folders end with "f32" or "bf16"; `model` NULL: the checkpoint
+ * of folder X-f32 is X. */
+static int add_matching(subjects *list, const char *pattern, const char *model)
 {
-    const test_tensor *lengths = test_tensors_get(golden, "in.audio_feature_lengths");
-    *out = (clips){.n = (int)lengths->count};
-    assert_true(out->n <= MAX_CLIPS);
-    int64_t first = 0;
-    for (int i = 0; i < out->n; first += lengths->integers[i++]) {
-        out->source[i] = (source){test_tensors_find(golden, "in.input_features"), first, false};
-        out->features[i] = (tess_features){.kind = TESS_MEDIA_AUDIO,
-                                           .n_frame = lengths->integers[i],
-                                           .read = read_frames,
-                                           .context = &out->source[i]};
-        out->clip[i] = &out->features[i];
+    glob_t found;
+    int before = list->n;
+    if (glob(pattern, 0, NULL, &found)) return 0;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        const char *f32 = found.gl_pathv[i], *suffix = strstr(f32, "f32/");
+        char folder[96], bf16[128];
+        snprintf(folder, sizeof folder, "%.*s", (int)(suffix - f32), f32);
+        snprintf(bf16, sizeof bf16, "%sbf16/%s", folder, suffix + strlen("f32/"));
+        folder[strlen(folder) - 1] = 0;
+        if (has_clips(f32)) add_subject(list, model ? model : folder, f32, bf16);
     }
+    globfree(&found);
+    return list->n - before;
+}
+
+static void find_subjects(subjects *list)
+{
+    list->n = 0;
+    assert_int_equal(add_matching(list, "tests/golden/audio_tower/f32/*.safetensors", "tests/golden/c"),
+                     TOWER_CASES);
+    add_matching(list, "tests/golden/[a-z]-f32/*.safetensors", NULL);
+    if (test_shared_folder())
+        assert_int_equal(add_matching(list, "../shared/golden/a-f32/*.safetensors", NULL), 3);
 }
 
 /* The taps that the tower emits, in place. */
@@ -165,77 +84,48 @@ static test_tensors select_taps(const test_tensors *golden)
     return taps;
 }
 
-static int count_tokens(const open_tower *t, const clips *c)
-{
-    int n = 0;
-    for (int i = 0; i < c->n; i++)
-        n += tess_audio_count_tokens(&t->config.thinker.audio, c->features[i].n_frame);
-    return n;
-}
-
-/* Runs the clips; what comes out is the last tap. */
-static void tower_run(open_tower *t, const clips *c, const tess_progress *progress, test_recording *recording)
-{
-    size_t n = (size_t)count_tokens(t, c) * (size_t)t->config.thinker.audio.d_output;
-    float *out = calloc(n, sizeof *out);
-    tess_error err;
-    if (tess_audio_tower_run(&t->tower, c->clip, c->n, &recording->listener, progress, out, &err) != TESS_OK)
-        fail_msg("%s", err.message);
-    const test_tensor *tap = test_tensors_get(&recording->taps, "tap.thinker.audio_tower");
-    const test_tensor *kept =
-        recording->replacement ? test_tensors_get(recording->replacement, tap->name) : tap;
-    assert_int_equal(tap->count, n);
-    assert_memory_equal(out, kept->values, n * sizeof *out);
-    free(out);
-}
-
 /* ---- agreement with the original ---- */
 
 static void run_subject(const subject *s, const test_tensors *golden, tess_rounding rounding,
                         const test_tensors *replacement, test_recording *recording)
 {
-    open_tower t;
-    clips c;
-    tower_open(s, &(tower_options){.rounding = rounding, .n_thread = 2}, &t);
-    take_clips(golden, &c);
+    const test_tensor *windows = test_tensors_find(golden, "in.n_window_infer");
+    const test_tower_options options = {.model = s->model,
+                                        .rounding = rounding,
+                                        .n_thread = 2,
+                                        .n_window_infer = windows ? (int)windows->integers[0] : 0};
+    test_audio_tower tower;
+    test_clips clips;
+    test_audio_tower_open(&options, &tower);
+    test_clips_take(golden, &clips);
     test_recording_init(recording, replacement);
-    tower_run(&t, &c, NULL, recording);
-    tower_close(&t);
+    test_audio_tower_run(&tower, &clips, recording);
+    test_audio_tower_close(&tower);
 }
 
-static bool is_absent(const subject *s)
+static void check_float32(const subject *s)
 {
-    return s->shared && !test_shared_folder();
-}
-
-static void read_golden(const subject *s, const char *path, test_tensors *out)
-{
-    char full[256];
-    test_tensors_read(join_path(full, s, path), out);
+    test_tensors golden;
+    test_recording whole, isolated;
+    test_tensors_read(s->f32, &golden);
+    test_tensors taps = select_taps(&golden);
+    run_subject(s, &golden, TESS_ROUND_NONE, NULL, &whole);
+    assert_int_equal(whole.taps.count, taps.count);
+    double worst = test_assert_agrees(&whole.taps, &taps, false);
+    run_subject(s, &golden, TESS_ROUND_NONE, &taps, &isolated);
+    double worst_isolated = test_assert_agrees(&isolated.taps, &taps, true);
+    print_message("# %s: worst relative L2 %.3g, isolated %.3g\n", s->f32, worst, worst_isolated);
+    assert_true(worst <= 5e-6);
+    test_recording_release(&whole);
+    test_recording_release(&isolated);
+    free(taps.item);
+    test_tensors_release(&golden);
 }
 
 static void test_float32(void **state)
 {
-    (void)state;
-    for (int i = 0; i < N_SUBJECTS; i++) {
-        const subject *s = &subjects[i];
-        test_tensors golden;
-        test_recording whole, isolated;
-        if (is_absent(s)) continue;
-        read_golden(s, s->f32, &golden);
-        test_tensors taps = select_taps(&golden);
-        assert_int_equal(taps.count, 5);
-        run_subject(s, &golden, TESS_ROUND_NONE, NULL, &whole);
-        double worst = test_assert_agrees(&whole.taps, &taps, false);
-        run_subject(s, &golden, TESS_ROUND_NONE, &taps, &isolated);
-        double worst_isolated = test_assert_agrees(&isolated.taps, &taps, true);
-        print_message("# %s: worst relative L2 %.3g, isolated %.3g\n", s->f32, worst, worst_isolated);
-        assert_true(worst <= 5e-6);
-        test_recording_release(&whole);
-        test_recording_release(&isolated);
-        free(taps.item);
-        test_tensors_release(&golden);
-    }
+    const subjects *list = *state;
+    for (int i = 0; i < list->n; i++) check_float32(&list->item[i]);
 }
 
 static void check_bf16(const subject *s)
@@ -243,8 +133,8 @@ static void check_bf16(const subject *s)
     test_tensors golden, truth;
     test_recording whole, isolated, as_f32;
     double mean, most;
-    read_golden(s, s->bf16, &golden);
-    read_golden(s, s->f32, &truth);
+    test_tensors_read(s->bf16, &golden);
+    test_tensors_read(s->f32, &truth);
     test_tensors taps = select_taps(&golden);
     run_subject(s, &golden, TESS_ROUND_BF16, NULL, &whole);
     bool holds = test_holds_whole_run_bar(&whole.taps, &taps, &truth, &mean, &most);
@@ -265,9 +155,22 @@ static void check_bf16(const subject *s)
 
 static void test_bf16(void **state)
 {
-    (void)state;
-    for (int i = 0; i < N_SUBJECTS; i++)
-        if (subjects[i].bf16 && !is_absent(&subjects[i])) check_bf16(&subjects[i]);
+    const subjects *list = *state;
+    int n = 0;
+    for (int i = 0; i < list->n; i++) {
+        if (!list->item[i].bf16[0]) continue;
+        check_bf16(&list->item[i]);
+        n++;
+    }
+    assert_true(n >= TOWER_CASES);
+}
+
+static int find_goldens(void **state)
+{
+    static subjects list;
+    find_subjects(&list);
+    *state = &list;
+    return 0;
 }
 
 int main(void)
@@ -276,5 +179,5 @@ int main(void)
         cmocka_unit_test(test_float32),
         cmocka_unit_test(test_bf16),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, find_goldens, NULL);
 }
