@@ -188,8 +188,11 @@ static tess_status open_decoder(decoding *d, const tess_image_bytes *file, tess_
     d->frame = d->lib.av_frame_alloc();
     if (!d->context || !d->packet || !d->frame) return refuse_memory(file, err);
     d->context->thread_count = 1;
-    d->context->max_pixels = (int64_t)header->width * header->height;
-    d->context->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER | AV_EF_EXPLODE;
+    /* FFmpeg rounds sizes up before it asks. */
+    d->context->max_pixels = ((int64_t)header->width + 64) * ((int64_t)header->height + 64);
+    /* A TIFF file may have tags that FFmpeg does not know, which it would take for damage. */
+    d->context->err_recognition = AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER;
+    if (header->kind != TESS_IMAGE_TIFF) d->context->err_recognition |= AV_EF_EXPLODE;
     if (d->lib.avcodec_open2(d->context, codec, NULL) < 0) return refuse_memory(file, err);
     /* Not copied: the buffer only says whose the bytes are. */
     d->packet->buf = d->lib.av_buffer_create((uint8_t *)(uintptr_t)file->data, file->n_byte, keep, NULL,
