@@ -38,9 +38,9 @@ void tess_source_reader_close(tess_source_reader *reader);
 /* Copies at most n bytes from `offset` on; fewer only at the end. Returns their number, or -1 with errno. */
 int64_t tess_source_reader_read(const tess_source_reader *reader, uint64_t offset, void *out, size_t n);
 
-/* All bytes at once, of at most most_bytes: *data is borrowed from a source in memory, else *owned, which the
- * caller frees. `what` goes into the message: "an image". */
-tess_status tess_source_load(const tess_source *source, uint64_t most_bytes, const char *what,
-                             const uint8_t **data, size_t *n_byte, void **owned, tess_error *err);
+/* All bytes at once, with n_pad zeros behind them. A source in memory is borrowed if n_pad is 0, and copied
+ * otherwise; *owned is what the caller frees. How large they may be, the caller asks reader->n_byte first. */
+tess_status tess_source_reader_load(const tess_source_reader *reader, size_t n_pad, const uint8_t **data,
+                                    void **owned, tess_error *err);
 
 #endif
