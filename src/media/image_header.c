@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "media/gif.h"
 #include "media/peek.h"
 #include "media/tiff_tags.h"
@@ -157,6 +158,14 @@ static bool read_webp_frame(const uint8_t *p, tess_image_header *out)
     return true;
 }
 
+static int read_webp_exif(tess_peek *peek, uint64_t offset, uint32_t length)
+{
+    static const uint8_t exif[] = {'E', 'x', 'i', 'f', 0, 0};
+    const uint8_t *head = length >= 6 ? tess_peek_at(peek, offset, 6) : NULL;
+    uint32_t skip = head && !memcmp(head, exif, sizeof exif) ? 6 : 0;
+    return tess_exif_orientation(peek, offset + skip, length - skip);
+}
+
 static tess_status read_webp(tess_peek *peek, tess_image_header *out, tess_error *err)
 {
     const uint8_t *p = tess_peek_at(peek, 0, 30);
@@ -171,19 +180,20 @@ static tess_status read_webp(tess_peek *peek, tess_image_header *out, tess_error
         out->has_alpha = p[20] & 0x10;
     } else if (!read_webp_frame(p + 12, out))
         return tess_refuse(err, peek->name, "", 12, "a WebP picture", "something else");
-    /* Lossless pictures are made as four bytes a pixel first, what has alpha comes as four, and an animation
-     * keeps two such canvases. */
-    out->decoder_bytes = out->is_animated ? 12 : 8;
+    bool is_lossless = !memcmp(p + 12, "VP8L", 4);
     for (uint64_t offset = 12; is_extended && (p = tess_peek_at(peek, offset, 8));) {
         uint32_t length = tess_peek_le32(p + 4);
-        if (!memcmp(p, "EXIF", 4)) {
-            static const uint8_t exif[] = {'E', 'x', 'i', 'f', 0, 0};
-            const uint8_t *head = tess_peek_at(peek, offset + 8, 6);
-            uint64_t skip = head && !memcmp(head, exif, sizeof exif) && length >= 6 ? 6 : 0;
-            out->orientation = tess_exif_orientation(peek, offset + 8 + skip, length - skip);
-        }
+        is_lossless |= !memcmp(p, "VP8L", 4);
+        out->has_alpha |= !memcmp(p, "ALPH", 4);
+        if (!memcmp(p, "EXIF", 4)) out->orientation = read_webp_exif(peek, offset + 8, length);
         offset += 8 + (uint64_t)length + (length & 1);
     }
+    /* A lossless picture is made as four bytes a pixel first, one with alpha comes as four and keeps a plane
+     * of its own, one to be turned as three, and an animation has two canvases and its frame. */
+    out->decoder_bytes = out->is_animated ? 13
+                                          : (is_lossless ? 4 : 0) + (out->has_alpha          ? 5
+                                                                     : out->orientation != 1 ? 3
+                                                                                             : 0);
     return TESS_OK;
 }
 
@@ -200,30 +210,56 @@ static tess_status read_gif(tess_peek *peek, tess_image_header *out, tess_error 
     return TESS_OK;
 }
 
+/* FFmpeg fills up what is missing at the end, so the end is looked for here. */
+static tess_status check_bmp_rows(tess_peek *peek, uint64_t begin, uint32_t bits,
+                                  const tess_image_header *out, tess_error *err)
+{
+    if (out->width < 1 || out->height < 1) return TESS_OK; /* refused for that */
+    uint64_t stride = ((uint64_t)out->width * bits + 31) / 32 * 4, size;
+    if (tess_mul_u64(stride, (uint64_t)out->height, &size) && tess_add_u64(size, begin, &size) &&
+        size <= peek->n_byte)
+        return TESS_OK;
+    return tess_peek_refuse(peek, peek->n_byte, "as many bytes of pixels as the header says", err);
+}
+
+/* Runs of equal pixels, and pixels one by one, up to the mark of the end. */
+static tess_status check_bmp_runs(tess_peek *peek, uint64_t begin, bool is_4_bit, tess_error *err)
+{
+    enum { LINE_END = 0, END = 1, MOVE = 2 };
+    for (const uint8_t *p; (p = tess_peek_at(peek, begin, 2)); begin += 2) {
+        if (p[0] != 0 || p[1] == LINE_END) continue;
+        if (p[1] == END) return TESS_OK;
+        uint64_t n = p[1] == MOVE ? 2 : is_4_bit ? (p[1] + 1u) / 2 : p[1];
+        begin += n + (n & 1);
+    }
+    return tess_peek_refuse(peek, begin, "the mark that ends a compressed BMP", err);
+}
+
 static tess_status read_bmp(tess_peek *peek, tess_image_header *out, tess_error *err)
 {
-    const uint8_t *p = tess_peek_at(peek, 14, 12);
+    const uint8_t *p = tess_peek_at(peek, 10, 16);
     if (!p) return tess_peek_refuse(peek, 14, "a BMP header", err);
-    uint32_t size = tess_peek_le32(p);
+    uint32_t begin = tess_peek_le32(p), size = tess_peek_le32(p + 4);
     if (size == 12) {
-        out->width = (int)tess_peek_le16(p + 4);
-        out->height = (int)tess_peek_le16(p + 6);
         out->decoder_bytes = 3;
-        return TESS_OK;
+        out->width = (int)tess_peek_le16(p + 8);
+        out->height = (int)tess_peek_le16(p + 10);
+        return check_bmp_rows(peek, begin, tess_peek_le16(p + 14), out, err);
     }
-    p = size < 40 ? NULL : tess_peek_at(peek, 14, 40);
-    if (!p)
-        return size < 40 ? tess_refuse(err, peek->name, "", 14, "a BMP header of 12, 40 or more bytes",
-                                       "%u bytes", size)
-                         : tess_peek_refuse(peek, 14, "a BMP header", err);
+    if (size < 40)
+        return tess_refuse(err, peek->name, "", 14, "a BMP header of 12, 40 or more bytes", "%u bytes", size);
+    p = tess_peek_at(peek, 14, 40);
+    if (!p) return tess_peek_refuse(peek, 14, "a BMP header", err);
     int32_t width = (int32_t)tess_peek_le32(p + 4), height = (int32_t)tess_peek_le32(p + 8);
     out->width = width;
     out->height = height == INT32_MIN ? -1 : height < 0 ? -height : height;
-    out->decoder_bytes = 4;
+    uint32_t bits = tess_peek_le16(p + 14), compression = tess_peek_le32(p + 16);
+    out->decoder_bytes = bits <= 8 ? 1 : 4;
     /* Four masks are a header's of 56 bytes or more, with "bit fields". */
-    const uint8_t *mask = size >= 56 && tess_peek_le32(p + 16) == 3 ? tess_peek_at(peek, 14 + 52, 4) : NULL;
+    const uint8_t *mask = size >= 56 && compression == 3 ? tess_peek_at(peek, 14 + 52, 4) : NULL;
     out->has_alpha = mask && tess_peek_le32(mask) != 0;
-    return TESS_OK;
+    if (compression == 1 || compression == 2) return check_bmp_runs(peek, begin, compression == 2, err);
+    return check_bmp_rows(peek, begin, bits, out, err);
 }
 
 static tess_status read_tiff(tess_peek *peek, tess_image_header *out, tess_error *err)
@@ -240,7 +276,9 @@ static tess_status read_tiff(tess_peek *peek, tess_image_header *out, tess_error
     out->width = tags[0].value > INT_MAX ? -1 : (int)tags[0].value;
     out->height = tags[1].value > INT_MAX ? -1 : (int)tags[1].value;
     if (tags[2].is_found && tags[2].value >= 1 && tags[2].value <= 8) out->orientation = (int)tags[2].value;
-    out->decoder_bytes = 8;
+    /* A compressed strip is unpacked first, and may be the whole picture. */
+    uint32_t n_sample = tags[3].is_found ? tags[3].value : 1, bits = tags[4].is_found ? tags[4].value : 1;
+    out->decoder_bytes = 2 * (int)(n_sample < 4 ? n_sample : 4) * (bits > 8 ? 2 : 1);
     return TESS_OK;
 }
 

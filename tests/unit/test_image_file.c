@@ -1,5 +1,5 @@
-/* Image files: the pixels of Pillow to the bit (tests/data/media/images, made by reference/media_images.py), and
- * what is refused instead of being guessed. */
+/* Image files: the pixels of Pillow to the bit (tests/data/media/images, made by reference/media_images.py),
+ * and what is refused instead of being guessed. */
 #include "media/image_file.h"
 
 #include <setjmp.h>
@@ -90,7 +90,8 @@ static int check_cuts(const char *name, const char *expected)
         free(picture.rgb);
         free(cut);
     }
-    if (n_bad) print_error("# %s: %zu cuts of %zu bytes are not refused, as at %zu\n", path, n_bad, n_byte, last);
+    if (n_bad)
+        print_error("# %s: %zu cuts of %zu bytes are not refused, as at %zu\n", path, n_bad, n_byte, last);
     free(bytes);
     return n_bad > 0;
 }
