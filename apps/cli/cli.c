@@ -96,6 +96,11 @@ static const char *store_value(const cli_option *option, const char *text)
         return *text ? NULL : "a name";
     case CLI_LIST:
         return append_item(option->target, text) ? NULL : "less text (out of memory)";
+    case CLI_MARKED:
+        if (!*text) return "a name";
+        return append_item(option->target, option->name) && append_item(option->target, text)
+                   ? NULL
+                   : "less text (out of memory)";
     case CLI_COUNT:
         if (!parse_unsigned(text, INT32_MAX, &number)) return "a whole number of 0 or more";
         *(int *)option->target = (int)number;
@@ -330,6 +335,8 @@ static const struct {
     const char *hinted;                /* the hint belongs to expectations that say this; NULL: to all */
 } words_for_fields[] = {
     {"memory_bytes", "--memory", NULL, NULL},
+    {"max_bytes", "--memory", NULL, NULL},
+    {"fps", "--fps", NULL, NULL},
     {"n_context", "--context", "a larger one makes room, and 'tessera plan' says what it costs",
      "planned for"},
     {"n_tok", "the prompt", NULL, NULL},
@@ -383,9 +390,9 @@ tess_error cli_translate(const tess_error *from)
             add_hint(&err, words_for_fields[i].hint);
     }
     if (err.status == TESS_EBUDGET) {
-        snprintf(rest, sizeof rest,
-                 "the smallest that works is --memory %lluMiB, fewer positions (--context) need less",
-                 (unsigned long long)((err.smallest_budget_bytes + (1u << 20) - 1) >> 20));
+        snprintf(rest, sizeof rest, "the smallest that works is --memory %lluMiB%s",
+                 (unsigned long long)((err.smallest_budget_bytes + (1u << 20) - 1) >> 20),
+                 strcmp(from->field, "max_bytes") ? ", fewer positions (--context) need less" : "");
         add_hint(&err, rest);
     }
     if (err.status == TESS_ENONFINITE)

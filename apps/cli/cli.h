@@ -50,6 +50,7 @@ typedef enum cli_kind {
     CLI_SIZE,   /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, 12g (binary), plain bytes; units in any case */
     CLI_NUMBER, /* double, finite */
     CLI_LIST,   /* cli_list *, repeatable */
+    CLI_MARKED, /* cli_list *, repeatable, of several options: name and value by turns, in the order given */
     CLI_LATER,  /* a name that is reserved: not shown in the help, refused by name; target is not used */
 } cli_kind;
 

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "tessera/features.h"
+#include "tessera/progress.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -83,9 +84,9 @@ typedef struct tess_medium tess_medium;
 
 /* `source` is a path, "-" (standard input) or a data URL. An image's header is read; a video is decoded once,
  * for what its container says of its length need not be true; of audio nothing is read yet.
- * Errors: TESS_EINPUT  no such file, not of this kind, of a size that is refused, or needing more than
- * max_bytes; TESS_EUNSUPPORTED  a library is not installed; TESS_EUSAGE  an option is out of range; TESS_EIO;
- * TESS_ENOMEM. Threads: one at a time for a medium, any number of media. */
+ * Errors: TESS_EINPUT  no such file, not of this kind, or of a size that is refused; TESS_EBUDGET  it needs
+ * more than max_bytes, and how much; TESS_EUNSUPPORTED  a library is not installed; TESS_EUSAGE  an option is
+ * out of range; TESS_EIO; TESS_ENOMEM. Threads: one at a time for a medium, any number of media. */
 tess_status tess_medium_open(tess_media_kind kind, const char *source, const tess_medium_options *options,
                              tess_medium **out, tess_error *err);
 /* The same of bytes in memory, borrowed until it is closed. name: for messages, copied. */
@@ -98,9 +99,10 @@ void tess_medium_close(tess_medium *medium); /* NULL is allowed */
 
 const tess_medium_facts *tess_medium_get_facts(const tess_medium *medium);
 
-/* Decodes; once. What is decoded is not held whole: of audio its mel frames stay, of a picture or film what
- * was resized. Errors: as of opening. */
-tess_status tess_medium_prepare(tess_medium *medium, tess_error *err);
+/* Decodes; once, and nothing but closing after a failure. What is decoded is not held whole: of audio its mel
+ * frames stay, of a picture or film what was resized. progress: TESS_ACTIVITY_PREPARING, asked with every
+ * piece; may be NULL. Errors: as of opening, and TESS_EINTERRUPTED. */
+tess_status tess_medium_prepare(tess_medium *medium, const tess_progress *progress, tess_error *err);
 /* After it is prepared; lives as long as the medium. */
 const tess_features *tess_medium_get_features(const tess_medium *medium);
 

@@ -5,6 +5,7 @@
 
 #include "tessera/engine.h"
 #include "tessera/features.h"
+#include "tessera/media.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -62,6 +63,13 @@ typedef struct tess_trace_options {
  * file. */
 tess_status tess_trace_write(tess_engine *engine, const tess_trace_inputs *inputs,
                              const tess_trace_options *options, const char *path, tess_error *err);
+
+/* Writes what prepared media are to the network, in.input_features and so on, in their order, and nothing
+ * else. use_audio_in_video: clips that belong to the videos say so (in.use_audio_in_video). Rows go to their
+ * place in the file as they are read. Errors: those of reading; TESS_EIO. After an error there is no new
+ * file. */
+tess_status tess_trace_write_media(const tess_features *const *media, int n_medium, bool use_audio_in_video,
+                                   const tess_progress *progress, const char *path, tess_error *err);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -57,7 +57,7 @@
     X(av_frame_free)                                                                                         \
     X(av_frame_unref)                                                                                        \
     X(av_free)                                                                                               \
-    X(av_get_bytes_per_sample)                                                                               \
+    X(av_get_packed_sample_fmt)                                                                              \
     X(av_get_pix_fmt_name)                                                                                   \
     X(av_log_set_level)                                                                                      \
     X(av_malloc)                                                                                             \
@@ -100,8 +100,7 @@
     X(soxr_delete)                                                                                           \
     X(soxr_io_spec)                                                                                          \
     X(soxr_process)                                                                                          \
-    X(soxr_quality_spec)                                                                                     \
-    X(soxr_runtime_spec)
+    X(soxr_quality_spec)
 
 #define TESS_LIBRARY_MEMBER(name) __typeof__(&(name)) name;
 typedef struct tess_jpeg_library {

@@ -144,7 +144,7 @@ static void test_written_again(void **state)
     assert_int_equal(tess_trace_writer_open(w, other, &err), TESS_OK);
     assert_int_equal(tess_trace_writer_put(w, "in.input_ids", 0, (int64_t[]){3}, 1, &err), TESS_OK);
     assert_int_equal(tess_trace_writer_put(w, "in.use_audio_in_video", 0, (int64_t[]){1}, 1, &err), TESS_OK);
-    assert_int_equal(tess_trace_media_put(in.media, in.n_media, w, &err), TESS_OK);
+    assert_int_equal(tess_trace_media_put(in.media, in.n_media, w, NULL, &err), TESS_OK);
     assert_int_equal(tess_trace_writer_commit(w, &err), TESS_OK);
     tess_trace_inputs_release(&in);
     open_inputs(other, &in);

@@ -18,6 +18,6 @@ struct tess_trace_writer;
 tess_status tess_trace_media_declare(const tess_features *const *media, int n,
                                      struct tess_trace_writer *writer, tess_error *err);
 tess_status tess_trace_media_put(const tess_features *const *media, int n, struct tess_trace_writer *writer,
-                                 tess_error *err);
+                                 const tess_progress *progress, tess_error *err);
 
 #endif
