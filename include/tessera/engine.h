@@ -240,6 +240,23 @@ tess_status tess_model_list_taps(const char *model_dir, const tess_feed *feed,
                                  void (*visit)(void *context, const tess_tap *tap), void *context,
                                  tess_error *err);
 
+/* What config.json says that preparing a request asks for. */
+typedef struct tess_model_facts {
+    int max_positions;
+    int num_mel_bins;                                                     /* of audio_config */
+    int patch_size, spatial_merge_size, temporal_patch_size, in_channels; /* of vision_config */
+} tess_model_facts;
+tess_status tess_model_get_facts(const char *model_dir, tess_model_facts *out, tess_error *err);
+
+/* Puts a prompt's ids, which have one pad token for each medium, into out[capacity] with as many as the
+ * medium has tokens; the sound inside a video (is_inside_video) follows it in the list and has no pad token
+ * of its own. *n_out tells how many there are; with capacity 0 they are only counted. Reads config.json only.
+ * Errors: TESS_EINPUT  pad tokens and media that do not fit each other, field "input_ids"; media that the
+ * model cannot take, field "media[2]". */
+tess_status tess_model_expand_media(const char *model_dir, const int32_t *ids, int64_t n_id,
+                                    const tess_features *const *media, int n_media, int32_t *out,
+                                    int64_t capacity, int64_t *n_out, tess_error *err);
+
 /* The sizes of the smallest medium of a kind that the model takes, without rows. Reads config.json only. */
 tess_status tess_model_get_smallest_features(const char *model_dir, tess_media_kind kind, tess_features *out,
                                              tess_error *err);
@@ -251,6 +268,11 @@ tess_status tess_model_get_smallest_features(const char *model_dir, tess_media_k
  * tap), TESS_EIO, TESS_ENONFINITE (field: the tap), TESS_EINTERRUPTED. After an error the session is as long
  * as before the call, without logits: a step needs another feed first. */
 tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess_error *err);
+
+/* How much of a whole prompt the session holds already: the longest beginning of *whole with the same tokens
+ * and the same media, told by their digests, that leaves at least a token to be fed and ends in no medium.
+ * With positions of its own nothing is held. *n_media of each kind stand in it, by tess_media_kind. */
+int tess_session_count_held(const tess_session *session, const tess_feed *whole, int n_media[3]);
 
 /* [vocabulary] of the last position, valid until the next feed of this session; NULL before the first. */
 const float *tess_session_get_logits(const tess_session *session);

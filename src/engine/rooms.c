@@ -1,5 +1,8 @@
 #include "engine/rooms.h"
 
+/* Media that a session remembers; what it holds beyond is run again when it is asked for again. */
+enum { MOST_RECALLED = 256 };
+
 static tess_decoder_sizes sizes_of(const tess_choice *choice, const tess_decoder_choice *decoder)
 {
     return (tess_decoder_sizes){.n_context = choice->n_context,
@@ -17,8 +20,12 @@ static void lay_out_sessions(tess_rooms *rooms, const tess_choice *choice, tess_
                                          TESS_PHASE_ALWAYS);
     tess_session_room *session = TESS_TAKE(arena, tess_session_room, choice->n_session), unused;
     rooms->session = session;
-    for (int i = 0; i < choice->n_session; i++)
-        tess_timeline_init(session ? &session[i].timeline : &unused.timeline, c, choice->n_context, arena);
+    int n_recall = choice->media.n_medium ? MOST_RECALLED : 0;
+    for (int i = 0; i < choice->n_session; i++) {
+        tess_session_room *room = session ? &session[i] : &unused;
+        tess_timeline_init(&room->timeline, c, choice->n_context, arena);
+        room->recall = (tess_recall){TESS_TAKE(arena, tess_recalled, n_recall), 0, n_recall};
+    }
     arena = tess_layout_open(layout, "thinker", "sampler", "scores of the vocabulary, last logits",
                              TESS_PHASE_ALWAYS);
     tess_sampler_init(&rooms->sampler, rooms->thinker.decoder.compute.kernels, c->n_vocab, arena);

@@ -40,9 +40,23 @@ typedef struct tess_media_rows {
     int64_t first[3], n_used[3];          /* by kind: its first row, and how many tokens stood for one */
 } tess_media_rows;
 
+/* A medium that a session holds. */
+typedef struct tess_recalled {
+    unsigned char digest[32]; /* of its features; zeros: not known */
+    int first;                /* the place of its first token */
+    tess_media_kind kind;
+} tess_recalled;
+
+/* The media that it holds. */
+typedef struct tess_recall {
+    tess_recalled *medium; /* [n] */
+    int n, capacity;
+} tess_recall;
+
 /* What a session has in the arena. */
 typedef struct tess_session_room {
     tess_timeline timeline;
+    tess_recall recall;
     float *logits; /* [n_vocab] of the last position */
 } tess_session_room;
 

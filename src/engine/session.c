@@ -10,6 +10,7 @@
 #include "base/guard.h"
 #include "base/progress.h"
 #include "engine/media.h"
+#include "engine/recall.h"
 #include "model/positions.h"
 
 tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error *err)
@@ -19,6 +20,7 @@ tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error
         if (engine->session[i].engine) continue;
         engine->session[i] = (tess_session){.engine = engine, .room = &engine->rooms.session[i]};
         engine->session[i].room->timeline.length = 0;
+        engine->session[i].room->recall.n = 0;
         *out = &engine->session[i];
         return TESS_OK;
     }
@@ -42,6 +44,7 @@ void tess_session_truncate(tess_session *session, int n_tok)
 {
     TESS_ASSERT(n_tok >= 0 && n_tok <= session->room->timeline.length);
     session->room->timeline.length = n_tok;
+    tess_recall_truncate(&session->room->recall, n_tok);
     forget_choice(session);
 }
 
@@ -239,9 +242,26 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
     tess_fpenv_leave(saved);
     if (status != TESS_OK) return status;
     memcpy(timeline->ids + timeline->length, feed->ids, (size_t)feed->n_tok * sizeof(int32_t));
+    tess_recall_add(&session->room->recall, &model->config.thinker, feed->ids, feed->n_tok, &media,
+                    timeline->length);
     timeline->length += feed->n_tok;
     session->has_logits = true;
     return TESS_OK;
+}
+
+int tess_session_count_held(const tess_session *session, const tess_feed *whole, int n_media[3])
+{
+    const tess_timeline *timeline = &session->room->timeline;
+    const tess_media_list media = media_of(whole);
+    int same = 0;
+    while (!whole->positions && same < timeline->length && same + 1 < whole->n_tok &&
+           timeline->ids[same] == whole->ids[same])
+        same++;
+    for (int kind = 0; kind < 3; kind++) n_media[kind] = 0;
+    /* Pad tokens that stand for nothing are tokens. */
+    if (media.n == 0 && session->room->recall.n == 0) return same;
+    return tess_recall_count(&session->room->recall, &session->engine->model.config.thinker, whole->ids,
+                             whole->n_tok, &media, same, n_media);
 }
 
 /* ---- choosing ---- */

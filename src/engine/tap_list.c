@@ -61,14 +61,3 @@ tess_status tess_model_list_taps(const char *model_dir, const tess_feed *feed,
     free(config);
     return status;
 }
-
-tess_status tess_model_get_smallest_features(const char *model_dir, tess_media_kind kind, tess_features *out,
-                                             tess_error *err)
-{
-    tess_config *config = malloc(sizeof *config);
-    if (!config) return tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
-    tess_status status = tess_config_load(model_dir, config, err);
-    if (status == TESS_OK) *out = tess_features_make_smallest(&config->thinker, kind);
-    free(config);
-    return status;
-}
