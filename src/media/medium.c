@@ -25,6 +25,7 @@ struct tess_medium {
     tess_source source;          /* with owned NULL where it belongs to a film */
     tess_medium_facts facts;
     tess_video_facts video; /* of the first pass over a film */
+    bool is_inside; /* the sound of a film */
     bool is_prepared;
     const tess_progress *progress; /* of the call */
     tess_features features;
@@ -218,6 +219,7 @@ tess_status tess_medium_open_sound(const tess_medium *film, tess_medium **out, t
     if (status != TESS_OK) return status;
     m->source = film->source;
     m->source.owned = NULL;
+    m->is_inside = true;
     return finish_opening(m, out, err);
 }
 
@@ -269,6 +271,7 @@ static tess_status prepare_audio(tess_medium *m, tess_error *err)
     if (status == TESS_OK) status = tess_mel_finish(m->mel, err);
     if (status != TESS_OK) return status;
     m->features = tess_mel_get_features(m->mel);
+    m->features.is_inside_video = m->is_inside;
     m->facts.n_frame = m->features.n_frame;
     m->facts.seconds = (double)tess_mel_get_samples(m->mel) / TESS_MEL_RATE_HZ;
     m->facts.rate_hz = audio.rate_hz;
