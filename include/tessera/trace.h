@@ -25,10 +25,11 @@ typedef struct tess_trace_inputs {
         *media; /* [n_media] each kind in the order of the prompt; read while it runs */
     int n_media;
     tess_trace_media *own_media; /* of the file; NULL: there are none */
-    bool use_audio_in_video;     /* the videos' sound is told with their frames */
-    int generate;                /* tokens to produce greedily; 0 if the metadata does not say */
-    int speak;                   /* talker steps to produce; likewise. tess_trace_write refuses any */
-    tess_precision precision;    /* from the metadata's dtype */
+    double fps; /* of videos named in messages: frames taken a second, as the metadata says; 0: it does not */
+    bool use_audio_in_video;  /* the videos' sound is told with their frames */
+    int generate;             /* tokens to produce greedily; 0 if the metadata does not say */
+    int speak;                /* talker steps to produce; likewise. tess_trace_write refuses any */
+    tess_precision precision; /* from the metadata's dtype */
     bool has_precision;
     char *case_name, *messages, *raw; /* of the metadata, NULL where it does not say */
 } tess_trace_inputs;

@@ -244,6 +244,7 @@ static int64_t position_of(const tess_comparison *c, const tess_tap_state *s, co
     case TESS_CLASS_POSITIONS:
         return r->first_different >= 0 ? r->first_different % (int64_t)s->row_width : -1;
     case TESS_CLASS_INPUT:
+    case TESS_CLASS_FEATURES:
         return strcmp(s->reference->name, "in.input_ids") ? -1 : r->first_different;
     case TESS_CLASS_LOGITS:
         /* Logits of the last position only. */

@@ -10,6 +10,7 @@
 #include "tessera/verify.h"
 #include "verify/compare/comparison.h"
 #include "verify/golden/both_sides.h"
+#include "verify/golden/media_check.h"
 #include "verify/trace/greedy.h"
 
 typedef struct verifying {
@@ -233,7 +234,10 @@ static tess_status hear_text(verifying *v, tess_error *err)
     if (!v->golden->text_is_checked) return TESS_OK;
     tess_tap_state *s = tess_comparison_find(v->comparison, "in.input_ids");
     if (s) s->place.component = v->golden->said_component;
-    return hear_ids(v, "in.input_ids", v->golden->said.data, v->golden->said.count, err);
+    const tess_prompt *said = &v->golden->said;
+    tess_status status = hear_ids(v, "in.input_ids", said->ids.data, said->ids.count, err);
+    if (status != TESS_OK || said->n_media == 0) return status;
+    return tess_golden_hear_media(v->comparison, said->media, said->n_media, err);
 }
 
 static tess_status name_truth(const verifying *v, tess_compare_result *result, tess_error *err)

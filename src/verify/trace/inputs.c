@@ -179,6 +179,20 @@ static tess_status read_count(const tess_trace_reader *reader, const char *key, 
     return TESS_OK;
 }
 
+static tess_status read_rate(const tess_trace_reader *reader, double *out, tess_error *err)
+{
+    const char *text = tess_safetensors_get_metadata(reader->st, "fps");
+    *out = 0;
+    if (!text) return TESS_OK;
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value > 0 && value <= 1000))
+        return tess_refuse(err, tess_trace_reader_get_path(reader), "fps", -1,
+                           "frames a second, at most 1000", "\"%.40s\"", text);
+    *out = value;
+    return TESS_OK;
+}
+
 static tess_status copy_note(const tess_trace_reader *reader, const char *key, char **out, tess_error *err)
 {
     const char *text = tess_safetensors_get_metadata(reader->st, key);
@@ -196,6 +210,7 @@ static tess_status read_all(tess_trace_reader *reader, tess_trace_inputs *out, t
     if (status == TESS_OK) status = read_media(reader, out, err);
     if (status == TESS_OK) status = read_count(reader, "generate", &out->generate, err);
     if (status == TESS_OK) status = read_count(reader, "speak", &out->speak, err);
+    if (status == TESS_OK) status = read_rate(reader, &out->fps, err);
     if (status == TESS_OK)
         status = tess_trace_reader_precision(reader, &out->precision, &out->has_precision, err);
     if (status == TESS_OK) status = copy_note(reader, "case", &out->case_name, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/error.h"
 #include "tessera/trace.h"
 #include "verify/trace/greedy.h"
 #include "verify/trace/media.h"
@@ -84,7 +85,7 @@ static tess_status declare_all(tracing *t, tess_error *err)
 /* Says who made the trace and how; where the inputs said what they are, that is kept. */
 static tess_status note_all(tracing *t, tess_error *err)
 {
-    char path[PATH_MAX], config[TESS_SHA256_HEX], generate[16], threads[16], chunk[16];
+    char path[PATH_MAX], config[TESS_SHA256_HEX], generate[16], threads[16], chunk[16], fps[32];
     snprintf(path, sizeof path, "%s/config.json", t->options->model_dir);
     tess_status status = tess_sha256_file(path, config, err);
     if (status != TESS_OK) return status;
@@ -92,6 +93,7 @@ static tess_status note_all(tracing *t, tess_error *err)
     snprintf(generate, sizeof generate, "%d", t->inputs->generate);
     snprintf(threads, sizeof threads, "%d", plan->n_thread);
     snprintf(chunk, sizeof chunk, "%d", plan->n_chunk);
+    tess_spell_number(t->inputs->fps, fps);
     bool is_f32 = tess_engine_get_precision(t->engine) == TESS_PRECISION_F32;
     const char *const notes[][2] = {{"made_by", "tessera"},
                                     {"version", TESS_VERSION},
@@ -103,6 +105,7 @@ static tess_status note_all(tracing *t, tess_error *err)
                                     {"isa", tess_engine_get_isa(t->engine)},
                                     {"threads", threads},
                                     {"chunk", chunk},
+                                    {"fps", t->inputs->fps > 0 ? fps : NULL},
                                     {"messages", t->inputs->messages},
                                     {"raw", t->inputs->raw}};
     for (size_t i = 0; i < sizeof notes / sizeof notes[0] && status == TESS_OK; i++)
