@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 OUT = Path(__file__).resolve().parent.parent / "tests/data/media/images"
-W, H = 57, 43
+W, H = 45, 37
 
 
 def scene(width=W, height=H):

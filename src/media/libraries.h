@@ -55,8 +55,10 @@
     X(av_dict_set)                                                                                           \
     X(av_frame_alloc)                                                                                        \
     X(av_frame_free)                                                                                         \
+    X(av_frame_move_ref)                                                                                     \
     X(av_frame_unref)                                                                                        \
     X(av_free)                                                                                               \
+    X(av_get_padded_bits_per_pixel)                                                                          \
     X(av_get_packed_sample_fmt)                                                                              \
     X(av_get_pix_fmt_name)                                                                                   \
     X(av_log_set_level)                                                                                      \

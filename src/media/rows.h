@@ -10,6 +10,9 @@
 #include "base/error.h"
 #include "media/picture.h"
 
+/* Bytes behind a picture that may be written and mean nothing: libraries write whole vectors. */
+enum { TESS_ROWS_PAD_BYTES = 64 };
+
 typedef struct tess_rows {
     tess_picture picture;            /* upright; owned */
     int width, height;               /* as stored */
