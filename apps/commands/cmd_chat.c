@@ -362,7 +362,7 @@ static int run_chat(const cli_command *self, int argc, char **argv)
     const cli_option options[] = {
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
         CLI_PLAIN_OPTION(&c.plain),
-        {"history", CLI_TEXT, &c.history, "FILE",
+        {"history", CLI_NAME, &c.history, "FILE",
          "keep what is typed on a terminal here, or \"off\"; default $XDG_DATA_HOME/tessera/chat-history"},
         {"max-new", CLI_COUNT, &c.max_new, "N", "most tokens of one answer; default 1024"},
         CLI_SAMPLING_OPTIONS(&c.sampling),

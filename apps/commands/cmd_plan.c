@@ -1,8 +1,13 @@
 /* tessera plan: what a budget buys, before a weight is read. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/engine_options.h"
+#include "cli/screen.h"
 #include "commands/commands.h"
 
 /* Rates the estimate assumes unless --measure reads the disk: a good SATA SSD, one memory channel, and a core
@@ -17,6 +22,7 @@ typedef struct estimate {
     tess_rates rates;
     int n_prompt;
     bool measured;
+    uint64_t hole_bytes; /* of the shards, that no disk is asked for; 0 where nothing was measured */
 } estimate;
 
 static void print_json(const tess_plan *plan, const estimate *e)
@@ -52,6 +58,7 @@ static void print_json(const tess_plan *plan, const estimate *e)
     json_object_set_new(root, "threads", json_integer(plan->n_thread));
     json_object_set_new(root, "disk_bytes_per_second", cli_number(e->rates.disk_bytes));
     json_object_set_new(root, "disk_rate_measured", json_boolean(e->measured));
+    if (e->measured) json_object_set_new(root, "hole_bytes", json_integer((json_int_t)e->hole_bytes));
     cli_print_json(root);
 }
 
@@ -89,7 +96,9 @@ static void print_estimate(const estimate *e)
         printf("  then %.2f s per token\n", c->full_token_seconds);
     cli_format_bytes((uint64_t)e->rates.disk_bytes, size, sizeof size);
     printf("  every expert equally likely; disk %s/s (%s)\n", size,
-           e->measured ? "measured" : "assumed; --measure reads it");
+           !e->measured    ? "assumed; --measure reads it"
+           : e->hole_bytes ? "measured, but on holes"
+                           : "measured");
 }
 
 static void print_text(const tess_plan *plan, const estimate *e)
@@ -105,10 +114,10 @@ static void print_text(const tess_plan *plan, const estimate *e)
     print_row("budget", "", "", plan->budget_bytes, "");
     print_row("smallest", "", "", plan->smallest_budget_bytes, smallest);
     putchar('\n');
-    if (*plan->budget_origin) printf("budget: %s\n", plan->budget_origin);
-    printf("positions %d, prefill chunk %d, threads %d%s%s%s\n", plan->n_context, plan->n_chunk,
-           plan->n_thread, *plan->thread_origin ? " (" : "", plan->thread_origin,
-           *plan->thread_origin ? ")" : "");
+    if (*plan->budget_origin) cli_print_sentence("budget: %s", plan->budget_origin);
+    cli_print_sentence("positions %d, prefill chunk %d, threads %d%s%s%s", plan->n_context, plan->n_chunk,
+                       plan->n_thread, *plan->thread_origin ? " (" : "", plan->thread_origin,
+                       *plan->thread_origin ? ")" : "");
     print_experts(plan);
     print_estimate(e);
 }
@@ -121,6 +130,54 @@ static void remark_budget(const cli_command *self, const tess_plan *plan)
     fprintf(stderr,
             "tessera %s: the budget is more than the %s that this machine and its control groups have\n",
             self->name, size);
+}
+
+/* ---- what was measured -------------------------------------------------------------------------------- */
+
+/* Bytes of a file that have no place on the disk: reading them measures memory. */
+static uint64_t count_holes(const char *path)
+{
+    uint64_t n_hole = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat info;
+    off_t at = 0, data;
+    if (fd < 0 || fstat(fd, &info)) info.st_size = 0;
+    while (at < info.st_size && (at = lseek(fd, at, SEEK_HOLE)) >= 0 && at < info.st_size) {
+        data = lseek(fd, at, SEEK_DATA);
+        if (data < 0 && errno != ENXIO) break;
+        if (data < 0) data = info.st_size; /* nothing but a hole follows */
+        n_hole += (uint64_t)(data - at);
+        at = data;
+    }
+    if (fd >= 0) close(fd);
+    return n_hole;
+}
+
+/* Says what makes the rate another than the disk's. */
+static void examine_shards(const cli_command *self, const cli_common *common,
+                           const tess_engine_options *options, estimate *e)
+{
+    tess_checkpoint *checkpoint;
+    tess_shard_info info, refused = {0};
+    uint64_t n_byte = 0;
+    char holes[32], all[32];
+    if (tess_checkpoint_open(options->model_dir, options->direct, &checkpoint, NULL) != TESS_OK) return;
+    for (int i = 0; i < tess_checkpoint_get_shard_count(checkpoint); i++) {
+        tess_checkpoint_get_shard(checkpoint, i, &info);
+        if (!info.is_usable) continue;
+        n_byte += info.n_byte;
+        e->hole_bytes += count_holes(info.path);
+        if (info.is_refused_direct) refused = info;
+    }
+    cli_format_bytes(e->hole_bytes, holes, sizeof holes);
+    cli_format_bytes(n_byte, all, sizeof all);
+    if (refused.path && !common->quiet) cli_remark_buffered(self, refused.path);
+    if (e->hole_bytes && !common->quiet)
+        cli_remark(self,
+                   "%s of the %s of weights are holes in sparse files, for which no disk is asked: what was "
+                   "measured is the rate of memory",
+                   holes, all);
+    tess_checkpoint_close(checkpoint);
 }
 
 static int run_plan(const cli_command *self, int argc, char **argv)
@@ -141,6 +198,8 @@ static int run_plan(const cli_command *self, int argc, char **argv)
     int n_word;
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &common, argc, argv, &words, &n_word);
+    if (code >= 0) return code;
+    code = cli_check_names(self, &common, "the folder of a checkpoint", words, n_word);
     if (code >= 0) return code;
     if (n_word == 1 && !engine.options.model_dir)
         engine.options.model_dir = words[0];
@@ -171,6 +230,7 @@ static int run_plan(const cli_command *self, int argc, char **argv)
         return cli_usage(self, &common,
                          "--prompt-tokens: found %d, expected at most the %d positions planned for", n_prompt,
                          plan.n_context);
+    if (measure) examine_shards(self, &common, &engine.options, &e);
     e.rates.operations = ASSUMED_OPERATIONS_PER_THREAD * plan.n_thread;
     tess_plan_estimate(&plan, &e.rates, n_prompt, &e.costs);
     if (!common.quiet) remark_budget(self, &plan);

@@ -203,6 +203,9 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
         record_answer(r, engine, &answer, prefill_seconds, code);
         if (r->common.json) print_result(r, engine, &answer, &ranks, prefill_seconds);
         cli_answer_remark(&answer, self, &r->common, r->max_new);
+        if (code == CLI_INTERRUPTED && !r->common.quiet)
+            cli_remark(self, "interrupted after %zu token%s", answer.made.ids.count,
+                       answer.made.ids.count == 1 ? "" : "s");
         remark_speed(r, engine, &answer, prefill_seconds);
     }
     tess_answer_release(&answer.made);

@@ -6,6 +6,7 @@
 #include "cli/outputs.h"
 #include "base/system.h"
 #include "cli/engine_options.h"
+#include "cli/folder.h"
 #include "cli/prompt.h"
 #include "commands/commands.h"
 
@@ -95,6 +96,8 @@ static int list_taps(const cli_command *self, request *r)
 {
     if (!r->engine.options.model_dir)
         return cli_usage(self, &r->common, "--model is missing: the folder of a checkpoint");
+    int code = cli_check_checkpoint(self, &r->common, r->engine.options.model_dir);
+    if (code >= 0) return code;
     listing l = {r, r->common.json ? json_array() : NULL};
     tess_error err;
     tess_status status = list_all(r, &l, &err);
@@ -105,6 +108,30 @@ static int list_taps(const cli_command *self, request *r)
     list_tap(&l, &(tess_tap){.name = "tap.thinker.generated", .is_integer = true, .n_dim = 1});
     if (l.names) cli_print_json(json_pack("{s:o}", "taps", l.names));
     return CLI_DONE;
+}
+
+/* Names depend on the model, --taps and --last-logits; a listing runs nothing. */
+static int check_list(const cli_command *self, const request *r)
+{
+    const char *given = r->inputs_path       ? "--inputs"
+                        : r->prompt.text     ? "--prompt"
+                        : r->prompt.messages ? "--messages"
+                        : r->prompt.system   ? "--system"
+                        : r->prompt.raw      ? "--raw"
+                        : r->prompt.plain    ? "--plain"
+                        : r->out             ? "--out"
+                        : r->generate >= 0   ? "--generate"
+                        : r->speak >= 0      ? "--speak"
+                                             : NULL;
+    if (!r->list || !given) return -1;
+    return cli_usage(self, &r->common, "%s: --list only prints names, and runs nothing", given);
+}
+
+static int check_logits(const cli_command *self, const request *r)
+{
+    if (!r->last_logits || tess_tap_matches("tap.thinker.lm_head", (const char *const *)r->glob, r->n_glob))
+        return -1;
+    return cli_usage(self, &r->common, "--last-logits is about thinker.lm_head, which --taps leaves out");
 }
 
 /* ---- the prompt ---- */
@@ -252,6 +279,8 @@ static int trace_request(const cli_command *self, request *r)
 static int run_request(const cli_command *self, request *r)
 {
     int code = split_globs(self, r);
+    if (code < 0) code = check_list(self, r);
+    if (code < 0) code = check_logits(self, r);
     if (code >= 0) return code;
     if (r->list) return list_taps(self, r);
     if (!r->out) return cli_usage(self, &r->common, "--out is missing: the trace to write");

@@ -125,6 +125,18 @@ static int identify(request *r)
     return code;
 }
 
+/* Weights that need not be hashed are known all the same where the ledger has the digest of these very files.
+ */
+static void recall_weights(request *r)
+{
+    tess_ledger_checkpoint checkpoint;
+    tess_ledger *ledger = r->engine.ledger.ledger;
+    if (!ledger || *r->weights_sha256) return;
+    if (tess_ledger_note_checkpoint(ledger, r->options.model_dir, &checkpoint, NULL) != TESS_OK) return;
+    memcpy(r->weights_sha256, checkpoint.weights_sha256, sizeof r->weights_sha256);
+    if (*r->weights_sha256) r->options.weights_sha256 = r->weights_sha256;
+}
+
 /* ---- the truth of bfloat16 goldens ---- */
 
 static void truth_path(const request *r, int i, char *out, size_t size)
@@ -146,6 +158,7 @@ static tess_status make_truth_dir(request *r, tess_error *err)
         return TESS_EIO;
     }
     strcpy(r->truth_dir, path);
+    cli_interrupt_owns(path);
     return TESS_OK;
 }
 
@@ -158,6 +171,7 @@ static void remove_truths(const request *r)
         unlink(path);
     }
     rmdir(r->truth_dir);
+    cli_interrupt_owns("");
 }
 
 /* ---- runs ---- */
@@ -257,7 +271,8 @@ static int report_end(request *r, const tess_error *err)
         r->result[n_done++] = result;
     }
     if (!n_done || r->checking.path) return report_error(r, err);
-    verify_report report = {r->golden, r->result, n_done, r->options.isolate, !r->options.truth, true};
+    verify_report report = {r->golden,         r->result, n_done,           r->options.isolate,
+                            !r->options.truth, true,      r->weights_sha256};
     if (r->common.json) return cli_report_with(r->self, &r->common, err, verify_json(&report));
     verify_print(&report);
     return report_error(r, err);
@@ -329,7 +344,8 @@ static tess_status write_page(const request *r, tess_error *err)
 static int show_results(request *r)
 {
     if (r->checking.path) return cli_checking_report(&r->checking, r->self, &r->common, r->golden, r->result);
-    verify_report report = {r->golden, r->result, r->n, r->options.isolate, !r->options.truth, false};
+    verify_report report = {r->golden, r->result,        r->n, r->options.isolate, !r->options.truth,
+                            false,     r->weights_sha256};
     tess_error err;
     int code =
         cli_certificate_write(&r->certifying, r->self, &r->common, &r->options, r->golden, r->result, r->n);
@@ -414,6 +430,7 @@ static int verify_goldens(request *r)
     if (r->html || r->certifying.path) cli_catch_termination(); /* no part of a file may stay */
     /* Before memory is planned, which the ledger counts in. */
     if (code < 0) cli_ledger_open(&r->engine.ledger, r->self, &r->common);
+    if (code < 0) recall_weights(r);
     if (code < 0) code = run_all(r);
     return code < 0 ? show_results(r) : code;
 }
@@ -496,6 +513,7 @@ static int run_verify(const cli_command *self, int argc, char **argv)
     int n_word;
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
+    if (code < 0) code = cli_check_names(self, &r.common, "a golden", words, n_word);
     if (code < 0) code = add_words(&r, words, n_word);
     if (code < 0) code = check_and_verify(&r);
     release_request(&r);
