@@ -8,9 +8,6 @@
 #include "cli/progress.h"
 #include "commands/commands.h"
 
-#define DEFAULT_MEMORY_SHARE 0.7
-#define DEFAULT_MEMORY_BYTES (4ull << 30) /* where the system does not say what there is */
-
 typedef struct request {
     cli_common common;
     cli_progress bar;
@@ -30,14 +27,6 @@ static void release(request *r)
     free(r->medium);
     free(r->features);
     free(r->media.named.item);
-}
-
-static uint64_t default_memory(void)
-{
-    tess_system_memory memory;
-    tess_system_get_memory("", &memory);
-    if (!memory.is_known) return DEFAULT_MEMORY_BYTES;
-    return (uint64_t)(DEFAULT_MEMORY_SHARE * (double)memory.available_bytes);
 }
 
 /* What stays of the budget beside the process and the media that are held; at least a byte, which is too
@@ -88,7 +77,7 @@ static tess_status prepare_all(request *r, tess_error *err)
         return TESS_ENOMEM;
     }
     const uint64_t process_bytes = tess_system_resident_bytes();
-    if (!r->memory_bytes) r->memory_bytes = default_memory();
+    if (!r->memory_bytes) r->memory_bytes = tess_budget_get_default();
     tess_status status = TESS_OK;
     for (size_t i = 0; i < n && status == TESS_OK; i++) status = prepare_one(r, i, process_bytes, err);
     return status;
@@ -129,13 +118,6 @@ static int run_request(const cli_command *self, request *r)
     return CLI_DONE;
 }
 
-static bool has_film(const request *r)
-{
-    for (size_t i = 0; i < cli_media_count(&r->media); i++)
-        if (cli_media_kind(&r->media, i) == TESS_MEDIA_VIDEO) return true;
-    return false;
-}
-
 static int check_request(const cli_command *self, const request *r)
 {
     if (!r->model)
@@ -144,8 +126,8 @@ static int check_request(const cli_command *self, const request *r)
     if (!r->out) return cli_usage(self, &r->common, "--out is missing: the file to write");
     if (!cli_media_count(&r->media))
         return cli_usage(self, &r->common, "no medium: name some with --audio, --image or --video");
-    if (r->media.use_audio_in_video && !has_film(r))
-        return cli_usage(self, &r->common, "--use-audio-in-video: there is no --video");
+    const int checked = cli_media_check(&r->media, false, self, &r->common);
+    if (checked >= 0) return checked;
     for (size_t i = 0; i < cli_media_count(&r->media); i++) {
         const char *const used[] = {cli_media_source(&r->media, i)};
         const int code = cli_output_check(self, &r->common, "--out", r->out, used, 1, r->model);

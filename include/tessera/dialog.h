@@ -48,6 +48,7 @@ typedef struct tess_content {
     const void *bytes; /* a medium in memory, borrowed; NULL: data says where it comes from */
     size_t n_bytes;    /* of them */
     const tess_features *features; /* of a prepared medium; NULL: not prepared yet */
+    int64_t n_tok;                 /* that it takes in a prompt, with the sound inside it; once prepared */
     tess_medium *medium, *sound;   /* owned; NULL: there is none, or features came from the caller */
 } tess_content;
 
@@ -155,9 +156,6 @@ tess_status tess_prompt_make(const tess_conversation *c, const tess_tokenizer *t
 void tess_prompt_release(tess_prompt *prompt); /* zeroed is fine */
 /* The feed of a prompt, whose ids and media it borrows. */
 tess_feed tess_prompt_get_feed(const tess_prompt *prompt);
-/* Tokens that a medium takes. */
-int64_t tess_content_count_tokens(const tess_content *content, const tess_preprocessor *preprocessor);
-
 /* ---- feeding what is new ---- */
 
 /* Makes the session hold exactly the tokens of `whole`, whose logits are then at hand: keeps the longest

@@ -121,6 +121,9 @@ typedef struct tess_plan {
     uint64_t bytes_per_token_warm; /* expected when the bank is full and routing is uniform */
 } tess_plan;
 
+/* The budget where none is named: 70 % of what the machine and the process's control groups have to give. */
+uint64_t tess_budget_get_default(void);
+
 /* Makes the plan. TESS_EBUDGET with err->smallest_budget_bytes if the budget cannot work; *out is then filled
  * as well, with the regions of the smallest plan. Peak resident memory so far counts as region "process".
  * TESS_EUSAGE with the option's name in err->field if one is out of range. */

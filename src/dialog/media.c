@@ -123,6 +123,10 @@ static tess_status prepare_content(preparing *p, tess_content *content)
     if (status == TESS_OK && has_sound) status = prepare_medium(p, content->sound);
     if (status == TESS_OK) {
         content->features = tess_medium_get_features(content->medium);
+        content->n_tok = tess_features_count_tokens(content->features, &p->preprocessor);
+        if (has_sound)
+            content->n_tok +=
+                tess_features_count_tokens(tess_medium_get_features(content->sound), &p->preprocessor);
         return TESS_OK;
     }
     tess_medium_close(content->sound);
@@ -157,14 +161,6 @@ tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use
 const tess_medium_facts *tess_content_get_facts(const tess_content *content)
 {
     return content->medium ? tess_medium_get_facts(content->medium) : NULL;
-}
-
-int64_t tess_content_count_tokens(const tess_content *content, const tess_preprocessor *preprocessor)
-{
-    int64_t n = content->features ? tess_features_count_tokens(content->features, preprocessor) : 0;
-    if (content->sound)
-        n += tess_features_count_tokens(tess_medium_get_features(content->sound), preprocessor);
-    return n;
 }
 
 /* ---- prompts ---- */

@@ -320,6 +320,14 @@ static void choose_budget(const tess_engine_options *options, tess_plan *plan)
         options->memory_bytes ? options->memory_bytes : tess_default_budget(&memory, plan->budget_origin);
 }
 
+uint64_t tess_budget_get_default(void)
+{
+    tess_system_memory memory;
+    char origin[TESS_ORIGIN_BYTES];
+    tess_system_get_memory("", &memory);
+    return tess_default_budget(&memory, origin);
+}
+
 /* The smallest layout that can run at all. A layer's experts are leased together where that many may stay. */
 static tess_decoder_choice choose_least(const tess_decoder_config *c, int most_expert_slots)
 {
