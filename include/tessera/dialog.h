@@ -89,6 +89,8 @@ tess_status tess_conversation_add_medium_bytes(tess_conversation *c, tess_conten
                                                const void *bytes, size_t n_byte, tess_error *err);
 tess_status tess_conversation_add_features(tess_conversation *c, const tess_features *features,
                                            tess_error *err);
+/* Drops the last part of the last turn, which has one. */
+void tess_conversation_drop_part(tess_conversation *c);
 /* What the assistant thought before the last turn. */
 tess_status tess_conversation_set_reasoning(tess_conversation *c, const char *reasoning, tess_error *err);
 

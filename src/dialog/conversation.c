@@ -177,6 +177,13 @@ tess_status tess_conversation_add_features(tess_conversation *c, const tess_feat
     return status;
 }
 
+void tess_conversation_drop_part(tess_conversation *c)
+{
+    tess_turn *turn = last_turn(c);
+    TESS_ASSERT(turn->n_content > 0);
+    release_content(&turn->content[--turn->n_content]);
+}
+
 tess_status tess_conversation_set_reasoning(tess_conversation *c, const char *reasoning, tess_error *err)
 {
     char *copy = NULL;

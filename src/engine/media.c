@@ -46,8 +46,9 @@ static void count_medium(const tess_thinker_config *config, const tess_features 
 static tess_media_choice choose(const media_count *count, int n_medium, int64_t n_audio, int64_t n_patch,
                                 int n_thread)
 {
+    enum { LEAST_MEDIA = 64 }; /* a list of them costs next to nothing */
     return (tess_media_choice){
-        .n_medium = n_medium,
+        .n_medium = n_medium == 0 || n_medium > LEAST_MEDIA ? n_medium : LEAST_MEDIA,
         .n_tok = (int)count->n_tok,
         .n_picture_tok = (int)count->n_picture_tok,
         .audio = {.n_row = (int)n_audio, .n_thread = n_thread, .n_layer_slot = 1, .n_part_slot = 1},
