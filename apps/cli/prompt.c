@@ -125,6 +125,22 @@ static tess_status prepare_media(cli_prompt *prompt, const cli_common *common, c
     return status;
 }
 
+int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                          const cli_request_means *means, int64_t *n_tok)
+{
+    *n_tok = 0;
+    int code = cli_media_check(&prompt->media, false, self, common);
+    if (code >= 0 || cli_media_count(&prompt->media) == 0) return code;
+    tess_error err;
+    tess_status status = take_media(prompt, &err);
+    if (status == TESS_OK) status = prepare_media(prompt, common, means, &err);
+    if (status == TESS_OK) status = tess_prompt_list_media(&prompt->talk, &prompt->made, &err);
+    if (status != TESS_OK) return cli_report(self, common, &err);
+    for (size_t k = 0; k < prompt->talk.turn[0].n_content; k++)
+        *n_tok += prompt->talk.turn[0].content[k].n_tok;
+    return -1;
+}
+
 /* ---- encoding ---- */
 
 static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_common *common,

@@ -45,6 +45,10 @@ typedef struct cli_request_means {
     const tess_progress *progress;
 } cli_request_means;
 
+/* Media alone, as a conversation of one turn that is ready, with what is said of them; *n_tok the tokens they
+ * take. Returns -1 or an exit code. */
+int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                          const cli_request_means *means, int64_t *n_tok);
 /* Opens the model's tokenizer, reads --messages or, where no --prompt was given either, standard input,
  * prepares media and says on standard error what they are taken as, renders and encodes. Returns -1 or an
  * exit code. Release in either case. */

@@ -1,12 +1,14 @@
 /* tessera plan: what a budget buys, before a weight is read. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/engine_options.h"
+#include "cli/prompt.h"
 #include "cli/screen.h"
 #include "commands/commands.h"
 
@@ -180,65 +182,107 @@ static void examine_shards(const cli_command *self, const cli_common *common,
     tess_checkpoint_close(checkpoint);
 }
 
-static int run_plan(const cli_command *self, int argc, char **argv)
+/* ---- the command --------------------------------------------------------------------------------------- */
+
+typedef struct request {
+    cli_common common;
+    cli_engine engine;
+    cli_prompt prompt; /* media alone */
+    bool measure;
+    int n_prompt; /* tokens of text, then of all */
+} request;
+
+/* A run holds the tokenizer and the ledger while it plans; so does its plan. A model without a tokenizer is
+ * planned without. */
+static tess_status make_plan(const cli_command *self, request *r, tess_plan *plan, tess_error *err)
 {
-    cli_common common = CLI_COMMON_DEFAULT;
-    cli_engine engine = CLI_ENGINE_DEFAULT;
-    bool measure = false;
-    int n_prompt = 16;
-    const cli_option options[] = {
-        CLI_ENGINE_OPTIONS(&engine),
-        CLI_SEED_OPTION(&engine, NULL),
-        CLI_LEDGER_TEXT_OPTION(&engine, NULL),
-        {"prompt-tokens", CLI_COUNT, &n_prompt, "N",
-         "length of the prompt that the estimate is for; default 16"},
-        {"measure", CLI_FLAG, &measure, NULL, "measure the disk's rate by reading up to 1 GiB of weights"},
-    };
-    char **words;
-    int n_word;
-    int code =
-        cli_parse(self, options, sizeof options / sizeof options[0], &common, argc, argv, &words, &n_word);
-    if (code >= 0) return code;
-    code = cli_check_names(self, &common, "the folder of a checkpoint", words, n_word);
-    if (code >= 0) return code;
-    if (n_word == 1 && !engine.options.model_dir)
-        engine.options.model_dir = words[0];
-    else if (n_word > 0)
-        return cli_usage(self, &common, "%s: unexpected word", words[0]);
-    code = cli_engine_check(&engine, self, &common);
-    if (code >= 0) return code;
-    if (n_prompt < 1) return cli_usage(self, &common, "--prompt-tokens: found 0, expected 1 or more");
-    engine.options.n_needed = n_prompt;
-    tess_error err;
-    /* A run holds the tokenizer and the ledger while it plans; so does its plan. A model without a tokenizer
-     * is planned without. */
+    const tess_feed expected = tess_prompt_get_feed(&r->prompt.made);
+    tess_engine_options options = r->engine.options;
+    options.n_needed = r->n_prompt;
+    options.expected = &expected;
+    options.n_expected = 1;
     tess_tokenizer *tokenizer = NULL;
-    if (tess_tokenizer_open(engine.options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
-    cli_ledger_open_measuring(&engine.ledger, self, &engine.options);
-    tess_plan plan;
-    tess_status status = tess_plan_make(&engine.options, &plan, &err);
-    cli_ledger_close(&engine.ledger);
+    if (tess_tokenizer_open(options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
+    cli_ledger_open_measuring(&r->engine.ledger, self, &options);
+    tess_status status = tess_plan_make(&options, plan, err);
+    cli_ledger_close(&r->engine.ledger);
     tess_tokenizer_close(tokenizer);
+    return status;
+}
+
+static int show_plan(const cli_command *self, request *r)
+{
+    tess_error err;
+    tess_plan plan;
+    tess_status status = make_plan(self, r, &plan, &err);
     estimate e = {.rates = {.disk_bytes = ASSUMED_DISK_RATE, .memory_bytes = ASSUMED_MEMORY_RATE},
-                  .n_prompt = n_prompt,
-                  .measured = measure};
-    if (status == TESS_OK && measure)
-        status = tess_plan_measure(&engine.options, MEASURE_BYTES, &e.rates.disk_bytes, &err);
-    cli_progress_clear(&engine.bar);
-    if (status != TESS_OK) return cli_report(self, &common, &err);
-    if (n_prompt > plan.n_context)
-        return cli_usage(self, &common,
-                         "--prompt-tokens: found %d, expected at most the %d positions planned for", n_prompt,
-                         plan.n_context);
-    if (measure) examine_shards(self, &common, &engine.options, &e);
+                  .n_prompt = r->n_prompt,
+                  .measured = r->measure};
+    if (status == TESS_OK && r->measure)
+        status = tess_plan_measure(&r->engine.options, MEASURE_BYTES, &e.rates.disk_bytes, &err);
+    cli_progress_clear(&r->engine.bar);
+    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    if (r->n_prompt > plan.n_context)
+        return cli_usage(self, &r->common,
+                         "--prompt-tokens: found %d, media included, expected at most the %d positions "
+                         "planned for",
+                         r->n_prompt, plan.n_context);
+    if (r->measure) examine_shards(self, &r->common, &r->engine.options, &e);
     e.rates.operations = ASSUMED_OPERATIONS_PER_THREAD * plan.n_thread;
-    tess_plan_estimate(&plan, &e.rates, n_prompt, &e.costs);
-    if (!common.quiet) remark_budget(self, &plan);
-    if (common.json)
+    tess_plan_estimate(&plan, &e.rates, r->n_prompt, &e.costs);
+    if (!r->common.quiet) remark_budget(self, &plan);
+    if (r->common.json)
         print_json(&plan, &e);
     else
         print_text(&plan, &e);
     return CLI_DONE;
+}
+
+static int plan_request(const cli_command *self, request *r)
+{
+    if (r->n_prompt < 1) return cli_usage(self, &r->common, "--prompt-tokens: found 0, expected 1 or more");
+    const cli_request_means means = {.model_dir = r->engine.options.model_dir,
+                                     .memory_bytes = r->engine.options.memory_bytes,
+                                     .bar = &r->engine.bar,
+                                     .progress = &r->engine.bar.drawn_bar};
+    int64_t n_media_tok;
+    int code = cli_prompt_take_media(&r->prompt, self, &r->common, &means, &n_media_tok);
+    if (code >= 0) return code;
+    if (n_media_tok > INT_MAX - r->n_prompt)
+        return cli_usage(self, &r->common, "the media take %lld tokens, more than any context",
+                         (long long)n_media_tok);
+    r->n_prompt += (int)n_media_tok;
+    return show_plan(self, r);
+}
+
+static int run_plan(const cli_command *self, int argc, char **argv)
+{
+    request r = {.common = CLI_COMMON_DEFAULT,
+                 .engine = CLI_ENGINE_DEFAULT,
+                 .prompt = CLI_PROMPT_DEFAULT,
+                 .n_prompt = 16};
+    const cli_option options[] = {
+        CLI_MEDIA_OPTIONS(&r.prompt.media),
+        CLI_ENGINE_OPTIONS(&r.engine),
+        CLI_SEED_OPTION(&r.engine, NULL),
+        CLI_LEDGER_TEXT_OPTION(&r.engine, NULL),
+        {"prompt-tokens", CLI_COUNT, &r.n_prompt, "N",
+         "length of the prompt that the estimate is for, without media; default 16"},
+        {"measure", CLI_FLAG, &r.measure, NULL, "measure the disk's rate by reading up to 1 GiB of weights"},
+    };
+    char **words;
+    int n_word;
+    int code =
+        cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
+    if (code < 0) code = cli_check_names(self, &r.common, "the folder of a checkpoint", words, n_word);
+    if (code < 0 && n_word == 1 && !r.engine.options.model_dir)
+        r.engine.options.model_dir = words[0];
+    else if (code < 0 && n_word > 0)
+        code = cli_usage(self, &r.common, "%s: unexpected word", words[0]);
+    if (code < 0) code = cli_engine_check(&r.engine, self, &r.common);
+    if (code < 0) code = plan_request(self, &r);
+    cli_prompt_release(&r.prompt);
+    return code;
 }
 
 const cli_command cli_plan = {

@@ -155,6 +155,8 @@ typedef struct tess_prompt {
  * Errors: those of tess_conversation_encode and tess_model_expand_media; TESS_ENOMEM. */
 tess_status tess_prompt_make(const tess_conversation *c, const tess_tokenizer *tokenizer,
                              const char *model_dir, unsigned flags, tess_prompt *out, tess_error *err);
+/* The media of a prompt alone, without ids: for a plan that needs no tokenizer. Release likewise. */
+tess_status tess_prompt_list_media(const tess_conversation *c, tess_prompt *out, tess_error *err);
 void tess_prompt_release(tess_prompt *prompt); /* zeroed is fine */
 /* The feed of a prompt, whose ids and media it borrows. */
 tess_feed tess_prompt_get_feed(const tess_prompt *prompt);

@@ -174,8 +174,9 @@ static size_t count_media(const tess_conversation *c)
     return n;
 }
 
-static tess_status list_media(const tess_conversation *c, tess_prompt *out, tess_error *err)
+tess_status tess_prompt_list_media(const tess_conversation *c, tess_prompt *out, tess_error *err)
 {
+    out->n_media = 0;
     out->media = malloc((2 * count_media(c) + 1) * sizeof *out->media);
     if (!out->media) return tess_fail(err, TESS_ENOMEM, "no memory for a list of media");
     for (size_t i = 0; i < c->count; i++)
@@ -211,7 +212,7 @@ tess_status tess_prompt_make(const tess_conversation *c, const tess_tokenizer *t
 {
     tess_prompt prompt = {0};
     tess_status status = tess_conversation_encode(c, tokenizer, flags, &prompt.ids, err);
-    if (status == TESS_OK) status = list_media(c, &prompt, err);
+    if (status == TESS_OK) status = tess_prompt_list_media(c, &prompt, err);
     if (status == TESS_OK && prompt.n_media > 0) status = expand_ids(&prompt, model_dir, err);
     if (status == TESS_OK)
         *out = prompt;
