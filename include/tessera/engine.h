@@ -91,7 +91,7 @@ const char *tess_phase_name(tess_phase phase); /* "always", "audio", "vision", "
 
 typedef struct tess_region {
     const char *name;      /* "experts"; a static string, as the next */
-    const char *component; /* "thinker", "towers", "talker", "vocoder"; NULL: of the whole program */
+    const char *component; /* "thinker", "media", "audio", "vision"; NULL: of the whole program */
     const char *holds;     /* what is in it, for a person */
     tess_phase phase;
     uint64_t n_byte;

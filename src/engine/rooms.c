@@ -61,8 +61,8 @@ static void lay_out_media_rows(tess_rooms *rooms, tess_layout *layout)
 {
     const tess_media_choice *m = &rooms->choice.media;
     if (m->n_medium == 0) return;
-    tess_arena *arena = tess_layout_open(layout, "towers", "features", "what media become for the thinker",
-                                         TESS_PHASE_ALWAYS);
+    tess_arena *arena =
+        tess_layout_open(layout, "media", "features", "what media become for the thinker", TESS_PHASE_ALWAYS);
     tess_media_rows *media = &rooms->media;
     uint64_t row_bytes = (uint64_t)rooms->thinker.decoder.config->d_model * sizeof(float);
     int n_deepstack = rooms->model->config.thinker.vision.n_deepstack, n_row = rooms->choice.thinker.n_row;
@@ -83,11 +83,11 @@ static void lay_out_audio(tess_rooms *rooms, tess_layout *layout)
     const tess_compute compute = tess_model_get_compute(rooms->model, rooms->pool);
     rooms->audio = tess_audio_tower_make(&rooms->model->config.thinker.audio, &compute);
     tess_arena *arena = tess_layout_open(
-        layout, "towers", "audio_weights",
+        layout, "audio", "weights",
         sizes->n_layer_slot == rooms->model->audio.n_layer ? "all layers" : "one layer at a time",
         TESS_PHASE_AUDIO);
     tess_audio_tower_init_weights(&rooms->audio, rooms->model->store, &rooms->model->audio, sizes, arena);
-    arena = tess_layout_open(layout, "towers", "audio_workspace", "activations of a piece of the clips",
+    arena = tess_layout_open(layout, "audio", "workspace", "activations of a piece of the clips",
                              TESS_PHASE_AUDIO);
     tess_audio_tower_init_workspace(&rooms->audio, sizes, arena);
 }
@@ -99,11 +99,11 @@ static void lay_out_vision(tess_rooms *rooms, tess_layout *layout)
     const tess_compute compute = tess_model_get_compute(rooms->model, rooms->pool);
     rooms->vision = tess_vision_tower_make(&rooms->model->config.thinker.vision, &compute);
     tess_arena *arena = tess_layout_open(
-        layout, "towers", "vision_weights",
+        layout, "vision", "weights",
         sizes->n_layer_slot == rooms->model->vision.n_layer ? "all blocks" : "one block at a time",
         TESS_PHASE_VISION);
     tess_vision_tower_init_weights(&rooms->vision, rooms->model->store, &rooms->model->vision, sizes, arena);
-    arena = tess_layout_open(layout, "towers", "vision_workspace", "activations of a piece of the pictures",
+    arena = tess_layout_open(layout, "vision", "workspace", "activations of a piece of the pictures",
                              TESS_PHASE_VISION);
     tess_vision_tower_init_workspace(&rooms->vision, sizes, arena);
 }
