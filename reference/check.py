@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
-    check.py [GROUP...]       groups: unicode, text, plain, topk, shared, small, decoders, vision, demo, mutations, cpu,
-                              layerwise, memory (default: all)
+    check.py [GROUP...]       groups: unicode, text, plain, topk, shared, small, decoders, audio, vision, demo,
+                              mutations, cpu, layerwise, memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch and its libraries choose kernels by instruction set. A golden made on another kind of CPU than this
@@ -152,10 +152,16 @@ def check_decoders(report):
     decoders.check(report)
 
 
-def check_vision(report):
-    import vision
+def check_audio(report):
+    import audio_tower
 
-    vision.check(report)
+    audio_tower.check(report)
+
+
+def check_vision(report):
+    import vision_tower
+
+    vision_tower.check(report)
 
 
 def check_layerwise(report):
@@ -252,8 +258,8 @@ def finish_script(report, name, process):
 
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py"}
 GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "decoders": check_decoders,
-          "vision": check_vision, "demo": check_demo, "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise,
-          "memory": check_memory}
+          "audio": check_audio, "vision": check_vision, "demo": check_demo, "mutations": check_mutations,
+          "cpu": check_cpu, "layerwise": check_layerwise, "memory": check_memory}
 
 CHECKS = {**GROUPS, "as_avx2": check_as_avx2}  # which check_cpu asks for
 

@@ -17,7 +17,8 @@ check-reference: reference deps
 goldens: reference
 	$(PYTHON) reference/tiny.py
 	$(PYTHON) reference/decoders.py
-	$(PYTHON) reference/vision.py
+	$(PYTHON) reference/audio_tower.py
+	$(PYTHON) reference/vision_tower.py
 	$(PYTHON) reference/topk.py
 	$(PYTHON) reference/unicode_tables.py
 	$(PYTHON) reference/demo_goldens.py

@@ -22,9 +22,9 @@ typedef struct subject {
 } subject;
 
 #define OF_OWN(model, title)                                                                                 \
-    model "/" title, "tests/golden/vision/" model,                                                           \
-        "tests/golden/vision/" model "/f32/" title ".safetensors",                                           \
-        "tests/golden/vision/" model "/bf16/" title ".safetensors"
+    model "/" title, "tests/golden/vision_tower/" model,                                                     \
+        "tests/golden/vision_tower/" model "/f32/" title ".safetensors",                                     \
+        "tests/golden/vision_tower/" model "/bf16/" title ".safetensors"
 #define OF_SHARED(title) "a/" title, "golden/a", "golden/a-f32/" title ".safetensors"
 static const subject subjects[] = {
     {OF_OWN("odd", "block"), false, false},
