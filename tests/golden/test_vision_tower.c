@@ -12,6 +12,7 @@
 
 #include "../support/agreement.h"
 #include "base/fpenv.h"
+#include "base/guard.h"
 #include "engine/model.h"
 #include "model/vision_tower.h"
 
@@ -199,11 +200,20 @@ static void close_tower(tower *t)
     tess_fpenv_leave(t->saved);
 }
 
+static tess_status try_tower(tower *t, const media *m, int run, const tess_tap_listener *listener,
+                             const tess_progress *progress, tess_error *err)
+{
+    tess_guard_begin();
+    tess_status status = tess_vision_tower_run(&t->tower, m->pointer, m->n, listener, run, progress, t->out,
+                                               t->deepstack, err);
+    tess_guard_end();
+    return status;
+}
+
 static void run_tower(tower *t, const media *m, int run, test_recording *recording)
 {
     tess_error err;
-    if (tess_vision_tower_run(&t->tower, m->pointer, m->n, recording ? &recording->listener : NULL, run, NULL,
-                              t->out, t->deepstack, &err) != TESS_OK)
+    if (try_tower(t, m, run, recording ? &recording->listener : NULL, NULL, &err) != TESS_OK)
         fail_msg("%s", err.message);
 }
 
@@ -518,16 +528,12 @@ static void test_taps_and_progress(void **state)
         tess_progress progress = {watch, &w};
         tess_error err;
         tess_vision_taps_visit(&t.config.thinker.vision, m.pointer, m.n, run, list_tap, &visited);
-        assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, &listener, run, &progress, t.out,
-                                               t.deepstack, &err),
-                         TESS_OK);
+        assert_int_equal(try_tower(&t, &m, run, &listener, &progress, &err), TESS_OK);
         assert_int_equal(visited.n, 1 + 4 + 2 + 1);
         assert_memory_equal(&visited, &heard, sizeof heard);
         assert_true(w.done == w.total && w.total * 4 == (uint64_t)m.n_patch);
         w = (watcher){.stop_after = w.n_told / 2};
-        assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, &listener, run, &progress, t.out,
-                                               t.deepstack, &err),
-                         TESS_EINTERRUPTED);
+        assert_int_equal(try_tower(&t, &m, run, &listener, &progress, &err), TESS_EINTERRUPTED);
     }
     close_tower(&t);
     test_tensors_release(&golden);
@@ -550,17 +556,15 @@ static void test_faults(void **state)
     assert_non_null(right);
     memcpy(right, t.out, t.n_out * sizeof *right);
     m.n_read = -1;
-    assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, NULL, 0, NULL, t.out, t.deepstack, &err),
-                     TESS_EIO);
+    assert_int_equal(try_tower(&t, &m, 0, NULL, NULL, &err), TESS_EIO);
     m.n_read = 0;
     float *pixels = test_tensors_get(&golden, "in.pixel_values")->values, was = pixels[27 * m.width + 5];
     pixels[27 * m.width + 5] = NAN;
-    assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, NULL, 0, NULL, t.out, t.deepstack, &err),
-                     TESS_EINPUT);
+    assert_int_equal(try_tower(&t, &m, 0, NULL, NULL, &err), TESS_EINPUT);
     assert_string_equal(err.field, "pixel_values");
     assert_non_null(strstr(err.message, "patch 3, column 5")); /* 24 patches are the first image's */
     pixels[27 * m.width + 5] = 1e38f;
-    assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, NULL, 0, NULL, t.out, t.deepstack, &err),
+    assert_int_equal(try_tower(&t, &m, 0, NULL, NULL, &err),
                      TESS_OK); /* still finite behind the first norm */
     pixels[27 * m.width + 5] = was;
     run_tower(&t, &m, 0, NULL);
