@@ -13,6 +13,7 @@
 #include "../support/agreement.h"
 #include "base/fpenv.h"
 #include "base/guard.h"
+#include "base/json.h"
 #include "engine/model.h"
 #include "model/vision_tower.h"
 
@@ -574,13 +575,49 @@ static void test_faults(void **state)
     test_tensors_release(&golden);
 }
 
+/* ---- memory ---- */
+
+static uint64_t measure_workspace(const tess_vision_config *config, int n_patch, int n_step_patch,
+                                  int n_thread)
+{
+    const tess_vision_sizes sizes = {.n_patch = n_patch, .n_step_patch = n_step_patch, .n_thread = n_thread};
+    tess_arena measuring = tess_arena_measure();
+    tess_vision_tower laid_out = tess_vision_tower_make(config, &(tess_compute){0});
+    tess_vision_tower_init_workspace(&laid_out, &sizes, &measuring);
+    return measuring.used;
+}
+
+/* What a patch takes is what the header says, and nothing grows with the square of an image. */
+static void test_memory(void **state)
+{
+    (void)state;
+    json_t *root;
+    tess_error err;
+    static tess_config config;
+    assert_int_equal(tess_json_load("tests/data/published_config.json", 1 << 20, &root, &err), TESS_OK);
+    assert_int_equal(tess_config_parse("", root, &config, &err), TESS_OK);
+    json_decref(root);
+    const tess_vision_config *c = &config.thinker.vision;
+    const uint64_t few = 10000, many = 50000, n = many - few, per_patch = (3 * 1152 + 72) * sizeof(float) + 1,
+                   per_thread = 32 * sizeof(float);
+    uint64_t base = measure_workspace(c, (int)few, (int)few, 1),
+             wider = measure_workspace(c, (int)many, (int)few, 1),
+             larger = measure_workspace(c, (int)many, (int)many, 1),
+             threads = measure_workspace(c, (int)many, (int)many, 4);
+    assert_true(wider - base >= n * per_patch && wider - base < n * per_patch + 4096);
+    assert_true(larger - wider >= n * per_thread && larger - wider < n * per_thread + 4096);
+    assert_true(threads - larger >= 3 * many * per_thread &&
+                threads - larger < 3 * (many * per_thread + 65536));
+    print_message("# 50,000 patches of one image, 4 threads: %.1f MB\n", (double)threads / 1e6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_float32),    cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_second_run), cmocka_unit_test(test_invariance),
         cmocka_unit_test(test_company),    cmocka_unit_test(test_taps_and_progress),
-        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_faults),     cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
