@@ -32,6 +32,9 @@
  * Packed rows that begin on 64 bytes are read faster; results do not depend on it. */
 #define TESS_ROW_GRAIN 12
 
+/* Queries that attention takes at once. */
+#define TESS_QUERY_GRAIN 16
+
 typedef enum tess_rounding {
     TESS_ROUND_NONE, /* mode f32: results stay float32 */
     TESS_ROUND_BF16  /* mode bf16: results are rounded to bf16, nearest even */
@@ -62,7 +65,8 @@ typedef void tess_matmul_fn(float *y, size_t y_stride, const uint16_t *w, size_t
 /* The canonical dot product of a[n] and b[n]. */
 typedef float tess_dot_fn(const float *a, const float *b, size_t n);
 
-/* Attention of n_query query heads that share one key-value head and see the same n_key >= 1 keys:
+/* Attention of n_query queries that share one key-value head and see the same n_key >= 1 keys: heads of one
+ * row, or rows of one head:
  *
  *   s[j]   = round(round(dot(q, key_j)) * scale)          0 <= j < n_key
  *   p      = round(softmax(s))
@@ -70,9 +74,10 @@ typedef float tess_dot_fn(const float *a, const float *b, size_t n);
  *
  *   out, q  [n_query, d_head]
  *   keys, values  key_j = keys + j*kv_stride, value_j likewise; key 0 is absolute position 0
- *   scores  scratch [n_query, n_key]; afterwards it holds p
+ *   scores  scratch [n_query, n_key]
  *
- * The bits of a head do not depend on n_query; several heads at once read the keys and values once. */
+ * The bits of a query do not depend on n_query. TESS_QUERY_GRAIN queries at once are the fastest: more are
+ * taken in groups of that many, and their scores should stay in the L2 cache. */
 typedef void tess_attend_fn(float *out, const float *q, size_t n_query, const float *keys,
                             const float *values, size_t kv_stride, size_t n_key, size_t d_head, float scale,
                             float *scores, tess_rounding rounding);

@@ -234,6 +234,32 @@ VEC_INLINE vec vec_exp(vec x)
     return (vec){vec_exp8(x.lo), vec_exp8(x.hi)};
 }
 
+/* Eight floats, of which those from n on may be missing in memory. */
+typedef __m256 vec8;
+
+VEC_INLINE vec8 vec8_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+VEC_INLINE vec8 vec8_load_n(const float *p, size_t n)
+{
+    return n >= 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, vec_mask_lo(n));
+}
+
+VEC_INLINE void vec8_store_n(float *p, vec8 a, size_t n)
+{
+    if (n >= 8)
+        _mm256_storeu_ps(p, a);
+    else
+        _mm256_maskstore_ps(p, vec_mask_lo(n), a);
+}
+
+VEC_INLINE vec8 vec8_fma(vec8 a, vec8 b, vec8 c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
 VEC_INLINE unsigned vec_non_finite8(__m256 a)
 {
     const __m256i exponent = _mm256_set1_epi32(0x7f800000);

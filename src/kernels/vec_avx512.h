@@ -188,6 +188,30 @@ VEC_INLINE vec vec_exp(vec x)
     return _mm512_maskz_mov_ps(normal, p);
 }
 
+/* Eight floats, of which those from n on may be missing in memory. */
+typedef __m256 vec8;
+
+VEC_INLINE vec8 vec8_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+VEC_INLINE vec8 vec8_load_n(const float *p, size_t n)
+{
+    if (n >= 8) return _mm256_loadu_ps(p);
+    return _mm512_castps512_ps256(vec_load_n(p, n));
+}
+
+VEC_INLINE void vec8_store_n(float *p, vec8 a, size_t n)
+{
+    vec_store_n(p, _mm512_castps256_ps512(a), n < 8 ? n : 8);
+}
+
+VEC_INLINE vec8 vec8_fma(vec8 a, vec8 b, vec8 c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
 /* The index of the first infinity or NaN; 16 if there is none. */
 VEC_INLINE size_t vec_find_non_finite(vec a)
 {

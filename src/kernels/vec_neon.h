@@ -217,6 +217,40 @@ VEC_INLINE vec vec_exp(vec x)
     return x;
 }
 
+/* Eight floats, of which those from n on may be missing in memory. */
+typedef struct vec8 {
+    float32x4_t q[2];
+} vec8;
+
+VEC_INLINE vec8 vec8_set(float x)
+{
+    return (vec8){{vdupq_n_f32(x), vdupq_n_f32(x)}};
+}
+
+VEC_INLINE vec8 vec8_load_n(const float *p, size_t n)
+{
+    float copy[8] = {0};
+    if (n < 8) {
+        memcpy(copy, p, n * sizeof *p);
+        p = copy;
+    }
+    return (vec8){{vld1q_f32(p), vld1q_f32(p + 4)}};
+}
+
+VEC_INLINE void vec8_store_n(float *p, vec8 a, size_t n)
+{
+    float copy[8];
+    float *to = n < 8 ? copy : p;
+    vst1q_f32(to, a.q[0]);
+    vst1q_f32(to + 4, a.q[1]);
+    if (n < 8) memcpy(p, copy, n * sizeof *p);
+}
+
+VEC_INLINE vec8 vec8_fma(vec8 a, vec8 b, vec8 c)
+{
+    return (vec8){{vfmaq_f32(c.q[0], a.q[0], b.q[0]), vfmaq_f32(c.q[1], a.q[1], b.q[1])}};
+}
+
 /* The index of the first infinity or NaN; 16 if there is none. */
 VEC_INLINE size_t vec_find_non_finite(vec a)
 {

@@ -326,7 +326,8 @@ static void test_add(void **unused)
     }
 }
 
-/* Attention of one head: the bound of the weights from that of the scores, then that of the weighted sum. */
+/* Attention of one head, whose weights the plain reference leaves in its scratch: the bound of the weights
+ * from that of the scores, then that of the weighted sum. */
 static void attend(size_t n_key, size_t d_head, worst *m)
 {
     static float keys[MAX * 8], values[MAX * 8], scores[MAX];
