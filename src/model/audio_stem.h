@@ -2,7 +2,7 @@
  *
  * A convolution of 3 x 3 and stride 2 is a product: each place of its output is a row of the nine places of
  * the input below it, channel by channel, and the weights are a matrix as they are published. Places outside
- * the input are zeros in that row.
+ * the input are zeros in that row, whose products change no sum but, where it is zero, its sign.
  */
 #ifndef TESS_MODEL_AUDIO_STEM_H
 #define TESS_MODEL_AUDIO_STEM_H

@@ -83,7 +83,9 @@ void tess_audio_tower_init_weights(tess_audio_tower *tower, tess_store *store,
 
 /* ---- a call ---- */
 
-/* What holds of all clips of a call together. */
+/* What holds of all clips of a call together. QUIRK: all chunks are filled up with zeros to the longest of
+ * the call, and where a convolution finds an odd length its last step sees them: a clip shorter than a chunk
+ * comes out otherwise beside a longer one than alone. */
 typedef struct call_shape {
     int64_t n_chunk, n_tok;
     int n_frame, n_step; /* of every chunk, filled up to the longest */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/guard.h"
 #include "engine/model.h"
 
 /* ---- a tower ---- */
@@ -109,9 +110,11 @@ void test_audio_tower_run(test_audio_tower *t, const test_clips *clips, test_rec
     float *out = calloc(n, sizeof *out);
     tess_error err;
     assert_non_null(out);
-    if (tess_audio_tower_run(&t->tower, clips->clip, clips->n, &recording->listener, NULL, out, &err) !=
-        TESS_OK)
-        fail_msg("%s", err.message);
+    tess_guard_begin();
+    tess_status status =
+        tess_audio_tower_run(&t->tower, clips->clip, clips->n, &recording->listener, NULL, out, &err);
+    tess_guard_end();
+    if (status != TESS_OK) fail_msg("%s", err.message);
     const test_tensors *kept = recording->replacement ? recording->replacement : &recording->taps;
     const test_tensor *tap = test_tensors_get(kept, "tap.thinker.audio_tower");
     assert_int_equal(tap->count, n);

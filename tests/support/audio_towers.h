@@ -51,7 +51,8 @@ void test_clips_make(const int64_t *n_frame, int n, const test_tensor *frames, t
 /* Those of a golden: in.audio_feature_lengths, and in.input_features if it has them. */
 void test_clips_take(const test_tensors *golden, test_clips *out);
 
-/* Runs the clips and compares what comes out with the last tap, or what that was replaced by. */
+/* Runs the clips and compares what comes out with the last tap, or what that was replaced by. In debug builds
+ * an allocation of the tower aborts. */
 void test_audio_tower_run(test_audio_tower *tower, const test_clips *clips, test_recording *recording);
 
 #endif

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "../support/audio_towers.h"
+#include "../support/fault.h"
 
 #define MODEL "tests/golden/c"
 
@@ -197,6 +198,50 @@ static void test_listed_taps(void **state)
     }
 }
 
+/* ---- weights ---- */
+
+static test_audio_tower opened;
+
+static tess_status find_weights(tess_error *err)
+{
+    tess_tower_weights found;
+    tess_status status =
+        tess_tower_weights_find(opened.store, &opened.config, TESS_COMPONENT_AUDIO, &found, err);
+    if (status == TESS_OK) tess_tower_weights_release(&found);
+    return status;
+}
+
+static tess_error find_error;
+static tess_status find_with_fault(void)
+{
+    return find_weights(&find_error);
+}
+
+/* A tensor that is missing or of another shape is refused by name, and so is a lack of memory. */
+static void test_weights(void **state)
+{
+    (void)state;
+    tess_error err;
+    test_audio_tower_open(&(test_tower_options){.model = MODEL}, &opened);
+    tess_audio_config *c = &opened.config.thinker.audio, kept = *c;
+    assert_int_equal(opened.weights.n_layer, c->n_layer);
+    assert_int_equal(opened.weights.n_part, TESS_AUDIO_PARTS);
+    c->n_layer++;
+    assert_int_equal(find_weights(&err), TESS_EINPUT);
+    assert_string_equal(err.field, "thinker.audio_tower.layers.2.self_attn_layer_norm.weight");
+    *c = kept;
+    c->n_mel -= 8;
+    assert_int_equal(find_weights(&err), TESS_EINPUT);
+    assert_string_equal(err.field, "thinker.audio_tower.conv_out.weight");
+    *c = kept;
+    c->d_output++;
+    assert_int_equal(find_weights(&err), TESS_EINPUT);
+    assert_string_equal(err.field, "thinker.audio_tower.proj2.weight");
+    *c = kept;
+    assert_int_equal(fault_alloc_each(find_with_fault, &find_error), 2);
+    test_audio_tower_close(&opened);
+}
+
 /* ---- failures ---- */
 
 typedef struct failing_run {
@@ -309,11 +354,11 @@ static void test_progress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tokens),           cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_refused_configs),  cmocka_unit_test(test_invariance),
-        cmocka_unit_test(test_company),          cmocka_unit_test(test_listed_taps),
-        cmocka_unit_test(test_failing_features), cmocka_unit_test(test_failing_taps),
-        cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_tokens),          cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_refused_configs), cmocka_unit_test(test_invariance),
+        cmocka_unit_test(test_company),         cmocka_unit_test(test_listed_taps),
+        cmocka_unit_test(test_weights),         cmocka_unit_test(test_failing_features),
+        cmocka_unit_test(test_failing_taps),    cmocka_unit_test(test_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
