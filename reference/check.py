@@ -187,9 +187,9 @@ def check_decoders(report):
 
 
 def check_vision(report):
-    import vision
+    import vision_tower
 
-    vision.check(report)
+    vision_tower.check(report)
 
 
 def check_audio(report):

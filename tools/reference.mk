@@ -17,7 +17,7 @@ check-reference: reference deps ## check the goldens of the tree against the ori
 goldens: reference ## write them again
 	$(PYTHON) reference/tiny.py
 	$(PYTHON) reference/decoders.py
-	$(PYTHON) reference/vision.py
+	$(PYTHON) reference/vision_tower.py
 	$(PYTHON) reference/audio_tower.py
 	$(PYTHON) reference/topk.py
 	$(PYTHON) reference/unicode_tables.py

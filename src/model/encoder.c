@@ -94,27 +94,37 @@ static void rotate_head(const block_task *task, float *head, int row)
     if (e->compute.rounding == TESS_ROUND_BF16) e->compute.kernels->round_bf16(head, d_head);
 }
 
-static void rotate_keys_share(void *arg, int share, int n_share)
+/* Where a head's key and value of a row of the pass begin. */
+static size_t key_of(const tess_encoder *e, int head, int row)
+{
+    return ((size_t)head * (size_t)e->n_row + (size_t)row) * (size_t)(e->config.d_model / e->config.n_head);
+}
+
+/* Rows of query (keys) and normed (values) -> their heads. */
+static void put_keys_share(void *arg, int share, int n_share)
 {
     const block_task *task = arg;
     const tess_encoder *e = task->encoder;
     size_t d_model = (size_t)e->config.d_model, d_head = d_model / (size_t)e->config.n_head;
     int64_t begin, end;
     tess_share_range(task->n, 1, share, n_share, &begin, &end);
-    for (int row = task->first + (int)begin; row < task->first + (int)end; row++)
-        for (size_t at = 0; at < d_model; at += d_head)
-            rotate_head(task, e->keys + (size_t)row * d_model + at, row);
+    for (int i = (int)begin; i < (int)end; i++)
+        for (int head = 0; head < e->config.n_head; head++) {
+            size_t from = (size_t)i * d_model + (size_t)head * d_head, to = key_of(e, head, task->first + i);
+            if (task->pass->cosines) rotate_head(task, e->query + from, task->first + i);
+            memcpy(e->keys + to, e->query + from, d_head * sizeof *e->keys);
+            memcpy(e->values + to, e->normed + from, d_head * sizeof *e->values);
+        }
 }
 
 static void make_keys(block_task *task)
 {
     const tess_encoder *e = task->encoder;
-    size_t at = (size_t)task->first * (size_t)e->config.d_model;
     norm_block(task, TESS_ENCODER_NORM);
-    const tess_linear linear[] = {linear_of(task, TESS_ENCODER_KEY, e->packed, e->keys + at),
-                                  linear_of(task, TESS_ENCODER_VALUE, e->packed, e->values + at)};
+    const tess_linear linear[] = {linear_of(task, TESS_ENCODER_KEY, e->packed, e->query),
+                                  linear_of(task, TESS_ENCODER_VALUE, e->packed, e->normed)};
     tess_linear_run(&e->compute, linear, 2);
-    if (task->pass->cosines) tess_pool_run(e->compute.pool, rotate_keys_share, task);
+    tess_pool_run(e->compute.pool, put_keys_share, task);
 }
 
 /* One head of at most TESS_ENCODER_QUERIES rows of one group. */
@@ -128,7 +138,7 @@ static void attend_item(const block_task *task, const attention_item *item)
 {
     const tess_encoder *e = task->encoder;
     size_t d_model = (size_t)e->config.d_model, d_head = d_model / (size_t)e->config.n_head,
-           at = (size_t)item->head * d_head, keys = (size_t)item->first_key * d_model + at;
+           at = (size_t)item->head * d_head, keys = key_of(e, item->head, item->first_key);
     float *rows = e->query + (size_t)item->row * d_model + at;
     float scale = (float)(1.0 / __builtin_sqrt((double)d_head));
     for (size_t i = 0; i < (size_t)item->n; i++) {
@@ -137,8 +147,7 @@ static void attend_item(const block_task *task, const attention_item *item)
             rotate_head(task, item->query + i * d_head, task->first + item->row + (int)i);
     }
     e->compute.kernels->attend(item->mixed, item->query, (size_t)item->n, e->keys + keys, e->values + keys,
-                               d_model, (size_t)item->n_key, d_head, scale, item->scores,
-                               e->compute.rounding);
+                               d_head, (size_t)item->n_key, d_head, scale, item->scores, e->compute.rounding);
     for (size_t i = 0; i < (size_t)item->n; i++)
         memcpy(rows + i * d_model, item->mixed + i * d_head, d_head * sizeof *rows);
 }

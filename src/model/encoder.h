@@ -34,7 +34,8 @@ typedef struct tess_encoder {
     tess_bank layers;
     int n_row, n_group_row, n_block; /* n_block: rows of a block */
     float *residual;                 /* [n_row, d_model] the stream: what goes in and what comes out */
-    float *keys, *values;            /* [n_row, d_model] */
+    /* [n_head, n_row, d_head]: a head's keys lie side by side; between layers free for other use */
+    float *keys, *values;
     /* Of a block of rows; free for other use between runs and while on_layer is called. */
     float *normed;        /* [n_block, d_model] */
     float *query;         /* [n_block, d_model] queries, then attention's weighted values */

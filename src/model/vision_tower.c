@@ -306,7 +306,7 @@ static void place_share(void *arg, int share, int n_share)
     int64_t begin, end;
     tess_share_range(task->n, 1, share, n_share, &begin, &end);
     for (int i = (int)begin; i < (int)end; i++) {
-        size_t at = (size_t)(task->row + i);
+        size_t at = (size_t)task->row + (size_t)i;
         int row, column;
         tess_vision_locate(&task->grid, i, &row, &column);
         const tess_vision_blend blend = tess_vision_blend_at(&task->grid, side, row, column);

@@ -12,6 +12,8 @@
 
 #include "../support/agreement.h"
 #include "base/fpenv.h"
+#include "base/guard.h"
+#include "base/json.h"
 #include "engine/model.h"
 #include "model/vision_tower.h"
 
@@ -22,9 +24,9 @@ typedef struct subject {
 } subject;
 
 #define OF_OWN(model, title)                                                                                 \
-    model "/" title, "tests/golden/vision/" model,                                                           \
-        "tests/golden/vision/" model "/f32/" title ".safetensors",                                           \
-        "tests/golden/vision/" model "/bf16/" title ".safetensors"
+    model "/" title, "tests/golden/vision_tower/" model,                                                     \
+        "tests/golden/vision_tower/" model "/f32/" title ".safetensors",                                     \
+        "tests/golden/vision_tower/" model "/bf16/" title ".safetensors"
 #define OF_SHARED(title) "a/" title, "golden/a", "golden/a-f32/" title ".safetensors"
 static const subject subjects[] = {
     {OF_OWN("odd", "block"), false, false},
@@ -199,11 +201,20 @@ static void close_tower(tower *t)
     tess_fpenv_leave(t->saved);
 }
 
+static tess_status try_tower(tower *t, const media *m, int run, const tess_tap_listener *listener,
+                             const tess_progress *progress, tess_error *err)
+{
+    tess_guard_begin();
+    tess_status status = tess_vision_tower_run(&t->tower, m->pointer, m->n, listener, run, progress, t->out,
+                                               t->deepstack, err);
+    tess_guard_end();
+    return status;
+}
+
 static void run_tower(tower *t, const media *m, int run, test_recording *recording)
 {
     tess_error err;
-    if (tess_vision_tower_run(&t->tower, m->pointer, m->n, recording ? &recording->listener : NULL, run, NULL,
-                              t->out, t->deepstack, &err) != TESS_OK)
+    if (try_tower(t, m, run, recording ? &recording->listener : NULL, NULL, &err) != TESS_OK)
         fail_msg("%s", err.message);
 }
 
@@ -518,16 +529,12 @@ static void test_taps_and_progress(void **state)
         tess_progress progress = {watch, &w};
         tess_error err;
         tess_vision_taps_visit(&t.config.thinker.vision, m.pointer, m.n, run, list_tap, &visited);
-        assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, &listener, run, &progress, t.out,
-                                               t.deepstack, &err),
-                         TESS_OK);
+        assert_int_equal(try_tower(&t, &m, run, &listener, &progress, &err), TESS_OK);
         assert_int_equal(visited.n, 1 + 4 + 2 + 1);
         assert_memory_equal(&visited, &heard, sizeof heard);
         assert_true(w.done == w.total && w.total * 4 == (uint64_t)m.n_patch);
         w = (watcher){.stop_after = w.n_told / 2};
-        assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, &listener, run, &progress, t.out,
-                                               t.deepstack, &err),
-                         TESS_EINTERRUPTED);
+        assert_int_equal(try_tower(&t, &m, run, &listener, &progress, &err), TESS_EINTERRUPTED);
     }
     close_tower(&t);
     test_tensors_release(&golden);
@@ -550,17 +557,15 @@ static void test_faults(void **state)
     assert_non_null(right);
     memcpy(right, t.out, t.n_out * sizeof *right);
     m.n_read = -1;
-    assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, NULL, 0, NULL, t.out, t.deepstack, &err),
-                     TESS_EIO);
+    assert_int_equal(try_tower(&t, &m, 0, NULL, NULL, &err), TESS_EIO);
     m.n_read = 0;
     float *pixels = test_tensors_get(&golden, "in.pixel_values")->values, was = pixels[27 * m.width + 5];
     pixels[27 * m.width + 5] = NAN;
-    assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, NULL, 0, NULL, t.out, t.deepstack, &err),
-                     TESS_EINPUT);
+    assert_int_equal(try_tower(&t, &m, 0, NULL, NULL, &err), TESS_EINPUT);
     assert_string_equal(err.field, "pixel_values");
     assert_non_null(strstr(err.message, "patch 3, column 5")); /* 24 patches are the first image's */
     pixels[27 * m.width + 5] = 1e38f;
-    assert_int_equal(tess_vision_tower_run(&t.tower, m.pointer, m.n, NULL, 0, NULL, t.out, t.deepstack, &err),
+    assert_int_equal(try_tower(&t, &m, 0, NULL, NULL, &err),
                      TESS_OK); /* still finite behind the first norm */
     pixels[27 * m.width + 5] = was;
     run_tower(&t, &m, 0, NULL);
@@ -570,13 +575,49 @@ static void test_faults(void **state)
     test_tensors_release(&golden);
 }
 
+/* ---- memory ---- */
+
+static uint64_t measure_workspace(const tess_vision_config *config, int n_patch, int n_step_patch,
+                                  int n_thread)
+{
+    const tess_vision_sizes sizes = {.n_patch = n_patch, .n_step_patch = n_step_patch, .n_thread = n_thread};
+    tess_arena measuring = tess_arena_measure();
+    tess_vision_tower laid_out = tess_vision_tower_make(config, &(tess_compute){0});
+    tess_vision_tower_init_workspace(&laid_out, &sizes, &measuring);
+    return measuring.used;
+}
+
+/* What a patch takes is what the header says, and nothing grows with the square of an image. */
+static void test_memory(void **state)
+{
+    (void)state;
+    json_t *root;
+    tess_error err;
+    static tess_config config;
+    assert_int_equal(tess_json_load("tests/data/published_config.json", 1 << 20, &root, &err), TESS_OK);
+    assert_int_equal(tess_config_parse("", root, &config, &err), TESS_OK);
+    json_decref(root);
+    const tess_vision_config *c = &config.thinker.vision;
+    const uint64_t few = 10000, many = 50000, n = many - few, per_patch = (3 * 1152 + 72) * sizeof(float) + 1,
+                   per_thread = 32 * sizeof(float);
+    uint64_t base = measure_workspace(c, (int)few, (int)few, 1),
+             wider = measure_workspace(c, (int)many, (int)few, 1),
+             larger = measure_workspace(c, (int)many, (int)many, 1),
+             threads = measure_workspace(c, (int)many, (int)many, 4);
+    assert_true(wider - base >= n * per_patch && wider - base < n * per_patch + 4096);
+    assert_true(larger - wider >= n * per_thread && larger - wider < n * per_thread + 4096);
+    assert_true(threads - larger >= 3 * many * per_thread &&
+                threads - larger < 3 * (many * per_thread + 65536));
+    print_message("# 50,000 patches of one image, 4 threads: %.1f MB\n", (double)threads / 1e6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_float32),    cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_second_run), cmocka_unit_test(test_invariance),
         cmocka_unit_test(test_company),    cmocka_unit_test(test_taps_and_progress),
-        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_faults),     cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

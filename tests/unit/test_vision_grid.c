@@ -51,7 +51,7 @@ static void test_places(void **state)
 {
     (void)state;
     test_tensors places;
-    test_tensors_read("tests/golden/vision/places.safetensors", &places);
+    test_tensors_read("tests/golden/vision_tower/places.safetensors", &places);
     float most = 0;
     int n = 0;
     for (const test_tensor *t; (t = find(&places, "in.grid_thw", n)); n++) {

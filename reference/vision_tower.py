@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/vision: the vision tower alone, of tiny checkpoints that hold nothing else.
+"""Writes tests/golden/vision_tower: the vision tower alone, of tiny checkpoints that hold nothing else.
 
-    vision.py [--out FOLDER]
+    vision_tower.py [--out FOLDER]
 
   odd/    blocks of 2 x 2 patches, three heads of 8, a table of 7 x 7 positions, DeepStack behind the first block and
           the last
@@ -31,7 +31,7 @@ from bits import relative_l2
 from decoders import judge
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "tests" / "golden" / "vision"
+OUT = ROOT / "tests" / "golden" / "vision_tower"
 SUFFIXES = {"float32": "f32", "bfloat16": "bf16"}
 
 MODELS = {
@@ -200,10 +200,10 @@ def check(report):
                 truth, _ = tracefile.read(folder / "f32" / f"{case}.safetensors")
                 same, said = judge(make(tower, case, grids, dtype), golden, metadata, truth)
                 known = all(metadata[key] == value for key, value in identity.items())
-                report.line(same and known, f"vision/{name}/{suffix}/{case}: {said if known else 'of another checkpoint'}")
+                report.line(same and known, f"vision_tower/{name}/{suffix}/{case}: {said if known else 'of another checkpoint'}")
     golden, metadata = tracefile.read(OUT / "places.safetensors")
     same, said = judge(places(), golden, metadata, golden)
-    report.line(same, f"vision/places: {said}")
+    report.line(same, f"vision_tower/places: {said}")
 
 
 def main():
