@@ -29,7 +29,7 @@ static void from_palette(const uint8_t *from, const uint32_t *palette, uint8_t *
 static void from_bits(const uint8_t *from, uint8_t *rgb, int width, unsigned inverted)
 {
     for (int x = 0; x < width; x++, rgb += 3) {
-        unsigned bit = (from[x >> 3] >> (7 - (x & 7)) & 1u) ^ inverted;
+        unsigned bit = ((unsigned)from[x >> 3] >> (7 - (x & 7)) & 1u) ^ inverted;
         put(rgb, bit * 255, bit * 255, bit * 255, 255);
     }
 }
