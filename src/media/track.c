@@ -143,6 +143,8 @@ static tess_status open_decoder(tess_track *track, int64_t max_pixels, tess_erro
     track->context->thread_count = 1;
     track->context->flags |= AV_CODEC_FLAG_BITEXACT;
     track->context->pkt_timebase = track->stream->time_base;
+    /* FLAC tells damage by a checksum; of what has none, stricter rules refuse files that are merely old. */
+    if (codec->id == AV_CODEC_ID_FLAC) track->context->err_recognition |= AV_EF_CRCCHECK | AV_EF_EXPLODE;
     if (max_pixels) track->context->max_pixels = max_pixels;
     code = lib->avcodec_open2(track->context, codec, NULL);
     return code < 0 ? refuse_code(track, code, "what its decoder can begin with", err) : TESS_OK;
