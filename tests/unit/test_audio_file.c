@@ -282,8 +282,8 @@ static void refuses_damaged_flac(void **state)
     (void)state;
     size_t n;
     uint8_t *bytes = read_sound("s24.flac", &n);
-    for (size_t i = n - 1000; i < n - 960; i++) bytes[i] ^= 0x55;
-    must_refuse(bytes, n, "without a sample"); /* one frame holds all of it */
+    bytes[n - 1000] ^= 1;
+    must_refuse(bytes, n, "damage with more behind it");
     free(bytes);
 }
 
