@@ -24,6 +24,7 @@
 #include <soxr.h>
 #include <webp/decode.h>
 #include <webp/demux.h>
+#include <zlib.h>
 
 #include "base/error.h"
 
@@ -36,6 +37,12 @@
     X(jpeg_read_scanlines)                                                                                   \
     X(jpeg_finish_decompress)                                                                                \
     X(jpeg_destroy_decompress)
+
+#define TESS_ZLIB_FUNCTIONS(X)                                                                               \
+    X(crc32)                                                                                                 \
+    X(inflate)                                                                                               \
+    X(inflateEnd)                                                                                            \
+    X(inflateInit_)
 
 #define TESS_WEBP_FUNCTIONS(X)                                                                               \
     X(WebPGetFeaturesInternal)                                                                               \
@@ -108,6 +115,9 @@
 typedef struct tess_jpeg_library {
     TESS_JPEG_FUNCTIONS(TESS_LIBRARY_MEMBER)
 } tess_jpeg_library;
+typedef struct tess_zlib_library {
+    TESS_ZLIB_FUNCTIONS(TESS_LIBRARY_MEMBER)
+} tess_zlib_library;
 typedef struct tess_webp_library {
     TESS_WEBP_FUNCTIONS(TESS_LIBRARY_MEMBER)
 } tess_webp_library;
@@ -135,6 +145,7 @@ typedef struct tess_soxr_library {
  * FFmpeg's log, which would go to standard error, is silenced for the whole process: there is no other way.
  */
 tess_status tess_jpeg_library_open(tess_jpeg_library *out, tess_error *err);
+tess_status tess_zlib_library_open(tess_zlib_library *out, tess_error *err);
 tess_status tess_webp_library_open(tess_webp_library *out, tess_error *err);
 tess_status tess_webp_demux_library_open(tess_webp_demux_library *out, tess_error *err);
 tess_status tess_codec_library_open(tess_codec_library *out, tess_error *err);
