@@ -18,6 +18,7 @@ goldens: reference
 	$(PYTHON) reference/tiny.py
 	$(PYTHON) reference/decoders.py
 	$(PYTHON) reference/topk.py
+	$(PYTHON) reference/front.py
 	$(PYTHON) reference/unicode_tables.py
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py

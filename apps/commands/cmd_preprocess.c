@@ -10,6 +10,9 @@
 
 #define DEFAULT_MEMORY_SHARE 0.7
 #define DEFAULT_MEMORY_BYTES (4ull << 30) /* where the system does not say what there is */
+/* What decoding libraries take once they are loaded: 29 MB measured for sound, 17 MB for a PNG. */
+#define LIBRARY_BYTES (40ull << 20)
+#define RUN_BYTES (1ull << 20)
 
 typedef struct request {
     cli_common common;
@@ -74,7 +77,8 @@ static tess_status prepare_one(request *r, size_t i, uint64_t process_bytes, tes
         status = tess_medium_open_sound(film, &medium, err);
         if (status == TESS_OK) status = keep(r, medium, err);
     }
-    if (status == TESS_EBUDGET) err->smallest_budget_bytes += r->memory_bytes - options.max_bytes;
+    /* Two runs map different numbers of library pages. */
+    if (status == TESS_EBUDGET) err->smallest_budget_bytes += r->memory_bytes - options.max_bytes + RUN_BYTES;
     return status;
 }
 
@@ -87,7 +91,7 @@ static tess_status prepare_all(request *r, tess_error *err)
         *err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the request"};
         return TESS_ENOMEM;
     }
-    const uint64_t process_bytes = tess_system_resident_bytes();
+    const uint64_t process_bytes = tess_system_resident_bytes() + LIBRARY_BYTES;
     if (!r->memory_bytes) r->memory_bytes = default_memory();
     tess_status status = TESS_OK;
     for (size_t i = 0; i < n && status == TESS_OK; i++) status = prepare_one(r, i, process_bytes, err);
@@ -181,6 +185,10 @@ const cli_command cli_preprocess = {
     .summary = "Turns sounds, pictures and films into what the network takes of them.",
     .arguments = "[options] --model DIR (--audio FILE | --image FILE | --video FILE)... --out FILE",
     .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
-    .examples = {"EXAMPLE1", "EXAMPLE2"},
+    .examples =
+        {"tessera preprocess --model demo/checkpoint --image tests/data/media/images/420.jpg --out "
+         "picture.safetensors",
+         "cat tests/data/media/images/rgb.jpg | tessera preprocess --model demo/checkpoint --image - --out "
+         "picture.safetensors"},
     .run = run_preprocess,
 };

@@ -14,8 +14,7 @@
  *
  * DIFFERS: clips of 160 to 200 samples, which the original cannot continue by their mirror image and fails
  * on, are lengthened with zeros to 201 (tests/unit/test_mel.c compares with the original's frames of such a
- * clip).
- */
+ * clip). */
 #ifndef TESS_MEDIA_MEL_H
 #define TESS_MEDIA_MEL_H
 
