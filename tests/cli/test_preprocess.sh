@@ -68,9 +68,22 @@ for n in 160 161 200 201 319 320 368 400 799 800 801 48001; do
     equals "$(exit_of preprocess --audio "$work/n.wav")" 0 "$n samples"
     equals "$(inputs values "$out" in.audio_feature_lengths)" $((n / 160)) "$n samples: $((n / 160)) frames"
 done
+for n in 479840 480000 480160 496000 4800000; do # around and far beyond half a minute: nothing is cut
+    make_media wav "$work/n.wav" $n zeros
+    contains "$(preprocess --audio "$work/n.wav" | tr -d ,)" "$((n / 160)) frames" "$n samples: $((n / 160)) frames"
+done
+contains "$(preprocess --audio "$work/n.wav")" "30,000 frames, 3,900 tokens" "five minutes: their tokens"
+rm "$out" "$work/n.wav"
 make_media wav "$work/zeros.wav" 19200 zeros
 equals "$(exit_of preprocess --audio "$work/zeros.wav")" 0 "1.2 s of zeros"
 equals "$(inputs values "$out" in.input_features | tr ' ' '\n' | sort -u)" "-1.5" "1.2 s of zeros: the floor everywhere"
+
+# ---- sizes ----
+for size in 1x1:64x64 31x31:64x64 33x33:64x64 100x30:128x32 1280x720:1280x704 1920x1080:1920x1088 200x1:800x32; do
+    given=${size%:*} taken=${size#*:}
+    make_media png "$work/size.png" "${given%x*}" "${given#*x}"
+    contains "$(preprocess --image "$work/size.png")" "taken as ${taken%x*} × ${taken#*x}," "$given is taken as $taken"
+done
 
 # ---- refusals: exit code, and what the message names ----
 refuse() { # refuse CODE PART TEXT ARGUMENT...
@@ -135,6 +148,12 @@ if [ -z "${TESS_SANITIZED:-}" ]; then
     [ "$peak" -le "$smallest" ]
     result $? "and holds: $peak of $smallest bytes"
 fi
+preprocess --json --memory "$smallest" --image "$work/large.png" --image "$work/large.png" >"$work/json" 2>"$work/err"
+both=$(json smallest_budget_bytes <"$work/json")
+[ "$both" -gt $((smallest + 30000000)) ]
+result $? "two of them need more than one: the first stays"
+equals "$(exit_of preprocess --memory "$both" --image "$work/large.png" --image "$work/large.png")" 0 "and the smallest that is told works"
+rm "$out"
 make_media wav "$work/long.wav" 4800000 zeros
 equals "$(exit_of preprocess --memory 50MiB --audio "$work/long.wav")" 3 "five minutes within 50 MiB: exit 3"
 contains "$(cat "$work/err")" "expected at most" "and how much fits is told"
