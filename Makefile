@@ -19,6 +19,8 @@ MODE_asan := -O1 -g -DTESS_DEBUG -fsanitize=address,undefined -fno-sanitize-reco
 MODE_tsan := -O1 -g -DTESS_DEBUG -fsanitize=thread
 LIBS := jansson libcrypto sqlite3
 APP_LIBS := libedit
+# Opened when media are decoded (src/media/libraries.h): their headers are needed, and nothing is linked.
+OPENED_LIBS := libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale soxr zlib
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
 # Objects serve archive and shared library alike; what no public header declares is hidden, so that nothing goes through
 # a table of the dynamic linker that need not.
@@ -27,7 +29,7 @@ GUARD = $(if $(findstring -DTESS_DEBUG,$(MODE_$(MODE))),-include src/base/guard.
 CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) $(GUARD) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
              -fPIC -fvisibility=hidden -fno-semantic-interposition \
              -DTESS_VERSION='"$(VERSION)"' -DTESS_MODE='"$(MODE)"' -Iinclude -Isrc -Iapps $(PKG_CFLAGS) $(CFLAGS)
-PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null) $(shell pkg-config --cflags $(OPENED_LIBS) 2>/dev/null)
 LDLIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm -lpthread -ldl
 APP_LDLIBS = $(LDLIBS) $(shell pkg-config --libs $(APP_LIBS) 2>/dev/null)
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 OUT = Path(__file__).resolve().parent.parent / "tests/data/media/images"
-W, H = 57, 43
+W, H = 45, 37
 
 
 def scene(width=W, height=H):
@@ -124,6 +124,7 @@ def png_files():
         files[f"rgb16{tail}"] = png(rgb.astype(int) * 256 + low[..., :3], 2, 16, interlaced)
         files[f"rgba16{tail}"] = png(rgba.astype(int) * 256 + low, 6, 16, interlaced)
         files[f"la16{tail}"] = png(la.astype(int) * 256 + low[..., :2], 4, 16, interlaced)
+    files["palette-too-short"] = png(grey >> 3, 3, 8, extra=chunk(b"PLTE", bytes(range(60, 90))))
     files["grey16"] = png((grey.astype(int) * 256 + low[..., :1]) >> 2, 0, 16)
     files["grey16-low"] = png(grey.astype(int) + (low[..., :1] > 200) * 30, 0, 16)
     files["grey8-clear"] = png(grey, 0, 8, extra=chunk(b"tRNS", struct.pack(">H", int(grey[20, 20, 0]))))
@@ -206,6 +207,7 @@ def gif_files():
     files["small-on-canvas.gif"] = head(80, 70, 0xF5) + palette + gif_frame(codes, 7, 11) + b";"
     files["small-clear.gif"] = head(80, 70, 0xF5) + palette + gif_frame(codes, 7, 11, control=control) + b";"
     files["beyond-canvas.gif"] = head(40, 30, 0xF5) + palette + gif_frame(codes, 3, 2) + b";"
+    files["palette-too-short.gif"] = head(W, H, 0xF3) + palette[: 3 * 16] + gif_frame(codes) + b";"
     files["no-palette.gif"] = head(W, H, 0x70) + gif_frame(codes) + b";"
     files["local-palette.gif"] = head(W, H, 0x70) + b"," + struct.pack("<HHHHB", 0, 0, W, H, 0x85) + palette + codes + b";"
     return files

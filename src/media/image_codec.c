@@ -1,4 +1,4 @@
-/* PNG, BMP and TIFF by FFmpeg's decoders, each in the form it is stored in, turned to RGB here as Pillow does
+/* BMP and TIFF by FFmpeg's decoders, each in the form it is stored in, turned to RGB here as Pillow does
  * it: what has 16 bits a sample keeps the upper 8 (grey alone is clipped to 255: QUIRK), a colour of fewer
  * bits is stretched, alpha is laid on white.
  */
@@ -29,7 +29,7 @@ static void from_palette(const uint8_t *from, const uint32_t *palette, uint8_t *
 static void from_bits(const uint8_t *from, uint8_t *rgb, int width, unsigned inverted)
 {
     for (int x = 0; x < width; x++, rgb += 3) {
-        unsigned bit = (from[x >> 3] >> (7 - (x & 7)) & 1u) ^ inverted;
+        unsigned bit = ((unsigned)from[x >> 3] >> (7 - (x & 7)) & 1u) ^ inverted;
         put(rgb, bit * 255, bit * 255, bit * 255, 255);
     }
 }
@@ -175,11 +175,9 @@ static tess_status refuse_memory(const tess_image_bytes *file, tess_error *err)
 
 static tess_status open_decoder(decoding *d, const tess_image_bytes *file, tess_error *err)
 {
-    static const enum AVCodecID ids[] = {[TESS_IMAGE_PNG] = AV_CODEC_ID_PNG,
-                                         [TESS_IMAGE_BMP] = AV_CODEC_ID_BMP,
-                                         [TESS_IMAGE_TIFF] = AV_CODEC_ID_TIFF};
     const tess_image_header *header = file->header;
-    const AVCodec *codec = d->lib.avcodec_find_decoder(ids[header->kind]);
+    bool is_bmp = header->kind == TESS_IMAGE_BMP;
+    const AVCodec *codec = d->lib.avcodec_find_decoder(is_bmp ? AV_CODEC_ID_BMP : AV_CODEC_ID_TIFF);
     if (!codec)
         return tess_refuse_unsupported(err, "decoder", "one in libavcodec", "none of %s",
                                        tess_image_kind_name(header->kind));

@@ -18,7 +18,8 @@ typedef tess_status tess_image_decoder(const tess_image_bytes *file, tess_rows *
 tess_image_decoder tess_jpeg_decode;
 tess_image_decoder tess_webp_decode;
 tess_image_decoder tess_gif_decode;
-/* PNG, BMP, TIFF; zeros stand behind the bytes, as many as FFmpeg asks for (TESS_CODEC_PAD_BYTES). */
+tess_image_decoder tess_png_decode;
+/* BMP, TIFF; zeros stand behind the bytes, as many as FFmpeg asks for (TESS_CODEC_PAD_BYTES). */
 tess_image_decoder tess_codec_decode;
 enum { TESS_CODEC_PAD_BYTES = 64 };
 

@@ -67,7 +67,7 @@ static tess_status decode(const tess_source_reader *reader, const tess_image_hea
                           tess_picture *out, tess_error *err)
 {
     static tess_image_decoder *const decoders[] = {
-        [TESS_IMAGE_JPEG] = tess_jpeg_decode, [TESS_IMAGE_PNG] = tess_codec_decode,
+        [TESS_IMAGE_JPEG] = tess_jpeg_decode, [TESS_IMAGE_PNG] = tess_png_decode,
         [TESS_IMAGE_WEBP] = tess_webp_decode, [TESS_IMAGE_GIF] = tess_gif_decode,
         [TESS_IMAGE_BMP] = tess_codec_decode, [TESS_IMAGE_TIFF] = tess_codec_decode};
     tess_image_bytes file = {.name = reader->source->name, .n_byte = reader->n_byte, .header = header};

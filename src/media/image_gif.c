@@ -107,12 +107,13 @@ static int find_row(const tess_gif *gif, int i)
     return 0;
 }
 
+/* Colours that a palette lacks are black, and without a palette all are grey, as in Pillow. */
 static void set_palette(const tess_image_bytes *file, const tess_gif *gif, uint8_t palette[256][3])
 {
     for (int i = 0; i < 256; i++) {
         bool is_there = i < gif->n_colour;
         const uint8_t *colour = file->data + gif->palette + 3 * (is_there ? i : 0);
-        for (int c = 0; c < 3; c++) palette[i][c] = is_there ? colour[c] : (uint8_t)i;
+        for (int c = 0; c < 3; c++) palette[i][c] = is_there ? colour[c] : gif->n_colour ? 0 : (uint8_t)i;
         if (i == gif->transparent) memset(palette[i], 255, 3);
     }
 }

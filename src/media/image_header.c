@@ -106,11 +106,8 @@ static tess_status read_png_size(tess_peek *peek, tess_image_header *out, tess_e
     if (tess_peek_be32(p) != 13 || memcmp(p + 4, "IHDR", 4) != 0)
         return tess_refuse(err, peek->name, "", 8, "the chunk IHDR", "another");
     uint32_t width = tess_peek_be32(p + 8), height = tess_peek_be32(p + 12);
-    int depth = p[16], type = p[17], n_channel = type == 2 ? 3 : type == 4 ? 2 : type == 6 ? 4 : 1;
     out->width = width > INT_MAX ? -1 : (int)width;
     out->height = height > INT_MAX ? -1 : (int)height;
-    /* One more for a transparent colour. */
-    out->decoder_bytes = (type == 3 ? 1 : n_channel + (type < 4)) * (depth > 8 ? 2 : 1);
     return TESS_OK;
 }
 

@@ -47,6 +47,14 @@ tess_status tess_jpeg_library_open(tess_jpeg_library *out, tess_error *err)
 }
 #undef TABLE
 
+#define TABLE tess_zlib_library
+tess_status tess_zlib_library_open(tess_zlib_library *out, tess_error *err)
+{
+    static const symbol symbols[] = {TESS_ZLIB_FUNCTIONS(ENTRY)};
+    return find_all("libz.so.1", "zlib1g", symbols, COUNT_OF(symbols), out, err);
+}
+#undef TABLE
+
 #define TABLE tess_webp_library
 tess_status tess_webp_library_open(tess_webp_library *out, tess_error *err)
 {

@@ -24,6 +24,7 @@
 #include <soxr.h>
 #include <webp/decode.h>
 #include <webp/demux.h>
+#include <zlib.h>
 
 #include "base/error.h"
 
@@ -36,6 +37,12 @@
     X(jpeg_read_scanlines)                                                                                   \
     X(jpeg_finish_decompress)                                                                                \
     X(jpeg_destroy_decompress)
+
+#define TESS_ZLIB_FUNCTIONS(X)                                                                               \
+    X(crc32)                                                                                                 \
+    X(inflate)                                                                                               \
+    X(inflateEnd)                                                                                            \
+    X(inflateInit_)
 
 #define TESS_WEBP_FUNCTIONS(X)                                                                               \
     X(WebPGetFeaturesInternal)                                                                               \
@@ -55,8 +62,10 @@
     X(av_dict_set)                                                                                           \
     X(av_frame_alloc)                                                                                        \
     X(av_frame_free)                                                                                         \
+    X(av_frame_move_ref)                                                                                     \
     X(av_frame_unref)                                                                                        \
     X(av_free)                                                                                               \
+    X(av_get_padded_bits_per_pixel)                                                                          \
     X(av_get_packed_sample_fmt)                                                                              \
     X(av_get_pix_fmt_name)                                                                                   \
     X(av_log_set_level)                                                                                      \
@@ -106,6 +115,9 @@
 typedef struct tess_jpeg_library {
     TESS_JPEG_FUNCTIONS(TESS_LIBRARY_MEMBER)
 } tess_jpeg_library;
+typedef struct tess_zlib_library {
+    TESS_ZLIB_FUNCTIONS(TESS_LIBRARY_MEMBER)
+} tess_zlib_library;
 typedef struct tess_webp_library {
     TESS_WEBP_FUNCTIONS(TESS_LIBRARY_MEMBER)
 } tess_webp_library;
@@ -133,6 +145,7 @@ typedef struct tess_soxr_library {
  * FFmpeg's log, which would go to standard error, is silenced for the whole process: there is no other way.
  */
 tess_status tess_jpeg_library_open(tess_jpeg_library *out, tess_error *err);
+tess_status tess_zlib_library_open(tess_zlib_library *out, tess_error *err);
 tess_status tess_webp_library_open(tess_webp_library *out, tess_error *err);
 tess_status tess_webp_demux_library_open(tess_webp_demux_library *out, tess_error *err);
 tess_status tess_codec_library_open(tess_codec_library *out, tess_error *err);

@@ -11,7 +11,8 @@ tess_status tess_rows_init(tess_rows *rows, int width, int height, int orientati
     ptrdiff_t n_wide = is_turned ? height : width, n_high = is_turned ? width : height;
     uint64_t bytes = RGB * (uint64_t)n_wide * (uint64_t)n_high;
     *rows = (tess_rows){.picture = {(int)n_wide, (int)n_high, NULL}, .width = width, .height = height};
-    rows->picture.rgb = bytes <= PTRDIFF_MAX ? malloc((size_t)bytes) : NULL;
+    rows->picture.rgb =
+        bytes < PTRDIFF_MAX - TESS_ROWS_PAD_BYTES ? malloc((size_t)bytes + TESS_ROWS_PAD_BYTES) : NULL;
     if (orientation > 1) rows->scratch = malloc(RGB * (size_t)width);
     if (!rows->picture.rgb || (orientation > 1 && !rows->scratch)) {
         tess_rows_release(rows);

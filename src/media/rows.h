@@ -10,6 +10,9 @@
 #include "base/error.h"
 #include "media/picture.h"
 
+/* Bytes behind a picture that may be written and mean nothing: libraries write whole vectors. */
+enum { TESS_ROWS_PAD_BYTES = 64 };
+
 typedef struct tess_rows {
     tess_picture picture;            /* upright; owned */
     int width, height;               /* as stored */
@@ -23,6 +26,11 @@ void tess_rows_release(tess_rows *rows);
 /* Where stored row y is to be written, [width, 3]; tess_rows_put ends it. */
 uint8_t *tess_rows_get(tess_rows *rows, int y);
 void tess_rows_put(tess_rows *rows, int y);
+/* The place of one stored pixel in the picture, for what does not come by whole rows. */
+static inline uint8_t *tess_rows_pixel(const tess_rows *rows, int x, int y)
+{
+    return rows->picture.rgb + rows->begin + x * rows->step_x + y * rows->step_y;
+}
 /* Gives the picture away; ends the use of `rows`. */
 tess_picture tess_rows_finish(tess_rows *rows);
 
