@@ -78,6 +78,34 @@ make_media wav "$work/zeros.wav" 19200 zeros
 equals "$(exit_of preprocess --audio "$work/zeros.wav")" 0 "1.2 s of zeros"
 equals "$(inputs values "$out" in.input_features | tr ' ' '\n' | sort -u)" "-1.5" "1.2 s of zeros: the floor everywhere"
 
+# ---- films: what is said, an even count, the time of a step by the rate really sampled ----
+films=tests/data/media/video
+equals "$(preprocess --video $films/plain.mp4)" "$films/plain.mp4: 36 × 28, taken as 416 × 320, 2.00 s, 4 frames at 2 a second, 260 tokens" "a film"
+equals "$(inputs shapes "$out")" $'in.pixel_values_videos 1040x1536\nin.video_grid_thw 1x3\nin.video_second_per_grid 1' "its tensors"
+for case in 1:2:2.0 2:4:1.0 10:20:0.2; do
+    IFS=: read -r fps frames seconds <<<"$case"
+    contains "$(preprocess --fps "$fps" --video $films/plain.mp4)" " $frames frames at $fps a second" "two seconds at $fps a second"
+    equals "$(inputs values "$out" in.video_grid_thw)" "$((frames / 2)) 20 26" "$fps a second: the grid"
+    equals "$(printf %.4f "$(inputs values "$out" in.video_second_per_grid)")" "${seconds}000" "$fps a second: the time of a step"
+done
+for name in frames1 frames2 frames3 short; do
+    contains "$(preprocess --video $films/$name.mp4)" " 2 frames at" "$name: at least two frames"
+done
+contains "$(preprocess --video $films/turned90.mp4)" "28 × 36, taken as 320 × 416" "turned, then taken"
+contains "$(preprocess --video - <$films/plain.mp4)" "4 frames" "a film on standard input"
+preprocess --json --fps 4 --video $films/ntsc.webm >"$work/json"
+equals "$(json parts 0 fps <"$work/json")" 4.0 "--json: the rate"
+preprocess --use-audio-in-video --video $films/sound.mp4 >"$work/said"
+equals "$(cut -d: -f 1 "$work/said" | uniq -c | tr -s ' ')" " 2 $films/sound.mp4" "a film and its sound"
+contains "$(tail -n 1 "$work/said")" "sound at" "the sound is said"
+equals "$(inputs values "$out" in.use_audio_in_video)" 1 "in.use_audio_in_video"
+cp "$out" "$work/film.safetensors"
+preprocess --use-audio-in-video --audio "$work/second.wav" --video $films/sound.mp4 --audio "$work/half.wav" >"$work/said"
+frames=$(inputs values "$work/film.safetensors" in.audio_feature_lengths)
+equals "$(inputs values "$out" in.audio_feature_lengths)" "100 $frames 50" "a film's sound stands where the film does"
+preprocess --audio $films/sound.mp4 >"$work/said"
+equals "$(inputs values "$out" in.audio_feature_lengths)" "$frames" "the sound alone"
+
 # ---- sizes ----
 for size in 1x1:64x64 31x31:64x64 33x33:64x64 100x30:128x32 1280x720:1280x704 1920x1080:1920x1088 200x1:800x32; do
     given=${size%:*} taken=${size#*:}
@@ -119,6 +147,9 @@ refuse 3 "found no such file, expected the file that says how sounds" "no prepro
 mkdir "$work/other"
 sed 's/"n_fft": 400/"n_fft": 512/' $model/preprocessor_config.json >"$work/other/preprocessor_config.json"
 refuse 3 "n_fft: found 512, expected 400" "another transform" --model "$work/other" --image "$work/photo.png"
+refuse 3 "plain.mp4: sound: found none" "the sound of a silent film" --use-audio-in-video --video $films/plain.mp4
+refuse 3 "plain.mp4" "a silent film for sound" --audio $films/plain.mp4
+refuse 3 "plain.mp4" "one film with sound and one without" --use-audio-in-video --video $films/sound.mp4 --video $films/plain.mp4
 refuse 2 "no medium" "nothing to do"
 refuse 2 "there is no --video" "sound of no film" --image "$work/photo.png" --use-audio-in-video
 refuse 2 "--fps: found 0" "no frames a second" --video "$work/photo.png" --fps 0

@@ -1,5 +1,6 @@
 /* A medium from its source to features: what is known before it is decoded, and what is refused. */
 #include <fenv.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,10 @@
 
 #include "../support/fault.h"
 #include "../support/front.h"
+#include "media/image_size.h"
+#include "media/patches.h"
+#include "media/resize.h"
+#include "media/video_file.h"
 #include "tessera/media.h"
 
 enum { WAV_SAMPLES = 24000, WAV_HEAD = 44 };
@@ -172,6 +177,88 @@ static void sound_is_known_when_it_is_prepared(void **state)
     free(bytes);
 }
 
+static const char film_path[] = "tests/data/media/video/plain.mp4";
+
+enum { MOST_FRAMES = 64 };
+
+/* The frames of a film, each resized as a picture within the limits of a film's frames. */
+typedef struct frames {
+    uint8_t *rgb[MOST_FRAMES];
+    int n, width, height;
+} frames;
+
+static tess_status keep_frame(void *context, const tess_picture *frame, double seconds, tess_error *err)
+{
+    (void)seconds;
+    frames *kept = context;
+    assert_true(kept->n < MOST_FRAMES);
+    assert_int_equal(tess_image_size_choose("film", frame->width, frame->height, 32, 131072, 786432,
+                                            &kept->width, &kept->height, err),
+                     TESS_OK);
+    uint8_t *rgb = malloc((size_t)kept->width * (size_t)kept->height * 3);
+    assert_non_null(rgb);
+    kept->rgb[kept->n++] = rgb;
+    return tess_picture_resize(frame, &(tess_picture){kept->width, kept->height, rgb}, "film", err);
+}
+
+/* A film's row holds, colour by colour, what the rows of its step's frames hold as pictures. */
+static void a_step_is_two_frames(void **state)
+{
+    (void)state;
+    enum { SQUARE = 16 * 16 };
+    tess_medium_options options = usual();
+    options.fps = 5;
+    tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+    prepare(medium);
+    const tess_features *film = tess_medium_get_features(medium);
+    const int per_step = film->n_high * film->n_wide;
+    assert_true(film->seconds_per_grid == 0.4f);
+    float *rows = read_all(film, (int64_t)film->n_step * per_step, 1536);
+    frames kept = {.n = 0};
+    const tess_source source = {.name = film_path, .path = film_path};
+    const tess_video_options decoding = {.fps = 5, .max_frames = MOST_FRAMES, .max_bytes = 1 << 30};
+    assert_int_equal(tess_video_decode(&source, &decoding, keep_frame, &kept, NULL, NULL), TESS_OK);
+    assert_int_equal(kept.n, 10);
+    assert_int_equal(kept.n, tess_medium_get_facts(medium)->n_frame);
+    for (int i = 0; i < kept.n; i++) {
+        tess_patches patches = {kept.width, kept.height, 16, 2, 2, 1, &kept.rgb[i], {{0}}};
+        tess_patches_set_values(&patches, published.mean, published.deviation);
+        const tess_features picture = tess_patches_get_features(&patches, TESS_MEDIA_IMAGE);
+        float *alone = read_all(&picture, per_step, 1536);
+        for (int row = 0; row < per_step; row++)
+            for (int c = 0; c < 3; c++)
+                assert_memory_equal(
+                    rows + ((size_t)(i / 2 * per_step + row) * 6 + (size_t)(2 * c + i % 2)) * SQUARE,
+                    alone + ((size_t)row * 6 + (size_t)(2 * c)) * SQUARE, SQUARE * sizeof *rows);
+        free(alone);
+        free(kept.rgb[i]);
+    }
+    free(rows);
+    tess_medium_close(medium);
+}
+
+/* A film of 2 s at a rate that would give more than the most frames. */
+static void a_film_at_the_cap(void **state)
+{
+    (void)state;
+    tess_medium_options options = usual();
+    options.fps = 1000;
+    tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+    const tess_medium_facts *facts = tess_medium_get_facts(medium);
+    assert_int_equal(facts->n_frame, 768);
+    assert_true(fabs(facts->fps - 768 / facts->seconds) < 1e-9);
+    assert_int_equal(facts->n_step, 384);
+    assert_true(facts->bytes_held > 768ull * 416 * 320 * 3);
+    assert_false(facts->has_sound);
+    tess_error err;
+    tess_medium *sound = NULL;
+    assert_int_equal(tess_medium_open_sound(medium, &sound, &err), TESS_EINPUT);
+    assert_string_equal(err.file, film_path);
+    assert_string_equal(err.field, "sound");
+    assert_null(sound);
+    tess_medium_close(medium);
+}
+
 static void refuses_options(void **state)
 {
     (void)state;
@@ -300,6 +387,8 @@ int main(void)
         cmocka_unit_test(a_picture_is_counted_before_it_is_decoded),
         cmocka_unit_test(memory_and_file_are_the_same),
         cmocka_unit_test(sound_is_known_when_it_is_prepared),
+        cmocka_unit_test(a_step_is_two_frames),
+        cmocka_unit_test(a_film_at_the_cap),
         cmocka_unit_test(refuses_options),
         cmocka_unit_test(memory_is_met_exactly),
         cmocka_unit_test(sound_that_is_too_long_stops_early),
