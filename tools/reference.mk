@@ -20,6 +20,7 @@ goldens: reference ## write them again
 	$(PYTHON) reference/vision_tower.py
 	$(PYTHON) reference/audio_tower.py
 	$(PYTHON) reference/topk.py
+	$(PYTHON) reference/front.py
 	$(PYTHON) reference/unicode_tables.py
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py

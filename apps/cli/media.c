@@ -67,7 +67,7 @@ void cli_media_print(FILE *out, const tess_medium_facts *f, int64_t n_tok)
     else
         fprintf(out, "%d × %d, taken as %d × %d", f->width, f->height, f->taken_width, f->taken_height);
     if (f->kind == TESS_MEDIA_VIDEO)
-        fprintf(out, ", %s frames of %.2f s at %.6g a second", spell_count(f->n_frame, count), f->seconds,
+        fprintf(out, ", %.2f s, %s frames at %.6g a second", f->seconds, spell_count(f->n_frame, count),
                 f->fps);
     fprintf(out, ", %s token%s\n", spell_count(n_tok, count), plural(n_tok));
 }

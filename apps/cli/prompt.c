@@ -103,7 +103,7 @@ json_t *cli_prompt_list_parts(const cli_prompt *prompt)
 static uint64_t memory_for_media(uint64_t memory_bytes)
 {
     uint64_t budget = memory_bytes ? memory_bytes : tess_budget_get_default();
-    uint64_t used = tess_system_resident_bytes();
+    uint64_t used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
     return budget > used ? budget - used : 1;
 }
 

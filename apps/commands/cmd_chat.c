@@ -230,7 +230,7 @@ static int ask(chat *c, const char *question, size_t n_byte)
 /* What a medium may take: what the budget leaves beside what is in use. */
 static uint64_t memory_for_media(const chat *c)
 {
-    uint64_t budget = tess_engine_get_plan(c->engine)->budget_bytes, used = tess_system_resident_bytes();
+    uint64_t budget = tess_engine_get_plan(c->engine)->budget_bytes, used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
     return budget > used ? budget - used : 1;
 }
 

@@ -8,6 +8,8 @@
 #include "cli/progress.h"
 #include "commands/commands.h"
 
+#define RUN_BYTES (1ull << 20)
+
 typedef struct request {
     cli_common common;
     cli_progress bar;
@@ -63,7 +65,8 @@ static tess_status prepare_one(request *r, size_t i, uint64_t process_bytes, tes
         status = tess_medium_open_sound(film, &medium, err);
         if (status == TESS_OK) status = keep(r, medium, err);
     }
-    if (status == TESS_EBUDGET) err->smallest_budget_bytes += r->memory_bytes - options.max_bytes;
+    /* Two runs map different numbers of library pages. */
+    if (status == TESS_EBUDGET) err->smallest_budget_bytes += r->memory_bytes - options.max_bytes + RUN_BYTES;
     return status;
 }
 
@@ -76,7 +79,7 @@ static tess_status prepare_all(request *r, tess_error *err)
         *err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the request"};
         return TESS_ENOMEM;
     }
-    const uint64_t process_bytes = tess_system_resident_bytes();
+    const uint64_t process_bytes = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
     if (!r->memory_bytes) r->memory_bytes = tess_budget_get_default();
     tess_status status = TESS_OK;
     for (size_t i = 0; i < n && status == TESS_OK; i++) status = prepare_one(r, i, process_bytes, err);
@@ -163,6 +166,10 @@ const cli_command cli_preprocess = {
     .summary = "Turns sounds, pictures and films into what the network takes of them.",
     .arguments = "[options] --model DIR (--audio FILE | --image FILE | --video FILE)... --out FILE",
     .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
-    .examples = {"EXAMPLE1", "EXAMPLE2"},
+    .examples =
+        {"tessera preprocess --model demo/checkpoint --image tests/data/media/images/420.jpg --out "
+         "picture.safetensors",
+         "cat tests/data/media/images/rgb.jpg | tessera preprocess --model demo/checkpoint --image - --out "
+         "picture.safetensors"},
     .run = run_preprocess,
 };

@@ -52,12 +52,13 @@ static tess_status check_options(const tess_medium_options *o, tess_error *err)
 static tess_status refuse_bytes(const tess_medium *m, uint64_t n_byte, tess_error *err)
 {
     const tess_status status =
-        tess_fail(err, TESS_EBUDGET,
-                  "%s: max_bytes: found %llu bytes, expected at least the %llu it takes to prepare it",
+        tess_fail(err, TESS_EBUDGET, "%s: max_bytes: %llu bytes are left to prepare it, %llu are needed",
                   m->facts.name, (unsigned long long)m->options.max_bytes, (unsigned long long)n_byte);
     if (!err) return status;
     snprintf(err->file, sizeof err->file, "%.250s", m->facts.name);
     snprintf(err->field, sizeof err->field, "max_bytes");
+    snprintf(err->found, sizeof err->found, "%llu bytes", (unsigned long long)m->options.max_bytes);
+    snprintf(err->expected, sizeof err->expected, "%llu bytes", (unsigned long long)n_byte);
     err->smallest_budget_bytes = n_byte;
     return status;
 }

@@ -12,10 +12,12 @@
  * that when frames are read, for until the end the maximum is not known. docs/NUMERICS.md has the arithmetic;
  * bits depend neither on the pieces nor on the processor.
  *
+ * DIFFERS: each clip is prepared by itself; beside a longer one the original continues it with zeros instead
+ * of its mirror image, and keeps a frame more of it (tests/cli/test_preprocess.sh: several are each alone).
+ *
  * DIFFERS: clips of 160 to 200 samples, which the original cannot continue by their mirror image and fails
  * on, are lengthened with zeros to 201 (tests/unit/test_mel.c compares with the original's frames of such a
- * clip).
- */
+ * clip). */
 #ifndef TESS_MEDIA_MEL_H
 #define TESS_MEDIA_MEL_H
 
