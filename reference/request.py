@@ -54,8 +54,8 @@ def check(parser, options):
 def messages_of(options):
     if options.messages is None:
         parts = [{"type": kind, kind: path} for kind, path in options.media or []]
-        content = [*parts, {"type": "text", "text": options.prompt}] if parts else options.prompt
-        return [{"role": "user", "content": content}]
+        text = [{"type": "text", "text": options.prompt}] if options.prompt else []
+        return [{"role": "user", "content": [*parts, *text] if parts else options.prompt}]
     try:
         messages = json.loads(options.messages)
     except ValueError as error:
