@@ -423,12 +423,12 @@ def check_make_media(report, make, folder):
         return
     film, out = folder / "film.mkv", folder / "film by make"
     subprocess.run(["ffmpeg", "-v", "error", "-i", front / "burst.wav", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=8:duration=1",
-                    "-c:v", "ffv1", film], check=True)
+                    "-c:v", "ffv1", "-c:a", "pcm_s16le", film], check=True)
     done = make("MODEL=tests/golden/e", f"VIDEO={film}", "PROMPT=?", f"OUT={out}", "FPS=4", "AUDIO_IN_VIDEO=1")
     made = tracefile.read(out)[0] if out.exists() else {}
     found = {name: made[name].tolist() for name in ("in.video_grid_thw", "in.video_second_per_grid", "in.use_audio_in_video",
                                                     "in.audio_feature_lengths") if name in made}
-    expected = {"in.video_grid_thw": [[2, 20, 26]], "in.video_second_per_grid": [0.5], "in.use_audio_in_video": [1],
+    expected = {"in.video_grid_thw": [[2, 20, 28]], "in.video_second_per_grid": [0.5], "in.use_audio_in_video": [1],
                 "in.audio_feature_lengths": [100]}
     report.line(found == expected, f"make golden: a film of a second at 4 frames a second, with sound: {found} {done.stdout[-300:] if not made else ''}".rstrip())
 
