@@ -295,10 +295,8 @@ def inputs_of(model, spec, one, out):
         return one["inputs"], {}
     if "parts" in one:
         return mixes.inputs(mixes.Prompt(one["parts"], spec["config"]()["thinker_config"]), one["seed"]), {}
-    content = [part if part["type"] == "text" else {**part, part["type"]: str(out / part[part["type"]])}
-               for part in one["content"]]
-    messages = json.dumps([{"role": "user", "content": content}])
-    said = ["--model", str(model), "--messages", messages, "--out", str(out / "golden")]
+    messages = request.with_paths([{"role": "user", "content": one["content"]}], lambda path: out / path)
+    said = ["--model", str(model), "--messages", json.dumps(messages), "--out", str(out / "golden")]
     return request.inputs_of(golden.parse_arguments(said))
 
 
