@@ -235,13 +235,15 @@ def check_formulas(report):
 
 
 def check_mutations(report):
-    """The original, with each defect of the catalogue, moves as far as the record of it says."""
+    """The original, with each defect of the catalogue and of its part for media, moves as far as the record of it says."""
+    import media_mutations
     import mutations
 
-    found = mutations.differences(mutations.measure_all(), json.loads(mutations.OUT.read_text()))
-    for text in found:
-        print(f"# {text}")
-    report.line(not found, "mutations: the original moves as recorded" + (f", but for {len(found)} numbers" if found else ""))
+    for what, planted in (("mutations", mutations), ("mutations of media", media_mutations)):
+        found = mutations.differences(planted.measure_all(), json.loads(planted.OUT.read_text()))
+        for text in found:
+            print(f"# {text}")
+        report.line(not found, f"{what}: the original moves as recorded" + (f", but for {len(found)} numbers" if found else ""))
 
 
 def check_cpu(report):

@@ -54,8 +54,8 @@ def check(parser, options):
 def messages_of(options):
     if options.messages is None:
         parts = [{"type": kind, kind: path} for kind, path in options.media or []]
-        content = [*parts, {"type": "text", "text": options.prompt}] if parts else options.prompt
-        return [{"role": "user", "content": content}]
+        text = [{"type": "text", "text": options.prompt}] if options.prompt else []
+        return [{"role": "user", "content": [*parts, *text] if parts else options.prompt}]
     try:
         messages = json.loads(options.messages)
     except ValueError as error:
@@ -63,13 +63,18 @@ def messages_of(options):
     return messages
 
 
-def beside(messages, folder):
-    """The same messages with the media's paths as `folder` sees them: a golden and its media can be moved together."""
-    def seen(part):
+def with_paths(messages, change):
+    """The same messages with every medium's path changed."""
+    def changed(part):
         kind = part["type"]
-        return part if kind == "text" else {"type": kind, kind: os.path.relpath(part[kind], folder)}
+        return part if kind == "text" else {"type": kind, kind: str(change(part[kind]))}
 
-    return [m if isinstance(m["content"], str) else {**m, "content": [seen(part) for part in m["content"]]} for m in messages]
+    return [m if isinstance(m["content"], str) else {**m, "content": [changed(part) for part in m["content"]]} for m in messages]
+
+
+def beside(messages, folder):
+    """With paths as `folder` sees them: a golden and its media can be moved together."""
+    return with_paths(messages, lambda path: os.path.relpath(path, folder))
 
 
 def add_media(text, messages, options):

@@ -265,6 +265,7 @@ CHECKPOINTS = {
         "bfloat16": ("audio_two", "image", "video", "av", "omni"),
         "cases": {
             "audio": asked(4, of_file("audio", "chirp.wav"), {"type": "text", "text": "Up?"}),
+            "audio_whole": asked(4, of_file("audio", "burst.wav"), {"type": "text", "text": "Loud?"}),
             "audio_short": mix(11, 4, text(3), audio(63), text(2)),
             "audio_two": mix(12, 4, text(3), audio(17), text(2), audio(223), text(2)),
             "image": asked(4, of_file("image", "square.png"), {"type": "text", "text": "Or"}, of_file("image", "wide.png"),
@@ -294,10 +295,8 @@ def inputs_of(model, spec, one, out):
         return one["inputs"], {}
     if "parts" in one:
         return mixes.inputs(mixes.Prompt(one["parts"], spec["config"]()["thinker_config"]), one["seed"]), {}
-    content = [part if part["type"] == "text" else {**part, part["type"]: str(out / part[part["type"]])}
-               for part in one["content"]]
-    messages = json.dumps([{"role": "user", "content": content}])
-    said = ["--model", str(model), "--messages", messages, "--out", str(out / "golden")]
+    messages = request.with_paths([{"role": "user", "content": one["content"]}], lambda path: out / path)
+    said = ["--model", str(model), "--messages", json.dumps(messages), "--out", str(out / "golden")]
     return request.inputs_of(golden.parse_arguments(said))
 
 
