@@ -5,9 +5,10 @@
 #include "cli/engine_options.h"
 #include "commands/commands.h"
 
-/* Rates the estimate assumes unless --measure reads the disk: a good SATA SSD, one memory channel, and a core
- * with AVX2. */
+/* Rates the estimate assumes, the first two unless --measure takes them: a good SATA SSD, memory that comes
+ * in huge pages, one memory channel, and a core with AVX2. */
 #define ASSUMED_DISK_RATE 500e6
+#define ASSUMED_FRESH_RATE 10e9
 #define ASSUMED_MEMORY_RATE 15e9
 #define ASSUMED_OPERATIONS_PER_THREAD 50e9
 #define MEASURE_BYTES (1ull << 30)
@@ -52,6 +53,7 @@ static void print_json(const tess_plan *plan, const estimate *e)
     json_object_set_new(root, "threads", json_integer(plan->n_thread));
     json_object_set_new(root, "disk_bytes_per_second", cli_number(e->rates.disk_bytes));
     json_object_set_new(root, "disk_rate_measured", json_boolean(e->measured));
+    json_object_set_new(root, "fresh_memory_bytes_per_second", cli_number(e->rates.fresh_bytes));
     cli_print_json(root);
 }
 
@@ -78,7 +80,7 @@ static void print_experts(const tess_plan *plan)
 static void print_estimate(const estimate *e)
 {
     const tess_estimate *c = &e->costs;
-    char size[32];
+    char size[32], fresh[32];
     cli_format_bytes(c->first_token_bytes, size, sizeof size);
     printf("estimate for a prompt of %d tokens: first token %.2f s (%s read),\n", e->n_prompt,
            c->first_token_seconds, size);
@@ -88,8 +90,9 @@ static void print_estimate(const estimate *e)
     else
         printf("  then %.2f s per token\n", c->full_token_seconds);
     cli_format_bytes((uint64_t)e->rates.disk_bytes, size, sizeof size);
-    printf("  every expert equally likely; disk %s/s (%s)\n", size,
-           e->measured ? "measured" : "assumed; --measure reads it");
+    cli_format_bytes((uint64_t)e->rates.fresh_bytes, fresh, sizeof fresh);
+    printf("  every expert equally likely; disk %s/s, fresh memory %s/s\n    (%s)\n", size, fresh,
+           e->measured ? "measured" : "assumed; --measure takes both");
 }
 
 static void print_text(const tess_plan *plan, const estimate *e)
@@ -135,7 +138,8 @@ static int run_plan(const cli_command *self, int argc, char **argv)
         CLI_LEDGER_TEXT_OPTION(&engine, NULL),
         {"prompt-tokens", CLI_COUNT, &n_prompt, "N",
          "length of the prompt that the estimate is for; default 16"},
-        {"measure", CLI_FLAG, &measure, NULL, "measure the disk's rate by reading up to 1 GiB of weights"},
+        {"measure", CLI_FLAG, &measure, NULL,
+         "measure the disk's rate by reading up to 1 GiB of weights, and how fast memory comes"},
     };
     char **words;
     int n_word;
@@ -160,11 +164,15 @@ static int run_plan(const cli_command *self, int argc, char **argv)
     tess_status status = tess_plan_make(&engine.options, &plan, &err);
     cli_ledger_close(&engine.ledger);
     tess_tokenizer_close(tokenizer);
-    estimate e = {.rates = {.disk_bytes = ASSUMED_DISK_RATE, .memory_bytes = ASSUMED_MEMORY_RATE},
+    estimate e = {.rates = {.disk_bytes = ASSUMED_DISK_RATE,
+                            .memory_bytes = ASSUMED_MEMORY_RATE,
+                            .fresh_bytes = ASSUMED_FRESH_RATE},
                   .n_prompt = n_prompt,
                   .measured = measure};
     if (status == TESS_OK && measure)
         status = tess_plan_measure(&engine.options, MEASURE_BYTES, &e.rates.disk_bytes, &err);
+    if (status == TESS_OK && measure)
+        status = tess_plan_measure_memory(&plan, engine.options.progress, &e.rates.fresh_bytes, &err);
     cli_progress_clear(&engine.bar);
     if (status != TESS_OK) return cli_report(self, &common, &err);
     if (n_prompt > plan.n_context)
