@@ -100,7 +100,7 @@ tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byt
 
 /* ---- memory ---- */
 
-enum { TOUCH_STEP = 2 << 20 };
+enum { MOST_STEPS = 64, LEAST_STEP = 2 << 20 };
 
 /* Writes to each page of a stretch. */
 static void touch(volatile unsigned char *memory, uint64_t n_byte, uint64_t page)
@@ -108,24 +108,27 @@ static void touch(volatile unsigned char *memory, uint64_t n_byte, uint64_t page
     for (uint64_t i = 0; i < n_byte; i += page) memory[i] = 1;
 }
 
-/* All of it is held until the end: what is given back comes again at once. */
+/* All of it is held until the end, since what is given back comes again at once, and the rate is that of the
+ * later half: what comes first may be what another process has just given back. */
 static tess_status touch_arena(const tess_arena *arena, const tess_progress *progress, double *rate,
                                tess_error *err)
 {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     const double started = tess_system_seconds();
-    double seconds = 0;
-    uint64_t done = 0;
-    tess_status status = TESS_OK;
-    while (done < arena->capacity && seconds < MOST_SECONDS && status == TESS_OK) {
-        uint64_t step = arena->capacity - done < TOUCH_STEP ? arena->capacity - done : TOUCH_STEP;
-        touch(arena->base + done, step, page);
-        done += step;
-        seconds = tess_system_seconds() - started;
-        status = tess_progress_tell(progress, TESS_ACTIVITY_LOADING, done, arena->capacity, err);
+    double seconds[MOST_STEPS + 1] = {0};
+    uint64_t step = (arena->capacity / MOST_STEPS + LEAST_STEP) / LEAST_STEP * LEAST_STEP, done = 0;
+    int n = 0;
+    while (done < arena->capacity && seconds[n] < MOST_SECONDS) {
+        uint64_t n_byte = arena->capacity - done < step ? arena->capacity - done : step;
+        touch(arena->base + done, n_byte, page);
+        done += n_byte;
+        seconds[++n] = tess_system_seconds() - started;
+        tess_status status = tess_progress_tell(progress, TESS_ACTIVITY_LOADING, done, arena->capacity, err);
+        if (status != TESS_OK) return status;
     }
-    if (status == TESS_OK) *rate = (double)done / (seconds > 0 ? seconds : 1e-9);
-    return status;
+    double taken = seconds[n] - seconds[n / 2];
+    *rate = (double)(done - step * (uint64_t)(n / 2)) / (taken > 0 ? taken : 1e-9);
+    return TESS_OK;
 }
 
 tess_status tess_plan_measure_memory(const tess_plan *plan, const tess_progress *progress,
