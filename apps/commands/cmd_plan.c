@@ -12,9 +12,10 @@
 #include "cli/screen.h"
 #include "commands/commands.h"
 
-/* Rates the estimate assumes unless --measure reads the disk: a good SATA SSD, one memory channel, and a core
- * with AVX2. */
+/* Rates the estimate assumes, the first two unless --measure takes them: a good SATA SSD, memory that comes
+ * in huge pages, one memory channel, and a core with AVX2. */
 #define ASSUMED_DISK_RATE 500e6
+#define ASSUMED_FRESH_RATE 10e9
 #define ASSUMED_MEMORY_RATE 15e9
 #define ASSUMED_OPERATIONS_PER_THREAD 50e9
 #define MEASURE_BYTES (1ull << 30)
@@ -60,6 +61,7 @@ static void print_json(const tess_plan *plan, const estimate *e)
     json_object_set_new(root, "threads", json_integer(plan->n_thread));
     json_object_set_new(root, "disk_bytes_per_second", cli_number(e->rates.disk_bytes));
     json_object_set_new(root, "disk_rate_measured", json_boolean(e->measured));
+    json_object_set_new(root, "fresh_memory_bytes_per_second", cli_number(e->rates.fresh_bytes));
     if (e->measured) json_object_set_new(root, "hole_bytes", json_integer((json_int_t)e->hole_bytes));
     cli_print_json(root);
 }
@@ -87,7 +89,7 @@ static void print_experts(const tess_plan *plan)
 static void print_estimate(const estimate *e)
 {
     const tess_estimate *c = &e->costs;
-    char size[32];
+    char size[32], fresh[32];
     cli_format_bytes(c->first_token_bytes, size, sizeof size);
     printf("estimate for a prompt of %d tokens: first token %.2f s (%s read),\n", e->n_prompt,
            c->first_token_seconds, size);
@@ -97,9 +99,10 @@ static void print_estimate(const estimate *e)
     else
         printf("  then %.2f s per token\n", c->full_token_seconds);
     cli_format_bytes((uint64_t)e->rates.disk_bytes, size, sizeof size);
-    printf("  every expert equally likely; disk %s/s (%s)\n", size,
-           !e->measured    ? "assumed; --measure reads it"
-           : e->hole_bytes ? "measured, but on holes"
+    cli_format_bytes((uint64_t)e->rates.fresh_bytes, fresh, sizeof fresh);
+    printf("  every expert equally likely; disk %s/s, fresh memory %s/s\n    (%s)\n", size, fresh,
+           !e->measured    ? "assumed; --measure takes both"
+           : e->hole_bytes ? "measured, but the disk on holes"
                            : "measured");
 }
 
@@ -215,11 +218,15 @@ static int show_plan(const cli_command *self, request *r)
     tess_error err;
     tess_plan plan;
     tess_status status = make_plan(self, r, &plan, &err);
-    estimate e = {.rates = {.disk_bytes = ASSUMED_DISK_RATE, .memory_bytes = ASSUMED_MEMORY_RATE},
+    estimate e = {.rates = {.disk_bytes = ASSUMED_DISK_RATE,
+                            .memory_bytes = ASSUMED_MEMORY_RATE,
+                            .fresh_bytes = ASSUMED_FRESH_RATE},
                   .n_prompt = r->n_prompt,
                   .measured = r->measure};
     if (status == TESS_OK && r->measure)
         status = tess_plan_measure(&r->engine.options, MEASURE_BYTES, &e.rates.disk_bytes, &err);
+    if (status == TESS_OK && r->measure)
+        status = tess_plan_measure_memory(&plan, r->engine.options.progress, &e.rates.fresh_bytes, &err);
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
     if (r->n_prompt > plan.n_context)
@@ -268,7 +275,8 @@ static int run_plan(const cli_command *self, int argc, char **argv)
         CLI_LEDGER_TEXT_OPTION(&r.engine, NULL),
         {"prompt-tokens", CLI_COUNT, &r.n_prompt, "N",
          "length of the prompt that the estimate is for, without media; default 16"},
-        {"measure", CLI_FLAG, &r.measure, NULL, "measure the disk's rate by reading up to 1 GiB of weights"},
+        {"measure", CLI_FLAG, &r.measure, NULL,
+         "measure the disk's rate by reading up to 1 GiB of weights, and how fast memory comes"},
     };
     char **words;
     int n_word;

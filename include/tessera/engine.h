@@ -129,14 +129,22 @@ uint64_t tess_budget_get_default(void);
  * TESS_EUSAGE with the option's name in err->field if one is out of range. */
 tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err);
 
-/* The read rate of the model's files in bytes per second, from up to `n_byte` of weights, of experts if there
- * are any. Told to options->progress as loading, which may end it with TESS_EINTERRUPTED. */
+/* The read rate of the model's files in bytes per second, into memory that has been used, from up to `n_byte`
+ * of weights, of experts if there are any. Told to options->progress as loading, which may end it with
+ * TESS_EINTERRUPTED. */
 tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byte, double *bytes_per_second,
                               tess_error *err);
+
+/* The rate at which memory comes that the process has not had, in bytes per second, from up to half of the
+ * plan's budget and of what is available, for at most three seconds. A virtual machine may first have to ask
+ * its host for it, page by page. Told to `progress` (may be NULL) as loading. */
+tess_status tess_plan_measure_memory(const tess_plan *plan, const tess_progress *progress,
+                                     double *bytes_per_second, tess_error *err);
 
 /* What a machine does in a second. */
 typedef struct tess_rates {
     double disk_bytes, memory_bytes, operations;
+    double fresh_bytes; /* memory that the process has not had */
 } tess_rates;
 
 /* Expected costs, routing taken as uniform and independent: n tokens that choose k of E experts each need
