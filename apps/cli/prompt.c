@@ -141,6 +141,54 @@ int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli
     return -1;
 }
 
+/* ---- thinking ---- */
+
+unsigned cli_thinking_flag(const char *thinking)
+{
+    return thinking && !strcmp(thinking, "off") ? TESS_CHAT_NO_THINKING : 0;
+}
+
+int cli_thinking_check(const char *thinking, const cli_command *self, const cli_common *common,
+                       const char *model_dir)
+{
+    if (!thinking) return -1;
+    if (strcmp(thinking, "on") && strcmp(thinking, "off"))
+        return cli_usage(self, common, "--think: found \"%s\", expected on or off", thinking);
+    tess_model_facts model;
+    tess_error err;
+    if (tess_model_get_facts(model_dir, &model, &err) != TESS_OK) return cli_report(self, common, &err);
+    if (model.has_talker)
+        return cli_usage(self, common,
+                         "--think is for the Thinking checkpoint; this one speaks (enable_audio_output) and "
+                         "does not think first");
+    return -1;
+}
+
+/* ---- the Captioner ---- */
+
+bool cli_is_captioner(const char *model_dir)
+{
+    char *path = realpath(model_dir, NULL);
+    bool is = path && strcasestr(path, "captioner");
+    free(path);
+    return is;
+}
+
+static bool is_one_clip(const tess_conversation *talk)
+{
+    return talk->count == 1 && !strcmp(talk->turn[0].role, "user") && talk->turn[0].n_content == 1 &&
+           talk->turn[0].content[0].kind == TESS_CONTENT_AUDIO;
+}
+
+/* It describes exactly one clip; whatever is said besides is out of what it was trained for. */
+static tess_status check_captioner(const cli_prompt *prompt, const char *model_dir, tess_error *err)
+{
+    if (!cli_is_captioner(model_dir) || is_one_clip(&prompt->talk)) return TESS_OK;
+    return tess_refuse(err, "", "prompt", -1,
+                       "for the Captioner exactly one clip and no text: --audio FILE --prompt \"\"",
+                       "something else");
+}
+
 /* ---- encoding ---- */
 
 static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_common *common,
@@ -154,10 +202,12 @@ static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_co
                                        prompt->plain ? TESS_ENCODE_PLAIN : 0, &prompt->made.ids, &err);
     } else {
         status = prompt->messages ? take_messages(prompt, &err) : take_question(prompt, &err);
+        if (status == TESS_OK) status = check_captioner(prompt, means->model_dir, &err);
         if (status == TESS_OK) status = prepare_media(prompt, common, means, &err);
         if (status == TESS_OK)
             status = tess_prompt_make(&prompt->talk, prompt->tokenizer, means->model_dir,
-                                      TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0),
+                                      TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0) |
+                                          cli_thinking_flag(prompt->thinking),
                                       &prompt->made, &err);
     }
     if (status != TESS_OK) return cli_report(self, common, &err);
@@ -203,6 +253,8 @@ static int check_options(const cli_prompt *prompt, const cli_command *self, cons
         return cli_usage(self, common, "--system is a message of the chat template, which --raw leaves out");
     if (prompt->raw && names_media)
         return cli_usage(self, common, "media stand in a turn of the chat template, which --raw leaves out");
+    if (prompt->raw && prompt->thinking)
+        return cli_usage(self, common, "--think is about the chat template, which --raw leaves out");
     return cli_media_check(&prompt->media, prompt->messages != NULL, self, common);
 }
 
@@ -210,6 +262,7 @@ int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_com
                       const cli_request_means *means)
 {
     int code = check_options(prompt, self, common);
+    if (code < 0) code = cli_thinking_check(prompt->thinking, self, common, means->model_dir);
     if (code >= 0) return code;
     tess_error err;
     tess_status status = tess_tokenizer_open(means->model_dir, &prompt->tokenizer, &err);

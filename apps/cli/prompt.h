@@ -8,6 +8,7 @@
 typedef struct cli_prompt {
     const char *text, *system, *messages; /* NULL: not given; messages is a file */
     bool raw;                             /* no chat template */
+    const char *thinking;                 /* "on", "off"; NULL: not said */
     bool plain;                           /* control tokens spelled in the text stay text */
     tess_tokenizer *tokenizer;
     cli_media_options media;
@@ -26,6 +27,12 @@ typedef struct cli_prompt {
             "control tokens spelled in the text, as <|im_end|>, stay text; without it they become tokens"    \
     }
 
+#define CLI_THINKING_OPTION(thinking)                                                                        \
+    {                                                                                                        \
+        "think", CLI_TEXT, thinking, "on|off",                                                               \
+            "off: a Thinking checkpoint answers without reasoning first; default on"                         \
+    }
+
 #define CLI_PROMPT_OPTIONS(p)                                                                                \
     {"prompt", CLI_TEXT, &(p)->text, "TEXT",                                                                 \
      "the question; default: standard input, less one final newline"},                                       \
@@ -33,7 +40,7 @@ typedef struct cli_prompt {
         {"messages", CLI_NAME, &(p)->messages, "FILE",                                                       \
          "instead of both: a JSON array of messages with role and content"},                                 \
         {"raw", CLI_FLAG, &(p)->raw, NULL, "the text as it is, without the chat template"},                  \
-        CLI_PLAIN_OPTION(&(p)->plain), CLI_MEDIA_OPTIONS(&(p)->media)
+        CLI_THINKING_OPTION(&(p)->thinking), CLI_PLAIN_OPTION(&(p)->plain), CLI_MEDIA_OPTIONS(&(p)->media)
 
 #define CLI_PROMPT_DEFAULT ((cli_prompt){.media = CLI_MEDIA_DEFAULT})
 
@@ -44,6 +51,16 @@ typedef struct cli_request_means {
     cli_progress *bar;
     const tess_progress *progress;
 } cli_request_means;
+
+/* What --think asks of the template; 0 unless it is "off". */
+unsigned cli_thinking_flag(const char *thinking);
+/* Refuses --think of a checkpoint that does not think, and words other than on and off. Returns -1 or an exit
+ * code. */
+int cli_thinking_check(const char *thinking, const cli_command *self, const cli_common *common,
+                       const char *model_dir);
+
+/* Whether a folder is the Captioner's, which nothing but its name tells: a part of its real path says so. */
+bool cli_is_captioner(const char *model_dir);
 
 /* Media alone, as a conversation of one turn that is ready, with what is said of them; *n_tok the tokens they
  * take. Returns -1 or an exit code. */

@@ -108,7 +108,7 @@ static bool has_colours(void)
 const char *cli_colour_begin(cli_colour colour)
 {
     static const char *const codes[] = {
-        [CLI_GOOD] = "\033[32m", [CLI_BAD] = "\033[1;31m", [CLI_BAR] = "\033[33m"};
+        [CLI_GOOD] = "\033[32m", [CLI_BAD] = "\033[1;31m", [CLI_BAR] = "\033[33m", [CLI_DIM] = "\033[2m"};
     return has_colours() ? codes[colour] : "";
 }
 

@@ -30,7 +30,7 @@ void cli_print_wrapped(FILE *out, const char *text);
 /* The same on standard output. */
 void cli_print_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-typedef enum cli_colour { CLI_GOOD, CLI_BAD, CLI_BAR } cli_colour;
+typedef enum cli_colour { CLI_GOOD, CLI_BAD, CLI_BAR, CLI_DIM } cli_colour;
 
 /* What begins and ends a colour on standard output; "" where it is no terminal, TERM is absent or "dumb", or
  * NO_COLOR is set. */

@@ -34,6 +34,7 @@ typedef struct chat {
     tess_engine *engine;
     tess_session *session;
     tess_conversation talk;
+    const char *thinking; /* "on", "off"; NULL: not said */
     double fps;
     bool use_audio_in_video;
     bool has_draft;  /* the last turn of talk is a question with media whose text is still to come */
@@ -110,7 +111,7 @@ static bool is_text(chat *c, const char *text, size_t n_byte)
 static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
 {
     tess_prompt prompt = {0};
-    unsigned flags = TESS_CHAT_GENERATE | (c->plain ? TESS_CHAT_PLAIN : 0);
+    unsigned flags = TESS_CHAT_GENERATE | (c->plain ? TESS_CHAT_PLAIN : 0) | cli_thinking_flag(c->thinking);
     tess_status status =
         tess_prompt_make(&c->talk, c->tokenizer, c->engine_options.options.model_dir, flags, &prompt, err);
     if (status == TESS_OK) {
@@ -130,9 +131,11 @@ static void print_answer_json(const tess_answer *answer)
     json_t *tokens = json_array();
     for (size_t i = 0; i < answer->ids.count; i++)
         json_array_append_new(tokens, json_integer(answer->ids.data[i]));
-    json_t *text = json_stringn(answer->text.data ? answer->text.data : "", answer->text.count);
-    cli_print_json(json_pack("{s:o, s:o, s:s}", "text", text, "tokens", tokens, "finish_reason",
-                             cli_finish_name(answer->finish)));
+    json_t *root = json_object();
+    cli_answer_put(root, &answer->text);
+    json_object_set_new(root, "tokens", tokens);
+    json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->finish)));
+    cli_print_json(root);
 }
 
 /* Every turn is a run of its own in the ledger. */
@@ -230,7 +233,8 @@ static int ask(chat *c, const char *question, size_t n_byte)
 /* What a medium may take: what the budget leaves beside what is in use. */
 static uint64_t memory_for_media(const chat *c)
 {
-    uint64_t budget = tess_engine_get_plan(c->engine)->budget_bytes, used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
+    uint64_t budget = tess_engine_get_plan(c->engine)->budget_bytes,
+             used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
     return budget > used ? budget - used : 1;
 }
 
@@ -505,6 +509,7 @@ static int run_chat(const cli_command *self, int argc, char **argv)
         {"fps", CLI_NUMBER, &c.fps, "N", "frames of a film taken a second; default 2"},
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
         CLI_PLAIN_OPTION(&c.plain),
+        CLI_THINKING_OPTION(&c.thinking),
         {"history", CLI_NAME, &c.history, "FILE",
          "keep what is typed on a terminal here, or \"off\"; default $XDG_DATA_HOME/tessera/chat-history"},
         {"max-new", CLI_COUNT, &c.max_new, "N", "most tokens of one answer; default 1024"},
@@ -522,6 +527,9 @@ static int run_chat(const cli_command *self, int argc, char **argv)
         return cli_unexpected_word(self, &c.common, words[0],
                                    "questions are asked in the chat, or by run --prompt");
     code = cli_engine_check(&c.engine_options, self, &c.common);
+    if (code < 0 && cli_is_captioner(c.engine_options.options.model_dir))
+        code = cli_usage(self, &c.common, "the Captioner describes one clip: tessera run --audio FILE");
+    if (code < 0) code = cli_thinking_check(c.thinking, self, &c.common, c.engine_options.options.model_dir);
     if (code < 0) code = cli_sampling_check(&c.sampling, self, &c.common, c.engine_options.seed);
     if (code >= 0) return code;
     return open_and_converse(&c);

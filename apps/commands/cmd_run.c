@@ -116,10 +116,8 @@ static void print_with_seed(json_t *object, uint64_t seed)
 static void print_result(const request *r, const tess_engine *engine, const cli_answer *answer,
                          const ranking *ranks, double prefill_seconds)
 {
-    const tess_text *said = &answer->made.text;
-    json_t *text = json_stringn(said->data ? said->data : "", said->count);
     json_t *root = json_object();
-    json_object_set_new(root, "text", text);
+    cli_answer_put(root, &answer->made.text);
     json_object_set_new(root, "tokens", ids_json(answer->made.ids.data, answer->made.ids.count));
     json_object_set_new(root, "prompt_ids", ids_json(r->prompt.made.ids.data, r->prompt.made.ids.count));
     json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.made.ids.count));

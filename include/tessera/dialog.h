@@ -228,6 +228,14 @@ typedef struct tess_answer {
     int stop_text; /* which stop text ended it, -1: none */
 } tess_answer;
 
+/* The parts of an answer that thinks first, "<think>\nREASONING\n</think>\n\nTEXT": places in its text. */
+typedef struct tess_answer_parts {
+    bool has_reasoning;                    /* it begins with <think>, or has a </think> */
+    size_t reasoning_begin, reasoning_end; /* without the line breaks around it */
+    size_t text_begin;                     /* of what is said, to the end; the end while it still thinks */
+} tess_answer_parts;
+tess_answer_parts tess_answer_get_parts(const tess_text *answer);
+
 /* Generates from the logits the session has at hand. Interrupted by on_text or by progress, it ends with
  * what there is (TESS_OK, TESS_FINISH_INTERRUPTED). `tokenizer` NULL: ids only. The last token is not fed.
  * Release *out in any case. Errors: those of tess_session_generate and tess_text_stream_new; TESS_ENOMEM.

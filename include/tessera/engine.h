@@ -253,6 +253,7 @@ tess_status tess_model_list_taps(const char *model_dir, const tess_feed *feed,
 
 /* What config.json says that preparing a request asks for. */
 typedef struct tess_model_facts {
+    bool has_talker; /* enable_audio_output: it can speak */
     int max_positions;
     int num_mel_bins;                                                     /* of audio_config */
     int patch_size, spatial_merge_size, temporal_patch_size, in_channels; /* of vision_config */

@@ -143,3 +143,27 @@ void tess_answer_release(tess_answer *answer)
     tess_text_release(&answer->text);
     *answer = (tess_answer){0};
 }
+
+/* ---- reasoning ---- */
+
+tess_answer_parts tess_answer_get_parts(const tess_text *answer)
+{
+    static const char begin[] = "<think>", end[] = "</think>";
+    enum { N_BEGIN = sizeof begin - 1, N_END = sizeof end - 1 };
+    tess_answer_parts parts = {0};
+    const char *text = answer->data;
+    size_t n = answer->count;
+    bool is_opened = n >= N_BEGIN && !memcmp(text, begin, N_BEGIN);
+    const char *stop = n ? memmem(text, n, end, N_END) : NULL;
+    if (!is_opened && !stop) return parts;
+    parts.has_reasoning = true;
+    parts.reasoning_begin = is_opened ? N_BEGIN : 0;
+    parts.reasoning_end = stop ? (size_t)(stop - text) : n;
+    parts.text_begin = stop ? parts.reasoning_end + N_END : n;
+    while (parts.reasoning_begin < parts.reasoning_end && text[parts.reasoning_begin] == '\n')
+        parts.reasoning_begin++;
+    while (parts.reasoning_end > parts.reasoning_begin && text[parts.reasoning_end - 1] == '\n')
+        parts.reasoning_end--;
+    while (parts.text_begin < n && text[parts.text_begin] == '\n') parts.text_begin++;
+    return parts;
+}

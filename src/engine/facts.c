@@ -22,7 +22,8 @@ tess_status tess_model_get_facts(const char *model_dir, tess_model_facts *out, t
     tess_config *config = load(model_dir, &status, err);
     if (!config) return status;
     const tess_vision_config *v = &config->thinker.vision;
-    *out = (tess_model_facts){.max_positions = config->thinker.text.max_positions,
+    *out = (tess_model_facts){.has_talker = config->has_talker,
+                              .max_positions = config->thinker.text.max_positions,
                               .num_mel_bins = config->thinker.audio.n_mel,
                               .patch_size = v->patch_size,
                               .spatial_merge_size = v->spatial_merge_size,
