@@ -29,7 +29,7 @@ static void print_overview(FILE *out)
 }
 
 static const char *const help_words[] = {"help", "--help", "-h", NULL};
-static const char *const version_words[] = {"version", "--version", NULL};
+static const char *const version_words[] = {"version", "--version", "-V", "-v", NULL};
 
 /* A word that is no command. */
 static int refuse_command(const char *name)
@@ -43,8 +43,9 @@ static int refuse_command(const char *name)
     char safe[128];
     cli_guess guess = {.word = name};
     for (size_t i = 0; commands[i]; i++) cli_guess_offer(&guess, commands[i]->name);
-    for (size_t i = 0; help_words[i]; i++) cli_guess_offer(&guess, help_words[i]);
-    for (size_t i = 0; version_words[i]; i++) cli_guess_offer(&guess, version_words[i]);
+    /* The first two of each are words, which are guessed; letters are all alike. */
+    for (size_t i = 0; i < 2; i++) cli_guess_offer(&guess, help_words[i]);
+    for (size_t i = 0; i < 2; i++) cli_guess_offer(&guess, version_words[i]);
     cli_escape(name, strlen(name), safe, sizeof safe);
     fprintf(stderr, "tessera: '%s' is no command; ", safe);
     if (guess.best)

@@ -105,6 +105,10 @@ static const char *store_value(const cli_option *option, const char *text)
         if (!parse_unsigned(text, INT32_MAX, &number)) return "a whole number of 0 or more";
         *(int *)option->target = (int)number;
         return NULL;
+    case CLI_SOME:
+        if (!parse_unsigned(text, INT32_MAX, &number) || !number) return "a whole number of 1 or more";
+        *(int *)option->target = (int)number;
+        return NULL;
     case CLI_U64:
         return parse_unsigned(text, UINT64_MAX, option->target) ? NULL : "a whole number of 0 or more";
     case CLI_SIZE:
@@ -371,6 +375,7 @@ static const struct {
     {"globs", "--taps", "--list prints all", NULL},
     {"speak", "--speak", "--speak 0 traces the text", NULL},
     {"truth", "--truth", "--metrics-only measures without judging", NULL},
+    {"dtype", NULL, "--metrics-only measures without judging", "as the reference"},
     {"config_sha256", NULL, "--ignore-identity compares anyway", "as in the reference"},
     {"weights_sha256", NULL, "--ignore-identity compares anyway", "as in the reference"},
 };

@@ -54,7 +54,8 @@ static int run_compare(const cli_command *self, int argc, char **argv)
     code = cli_check_names(self, &common, "a file", words, n_word);
     if (code >= 0) return code;
     if (n_word != 2)
-        return cli_usage(self, &common, "found %d files, expected two: REFERENCE and TRACE", n_word);
+        return cli_usage(self, &common, "found %d file%s, expected two: REFERENCE and TRACE", n_word,
+                         n_word == 1 ? "" : "s");
     if (model && !html)
         return cli_usage(self, &common, "--model spells the tokens of --html, which is not given");
     const char *const used[] = {words[0], words[1], options.truth};

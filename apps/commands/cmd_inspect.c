@@ -97,7 +97,12 @@ static void list_tensors(inspection *in)
         else
             inspect_print_tensor(in->checkpoint, t, NULL);
     }
-    if (!n && !in->common.quiet) fprintf(stderr, "tessera inspect: no tensor matches '%s'\n", in->glob);
+    if (n || in->common.quiet) return;
+    if (strpbrk(in->glob, "*?["))
+        cli_remark(in->self, "no tensor matches '%s'", in->glob);
+    else
+        cli_remark(in->self, "no tensor matches '%s': names are matched as a whole, as by '*%s*'", in->glob,
+                   in->glob);
 }
 
 static void show_nonfinite(inspection *in, const tess_tensor_checksum *sum)

@@ -199,7 +199,8 @@ static int refuse_action(const request *r, const char *action)
 static int check_words(const request *r, char **words, int n_word, int64_t *id)
 {
     if (!n_word)
-        return cli_usage(r->self, &r->common, "say what to do: list, show ID, export, forget ID or --all");
+        return cli_usage(r->self, &r->common,
+                         "say what to do: list, show ID, export, forget ID or forget --all");
     const char *action = words[0];
     bool is_show = !strcmp(action, "show"), is_forget = !strcmp(action, "forget");
     if (strcmp(action, "list") && strcmp(action, "export") && !is_show && !is_forget)
@@ -210,7 +211,9 @@ static int check_words(const request *r, char **words, int n_word, int64_t *id)
     bool wants_id = is_show || (is_forget && !r->all);
     if (n_word != (wants_id ? 2 : 1))
         return cli_usage(r->self, &r->common,
-                         wants_id ? "%s: expected the number of one entry" : "%s: unexpected word",
+                         is_show    ? "%s: expected the number of one entry"
+                         : wants_id ? "%s: expected the number of one entry, or --all"
+                                    : "%s: unexpected word",
                          wants_id ? action : words[1]);
     *id = 0;
     if (!wants_id) return -1;

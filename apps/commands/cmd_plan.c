@@ -86,18 +86,29 @@ static void print_experts(const tess_plan *plan)
     printf("read per token: %s cold, %s with the bank full\n", cold, warm);
 }
 
+/* Small models take less than hundredths of a second. */
+static void format_seconds(double seconds, char out[32])
+{
+    if (seconds < 0.1)
+        snprintf(out, 32, "%.2g ms", 1000 * seconds);
+    else
+        snprintf(out, 32, "%.2f s", seconds);
+}
+
 static void print_estimate(const estimate *e)
 {
     const tess_estimate *c = &e->costs;
-    char size[32], fresh[32];
+    char size[32], fresh[32], first[32], next[32], full[32];
+    format_seconds(c->first_token_seconds, first);
+    format_seconds(c->next_token_seconds, next);
+    format_seconds(c->full_token_seconds, full);
     cli_format_bytes(c->first_token_bytes, size, sizeof size);
-    printf("estimate for a prompt of %d tokens: first token %.2f s (%s read),\n", e->n_prompt,
-           c->first_token_seconds, size);
+    printf("estimate for a prompt of %d tokens: first token %s (%s read),\n", e->n_prompt, first, size);
     if (c->n_tok_to_fill > 0)
-        printf("  then %.2f s per token, %.2f s when the bank is full, in about %d tokens\n",
-               c->next_token_seconds, c->full_token_seconds, c->n_tok_to_fill);
+        printf("  then %s per token, %s when the bank is full, in about %d tokens\n", next, full,
+               c->n_tok_to_fill);
     else
-        printf("  then %.2f s per token\n", c->full_token_seconds);
+        printf("  then %s per token\n", full);
     cli_format_bytes((uint64_t)e->rates.disk_bytes, size, sizeof size);
     cli_format_bytes((uint64_t)e->rates.fresh_bytes, fresh, sizeof fresh);
     printf("  every expert equally likely; disk %s/s, fresh memory %s/s\n    (%s)\n", size, fresh,
@@ -273,7 +284,7 @@ static int run_plan(const cli_command *self, int argc, char **argv)
         CLI_ENGINE_OPTIONS(&r.engine),
         CLI_SEED_OPTION(&r.engine, NULL),
         CLI_LEDGER_TEXT_OPTION(&r.engine, NULL),
-        {"prompt-tokens", CLI_COUNT, &r.n_prompt, "N",
+        {"prompt-tokens", CLI_SOME, &r.n_prompt, "N",
          "length of the prompt that the estimate is for, without media; default 16"},
         {"measure", CLI_FLAG, &r.measure, NULL,
          "measure the disk's rate by reading up to 1 GiB of weights, and how fast memory comes"},

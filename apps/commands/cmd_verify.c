@@ -388,7 +388,8 @@ static int check_options(const request *r)
         return cli_usage(r->self, &r->common, "--sample belongs to --check-certificate, which is missing");
     if (instead) return -1;
     if (r->paths.count == 0)
-        return cli_usage(r->self, &r->common, "--golden is missing: the file to verify by");
+        return cli_usage(r->self, &r->common,
+                         "--golden is missing: the file to verify by; --known-answers needs none");
     if (r->options.truth && r->options.isolate)
         return cli_usage(r->self, &r->common,
                          "--truth judges a whole run; with --isolate the golden itself is the measure");

@@ -42,7 +42,8 @@ tess_status tess_sampling_check(const tess_sampling *s, tess_error *err)
     if (!(s->repetition_penalty > 0))
         return tess_refuse_option(err, "repetition_penalty", "more than 0; 1 changes nothing", "%s", penalty);
     if (s->repetition_penalty < LEAST_PENALTY || s->repetition_penalty > MOST_PENALTY)
-        return tess_refuse_option(err, "repetition_penalty", "1e-30 to 1e30; 1 changes nothing", "%s", penalty);
+        return tess_refuse_option(err, "repetition_penalty", "1e-30 to 1e30; 1 changes nothing", "%s",
+                                  penalty);
     return TESS_OK;
 }
 

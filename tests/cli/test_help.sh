@@ -6,7 +6,7 @@ commands=$("$tessera" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 [ "$(wc -w <<<"$commands")" -ge 10 ]
 result $? "help lists the commands"
 for word in help --help -h; do equals "$("$tessera" $word)" "$("$tessera" help)" "$word"; done
-equals "$("$tessera" version)" "$("$tessera" --version)" "version"
+for word in --version -V -v; do equals "$("$tessera" $word)" "$("$tessera" version)" "$word"; done
 for words in "version x" "--version x" "help run extra" "--help run extra"; do
     # shellcheck disable=SC2086 -- words split
     equals "$(exit_of "$tessera" $words)$(cat "$work/out")" 2 "$words: a word too many: exit 2"
@@ -53,6 +53,7 @@ guess "did you mean 'verify'?" help verify-it
 guess "did you mean '--help'?" --hlep
 guess "did you mean '--version'?" --verison
 guess "did you mean 'version'?" verison
+guess "'tessera help' lists them" -x
 guess "did you mean list?" ledger lst
 guess "did you mean show?" ledger shwo 1
 guess "did you mean export?" ledger exprot

@@ -38,6 +38,15 @@ printf 'a\xff' | "$tessera" run --model $model --ledger off --raw >/dev/null 2>"
 equals $? 3 "a wrong byte in standard input"
 says "byte 1: standard input: found byte 0xff" "likewise"
 
+for option in --threads --context --chunk --expert-slots; do
+    equals "$(run --prompt hi $option 0)" 2 "$option 0"
+    says "$option: found \"0\", expected a whole number of 1 or more" "is not the default in disguise"
+done
+"$tessera" inspect $model --tensors mlp >"$work/out" 2>"$work/err"
+says "names are matched as a whole, as by '*mlp*'" "a pattern that is a part of a name"
+equals "$(exit_of "$tessera" compare tests/golden/demo/f32/turns.safetensors tests/golden/demo/bf16/turns.safetensors)" 3 "two dtypes"
+says "--metrics-only measures without judging" "names what measures them"
+
 # ---- what is no checkpoint, and what would be ----
 for command in "inspect" "inspect --check" "plan" "run --prompt x --model" "trace --list --model" "verify --golden x --model"; do
     # shellcheck disable=SC2086 -- words split

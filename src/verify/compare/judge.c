@@ -209,8 +209,11 @@ static void judge_tokens(const tess_comparison *c, const tess_tap_state *s, tess
     /* Two traces were asked different things; in a run the reference's own ids went in, and what differs is
      * what its text became. */
     bool is_prompt = !c->is_run && !strcmp(r->name, "in.input_ids");
-    TESS_SAY(r, "%sthe first %lld tokens agree, of %lld in the reference and %lld in the trace",
-             is_prompt ? "these are traces of different prompts: " : "", (long long)agreed, (long long)theirs,
+    char agreement[64];
+    snprintf(agreement, sizeof agreement, "the first %lld tokens agree", (long long)agreed);
+    if (agreed < 2) strcpy(agreement, agreed ? "only the first token agrees" : "no token agrees");
+    TESS_SAY(r, "%s%s, of %lld in the reference and %lld in the trace",
+             is_prompt ? "these are traces of different prompts: " : "", agreement, (long long)theirs,
              (long long)ours);
     if (r->first_different < 0) r->first_different = agreed;
 }
