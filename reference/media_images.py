@@ -129,6 +129,7 @@ def png_files():
     files["grey16"] = png((grey.astype(int) * 256 + low[..., :1]) >> 2, 0, 16)
     files["grey16-low"] = png(grey.astype(int) + (low[..., :1] > 200) * 30, 0, 16)
     files["grey8-clear"] = png(grey, 0, 8, extra=chunk(b"tRNS", struct.pack(">H", int(grey[20, 20, 0]))))
+    files["grey4-clear"] = png(grey >> 4, 0, 4, extra=chunk(b"tRNS", struct.pack(">H", int(grey[20, 20, 0]) >> 4)))
     files["rgb8-clear"] = png(rgb, 2, 8, extra=chunk(b"tRNS", struct.pack(">HHH", 250, 10, 10)))
     exif = Image.Exif()
     exif[274] = 6
@@ -253,6 +254,8 @@ def bmp_files():
         "rgbx32.bmp": bmp(32, padded(np.concatenate([bgr, alpha], -1))),
         "rgba32.bmp": bmp(32, padded(np.concatenate([bgr, alpha], -1)), compression=3, size=108,
                           masks=masks(0xFF0000, 0xFF00, 0xFF, 0xFF000000)),
+        "all-clear.bmp": bmp(32, padded(np.concatenate([bgr, 0 * alpha], -1)), compression=3, size=108,
+                             masks=masks(0xFF0000, 0xFF00, 0xFF, 0xFF000000)),
         "os2.bmp": b"BM" + struct.pack("<IHHIIHHHH", 26 + H * (3 * W + -3 * W % 4), 0, 0, 26, 12, W, H, 1, 24) + padded(bgr),
     }
     return files
@@ -309,7 +312,12 @@ def tiff_files():
 
 
 def line_of(name, data):
-    rgb = on_white(Image.open(io.BytesIO(data)))
+    image = Image.open(io.BytesIO(data))
+    rgb = on_white(image)
+    if name == "grey4-clear.png":
+        # Pillow compares what it has stretched to 8 bits with what is stored in 4.
+        grey = np.asarray(image.convert("L"))
+        rgb = np.repeat(np.where(grey == image.info["transparency"] * 17, 255, grey)[..., None], 3, -1).astype(np.uint8)
     return f"{name} {rgb.shape[1]} {rgb.shape[0]} {hashlib.sha256(rgb.tobytes()).hexdigest()}\n"
 
 

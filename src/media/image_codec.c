@@ -106,7 +106,7 @@ CONVERTER(from_rgba64le, from_colours(from, rgb, width, 8, 1, 3, 5, 7))
 CONVERTER(from_rgb555, from_packed(from, rgb, width, 5))
 CONVERTER(from_rgb565, from_packed(from, rgb, width, 6))
 
-/* FFmpeg takes a fourth sample for alpha, whatever the file says of it. */
+/* FFmpeg takes a fourth sample for alpha, whatever the file says of it, and for none where all are 0. */
 static row_converter *find_converter(const tess_image_header *header, int format)
 {
     switch (format) {
@@ -135,11 +135,10 @@ static row_converter *find_converter(const tess_image_header *header, int format
     case AV_PIX_FMT_RGBA:
         return header->has_alpha ? from_rgba : from_rgb0;
     case AV_PIX_FMT_BGRA:
+    case AV_PIX_FMT_BGR0:
         return header->has_alpha ? from_bgra : from_bgr0;
     case AV_PIX_FMT_RGB0:
         return from_rgb0;
-    case AV_PIX_FMT_BGR0:
-        return from_bgr0;
     case AV_PIX_FMT_RGB48BE:
         return from_rgb48be;
     case AV_PIX_FMT_RGB48LE:
