@@ -1,5 +1,6 @@
 """Image files of every kind in tests/data/media/images, and what Pillow makes of them: upright (EXIF), alpha laid on
 white, to RGB. pixels.txt has a line for each: file, width, height, SHA-256 of the RGB bytes. Needs Pillow and NumPy only.
+--check: whether the files that are there still give what pixels.txt says.
 """
 
 import hashlib
@@ -277,15 +278,28 @@ def tiff_files():
     return files
 
 
+def line_of(name, data):
+    rgb = on_white(Image.open(io.BytesIO(data)))
+    return f"{name} {rgb.shape[1]} {rgb.shape[0]} {hashlib.sha256(rgb.tobytes()).hexdigest()}\n"
+
+
+def check():
+    files = sorted(path for path in OUT.iterdir() if path.name != "pixels.txt")
+    is_same = "".join(line_of(path.name, path.read_bytes()) for path in files) == (OUT / "pixels.txt").read_text()
+    print(f"{len(files)} image files: {'the pixels' if is_same else 'not the pixels'} of Pillow {Image.__version__}")
+    return 0 if is_same else 1
+
+
 def main():
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(check())
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.iterdir():
         old.unlink()
     files = {**png_files(), **jpeg_files(), **webp_files(), **gif_files(), **bmp_files(), **tiff_files()}
     lines = []
     for name, data in sorted(files.items()):
-        rgb = on_white(Image.open(io.BytesIO(data)))
-        lines.append(f"{name} {rgb.shape[1]} {rgb.shape[0]} {hashlib.sha256(rgb.tobytes()).hexdigest()}\n")
+        lines.append(line_of(name, data))
         (OUT / name).write_bytes(data)
     (OUT / "pixels.txt").write_text("".join(lines))
     print(f"{len(files)} files, {sum(map(len, files.values()))} bytes, Pillow {Image.__version__}", file=sys.stderr)

@@ -13,6 +13,7 @@ reference:
 check-reference: reference deps
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) reference/check.py
+	@$(PYTHON) reference/media_images.py --check
 
 goldens: reference
 	$(PYTHON) reference/tiny.py

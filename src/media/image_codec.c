@@ -1,5 +1,5 @@
 /* BMP and TIFF by FFmpeg's decoders, each in the form it is stored in, turned to RGB here as Pillow does
- * it: what has 16 bits a sample keeps the upper 8 (grey alone is clipped to 255: QUIRK), a colour of fewer
+ * it: what has 16 bits a sample keeps the upper 8 (grey alone is clipped to 255, as in a PNG), a colour of fewer
  * bits is stretched, alpha is laid on white.
  */
 #include <limits.h>

@@ -283,7 +283,7 @@ static tess_status read_tiff(tess_peek *peek, tess_image_header *out, tess_error
 
 typedef struct kind_mark {
     const char *name; /* of a kind that is refused */
-    int offset, n;
+    size_t offset, n;
     const char *bytes;
     int kind; /* tess_image_kind; -1: refused */
 } kind_mark;
@@ -329,7 +329,7 @@ static tess_status find_kind(tess_peek *peek, tess_image_kind *out, tess_error *
     if (!head) return tess_peek_refuse(peek, 0, SUPPORTED, err);
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         const kind_mark *m = &marks[i];
-        if ((size_t)(m->offset + m->n) > n || memcmp(head + m->offset, m->bytes, (size_t)m->n) != 0) continue;
+        if (m->offset + m->n > n || memcmp(head + m->offset, m->bytes, m->n) != 0) continue;
         if (m->kind < 0) return tess_refuse(err, peek->name, "", -1, SUPPORTED, "%s", m->name);
         *out = (tess_image_kind)m->kind;
         return TESS_OK;

@@ -84,7 +84,9 @@ static tess_status refuse_code(const tess_track *track, int code, const char *ex
     if (track->is_circular)
         return tess_refuse(err, name_of(track), "", -1, "a file that is read about once",
                            "one that leads in circles");
-    if (code == AVERROR(ENOMEM)) return refuse_memory(track, err);
+    /* Nearly always sizes in the file that are nonsense: FFmpeg allocates nothing beyond 2 GiB. */
+    if (code == AVERROR(ENOMEM))
+        return tess_refuse(err, name_of(track), "", -1, expected, "what asks for more memory than there is");
     char reason[AV_ERROR_MAX_STRING_SIZE] = "";
     track->codec_lib.av_strerror(code, reason, sizeof reason);
     return tess_refuse(err, name_of(track), "", -1, expected, "what cannot be read (%s)", reason);
@@ -143,6 +145,8 @@ static tess_status open_decoder(tess_track *track, int64_t max_pixels, tess_erro
     track->context->thread_count = 1;
     track->context->flags |= AV_CODEC_FLAG_BITEXACT;
     track->context->pkt_timebase = track->stream->time_base;
+    /* FLAC tells damage by a checksum; of what has none, stricter rules refuse files that are merely old. */
+    if (codec->id == AV_CODEC_ID_FLAC) track->context->err_recognition |= AV_EF_CRCCHECK | AV_EF_EXPLODE;
     if (max_pixels) track->context->max_pixels = max_pixels;
     code = lib->avcodec_open2(track->context, codec, NULL);
     return code < 0 ? refuse_code(track, code, "what its decoder can begin with", err) : TESS_OK;
@@ -231,14 +235,23 @@ static bool is_flawed(const tess_track *track)
            (frame->decode_error_flags || frame->flags & AV_FRAME_FLAG_CORRUPT);
 }
 
-/* Damage before the first frame is what precedes a whole one in a stream that was cut out of a longer one. */
+/* Whether a file may have been cut out of a longer stream, so that what precedes the first whole frame is
+ * forgiven. */
+static bool is_excerpt(const tess_track *track)
+{
+    static const char *const names[] = {"mp3", "aac", "ac3", "eac3", "mpegts", "mpeg"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(track->format->iformat->name, names[i])) return true;
+    return false;
+}
+
 static tess_status take_frame(tess_track *track, bool *is_there, tess_error *err)
 {
     if (is_flawed(track)) {
         note_damage(track, track->frame->pkt_pos);
         return TESS_OK;
     }
-    if (track->is_damaged && track->n_frame > 0)
+    if (track->is_damaged && (track->n_frame > 0 || !is_excerpt(track)))
         return tess_refuse(err, name_of(track), "", track->damage, "what can be decoded",
                            "damage with more behind it");
     track->is_damaged = false;

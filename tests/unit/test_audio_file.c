@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/digest.h"
+#include "base/random.h"
 #include "../support/media.h"
 
 #define FOLDER "tests/data/media/audio/"
@@ -127,9 +128,193 @@ static void decodes_to_the_loaders_samples(void **state)
     assert_true(n_file >= 35);
 }
 
+/* ---- what is refused, and what is not ---- */
+
+static tess_status decode(const void *data, size_t n, heard *h, tess_audio_facts *facts, tess_error *err)
+{
+    tess_source source = {.name = "sound", .data = data, .n_byte = n};
+    h->n = 0;
+    return tess_audio_decode(&source, RATE, hear, h, facts, err);
+}
+
+static uint8_t *read_sound(const char *name, size_t *n)
+{
+    char path[128];
+    snprintf(path, sizeof path, FOLDER "%s", name);
+    return media_read(path, n);
+}
+
+static void memory_gives_what_a_file_gives(void **state)
+{
+    (void)state;
+    size_t n;
+    uint8_t *bytes = read_sound("44k.wav", &n);
+    heard h = begin();
+    tess_error err;
+    tess_audio_facts facts;
+    assert_int_equal(decode(bytes, n, &h, &facts, &err), TESS_OK);
+    assert_true(is_near(&h, "44k.f32"));
+    assert_string_equal(facts.format, "WAV, pcm_s16le");
+    assert_true(fabs(facts.seconds - 2211 / 44100.0) < 1e-12);
+    assert_int_equal(decode(bytes, n, &h, NULL, &err), TESS_OK);
+    free(h.samples);
+    free(bytes);
+}
+
+static void passes_nan_on(void **state)
+{
+    (void)state;
+    size_t n;
+    uint8_t *bytes = read_sound("f32.wav", &n);
+    static const float bad[] = {NAN, INFINITY};
+    memcpy(bytes + 44 + 400, bad, sizeof bad);
+    heard h = begin();
+    tess_error err;
+    assert_int_equal(decode(bytes, n, &h, NULL, &err), TESS_OK);
+    assert_true(isnan(h.samples[100]) && isinf(h.samples[101]) && isfinite(h.samples[102]));
+    free(h.samples);
+    free(bytes);
+}
+
+static void must_refuse(const void *data, size_t n, const char *found)
+{
+    heard h = begin();
+    tess_audio_facts facts = {.rate_hz = 7};
+    tess_error err = {0};
+    tess_status status = decode(data, n, &h, &facts, &err);
+    if (status != TESS_EINPUT || !strstr(err.found, found)) print_error("# %d %s\n", status, err.message);
+    assert_int_equal(status, TESS_EINPUT);
+    assert_string_equal(err.file, "sound");
+    assert_non_null(strstr(err.found, found));
+    assert_int_equal(facts.rate_hz, 7);
+    free(h.samples);
+}
+
+static void refuses_what_is_no_sound(void **state)
+{
+    (void)state;
+    must_refuse("", 0, "empty");
+    must_refuse("x", 1, "cannot be read");
+    must_refuse("#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n", 41, "cannot be read");
+    must_refuse("ffconcat version 1.0\nfile /etc/passwd\n", 38, "cannot be read");
+    char text[4096];
+    for (size_t i = 0; i < sizeof text; i++) text[i] = "the quick brown fox\n"[i % 20];
+    must_refuse(text, sizeof text, "cannot be read");
+    static const char *const others[] = {"../images/444.jpg",    "../images/rgb8.png",
+                                         "../images/lossy.webp", "../images/animated.gif",
+                                         "../video/plain.mp4",   "../video/vp9.webm"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        size_t n;
+        uint8_t *bytes = read_sound(others[i], &n);
+        must_refuse(bytes, n, i < 3 ? "cannot be read" : "no audio track");
+        free(bytes);
+    }
+    size_t n;
+    uint8_t *bytes = read_sound("s16.wav", &n);
+    must_refuse(bytes, 44, "without a sample"); /* nothing but a header */
+    free(bytes);
+}
+
+static void refuses_random_bytes(void **state)
+{
+    (void)state;
+    heard h = begin();
+    uint64_t random = 3;
+    for (int i = 0; i < 60; i++) {
+        uint8_t bytes[4096];
+        for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = (uint8_t)tess_random_next(&random);
+        tess_error err;
+        assert_int_equal(decode(bytes, sizeof bytes, &h, NULL, &err), TESS_EINPUT);
+    }
+    free(h.samples);
+}
+
+/* What is there of a file that was cut off is used, as that of a recording that was broken off is. */
+static void cut_wav_gives_what_is_there(void **state)
+{
+    (void)state;
+    size_t n;
+    uint8_t *bytes = read_sound("s16.wav", &n);
+    heard whole = begin(), part = begin();
+    tess_error err;
+    assert_int_equal(decode(bytes, n, &whole, NULL, &err), TESS_OK);
+    for (size_t cut = 46; cut < n; cut += 97) {
+        uint8_t *copy = malloc(cut);
+        assert_non_null(copy);
+        memcpy(copy, bytes, cut);
+        assert_int_equal(decode(copy, cut, &part, NULL, &err), TESS_OK);
+        assert_int_equal(part.n, (cut - 44) / 2);
+        assert_memory_equal(part.samples, whole.samples, part.n * sizeof(float));
+        free(copy);
+    }
+    free(whole.samples);
+    free(part.samples);
+    free(bytes);
+}
+
+static void other_cuts_are_refused_or_shorter(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"tone.mp3",  "tone.ogg", "tone.m4a",
+                                        "tone.webm", "s16.flac", "s16.caf"};
+    heard h = begin();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t n, n_whole;
+        uint8_t *bytes = read_sound(names[i], &n);
+        tess_error err;
+        assert_int_equal(decode(bytes, n, &h, NULL, &err), TESS_OK);
+        n_whole = h.n;
+        for (size_t cut = 1; cut < n; cut += n / 40 + 1) {
+            uint8_t *copy = malloc(cut);
+            assert_non_null(copy);
+            memcpy(copy, bytes, cut);
+            tess_status status = decode(copy, cut, &h, NULL, &err);
+            assert_true(status == TESS_EINPUT || (status == TESS_OK && h.n <= n_whole + 1600));
+            free(copy);
+        }
+        free(bytes);
+    }
+    free(h.samples);
+}
+
+static void refuses_damaged_flac(void **state)
+{
+    (void)state;
+    size_t n;
+    uint8_t *bytes = read_sound("s24.flac", &n);
+    bytes[n - 1000] ^= 1;
+    must_refuse(bytes, n, "damage with more behind it");
+    free(bytes);
+}
+
+static tess_status stop(void *context, const float *samples, size_t n, tess_error *err)
+{
+    (void)samples;
+    (void)n;
+    ++*(int *)context;
+    return tess_fail(err, TESS_EINTERRUPTED, "enough");
+}
+
+static void stops_when_the_sink_does(void **state)
+{
+    (void)state;
+    static const char *const names[] = {FOLDER "s16.wav", FOLDER "44k.wav"};
+    for (int i = 0; i < 2; i++) {
+        int n_call = 0;
+        tess_source source = {.name = names[i], .path = names[i]};
+        tess_error err;
+        assert_int_equal(tess_audio_decode(&source, RATE, stop, &n_call, NULL, &err), TESS_EINTERRUPTED);
+        assert_int_equal(n_call, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_gives_what_a_file_gives), cmocka_unit_test(passes_nan_on),
+        cmocka_unit_test(refuses_what_is_no_sound),       cmocka_unit_test(refuses_random_bytes),
+        cmocka_unit_test(cut_wav_gives_what_is_there),    cmocka_unit_test(other_cuts_are_refused_or_shorter),
+        cmocka_unit_test(refuses_damaged_flac),           cmocka_unit_test(stops_when_the_sink_does),
         cmocka_unit_test(decodes_to_the_loaders_samples),
     };
     return cmocka_run_group_tests_name("audio_file", tests, NULL, NULL);
