@@ -126,6 +126,7 @@ static void put_result(FILE *out, const tess_compare_result *result, int place, 
     tess_report_depth(out, result);
     tess_report_routing(out, result);
     tess_report_mosaic(out, result);
+    tess_report_media(out, result, place);
     tess_report_tokens(out, result, options);
     tess_report_taps(out, result);
     put_extra(out, result);
