@@ -54,7 +54,7 @@ static void adopt_media(tess_compare_result *whole, tess_compare_result *isolate
         tess_medium_report *to = &whole->medium[i], *from = &isolated->medium[i];
         if (!has_failed(isolated, from)) continue;
         tess_tap_report *tap = find_tap(whole, isolated->tap[from->tap].name);
-        if (!tap || (has_failed(whole, to) && to->tap <= tap - whole->tap)) continue;
+        if (!tap || (has_failed(whole, to) && to->tap < tap - whole->tap)) continue;
         tess_medium_report own = *to;
         *to = *from;
         *from = own;
