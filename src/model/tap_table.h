@@ -20,7 +20,8 @@ typedef enum tess_tap_class {
     TESS_CLASS_TOKENS, /* generated */
     TESS_CLASS_CODES,  /* talker.codes [16, frames] */
     TESS_CLASS_WAVEFORM,
-    TESS_CLASS_INPUT, /* in.*, not a tap at all */
+    TESS_CLASS_INPUT,    /* in.*, not a tap at all */
+    TESS_CLASS_FEATURES, /* in.input_features, an input that is computed from samples */
 } tess_tap_class;
 
 /* What the numbers of a name mean. */
