@@ -62,6 +62,12 @@ preprocess --image "$work/sound.mp3" >"$work/said"
 inputs same "$out" "$work/a.safetensors"
 result $? "the bytes decide, not the name"
 
+mkfifo "$work/pipe"
+sleep 20 >"$work/pipe" &
+equals "$(exit_of timeout --preserve-status -s INT 1 bash -c 'exec "$@" <"$0"' "$work/pipe" "$tessera" preprocess --model $model --image - --out "$out")" 130 \
+    "Ctrl-C ends the wait for standard input"
+kill $!
+
 # ---- lengths: frames are samples // 160 ----
 for n in 160 161 200 201 319 320 368 400 799 800 801 48001; do
     make_media wav "$work/n.wav" $n
