@@ -10,7 +10,7 @@ static const char SUPPORTED[] =
 static const char allowed_formats[] =
     "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,mov,matroska,avi,mpegts,mpeg,flv,asf,"
     "amr,ac3,eac3,wv,gif,ivf";
-enum { IO_BYTES = 1 << 15, ROUNDS = 16, FREE_BYTES = 16 << 20 };
+enum { IO_BYTES = 1 << 15, ROUNDS = 8, FREE_BYTES = 16 << 20 };
 
 /* ---- reading ---- */
 

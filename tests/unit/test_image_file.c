@@ -237,6 +237,27 @@ static void refuses_damage(void **state)
     free(bytes);
 }
 
+/* FFmpeg would make pixels of these, but not Pillow's. */
+static void refuses_rare_kinds_of_tiff(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t tag, value;
+        const char *found;
+    } kinds[] = {
+        {262 & 255, 5, "CMYK"}, {262 & 255, 6, "CMYK"}, {262 & 255, 0, "white as 0"}, {259 & 255, 7, "JPEG"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t n;
+        uint8_t *bytes = media_read(FOLDER "rgb-raw.tiff", &n);
+        const uint8_t entry[8] = {kinds[i].tag, 1, 3, 0, 1, 0, 0, 0};
+        uint8_t *at = memmem(bytes, n, entry, sizeof entry);
+        assert_non_null(at);
+        at[8] = kinds[i].value;
+        must_refuse(bytes, n, "pixels", kinds[i].found);
+        free(bytes);
+    }
+}
+
 static void refuses_random_bytes(void **state)
 {
     (void)state;
@@ -270,6 +291,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_too_large_before_decoding),
         cmocka_unit_test(counts_what_decoding_takes),
         cmocka_unit_test(refuses_damage),
+        cmocka_unit_test(refuses_rare_kinds_of_tiff),
         cmocka_unit_test(refuses_random_bytes),
         cmocka_unit_test(refuses_what_is_cut_off),
         cmocka_unit_test(decodes_to_pillows_pixels),
