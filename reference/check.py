@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
-    check.py [GROUP...]       groups: unicode, text, plain, topk, front, shared, small, decoders, demo, mutations,
-                              cpu, layerwise, memory (default: all)
+    check.py [GROUP...]       groups: unicode, text, plain, positions, front, formulas, topk, shared, small,
+                              decoders, audio, vision, demo, mutations, cpu, layerwise, memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch and its libraries choose kernels by instruction set. A golden made on another kind of CPU than this
@@ -82,6 +82,39 @@ def check_shared(report):
         for case in cases.split():
             path = SHARED / "golden" / folder / f"{case}.safetensors"
             check_golden(report, models, SHARED / "golden" / "a", path, SHARED_THREADS, SHARED_CAPABILITY)
+    check_shared_front(report)
+
+
+def check_shared_front(report):
+    """Mel frames and patches of the shared sounds and pictures."""
+    import front
+    import media
+    import tracefile
+
+    made, different, paths = media.Front(front.CHECKPOINT), [], sorted((SHARED / "golden" / "front").glob("*.safetensors"))
+    for path in paths:
+        kept, sound = tracefile.read(path)[0], path.with_suffix(".wav")
+        if sound.exists():
+            same = kept["in.input_features"].tobytes() == made.features(media.load_audio(sound)).tobytes()
+        else:
+            patches, grid = made.picture(media.load_image(path.with_suffix(".png")))
+            same = kept["in.pixel_values"].tobytes() == patches.tobytes() and kept["in.image_grid_thw"].tolist() == [grid]
+        different += [] if same else [path.stem]
+    report.line(not different, f"front: {len(paths)} shared sounds and pictures bit-equal {', '.join(different)}".rstrip())
+
+
+def check_inputs(report, tiny, name, spec):
+    """The cases' ids and media are what the script prepares, also of the files of tests/golden/front."""
+    import tracefile
+
+    out, different = ROOT / "tests" / "golden" / f"{name}-f32", []
+    for case, one in spec["cases"].items():
+        made, said = tiny.inputs_of(ROOT / "tests" / "golden" / name, spec, one, out)
+        kept, metadata = tracefile.read(out / f"{case}.safetensors")
+        kept = {key: array for key, array in kept.items() if key.startswith("in.")}
+        if set(made) != set(kept) or compare_bits(made, kept)[1] or any(metadata.get(key) != said[key] for key in said):
+            different.append(case)
+    report.line(not different, f"{name}: inputs of {len(spec['cases'])} cases as prepared {', '.join(different)}".rstrip())
 
 
 def check_small(report):
@@ -95,9 +128,10 @@ def check_small(report):
             files = sorted(path.name for path in Path(made).iterdir())
             same, other, errors = filecmp.cmpfiles(made, golden / name, files, shallow=False)
         report.line(len(same) == len(files), f"{name}: {len(same)} of {len(files)} files as the script writes them")
+        check_inputs(report, tiny, name, spec)
         models = {}
-        for suffix in ("f32", "bf16"):
-            for case in spec["cases"]:
+        for suffix, dtype in (("f32", "float32"), ("bf16", "bfloat16")):
+            for case, _ in tiny.cases_of(spec, dtype):
                 check_golden(report, models, golden / name, golden / f"{name}-{suffix}" / f"{case}.safetensors")
 
 
@@ -152,6 +186,18 @@ def check_decoders(report):
     decoders.check(report)
 
 
+def check_vision(report):
+    import vision_tower
+
+    vision_tower.check(report)
+
+
+def check_audio(report):
+    import audio_tower
+
+    audio_tower.check(report)
+
+
 def check_layerwise(report):
     import check_layerwise as checks
 
@@ -173,29 +219,31 @@ def check_topk(report):
     report.line(not different, f"topk: {count - len(different)} of {count} tensors as the original chooses")
 
 
-def check_front(report):
+def check_formulas(report):
     """Pictures to the bit; mel frames within a tenth of their bar, for torch's transform goes by the CPU."""
-    import front
+    import front_formulas
     import tracefile
 
     folder = ROOT / "tests" / "golden" / "front"
     kept, _ = tracefile.read(folder / "mel.safetensors")
-    made = front.mel_tensors()
+    made = front_formulas.mel_tensors()
     same = kept.keys() == made.keys() and all(kept[name].shape == made[name].shape for name in kept)
     worst = max(abs(kept[name] - made[name]).max() for name in kept) if same else float("inf")
-    report.line(worst <= 2e-6, f"front: mel frames of {len(kept)} clips, max abs {worst:.1e}")
-    same = json.loads((folder / "pictures.json").read_text()) == json.loads(json.dumps(front.picture_goldens()))
-    report.line(same, "front: sizes, resized pictures and patches as the original makes them")
+    report.line(worst <= 2e-6, f"formulas: mel frames of {len(kept)} clips, max abs {worst:.1e}")
+    same = json.loads((folder / "pictures.json").read_text()) == json.loads(json.dumps(front_formulas.picture_goldens()))
+    report.line(same, "formulas: sizes, resized pictures and patches as the original makes them")
 
 
 def check_mutations(report):
-    """The original, with each defect of the catalogue, moves as far as the record of it says."""
+    """The original, with each defect of the catalogue and of its part for media, moves as far as the record of it says."""
+    import media_mutations
     import mutations
 
-    found = mutations.differences(mutations.measure_all(), json.loads(mutations.OUT.read_text()))
-    for text in found:
-        print(f"# {text}")
-    report.line(not found, "mutations: the original moves as recorded" + (f", but for {len(found)} numbers" if found else ""))
+    for what, planted in (("mutations", mutations), ("mutations of media", media_mutations)):
+        found = mutations.differences(planted.measure_all(), json.loads(planted.OUT.read_text()))
+        for text in found:
+            print(f"# {text}")
+        report.line(not found, f"{what}: the original moves as recorded" + (f", but for {len(found)} numbers" if found else ""))
 
 
 def check_cpu(report):
@@ -259,10 +307,11 @@ def finish_script(report, name, process):
     report.line(process.returncode == 0, f"{name}: {output.splitlines()[-1] if output else 'says nothing'}")
 
 
-SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py"}
-GROUPS = {"topk": check_topk, "front": check_front, "shared": check_shared, "small": check_small,
-          "decoders": check_decoders, "demo": check_demo, "mutations": check_mutations, "cpu": check_cpu,
-          "layerwise": check_layerwise, "memory": check_memory}
+SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py",
+           "positions": "positions.py", "front": "front.py"}
+GROUPS = {"topk": check_topk, "formulas": check_formulas, "shared": check_shared, "small": check_small,
+          "decoders": check_decoders, "audio": check_audio, "vision": check_vision, "demo": check_demo,
+          "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise, "memory": check_memory}
 
 CHECKS = {**GROUPS, "as_avx2": check_as_avx2}  # which check_cpu asks for
 

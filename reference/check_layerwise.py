@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,7 +116,8 @@ def cases():
     golden = ROOT / "tests" / "golden"
     kept = [(name, golden / name, golden / f"{name}-f32" / f"{case}.safetensors", None)
             for name, spec in tiny.CHECKPOINTS.items() for case in spec["cases"]]
-    kept.append(("a", SHARED / "golden" / "a", SHARED / "golden" / "a-f32" / "text.safetensors", SHARED_THREADS))
+    for case in ("text", "audio", "omni"):
+        kept.append(("a", SHARED / "golden" / "a", SHARED / "golden" / "a-f32" / f"{case}.safetensors", SHARED_THREADS))
     for name, model, path, threads in kept:
         if not path.exists():
             continue
@@ -124,13 +126,16 @@ def cases():
         options += ["--experts"] if any(".experts." in tensor for tensor in tensors) else []
         for dtype in ("float32", "bfloat16"):
             yield f"{name}/{path.stem}", [*options, "--generate", metadata["generate"], "--dtype", dtype]
-            if path.stem in ("text", "positions"):  # without a cache the original takes another path
+            if path.stem in ("text", "positions", "mixed"):  # without a cache the original takes another path
                 yield f"{name}/{path.stem} prefill", [*options, "--dtype", dtype]
     for case in demo_goldens.TRACED:
         text = demo_goldens.PROMPTS[case]
         source = ["--raw", "--prompt", text] if isinstance(text, str) else ["--messages", json.dumps(text)]
         for dtype in ("float32", "bfloat16"):
             yield f"demo/{case}", ["--model", ROOT / "demo" / "checkpoint", *source, "--generate", 8, "--dtype", dtype]
+    front = golden / "front"
+    files = ["--prompt", "?", "--image", front / "dot.png", "--audio", front / "floored.wav", "--image", front / "alpha.png"]
+    yield "e/files", ["--model", golden / "e", *files, "--generate", 2, "--dtype", "bfloat16"]
 
 
 def compare_files(layers, whole, metadata=True):
@@ -179,7 +184,7 @@ def check_kills(report, context, folder):
     golden, models = ROOT / "tests" / "golden", {}
     for name, case, dtype, generate, stride, reads in (
         ("b", "text", "bfloat16", 3, 239, True), ("c", "positions", "float32", 4, 61, True),
-        ("c", "text", "bfloat16", 3, 7, False),
+        ("c", "text", "bfloat16", 3, 7, False), ("e", "omni", "float32", 3, 79, True), ("e", "mixed", "bfloat16", 2, 5, False),
     ):
         source = golden / f"{name}-f32" / f"{case}.safetensors"
         options = ["--model", golden / name, "--inputs", source, "--generate", generate, "--dtype", dtype, "--experts"]
@@ -210,7 +215,17 @@ def refusals(folder):
     yield "short shard", ["--model", folder / "short", *said, *made], 3, "its header expects"
     yield "missing tensor", ["--model", folder / "lacking", *said, *made], 3, "lm_head.weight: not in the checkpoint"
     yield "wrong shape", ["--model", folder / "other", *said, *made], 3, "expected [300, 32]"
-    yield "media", [*model, "--inputs", folder / "media", *made], 3, "not run layer by layer"
+    yield "speech", [*model, "--inputs", folder / "speech", *made], 3, "in.codes: not run layer by layer"
+    yield "half a medium", [*model, "--inputs", folder / "media", *made], 3, "in.image_grid_thw: absent"
+    yield "too few tokens", [*model, "--inputs", folder / "tokens", *made], 3, "expected 1 by in.image_grid_thw"
+    yield "token without medium", [*model, "--inputs", folder / "token", *made], 3, "found 1 tokens 285, expected 0"
+    yield "odd grid", [*model, "--inputs", folder / "grid", *made], 3, "expected rows and columns that are multiples of 2"
+    yield "frames", [*model, "--inputs", folder / "frames", *made], 3, "in.input_features: found float32 [128, 8]"
+    yield "no such file", [*demo, "--prompt", "x", "--image", folder / "none.png", *made], 3, "none.png: not there"
+    yield "no picture", [*demo, "--prompt", "x", "--image", folder / "inputs", *made], 3, "inputs: cannot identify"
+    yield "no sound", [*demo, "--prompt", "x", "--audio", ROOT / "LICENSE", *made], 3, "LICENSE: "
+    yield "little sound", [*demo, "--prompt", "x", "--audio", folder / "short.wav", *made], 3, "short.wav: 200 samples"
+    yield "media of raw", [*demo, "--raw", "--prompt", "x", "--image", "x", *made], 2, "go with --prompt and without --raw"
     yield "large id", [*model, "--inputs", folder / "large", *made], 3, "expected 0 to 299"
     yield "no ids", [*model, "--inputs", folder / "empty", *made], 3, "in.input_ids: absent or empty"
     yield "positions", [*model, "--inputs", folder / "askew", *made], 3, "in.position_ids: found"
@@ -225,12 +240,27 @@ def refusals(folder):
     yield "too little", [*model, *said, *made, "--max-memory", "100MiB"], 5, "the smallest that works is"
 
 
-def make_bad_inputs(folder):
-    import shutil
+def make_bad_media(folder, ids):
+    import wave
 
+    patches = {"in.pixel_values": np.zeros((4, 1536), np.float32)}
+    grid = {"in.image_grid_thw": np.array([[1, 2, 2]])}
+    tracefile.write(folder / "media", {"in.input_ids": ids, **patches}, {})
+    tracefile.write(folder / "speech", {"in.input_ids": ids, "in.codes": np.zeros((16, 2), np.int64)}, {})
+    tracefile.write(folder / "tokens", {"in.input_ids": ids, **patches, **grid}, {})
+    tracefile.write(folder / "token", {"in.input_ids": ids + 277}, {})
+    tracefile.write(folder / "grid", {"in.input_ids": ids, **patches, "in.image_grid_thw": np.array([[4, 1, 1]])}, {})
+    frames = {"in.input_features": np.zeros((128, 8), np.float32), "in.audio_feature_lengths": np.array([9])}
+    tracefile.write(folder / "frames", {"in.input_ids": ids, **frames}, {})
+    with wave.open(str(folder / "short.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(400))
+
+
+def make_bad_inputs(folder):
     ids = np.arange(9, dtype=np.int64)
     tracefile.write(folder / "inputs", {"in.input_ids": ids}, {})
-    tracefile.write(folder / "media", {"in.input_ids": ids, "in.pixel_values": np.zeros((4, 1536), np.float32)}, {})
+    make_bad_media(folder, ids)
     tracefile.write(folder / "large", {"in.input_ids": ids * 40}, {})
     tracefile.write(folder / "empty", {"in.input_ids": ids[:0]}, {})
     tracefile.write(folder / "askew", {"in.input_ids": ids, "in.position_ids": np.zeros((3, 8), np.float32)}, {})
@@ -365,15 +395,42 @@ def check_make(report, folder):
     done = make("MODEL=demo/checkpoint", f"PROMPT={raw}", f"OUT={out}", "RAW=1", "DTYPE=bfloat16", "GENERATE=1")
     kept = tracefile.read(out)[1]["raw"] if out.exists() else done.stdout[-400:]
     report.line(kept == raw, f"make golden: the prompt arrives as given{'' if kept == raw else f': NOT {kept!r}'}")
+    check_make_media(report, make, folder)
     for words, arguments in (
-        ("MODEL is missing", ["PROMPT=x", "OUT=x"]), ("PROMPT or MESSAGES is missing", ["MODEL=demo/checkpoint", "OUT=x"]),
+        ("MODEL is missing", ["PROMPT=x", "OUT=x"]), ("PROMPT, MESSAGES or INPUTS is missing", ["MODEL=demo/checkpoint", "OUT=x"]),
         ("OUT is missing", ["MODEL=demo/checkpoint", "PROMPT=x"]),
         ("exists already", ["MODEL=demo/checkpoint", "PROMPT=x", f"OUT={out}"]),
         ("is not a folder", ["MODEL=none", "PROMPT=x", "OUT=x"]),
         ("tests/golden/c has no vocab.json", ["MODEL=tests/golden/c", "PROMPT=x", "OUT=x"]),
+        ("IMAGE: none is not a file", ["MODEL=demo/checkpoint", "PROMPT=x", "IMAGE=none", "OUT=x"]),
+        ("PROMPT and INPUTS exclude each other", ["MODEL=demo/checkpoint", "PROMPT=x", "INPUTS=x", "OUT=x"]),
+        ("AUDIO, IMAGE and VIDEO go with PROMPT", ["MODEL=demo/checkpoint", "INPUTS=x", "IMAGE=y", "OUT=x"]),
     ):
         done = make(*arguments)
         report.line(done.returncode != 0 and words in done.stdout, f"make golden refuses: {words}")
+
+
+def check_make_media(report, make, folder):
+    """A clip and a picture of files give the tensors of the golden that the script made of them; a video, by ffmpeg."""
+    golden = ROOT / "tests" / "golden"
+    out, front = folder / "media by make", golden / "front"
+    done = make("MODEL=tests/golden/e", f"AUDIO={front / 'chirp.wav'}", "PROMPT=Up?", f"OUT={out}", "GENERATE=4")
+    count, different = compare_files(out, golden / "e-f32" / "audio.safetensors", metadata=False)
+    report.line(not different, f"make golden: a sound gives the {count} tensors of e/audio" +
+                (f": NOT {', '.join(different[:4])} {done.stdout[-400:]}" if different else ""))
+    if not shutil.which("ffmpeg"):
+        print("skipped - make golden with a video: no ffmpeg")
+        return
+    film, out = folder / "film.mkv", folder / "film by make"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", front / "burst.wav", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=8:duration=1",
+                    "-c:v", "ffv1", "-c:a", "pcm_s16le", film], check=True)
+    done = make("MODEL=tests/golden/e", f"VIDEO={film}", "PROMPT=?", f"OUT={out}", "FPS=4", "AUDIO_IN_VIDEO=1")
+    made = tracefile.read(out)[0] if out.exists() else {}
+    found = {name: made[name].tolist() for name in ("in.video_grid_thw", "in.video_second_per_grid", "in.use_audio_in_video",
+                                                    "in.audio_feature_lengths") if name in made}
+    expected = {"in.video_grid_thw": [[2, 20, 28]], "in.video_second_per_grid": [0.5], "in.use_audio_in_video": [1],
+                "in.audio_feature_lengths": [100]}
+    report.line(found == expected, f"make golden: a film of a second at 4 frames a second, with sound: {found} {done.stdout[-300:] if not made else ''}".rstrip())
 
 
 def check_layerwise(report):

@@ -1,212 +1,175 @@
-"""Writes tests/golden/front: mel frames, picture sizes, resized pictures and patches, as the original makes them.
+#!/usr/bin/env python3
+"""Writes tests/golden/front: small sounds and pictures, and what the original's processors make of them.
 
-Inputs are made by formulas of whole numbers, which the tests repeat (tests/support/front.c), so that no samples and no
-pixels are kept; of pictures, digests of the results are.
+    front.py            writes the media and the goldens
+    front.py --check    compares what the processors make of the media in the tree, exit 1 on a difference
+
+A sound's mel frames are a trace of its name (`in.input_features`, `in.audio_feature_lengths`). Of a picture front.json
+has the grid and the SHA-256 of its patches' bytes before they are normalised, and of all pictures together the 256
+values that normalising gives; so too of a video, whose frames are pictures here.
 """
 
-import argparse
-import ast
 import hashlib
 import json
-import textwrap
+import sys
+import wave
 from pathlib import Path
 
 import numpy as np
-import PIL
-import torch
-import transformers
-from PIL import Image
-from transformers import WhisperFeatureExtractor
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil, smart_resize
 
+import original  # before transformers, whose loudness it sets
+import media
 import tracefile
 
-# The published preprocessor_config.json.
-EXTRACTOR = dict(feature_size=128, hop_length=160, n_fft=400, sampling_rate=16000, padding_value=0.0, padding_side="right",
-                 dither=0.0, return_attention_mask=True)
-MEAN = DEVIATION = [0.5, 0.5, 0.5]
-LEAST, MOST = 3136, 12845056
-FRAME_LEAST, FRAME_MOST = 128 * 32 * 32, 768 * 32 * 32
+from PIL import Image
 
-# kind, samples, which frames are kept (every n-th). The original fails on 160 to 200 samples: what is kept of those is
-# its result for the clip lengthened with zeros to 201.
-CLIPS = [
-    ("noise", 160, 1), ("noise", 161, 1), ("noise", 200, 1), ("noise", 201, 1), ("noise", 319, 1), ("noise", 320, 1),
-    ("noise", 359, 1), ("noise", 360, 1), ("noise", 361, 1), ("noise", 368, 1), ("noise", 400, 1), ("noise", 799, 1),
-    ("noise", 800, 1), ("noise", 801, 1), ("noise", 16001, 7), ("noise", 48001, 13), ("zeros", 19200, 40),
-    ("quiet", 8000, 5), ("loud", 8000, 5), ("swell", 40000, 11), ("saw", 16000, 7), ("smooth", 16000, 7), ("click", 4000, 3), ("tail", 16119, 7),
-    ("noise", 480000, 97),
-]
-
-# width, height, least and most pixels (0: the published ones), patch and block
-PICTURES = [
-    (1, 1), (31, 31), (32, 32), (33, 33), (64, 64), (100, 30), (30, 100), (224, 224), (640, 480), (480, 640), (75, 121),
-    (1280, 720), (1920, 1080), (1260, 840), (1000, 5), (5, 1000), (4000, 21), (21, 4000), (200, 1), (1, 200), (47, 48),
-    (48, 47), (63, 65), (96, 2), (255, 257), (16, 3000), (80, 80), (112, 48), (4001, 2999), (6000, 4000), (30, 31),
-]
-LIMITED = [
-    (640, 480, 3136, 65536, 16, 2), (64, 48, 262144, 12845056, 16, 2), (1000, 700, 1, 4096, 16, 2),
-    (300, 200, 3136, 100000, 14, 2), (123, 77, 3136, 12845056, 8, 3), (90, 90, 1, 1, 16, 2), (500, 400, 3136, 50000, 16, 1),
-]
-RESIZES = [
-    (1, 1, 1, 1), (1, 1, 64, 64), (1, 1, 5, 3), (2, 1, 1, 2), (3, 3, 7, 2), (2, 7, 3, 3), (100, 30, 128, 32), (31, 20, 64, 32),
-    (233, 97, 224, 96), (64, 64, 64, 32), (64, 64, 32, 64), (64, 64, 64, 100), (64, 64, 100, 64), (64, 64, 32, 32),
-    (64, 64, 33, 31), (100, 100, 90, 80), (100, 100, 90, 79), (100, 100, 90, 81), (100, 100, 110, 80), (100, 100, 110, 120),
-    (100, 100, 110, 130), (100, 100, 95, 90), (100, 100, 95, 89), (1000, 3, 3, 1000), (3, 1000, 1000, 3), (997, 991, 1, 1),
-    (997, 2, 1, 2), (50, 997, 49, 1), (5, 5, 500, 5), (5, 5, 5, 500), (401, 299, 200, 150), (401, 299, 399, 150),
-    (401, 299, 600, 150), (401, 299, 402, 298), (401, 299, 400, 296), (640, 480, 1024, 768), (1024, 768, 640, 480),
-]
-# width, height, frames, patch, pair
-FILMS = [(320, 240, 4, 16, 2), (1280, 720, 2, 16, 2), (96, 400, 3, 16, 2), (640, 360, 5, 14, 3)]
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "tests" / "golden" / "front"
+CHECKPOINT = ROOT / "demo" / "checkpoint"  # its preprocessor_config.json is the published one
+RATE = 16000
 
 
-# ---- inputs (tests/support/front.c)
-
-def noise(n):
-    """Whole numbers from -32768 to 32767: the upper halves of a linear congruential generator."""
-    multiplier, increment, mask = 1664525, 1013904223, 0xFFFFFFFF
-    out, state = np.empty(n, np.int64), 12345
-    for i in range(n):
-        state = (state * multiplier + increment) & mask
-        out[i] = (state >> 16) - 32768
-    return out
+def source(seed):
+    return np.random.Generator(np.random.PCG64(seed))
 
 
-def samples(kind, n):
-    """float32: whole numbers over a power of two, rounded once, whatever computes them."""
-    at = np.arange(n, dtype=np.int64)
-    made = {
-        "noise": lambda: noise(n) / 65536,
-        "zeros": lambda: np.zeros(n),
-        "quiet": lambda: noise(n) / 2.0**34,
-        "loud": lambda: noise(n) * 64.0,
-        "swell": lambda: noise(n) * (at % 20000) / 2.0**31,
-        "saw": lambda: ((at * 1803) % 65536 - 32768) / 65536,  # 440.2 Hz
-        "smooth": lambda: bend((at * 1803) % 65536 - 32768) / 2.0**28,  # two parabolas, nearly a sine
-        "click": lambda: (at == 2000) * 0.5,
-        "tail": lambda: noise(n) * (at >= 15950) / 65536,
-    }
-    return made[kind]().astype(np.float32)
+def chirp(count, low=300.0, high=2900.0):
+    time = np.arange(count) / RATE
+    sweep = np.sin(2 * np.pi * (low * time + (high - low) * time**2 * RATE / (2 * count)))
+    return 0.5 * sweep * (0.4 + 0.6 * np.sin(np.pi * np.arange(count) / count)) + 0.01 * source(1).standard_normal(count)
 
 
-def bend(x):
-    return x * (32768 - np.abs(x))
+def burst(count):
+    """Loud in the middle, so that the floor of eight decades below the loudest value is reached at both ends."""
+    made = 1e-4 * source(2).standard_normal(count)
+    made[count // 3 : count // 2] += np.where(np.arange(count // 2 - count // 3) // 20 % 2, 0.999, -0.999)
+    return made
 
 
-def picture(width, height, seed=0):
-    """[height, width, 3] bytes: slopes, edges and fine detail."""
-    x = np.arange(width, dtype=np.int64)[None, :, None]
-    y = np.arange(height, dtype=np.int64)[:, None, None]
-    c = np.arange(3, dtype=np.int64)[None, None, :]
-    slope = (x * 3 + y * 5 + c * 40 + seed * 17) // 4
-    edge = ((x // 13 + y // 9 + c) % 2) * 90
-    detail = ((x * 31 + seed) ^ (y * 57 + c * 11)) % 64
-    return ((slope + edge + detail) % 256).astype(np.uint8)
+# Name to samples. 201 is the fewest that can be reflected; 3,359 is one less than 21 frames.
+SOUNDS = {
+    "chirp": lambda: chirp(37610),
+    "least": lambda: chirp(201),
+    "floored": lambda: chirp(3359),
+    "burst": lambda: burst(16000),
+    "silence": lambda: np.zeros(4000),
+    "noise": lambda: 0.3 * source(3).standard_normal(9000).clip(-3, 3),
+}
 
 
-# ---- goldens
-
-def mel_frames(kind, n):
-    extractor = WhisperFeatureExtractor(**EXTRACTOR)
-    clip = samples(kind, n)
-    if n < 201:
-        clip = np.concatenate([clip, np.zeros(201 - n, np.float32)])
-    made = extractor([clip], sampling_rate=16000, padding=True, truncation=False, return_attention_mask=True, return_tensors="np")
-    frames = made["input_features"][0].T
-    assert len(frames) == len(clip) // 160 == int(made["attention_mask"].sum())
-    return frames
-
-
-def mel_tensors():
-    tensors = {"filters": WhisperFeatureExtractor(**EXTRACTOR).mel_filters.T.astype(np.float32)}
-    for kind, n, every in CLIPS:
-        tensors[f"{kind}.{n}.{every}"] = np.ascontiguousarray(mel_frames(kind, n)[::every])
-    return tensors
+def scene(seed, wide, high, channels=3):
+    """A gradient, a disc and a box with hard edges, and a little noise."""
+    y, x = np.mgrid[0:high, 0:wide]
+    planes = [255 * x / max(wide - 1, 1), 255 * y / max(high - 1, 1), 255 - 255 * x / max(wide - 1, 1),
+              255 * ((x + y) % 17) / 16][:channels]
+    disc = (x - 0.35 * wide) ** 2 + (y - 0.6 * high) ** 2 < (0.25 * min(wide, high)) ** 2
+    box = (x > 0.6 * wide) & (x < 0.9 * wide) & (y > 0.1 * high) & (y < 0.4 * high)
+    made = np.stack(planes, axis=-1)
+    made[disc], made[box] = made[disc] * 0.2, 240
+    return (made + source(seed).integers(-6, 7, made.shape)).clip(0, 255).astype(np.uint8)
 
 
-def digest(array):
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+def palette(seed, wide, high):
+    image = Image.fromarray(scene(seed, wide, high)).quantize(16, dither=Image.Dither.NONE)
+    image.info["transparency"] = 3
+    return image
 
 
-def image_entry(width, height, least=LEAST, most=MOST, patch=16, merge=2):
-    processor = Qwen2VLImageProcessorPil(image_mean=MEAN, image_std=DEVIATION, size={"shortest_edge": least, "longest_edge": most},
-                                         patch_size=patch, merge_size=merge, temporal_patch_size=2)
-    made = processor(Image.fromarray(picture(width, height)), return_tensors="np")
-    return {"width": width, "height": height, "least": least, "most": most, "patch": patch, "merge": merge,
-            "grid": made["image_grid_thw"][0].tolist(), "pixel_values": digest(made["pixel_values"])}
+# Name to picture. Sides of 1.5 and 2.5 blocks round to even; `thin` is made smaller on one axis and larger on the other,
+# `steep` much smaller on the vertical one, which the resampling then takes first.
+PICTURES = {
+    "square": lambda: Image.fromarray(scene(1, 70, 60)),
+    "wide": lambda: Image.fromarray(scene(2, 100, 58)),
+    "even": lambda: Image.fromarray(scene(3, 80, 48)),
+    "exact": lambda: Image.fromarray(scene(4, 64, 96)),
+    "dot": lambda: Image.fromarray(scene(5, 3, 2)),
+    "pixel": lambda: Image.fromarray(scene(6, 1, 1)),
+    "thin": lambda: Image.fromarray(scene(7, 210, 11)),
+    "steep": lambda: Image.fromarray(scene(8, 33, 143)),
+    "grey": lambda: Image.fromarray(scene(9, 75, 90, 1)[..., 0]),
+    "alpha": lambda: Image.fromarray(scene(10, 90, 70, 4)),
+    "grey_alpha": lambda: Image.fromarray(scene(11, 66, 70, 4)[..., 2:]),
+    "palette": lambda: palette(12, 71, 67),
+    "bits": lambda: Image.fromarray(scene(13, 77, 65, 1)[..., 0] > 120),
+}
+# Three frames of a video, the last of which is taken twice; each is enlarged to the least size of a video's frame.
+PICTURES.update({f"frame{i}": lambda i=i: Image.fromarray(scene(20 + i, 70, 60)) for i in range(3)})
+FRAMES = ("frame0", "frame1", "frame2")
 
 
-def resize_entry(width, height, out_width, out_height):
-    made = Image.fromarray(picture(width, height)).resize((out_width, out_height), Image.Resampling.BICUBIC)
-    return {"width": width, "height": height, "out_width": out_width, "out_height": out_height, "rgb": digest(np.asarray(made))}
+def write_media():
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, make in SOUNDS.items():
+        with wave.open(str(FOLDER / f"{name}.wav"), "wb") as file:
+            file.setparams((1, 2, RATE, 0, "NONE", ""))
+            file.writeframes((make() * 32767).round().clip(-32768, 32767).astype("<i2").tobytes())
+    for name, make in PICTURES.items():
+        make().save(FOLDER / f"{name}.png", optimize=True)
 
 
-def video_patchify():
-    """The original's cutting of frames, out of a file that cannot be imported without torchvision."""
-    text = (Path(transformers.__file__).parent / "models/qwen2_vl/video_processing_qwen2_vl.py").read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and node.name == "patchify":
-            made = {"torch": torch}
-            exec(textwrap.dedent(ast.get_source_segment(text, node, padded=True)), made)
-            return made["patchify"]
-    raise SystemExit("the original has no patchify")
+def levels(patches):
+    """The bytes that were normalised; checked against the 256 values."""
+    made = np.rint((patches + 1) * 127.5).astype(np.uint8)
+    assert np.array_equal(normalised()[made], patches)
+    return made
 
 
-def film_entry(width, height, n_frame, patch, pair):
-    """Frames one by one through the image processor, then cut by the original's video processor."""
-    processor = Qwen2VLImageProcessorPil(image_mean=MEAN, image_std=DEVIATION, patch_size=patch, merge_size=2)
-    high, wide = smart_resize(height, width, 2 * patch, FRAME_LEAST, FRAME_MOST)
-    frames = []
-    for i in range(n_frame):
-        resized = np.asarray(Image.fromarray(picture(width, height, i)).resize((wide, high), Image.Resampling.BICUBIC))
-        plane = processor.rescale(resized.transpose(2, 0, 1), 1 / 255)
-        frames.append(processor.normalize(plane, MEAN, DEVIATION))
-    rows, steps, grid_high, grid_wide = video_patchify()(None, torch.from_numpy(np.stack(frames))[None], patch, 2, pair)
-    return {"width": width, "height": height, "frames": n_frame, "patch": patch, "pair": pair,
-            "grid": [steps, grid_high, grid_wide], "pixel_values": digest(rows[0].numpy())}
+def normalised():
+    """What normalising makes of each byte, as the image processor computes it."""
+    p = media.Front(CHECKPOINT).images
+    plane = np.arange(256, dtype=np.uint8).reshape(1, 16, 16).repeat(3, 0)
+    return p.normalize(p.rescale(plane, p.rescale_factor), p.image_mean, p.image_std)[0].ravel().astype(np.float32)
 
 
-def size_entries():
-    """[width, height, factor, least, most, width, height taken], zeros where the original refuses."""
-    generator = np.random.default_rng(20261128)
-    entries = []
-    for i in range(1500):
-        scale = 10 ** generator.uniform(0, 4.7, 2)
-        width, height = (max(1, int(s)) for s in (scale if i % 3 else [scale[0], scale[0] * generator.uniform(0.3, 3)]))
-        factor = int(generator.choice([32, 32, 32, 28, 16, 24]))
-        least, most = [(LEAST, MOST), (FRAME_LEAST, FRAME_MOST), (1, 4096)][generator.integers(0, 3)]
-        if i % 5 == 0:  # halves between two multiples
-            width, height = (factor * int(generator.integers(0, 60)) + factor // 2 for _ in range(2))
-        try:
-            high, wide = smart_resize(height, width, factor, least, most)
-        except ValueError:
-            high = wide = 0
-        entries.append([width, height, factor, least, most, wide, high])
-    return entries
+def digest(patches):
+    return hashlib.sha256(levels(patches).tobytes()).hexdigest()
 
 
-def picture_goldens():
-    return {"made_by": f"transformers {transformers.__version__}, Pillow {PIL.__version__}",
-            "images": [image_entry(*case) for case in PICTURES + LIMITED],
-            "resizes": [resize_entry(*case) for case in RESIZES],
-            "films": [film_entry(*case) for case in FILMS],
-            "sizes": size_entries()}
+def mel(front, name):
+    made = front.features(media.load_audio(FOLDER / f"{name}.wav"))
+    return {"in.input_features": made, "in.audio_feature_lengths": np.array([made.shape[1]], np.int64)}
+
+
+def summary(front):
+    pictures = {}
+    for name in PICTURES:
+        image = media.load_image(FOLDER / f"{name}.png")
+        patches, grid = front.picture(image)
+        pictures[name] = {"wide": image.width, "high": image.height, "grid": grid, "sha256": digest(patches)}
+    patches, grid = front.movie(np.stack([np.asarray(media.load_image(FOLDER / f"{name}.png")) for name in FRAMES]))
+    video = {"frames": list(FRAMES), "grid": grid, "sha256": digest(patches)}
+    versions = {key: original.versions("float32")[key] for key in ("made_by", "transformers", "torch", "python")}
+    values = [int(bits) for bits in normalised().view(np.uint32)]
+    return {"original": versions, "normalised_bits": values, "video": video, "pictures": pictures}
+
+
+def lines(made):
+    pictures = ",\n".join(f"{json.dumps(name)}:{json.dumps(entry)}" for name, entry in made["pictures"].items())
+    head = json.dumps({key: value for key, value in made.items() if key != "pictures"})
+    return head[:-1] + ', "pictures": {\n' + pictures + "\n}}\n"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", default="tests/golden/front")
-    out = Path(parser.parse_args().out)
-    torch.set_num_threads(1)
-    out.mkdir(parents=True, exist_ok=True)
-    tracefile.write(out / "mel.safetensors", mel_tensors(),
-                    {"transformers": transformers.__version__, "torch": torch.__version__})
-    lines = []
-    for key, value in picture_goldens().items():
-        items = ",\n  ".join(json.dumps(item) for item in value) if isinstance(value, list) else None
-        lines.append(f' "{key}": ' + (f"[\n  {items}\n ]" if items else json.dumps(value)))
-    (out / "pictures.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    check = "--check" in sys.argv
+    if not check:
+        write_media()
+    front, wrong = media.Front(CHECKPOINT), []
+    versions = original.versions("float32")
+    for name in SOUNDS:
+        made, path = mel(front, name), FOLDER / f"{name}.safetensors"
+        if check:
+            kept = tracefile.read(path)[0]
+            wrong += [] if all(kept[key].tobytes() == made[key].tobytes() for key in made) else [name]
+        else:
+            tracefile.write(path, made, {"case": name, **{key: versions[key] for key in ("made_by", "transformers", "torch")}})
+    made, path = lines(summary(front)), FOLDER / "front.json"
+    if check:
+        wrong += [] if path.read_text(encoding="utf-8") == made else ["front.json"]
+        print(f"not ok - front: {', '.join(wrong)}" if wrong else f"ok - front: {len(SOUNDS)} sounds, {len(PICTURES)} pictures")
+    else:
+        path.write_text(made, encoding="utf-8")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

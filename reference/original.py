@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import transformers
 from torch.overrides import TorchFunctionMode
-from transformers import Qwen3OmniMoeForConditionalGeneration
+from transformers import Qwen3OmniMoeConfig, Qwen3OmniMoeForConditionalGeneration
 
 transformers.logging.disable_progress_bar()
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -148,8 +148,6 @@ class Listener:
         self.listen_below(self.model)
         text = self.model.thinker.model.language_model
         self.handles.append(text.register_forward_pre_hook(self.record_text_inputs, with_kwargs=True))
-        tower = self.model.thinker.model.audio_tower
-        self.handles.append(tower.register_forward_hook(self.record_audio))
         return self
 
     def listen_below(self, root, prefix=""):
@@ -160,6 +158,8 @@ class Listener:
                 is_router = name.endswith(".gate")
                 if re.fullmatch(pattern, name) and not (is_router and isinstance(module, torch.nn.Linear)):
                     self.listen(module, name, record)
+            if name == "thinker.audio_tower":
+                self.handles.append(module.register_forward_hook(self.record_audio))
             if self.with_experts and re.fullmatch(DECODER + r"\.layers\.\d+\.mlp\.experts", name):
                 self.listen_experts(module, name)
 
@@ -191,6 +191,7 @@ class Listener:
         self.handles.append(module.register_forward_hook(after))
 
     def record_text_inputs(self, _module, _inputs, keywords):
+        """Also for layerwise.py, which has the text model's arguments without the model."""
         self.keep("thinker.inputs_embeds", without_batch(plain(keywords["inputs_embeds"])))
         positions = plain(keywords["position_ids"])  # [4 or 3, 1, n]; a first row of four is for the mask only
         self.keep("thinker.position_ids", positions[-3:, 0].astype(np.float32))

@@ -60,8 +60,34 @@ class Tokenizer:
         return self.backend.decode(list(ids), skip_special_tokens=skip_special)
 
 
+PARTS = {
+    "audio": "<|audio_start|><|audio_pad|><|audio_end|>", "image": "<|vision_start|><|image_pad|><|vision_end|>",
+    "video": "<|vision_start|><|video_pad|><|vision_end|>",
+}
+PADS = ("<|audio_pad|>", "<|image_pad|>", "<|video_pad|>")
+
+
 class NotCovered(ValueError):
     """Messages of which the short rules below do not know what the template makes."""
+
+
+def check_parts(content, place):
+    for index, part in enumerate(content):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind not in (*PARTS, "text") or set(part) != {"type", kind} or not isinstance(part[kind], str):
+            raise NotCovered(f"{place}.content[{index}]: found {json.dumps(part)[:80]}, expected a type – text, audio, image "
+                             "or video – and under its name a text or the path of a file")
+
+
+def texts_of(content):
+    """The text in a content, that of media left out."""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def media_of(messages):
+    """The media of a conversation in order, each (kind, path)."""
+    lists = [message["content"] for message in messages if isinstance(message.get("content"), list)]
+    return [(part["type"], part[part["type"]]) for content in lists for part in content if part["type"] != "text"]
 
 
 def check(messages):
@@ -74,22 +100,33 @@ def check(messages):
         if message.get("role") not in ("system", "user", "assistant"):
             raise NotCovered(f"{place}.role: found {message.get('role')!r}, expected system, user or assistant")
         content = message.get("content")
-        if not isinstance(content, str):
+        if message["role"] == "user" and isinstance(content, list):
+            check_parts(content, place)
+        elif not isinstance(content, str):
             raise NotCovered(f"{place}.content: found {json.dumps(content)[:80]}, expected a text")
         for key in message.keys() - {"role", "content"}:
             if message[key] is not None:
                 raise NotCovered(f"{place}.{key}: found {json.dumps(message[key])[:80]}, expected nothing")
         if message["role"] == "assistant" and "</think>" in content:
             raise NotCovered(f"{place}.content: found reasoning, which the template may leave out")
-        if message["role"] == "user" and content.startswith("<tool_response>"):
+        if message["role"] == "user" and texts_of(content).startswith("<tool_response>"):
             raise NotCovered(f"{place}.content: found the answer of a tool, expected a question")
+    if media_of(messages) and any(pad in texts_of(message["content"]) for message in messages for pad in PADS):
+        raise NotCovered("messages: found a placeholder's token in a text beside media")
     questions = [index for index, message in enumerate(messages) if message["role"] == "user"]
     if any(message["role"] == "assistant" for message in messages[(questions or [-1])[-1] + 1 :]):
         raise NotCovered("messages: found an assistant's turn after the last question, expected none")
 
 
+def content_text(content):
+    """A content as the template writes it: parts without anything between them, media as one placeholder each."""
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] if part["type"] == "text" else PARTS[part["type"]] for part in content)
+
+
 def render(messages, generation_prompt=True):
-    """The chat template's rules for text: each turn in its markers, no default system turn."""
+    """The chat template's rules for text and media: each turn in its markers, no default system turn."""
     check(messages)
-    text = "".join(f"<|im_start|>{message['role']}\n{message['content']}<|im_end|>\n" for message in messages)
+    text = "".join(f"<|im_start|>{m['role']}\n{content_text(m['content'])}<|im_end|>\n" for m in messages)
     return text + ("<|im_start|>assistant\n" if generation_prompt else "")

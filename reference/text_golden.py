@@ -78,14 +78,23 @@ def flags(content, special, normalized):
             "special": special}
 
 
+def published_config(vocab):
+    """The tokenizer_config.json that gives the published tokens the ids after a vocabulary."""
+    return {"added_tokens_decoder": {str(len(vocab) + i): flags(token, i not in ORDINARY, False)
+                                     for i, token in enumerate(SPECIAL)}}
+
+
 def configs(vocab):
-    published = {str(len(vocab) + i): flags(token, i not in ORDINARY, False) for i, token in enumerate(SPECIAL)}
     overlapping, free = {}, len(vocab)
     for token in OVERLAPPING:
         overlapping[str(vocab.get(token[0], free))] = flags(*token)
         free += token[0] not in vocab
-    return {"tokenizer_config.json": {"added_tokens_decoder": published},
+    return {"tokenizer_config.json": published_config(vocab),
             "overlapping.json": {"added_tokens_decoder": overlapping}}
+
+
+def write_config(path, config):
+    path.write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def load(config):
@@ -209,7 +218,9 @@ def observe_chat(template_text):
 # What the short rules of prompt.py must not make a golden of, by the template or because the template says otherwise.
 REFUSED = [
     [], {}, ["text"], [{"role": "user"}], [{"role": "tool", "content": "4"}], [{"role": "user", "content": None}],
-    [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+    [{"role": "user", "content": [{"type": "text", "text": 1}]}], [{"role": "user", "content": [{"type": "image_url", "image_url": ""}]}],
+    [{"role": "user", "content": ["Hi"]}], [{"role": "system", "content": [{"type": "text", "text": "Hi"}]}],
+    [{"role": "user", "content": [{"type": "image", "image": "a.png"}, {"type": "text", "text": "<|audio_pad|>"}]}],
     [{"role": "user", "content": "1"}, {"role": "assistant", "content": "<think>\na\n</think>\n\n2"}, {"role": "user", "content": "3"}],
     [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2", "reasoning_content": "a"}, {"role": "user", "content": "3"}],
     [{"role": "user", "content": "1"}, {"role": "assistant", "content": "", "tool_calls": [{}]}, {"role": "user", "content": "3"}],
@@ -273,7 +284,7 @@ def main():
     (FOLDER / "vocab.json").write_text(json.dumps(ordered, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
     (FOLDER / "merges.txt").write_text("".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
     for name, config in configs(vocab).items():
-        (FOLDER / name).write_text(json.dumps(config, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        write_config(FOLDER / name, config)
     for config, name in SAVED.items():
         save_again(config, FOLDER / name)
     (FOLDER / "cases.json").write_text(lines(observe_cases()), encoding="utf-8")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the tiny random checkpoints of tests/golden and the goldens the original makes of them.
 
-    tiny.py [--only b|c|d] [--out FOLDER]
+    tiny.py [--only b|c|d|e] [--out FOLDER]
 
   b  a thinker-only checkpoint (as Thinking and Captioner): no size a multiple of 16, five query heads on one key
      head, 72 experts so that ids above 63 are chosen, dense layers by `mlp_only_layers` and `decoder_sparse_step`,
@@ -9,17 +9,28 @@
   c  a complete checkpoint with speech in the `rope_parameters` spelling, heads wider than the hidden size, twelve
      experts of which three, another rotary base and epsilon, and activations so small that the epsilon shows
   d  two layers with the published epsilon, 1e-6, on embeddings of mean square 1e-3, where 1e-5 instead would show
+  e  a thinker-only checkpoint for media, with tokenizer and preprocessor files: audio windows of two chunks, so that a
+     clip of three seconds has two; towers of an odd number of heads, three DeepStack features from blocks that are not
+     evenly apart, a learned grid smaller than the pictures' own
+
+A case with media is made either of noise of given sizes (mixes.py) or of the files of tests/golden/front by way of
+messages, as `golden.py` makes one.
 """
 
 import argparse
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 
 import golden
 import layout
+import mixes
 import original
 import randomweights
+import request
+import text_golden
 import tracefile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,6 +125,58 @@ def config_d():
     return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision))
 
 
+# The published name of each special id of config.json whose token has another spelling than its name says.
+E_TOKENS = {
+    "audio_token_id": "<|audio_pad|>", "image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>",
+    "audio_start_token_id": "<|audio_start|>", "audio_end_token_id": "<|audio_end|>",
+    "vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>",
+    "im_start_token_id": "<|im_start|>", "im_end_token_id": "<|im_end|>", "tts_pad_token_id": "<tts_pad>",
+    "tts_bos_token_id": "<tts_text_bos>", "tts_eos_token_id": "<tts_text_eod>", "system_token_id": "system",
+    "user_token_id": "user", "assistant_token_id": "assistant",
+}
+# Words of the chat template that are one token each, every merge of two earlier ones.
+E_MERGES = [tuple(pair.split("+")) for pair in (
+    "s+y s+t sy+st e+m syst+em u+s e+r us+er a+s as+s i+st n+t a+nt ass+ist assist+ant").split()]
+
+
+def vocabulary_e():
+    """Bytes, then what the merges make; each merge's parts come before it."""
+    vocab = {letter: i for i, letter in enumerate(sorted(text_golden.pre_tokenizers.ByteLevel.alphabet()))}
+    for one, other in E_MERGES:
+        vocab.setdefault(one + other, len(vocab))
+    return vocab
+
+
+def write_files_e(folder):
+    """The tokenizer's files, and the published preprocessor_config.json."""
+    vocab = vocabulary_e()
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False) + "\n", encoding="utf-8")
+    merges = "".join(" ".join(pair) + "\n" for pair in E_MERGES)
+    (folder / "merges.txt").write_text("#version: 0.2\n" + merges, encoding="utf-8")
+    text_golden.write_config(folder / "tokenizer_config.json", text_golden.published_config(vocab))
+    shutil.copy(ROOT / "demo" / "checkpoint" / "preprocessor_config.json", folder)
+
+
+def config_e():
+    vocab = vocabulary_e()
+    tokens = {**vocab, **{token: len(vocab) + i for i, token in enumerate(text_golden.SPECIAL)}}
+    ids = {name: tokens[token] for name, token in E_TOKENS.items()}
+    text = layout.text_config(
+        "published", 1000000.0, [3, 2, 2], vocab_size=320, hidden_size=28, intermediate_size=20, num_hidden_layers=4,
+        num_attention_heads=3, num_key_value_heads=1, head_dim=14, moe_intermediate_size=18, num_experts=9,
+        num_experts_per_tok=2,
+    )
+    audio = layout.audio_config(
+        d_model=30, encoder_layers=2, encoder_attention_heads=3, encoder_ffn_dim=44, downsample_hidden_size=3,
+        output_dim=28, n_window_infer=200,
+    )
+    vision = layout.vision_config(
+        depth=4, hidden_size=36, num_heads=3, intermediate_size=44, out_hidden_size=28, num_position_embeddings=25,
+        deepstack_visual_indexes=[0, 2, 3],
+    )
+    return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision))
+
+
 def random_ids(seed, count, vocab):
     return np.random.Generator(np.random.PCG64(seed)).integers(0, vocab, count, dtype=np.int64)
 
@@ -137,6 +200,22 @@ def case(ids, generate, positions=None, with_experts=False):
         inputs["in.position_ids"] = positions
     return {"inputs": inputs, "generate": generate, "with_experts": with_experts}
 
+
+def mix(seed, generate, *parts):
+    """A prompt of text and noise."""
+    return {"parts": parts, "seed": seed, "generate": generate, "with_experts": False}
+
+
+def asked(generate, *content):
+    """One question whose media are files of tests/golden/front."""
+    return {"content": content, "generate": generate, "with_experts": False}
+
+
+def of_file(kind, name):
+    return {"type": kind, kind: "../front/" + name}
+
+
+text, audio, image, video = mixes.text, mixes.audio, mixes.image, mixes.video
 
 CHECKPOINTS = {
     "b": {
@@ -165,6 +244,9 @@ CHECKPOINTS = {
             "text": case(random_ids(4, 39, 285), 12, with_experts=True),
             "positions": case(random_ids(5, 31, 285), 8, unequal_positions(31)),
             "stop": case(random_ids(6, 11, 285), 40),
+            "audio": mix(8, 4, text(4), audio(131), text(3), audio(46), text(2)),
+            "image": mix(9, 4, text(3), image(4, 2), text(2), image(2, 6), text(2)),
+            "omni": mix(10, 6, text(3), image(2, 4), text(1), audio(63), text(1), video(2, 4, 2, 3), text(4)),
         },
     },
     "d": {
@@ -174,6 +256,28 @@ CHECKPOINTS = {
         "shard_starts": ["thinker.model.layers.1.mlp.experts.4.gate_proj.weight"],
         "cases": {"text": case(random_ids(7, 21, 105), 4)},
     },
+    "e": {
+        "config": config_e,
+        "files": write_files_e,
+        "seed": 50,
+        "scales": {"embed": 1.0, "branch": 1.0},
+        "shard_starts": ["thinker.model.layers.2.mlp.experts.4.gate_proj.weight"],
+        "bfloat16": ("audio_two", "image", "video", "av", "omni"),
+        "cases": {
+            "audio": asked(4, of_file("audio", "chirp.wav"), {"type": "text", "text": "Up?"}),
+            "audio_whole": asked(4, of_file("audio", "burst.wav"), {"type": "text", "text": "Loud?"}),
+            "audio_short": mix(11, 4, text(3), audio(63), text(2)),
+            "audio_two": mix(12, 4, text(3), audio(17), text(2), audio(223), text(2)),
+            "image": asked(4, of_file("image", "square.png"), {"type": "text", "text": "Or"}, of_file("image", "wide.png"),
+                           {"type": "text", "text": "?"}),
+            "video": mix(13, 4, text(3), video(3, 2, 4, 2), text(2), video(2, 4, 2, 3), text(2)),
+            "av": mix(14, 4, text(3), video(2, 4, 2, 3.25, 123), text(3)),
+            "omni": mix(15, 6, text(3), audio(109), text(1), image(2, 6), text(2), video(2, 4, 2, 1), text(4)),
+            "mixed": mix(16, 5, video(1, 2, 4, 7), text(2), image(2, 2), audio(20), image(4, 2), text(1), video(2, 2, 2, 4),
+                         audio(34), text(1)),
+            "tall": mix(17, 6, text(3), video(1, 14, 2, 2, 20)),
+        },
+    },
 }
 
 
@@ -181,6 +285,25 @@ def write_checkpoint(folder, spec):
     layout.write_config(folder, spec["config"]())
     tensors = randomweights.draw_all(folder, spec["seed"], **spec["scales"])
     layout.write_shards(folder, tensors, spec["shard_starts"])
+    if "files" in spec:
+        spec["files"](Path(folder))
+
+
+def inputs_of(model, spec, one, out):
+    """(the `in.*` tensors of a case, what its metadata says of text and media)."""
+    if "inputs" in one:
+        return one["inputs"], {}
+    if "parts" in one:
+        return mixes.inputs(mixes.Prompt(one["parts"], spec["config"]()["thinker_config"]), one["seed"]), {}
+    messages = request.with_paths([{"role": "user", "content": one["content"]}], lambda path: out / path)
+    said = ["--model", str(model), "--messages", json.dumps(messages), "--out", str(out / "golden")]
+    return request.inputs_of(golden.parse_arguments(said))
+
+
+def cases_of(spec, dtype):
+    """Cases with media are large for their inputs; in bfloat16 those are run that the spec names."""
+    named = spec.get("bfloat16", spec["cases"]) if dtype == "bfloat16" else spec["cases"]
+    return [(title, spec["cases"][title]) for title in named]
 
 
 def write_goldens(folder, name, spec):
@@ -189,9 +312,10 @@ def write_goldens(folder, name, spec):
         out = folder / f"{name}-{suffix}"
         out.mkdir(parents=True, exist_ok=True)
         model = original.load(folder / name, dtype)
-        for title, one in spec["cases"].items():
-            golden.make(model, folder / name, one["inputs"], dtype, title, one["generate"], out / f"{title}.safetensors",
-                        with_experts=one["with_experts"], identity=identity)
+        for title, one in cases_of(spec, dtype):
+            inputs, metadata = inputs_of(folder / name, spec, one, out)
+            golden.make(model, folder / name, inputs, dtype, title, one["generate"], out / f"{title}.safetensors", metadata,
+                        one["with_experts"], identity)
 
 
 def main():

@@ -19,6 +19,22 @@ size_t cli_media_count(const cli_media_options *options)
     return options->named.count / 2;
 }
 
+int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_command *self,
+                    const cli_common *common)
+{
+    bool has_film = elsewhere;
+    for (size_t i = 0; i < cli_media_count(options); i++)
+        has_film |= cli_media_kind(options, i) == TESS_MEDIA_VIDEO;
+    if (!(options->fps >= 0.001 && options->fps <= 1000))
+        return cli_usage(self, common, "--fps: found %g, expected 0.001 to 1000 frames a second",
+                         options->fps);
+    if (options->use_audio_in_video && !has_film)
+        return cli_usage(self, common, "--use-audio-in-video: there is no --video");
+    if (options->fps != CLI_MEDIA_DEFAULT.fps && !has_film)
+        return cli_usage(self, common, "--fps: there is no --video to take frames of");
+    return -1;
+}
+
 /* With a comma before every three digits. */
 static const char *spell_count(int64_t n, char out[32])
 {

@@ -4,6 +4,9 @@
 
 #include "cli/cli.h"
 
+/* What decoding libraries take once they are loaded: 29 MB measured for sound, 17 MB for a PNG. */
+#define CLI_MEDIA_LIBRARY_BYTES (40ull << 20)
+
 typedef struct cli_media_options {
     cli_list named; /* option and file by turns */
     double fps;
@@ -25,6 +28,11 @@ typedef struct cli_media_options {
 tess_media_kind cli_media_kind(const cli_media_options *options, size_t i);
 const char *cli_media_source(const cli_media_options *options, size_t i);
 size_t cli_media_count(const cli_media_options *options);
+
+/* Refuses options about films where there is none; `elsewhere`: one may be named in another place. Returns -1
+ * or an exit code. */
+int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_command *self,
+                    const cli_common *common);
 
 /* "photo.jpg: 1260 × 840, taken as 1248 × 832, 1,014 tokens": what a prepared medium is, safe on a terminal.
  */

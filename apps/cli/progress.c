@@ -18,6 +18,7 @@ static const struct {
     [TESS_ACTIVITY_DECODE] = {NULL, NULL},
     [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"},
     [TESS_ACTIVITY_PREPARING] = {"preparing", "frames"},
+    [TESS_ACTIVITY_ENCODING] = {"media", "tokens"},
 };
 
 static void format_amount(const char *unit, double amount, char *out, size_t size)

@@ -8,10 +8,6 @@
 #include "cli/progress.h"
 #include "commands/commands.h"
 
-#define DEFAULT_MEMORY_SHARE 0.7
-#define DEFAULT_MEMORY_BYTES (4ull << 30) /* where the system does not say what there is */
-/* What decoding libraries take once they are loaded: 29 MB measured for sound, 17 MB for a PNG. */
-#define LIBRARY_BYTES (40ull << 20)
 #define RUN_BYTES (1ull << 20)
 
 typedef struct request {
@@ -33,14 +29,6 @@ static void release(request *r)
     free(r->medium);
     free(r->features);
     free(r->media.named.item);
-}
-
-static uint64_t default_memory(void)
-{
-    tess_system_memory memory;
-    tess_system_get_memory("", &memory);
-    if (!memory.is_known) return DEFAULT_MEMORY_BYTES;
-    return (uint64_t)(DEFAULT_MEMORY_SHARE * (double)memory.available_bytes);
 }
 
 /* What stays of the budget beside the process and the media that are held; at least a byte, which is too
@@ -91,8 +79,8 @@ static tess_status prepare_all(request *r, tess_error *err)
         *err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the request"};
         return TESS_ENOMEM;
     }
-    const uint64_t process_bytes = tess_system_resident_bytes() + LIBRARY_BYTES;
-    if (!r->memory_bytes) r->memory_bytes = default_memory();
+    const uint64_t process_bytes = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
+    if (!r->memory_bytes) r->memory_bytes = tess_budget_get_default();
     tess_status status = TESS_OK;
     for (size_t i = 0; i < n && status == TESS_OK; i++) status = prepare_one(r, i, process_bytes, err);
     return status;
@@ -127,19 +115,12 @@ static int run_request(const cli_command *self, request *r)
      * must go. */
     cli_catch_termination();
     if (status == TESS_OK)
-        status = tess_trace_write_media(r->features, r->n_medium, &r->preprocessor,
-                                        r->media.use_audio_in_video, &r->bar.drawn_bar, r->out, &err);
+        status = tess_trace_write_media(r->features, r->n_medium, r->media.use_audio_in_video,
+                                        &r->bar.drawn_bar, r->out, &err);
     cli_progress_clear(&r->bar);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
     print_result(r);
     return CLI_DONE;
-}
-
-static bool has_film(const request *r)
-{
-    for (size_t i = 0; i < cli_media_count(&r->media); i++)
-        if (cli_media_kind(&r->media, i) == TESS_MEDIA_VIDEO) return true;
-    return false;
 }
 
 static int check_request(const cli_command *self, const request *r)
@@ -150,8 +131,8 @@ static int check_request(const cli_command *self, const request *r)
     if (!r->out) return cli_usage(self, &r->common, "--out is missing: the file to write");
     if (!cli_media_count(&r->media))
         return cli_usage(self, &r->common, "no medium: name some with --audio, --image or --video");
-    if (r->media.use_audio_in_video && !has_film(r))
-        return cli_usage(self, &r->common, "--use-audio-in-video: there is no --video");
+    const int checked = cli_media_check(&r->media, false, self, &r->common);
+    if (checked >= 0) return checked;
     for (size_t i = 0; i < cli_media_count(&r->media); i++) {
         const char *const used[] = {cli_media_source(&r->media, i)};
         const int code = cli_output_check(self, &r->common, "--out", r->out, used, 1, r->model);

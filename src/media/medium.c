@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/digest.h"
 #include "base/fpenv.h"
 #include "base/progress.h"
 #include "media/audio_file.h"
@@ -24,6 +25,7 @@ struct tess_medium {
     tess_source source;          /* with owned NULL where it belongs to a film */
     tess_medium_facts facts;
     tess_video_facts video; /* of the first pass over a film */
+    bool is_inside; /* the sound of a film */
     bool is_prepared;
     const tess_progress *progress; /* of the call */
     tess_features features;
@@ -218,6 +220,7 @@ tess_status tess_medium_open_sound(const tess_medium *film, tess_medium **out, t
     if (status != TESS_OK) return status;
     m->source = film->source;
     m->source.owned = NULL;
+    m->is_inside = true;
     return finish_opening(m, out, err);
 }
 
@@ -269,6 +272,7 @@ static tess_status prepare_audio(tess_medium *m, tess_error *err)
     if (status == TESS_OK) status = tess_mel_finish(m->mel, err);
     if (status != TESS_OK) return status;
     m->features = tess_mel_get_features(m->mel);
+    m->features.is_inside_video = m->is_inside;
     m->facts.n_frame = m->features.n_frame;
     m->facts.seconds = (double)tess_mel_get_samples(m->mel) / TESS_MEL_RATE_HZ;
     m->facts.rate_hz = audio.rate_hz;
@@ -357,8 +361,65 @@ static tess_status prepare_pictures(tess_medium *m, tess_error *err)
                                 .frame = m->frame};
     tess_patches_set_values(&m->patches, p->mean, p->deviation);
     m->features = tess_patches_get_features(&m->patches, m->facts.kind);
-    if (is_film) m->features.seconds_per_grid = (float)(p->temporal_patch_size / m->facts.fps);
+    if (is_film) m->features.seconds_per_grid = p->temporal_patch_size / m->facts.fps;
     return TESS_OK;
+}
+
+/* ---- what it is told by ---- */
+
+static void add_pictures(const tess_medium *m, tess_sha256 *sha)
+{
+    const tess_preprocessor *p = &m->preprocessor;
+    tess_sha256_add(sha, p->mean, sizeof p->mean);
+    tess_sha256_add(sha, p->deviation, sizeof p->deviation);
+    for (int i = 0; i < m->n_frame; i++)
+        tess_sha256_add(sha, m->frame[i], picture_bytes(m->facts.taken_width, m->facts.taken_height));
+}
+
+static tess_status add_frames(const tess_medium *m, tess_sha256 *sha, tess_error *err)
+{
+    enum { PIECE = 64 };
+    const tess_features *f = &m->features;
+    float *rows = malloc((size_t)PIECE * (size_t)f->width * sizeof *rows);
+    if (!rows) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its frames", m->facts.name);
+    tess_status status = TESS_OK;
+    for (int64_t at = 0; at < f->n_frame && status == TESS_OK; at += PIECE) {
+        const int64_t n = f->n_frame - at < PIECE ? f->n_frame - at : PIECE;
+        status = f->read(f->context, at, n, rows, err);
+        if (status == TESS_OK) tess_sha256_add(sha, rows, (size_t)n * (size_t)f->width * sizeof *rows);
+    }
+    free(rows);
+    return status;
+}
+
+/* Over everything that the rows and their positions depend on. */
+static tess_status set_digest(tess_medium *m, tess_error *err)
+{
+    tess_features *f = &m->features;
+    const int64_t sizes[] = {f->kind,
+                             f->width,
+                             f->n_frame,
+                             f->n_step,
+                             f->n_high,
+                             f->n_wide,
+                             m->preprocessor.patch_size,
+                             m->preprocessor.merge_size};
+    char hex[TESS_SHA256_HEX];
+    tess_status status = TESS_OK;
+    tess_sha256 sha;
+    tess_sha256_init(&sha);
+    tess_sha256_add(&sha, sizes, sizeof sizes);
+    tess_sha256_add(&sha, &f->seconds_per_grid, sizeof f->seconds_per_grid);
+    if (f->kind == TESS_MEDIA_AUDIO)
+        status = add_frames(m, &sha, err);
+    else
+        add_pictures(m, &sha);
+    tess_sha256_finish(&sha, hex);
+    for (size_t i = 0; i < sizeof f->digest; i++) {
+        const char digits[3] = {hex[2 * i], hex[2 * i + 1], 0};
+        f->digest[i] = (unsigned char)strtoul(digits, NULL, 16);
+    }
+    return status;
 }
 
 tess_status tess_medium_prepare(tess_medium *m, const tess_progress *progress, tess_error *err)
@@ -366,8 +427,8 @@ tess_status tess_medium_prepare(tess_medium *m, const tess_progress *progress, t
     TESS_ASSERT(!m->is_prepared);
     m->progress = progress;
     const tess_fpenv saved = tess_fpenv_enter();
-    const tess_status status =
-        m->facts.kind == TESS_MEDIA_AUDIO ? prepare_audio(m, err) : prepare_pictures(m, err);
+    tess_status status = m->facts.kind == TESS_MEDIA_AUDIO ? prepare_audio(m, err) : prepare_pictures(m, err);
+    if (status == TESS_OK) status = set_digest(m, err);
     tess_fpenv_leave(saved);
     m->is_prepared = status == TESS_OK;
     return status;

@@ -274,8 +274,11 @@ static tess_status read_frames(void *context, int64_t first, int64_t n, float *o
 
 tess_features tess_mel_get_features(tess_mel *mel)
 {
-    return (tess_features){
-        .kind = TESS_MEDIA_AUDIO, .n_frame = mel->n_frame, .read = read_frames, .context = mel};
+    return (tess_features){.kind = TESS_MEDIA_AUDIO,
+                           .width = mel->n_mel,
+                           .n_frame = mel->n_frame,
+                           .read = read_frames,
+                           .context = mel};
 }
 
 int64_t tess_mel_get_samples(const tess_mel *mel)

@@ -52,6 +52,7 @@ tess_features tess_patches_get_features(tess_patches *patches, tess_media_kind k
 {
     const int per_step = patches->temporal_patch_size;
     return (tess_features){.kind = kind,
+                           .width = 3 * per_step * patches->patch_size * patches->patch_size,
                            .n_step = patches->n_frame / per_step + (patches->n_frame % per_step != 0),
                            .n_high = patches->height / patches->patch_size,
                            .n_wide = patches->width / patches->patch_size,

@@ -1,198 +1,299 @@
-/* Media as the inputs of a trace: all clips one after the other, all images, all videos. */
+#include "verify/trace/media.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/progress.h"
-#include "tessera/media.h"
-#include "tessera/trace.h"
-#include "verify/trace/writer.h"
+#include "verify/trace/reader.h"
 
-enum { PIECE_FLOATS = 1 << 16 };
+/* A medium's rows in the file: columns of in.input_features, or rows of the pixel values. */
+typedef struct place {
+    tess_trace_media *media;
+    const tess_tensor *tensor;
+    int64_t first;
+} place;
 
-typedef struct writing {
-    const tess_features *const *media;
-    int n_medium;
-    const tess_preprocessor *preprocessor;
-    tess_trace_writer *writer;
-    float *room, *turned; /* rows as they are read, and frames turned to bands */
-    int64_t n_piece;      /* rows that fit */
-    const tess_progress *progress;
-    uint64_t n_done, n_all; /* rows */
-} writing;
+struct tess_trace_media {
+    tess_trace_reader reader;
+    tess_features *features;    /* [n] */
+    const tess_features **list; /* [n] */
+    place *place;               /* [n] */
+    int n;
+};
 
-/* What belongs to a kind of pictures. */
-static const struct {
-    tess_media_kind kind;
-    const char *values, *grid;
-} pictures[] = {{TESS_MEDIA_IMAGE, "in.pixel_values", "in.image_grid_thw"},
-                {TESS_MEDIA_VIDEO, "in.pixel_values_videos", "in.video_grid_thw"}};
+enum { MOST_MEDIA = 65536 };
 
-static int64_t count_rows(const tess_features *f)
+/* ---- reading rows ---- */
+
+static tess_status check_finite(const place *p, int64_t at, const float *values, size_t n, tess_error *err)
 {
-    return f->kind == TESS_MEDIA_AUDIO ? f->n_frame : (int64_t)f->n_step * f->n_high * f->n_wide;
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i]))
+            return tess_refuse(err, tess_trace_reader_get_path(&p->media->reader), p->tensor->name,
+                               (int64_t)p->tensor->offset + (at + (int64_t)i) * (int64_t)sizeof(float),
+                               "finite numbers", "%g", (double)values[i]);
+    return TESS_OK;
 }
 
-/* How many media of a kind there are, and their rows. */
-static int64_t count_kind(const writing *w, tess_media_kind kind, int64_t *n_row)
+/* Elements [at, at + n) of the tensor; out[i * stride] gets them. */
+static tess_status read_elements(const place *p, int64_t at, int64_t n, float *out, size_t stride,
+                                 tess_error *err)
 {
-    int64_t n = 0;
-    *n_row = 0;
-    for (int i = 0; i < w->n_medium; i++) {
-        if (w->media[i]->kind != kind) continue;
-        n++;
-        *n_row += count_rows(w->media[i]);
+    while (n > 0) {
+        const void *values;
+        size_t piece = tess_trace_reader_piece(p->tensor, (uint64_t)at, 0);
+        if ((int64_t)piece > n) piece = (size_t)n;
+        tess_status status =
+            tess_trace_reader_read(&p->media->reader, p->tensor, (uint64_t)at, piece, &values, err);
+        if (status == TESS_OK) status = check_finite(p, at, values, piece, err);
+        if (status != TESS_OK) return status;
+        for (size_t i = 0; i < piece; i++) out[i * stride] = ((const float *)values)[i];
+        out += piece * stride;
+        at += (int64_t)piece;
+        n -= (int64_t)piece;
     }
-    return n;
+    return TESS_OK;
 }
 
-/* ---- declaring ---- */
-
-static tess_status declare_audio(const writing *w, tess_error *err)
+/* Frames are columns in the file, [n_mel, frames of all clips]. */
+static tess_status read_frames(void *context, int64_t first, int64_t n, float *out, tess_error *err)
 {
-    int64_t n_frame;
-    const int64_t n = count_kind(w, TESS_MEDIA_AUDIO, &n_frame);
-    if (n == 0) return TESS_OK;
-    const int64_t shape[] = {tess_preprocessor_frame_width(w->preprocessor), n_frame};
-    tess_status status = tess_trace_writer_declare(w->writer, "in.input_features", false, 2, shape, err);
-    if (status == TESS_OK)
-        status = tess_trace_writer_declare(w->writer, "in.audio_feature_lengths", true, 1, &n, err);
-    return status;
-}
-
-static tess_status declare_pictures(const writing *w, int which, tess_error *err)
-{
-    int64_t n_patch;
-    const int64_t n = count_kind(w, pictures[which].kind, &n_patch);
-    if (n == 0) return TESS_OK;
-    const int64_t values[] = {n_patch, tess_preprocessor_patch_width(w->preprocessor)}, grid[] = {n, 3};
-    tess_status status = tess_trace_writer_declare(w->writer, pictures[which].values, false, 2, values, err);
-    if (status == TESS_OK)
-        status = tess_trace_writer_declare(w->writer, pictures[which].grid, true, 2, grid, err);
-    if (status == TESS_OK && pictures[which].kind == TESS_MEDIA_VIDEO)
-        status = tess_trace_writer_declare(w->writer, "in.video_second_per_grid", false, 1, &n, err);
-    return status;
-}
-
-static tess_status declare_all(const writing *w, bool use_audio_in_video, tess_error *err)
-{
-    const int64_t one = 1;
-    tess_status status = declare_audio(w, err);
-    for (int i = 0; i < 2 && status == TESS_OK; i++) status = declare_pictures(w, i, err);
-    if (status == TESS_OK && use_audio_in_video)
-        status = tess_trace_writer_declare(w->writer, "in.use_audio_in_video", true, 1, &one, err);
-    return status;
-}
-
-/* ---- writing ---- */
-
-/* n rows of frames, of which the first is frame `at` of n_frame in the file: a line there is a band. */
-static tess_status put_frames(const writing *w, int64_t at, int64_t n, int64_t n_frame, tess_error *err)
-{
-    const int64_t n_mel = tess_preprocessor_frame_width(w->preprocessor);
+    const place *p = context;
+    int64_t n_mel = (int64_t)p->tensor->dim[0], n_column = (int64_t)p->tensor->dim[1];
     tess_status status = TESS_OK;
-    for (int64_t m = 0; m < n_mel && status == TESS_OK; m++) {
-        for (int64_t t = 0; t < n; t++) w->turned[t] = w->room[t * n_mel + m];
-        status = tess_trace_writer_put(w->writer, "in.input_features", m * n_frame + at, w->turned, (size_t)n,
-                                       err);
-    }
+    for (int64_t mel = 0; mel < n_mel && status == TESS_OK; mel++)
+        status = read_elements(p, mel * n_column + p->first + first, n, out + mel, (size_t)n_mel, err);
     return status;
 }
 
-/* The rows of one medium, which begin at row `at` of all of its kind. */
-static tess_status put_rows(writing *w, const tess_features *f, int64_t at, int64_t n_total, const char *name,
-                            tess_error *err)
+static tess_status read_patches(void *context, int64_t first, int64_t n, float *out, tess_error *err)
 {
-    const int64_t n_row = count_rows(f), width = tess_preprocessor_patch_width(w->preprocessor);
-    tess_status status = TESS_OK;
-    for (int64_t first = 0; first < n_row && status == TESS_OK;) {
-        const int64_t n = n_row - first < w->n_piece ? n_row - first : w->n_piece;
-        status = f->read(f->context, first, n, w->room, err);
+    const place *p = context;
+    int64_t width = (int64_t)p->tensor->dim[1];
+    return read_elements(p, (p->first + first) * width, n * width, out, 1, err);
+}
+
+/* ---- opening ---- */
+
+static const char *path_of(const tess_trace_media *media)
+{
+    return tess_trace_reader_get_path(&media->reader);
+}
+
+static tess_status refuse_tensor(const tess_trace_media *media, const tess_tensor *t, const char *expected,
+                                 tess_error *err)
+{
+    char shape[80];
+    tess_tensor_format_shape(t->n_dim, t->dim, shape, sizeof shape);
+    return tess_refuse(err, path_of(media), t->name, (int64_t)t->offset, expected, "%s %s",
+                       tess_dtype_name(t->dtype), shape);
+}
+
+/* A tensor of this dtype and rank; NULL in *out if there is none. */
+static tess_status find_tensor(const tess_trace_media *media, const char *name, tess_dtype dtype, int n_dim,
+                               const char *expected, const tess_tensor **out, tess_error *err)
+{
+    const tess_tensor *t = tess_safetensors_find(media->reader.st, name);
+    *out = t;
+    if (!t || (t->dtype == dtype && t->n_dim == n_dim && tess_tensor_count(t) > 0)) return TESS_OK;
+    return refuse_tensor(media, t, expected, err);
+}
+
+static tess_status refuse_absence(const tess_trace_media *media, const char *name, const char *needs,
+                                  tess_error *err)
+{
+    return tess_refuse(err, path_of(media), name, -1, needs, "no such tensor");
+}
+
+static tess_status read_integers(tess_trace_media *media, const tess_tensor *t, uint64_t first, size_t n,
+                                 int64_t *out, tess_error *err)
+{
+    const void *values;
+    tess_status status = tess_trace_reader_read(&media->reader, t, first, n, &values, err);
+    if (status == TESS_OK) memcpy(out, values, n * sizeof *out);
+    return status;
+}
+
+static tess_status refuse_number(const tess_trace_media *media, const tess_tensor *t, uint64_t element,
+                                 const char *expected, int64_t found, tess_error *err)
+{
+    return tess_refuse(err, path_of(media), t->name,
+                       (int64_t)(t->offset + element * tess_dtype_bytes(t->dtype)), expected, "%" PRId64,
+                       found);
+}
+
+static tess_status grow(tess_trace_media *media, uint64_t n, const char *name, tess_error *err)
+{
+    if (n > MOST_MEDIA)
+        return tess_refuse(err, path_of(media), name, -1, "at most 65536 media", "%" PRIu64, n);
+    size_t total = (size_t)media->n + (size_t)n;
+    tess_features *features = realloc(media->features, total * sizeof *features);
+    if (features) media->features = features;
+    place *places = realloc(media->place, total * sizeof *places);
+    if (places) media->place = places;
+    if (features && places) return TESS_OK;
+    return tess_fail(err, TESS_ENOMEM, "%s: no memory for its media", path_of(media));
+}
+
+static tess_status open_clips(tess_trace_media *media, tess_error *err)
+{
+    const tess_tensor *features, *lengths;
+    tess_status status = find_tensor(media, "in.input_features", TESS_DTYPE_F32, 2,
+                                     "F32 [mel bins, frames of all clips]", &features, err);
+    if (status == TESS_OK)
+        status =
+            find_tensor(media, "in.audio_feature_lengths", TESS_DTYPE_I64, 1, "I64 [clips]", &lengths, err);
+    if (status != TESS_OK || (!features && !lengths)) return status;
+    if (!features)
+        return refuse_absence(media, "in.input_features", "the frames of in.audio_feature_lengths", err);
+    if (!lengths) return refuse_absence(media, "in.audio_feature_lengths", "the clips' lengths", err);
+    status = grow(media, lengths->dim[0], lengths->name, err);
+    int64_t first = 0, n_frame = (int64_t)features->dim[1];
+    for (uint64_t i = 0; i < lengths->dim[0] && status == TESS_OK; i++) {
+        int64_t length;
+        status = read_integers(media, lengths, i, 1, &length, err);
         if (status != TESS_OK) break;
-        if (f->kind == TESS_MEDIA_AUDIO)
-            status = put_frames(w, at + first, n, n_total, err);
-        else
-            status = tess_trace_writer_put(w->writer, name, (at + first) * width, w->room,
-                                           (size_t)(n * width), err);
-        first += n;
-        w->n_done += (uint64_t)n;
-        if (status == TESS_OK)
-            status = tess_progress_tell(w->progress, TESS_ACTIVITY_PREPARING, w->n_done, w->n_all, err);
+        if (length < 1 || length > n_frame - first)
+            return refuse_number(media, lengths, i, "1 to the frames that in.input_features has left", length,
+                                 err);
+        media->place[media->n] = (place){media, features, first};
+        media->features[media->n++] = (tess_features){.kind = TESS_MEDIA_AUDIO,
+                                                      .width = (int32_t)features->dim[0],
+                                                      .n_frame = length,
+                                                      .read = read_frames};
+        first += length;
     }
+    if (status == TESS_OK && first != n_frame)
+        return refuse_number(media, lengths, 0, "lengths that sum to the frames of in.input_features", first,
+                             err);
     return status;
 }
 
-static tess_status put_audio(writing *w, tess_error *err)
-{
-    int64_t n_frame, at = 0, clip = 0;
-    count_kind(w, TESS_MEDIA_AUDIO, &n_frame);
-    tess_status status = TESS_OK;
-    for (int i = 0; i < w->n_medium && status == TESS_OK; i++) {
-        const tess_features *f = w->media[i];
-        if (f->kind != TESS_MEDIA_AUDIO) continue;
-        status = tess_trace_writer_put(w->writer, "in.audio_feature_lengths", clip++, &f->n_frame, 1, err);
-        if (status == TESS_OK) status = put_rows(w, f, at, n_frame, NULL, err);
-        at += f->n_frame;
-    }
-    return status;
-}
+/* ---- pictures ---- */
 
-static tess_status put_pictures(writing *w, int which, tess_error *err)
-{
-    int64_t at = 0, n = 0;
-    tess_status status = TESS_OK;
-    for (int i = 0; i < w->n_medium && status == TESS_OK; i++) {
-        const tess_features *f = w->media[i];
-        if (f->kind != pictures[which].kind) continue;
-        const int64_t grid[] = {f->n_step, f->n_high, f->n_wide};
-        status = tess_trace_writer_put(w->writer, pictures[which].grid, 3 * n, grid, 3, err);
-        if (status == TESS_OK && f->kind == TESS_MEDIA_VIDEO)
-            status =
-                tess_trace_writer_put(w->writer, "in.video_second_per_grid", n, &f->seconds_per_grid, 1, err);
-        if (status == TESS_OK) status = put_rows(w, f, at, 0, pictures[which].values, err);
-        at += count_rows(f);
-        n++;
-    }
-    return status;
-}
+typedef struct pixel_names {
+    tess_media_kind kind;
+    const char *pixels, *grids;
+} pixel_names;
 
-static tess_status write_all(writing *w, bool use_audio_in_video, const char *path, tess_error *err)
+static tess_status read_grid(tess_trace_media *media, const tess_tensor *grids, uint64_t i,
+                             const tess_tensor *pixels, int64_t first, tess_features *out, tess_error *err)
 {
-    static const char *const notes[][2] = {
-        {"made_by", "tessera"}, {"version", TESS_VERSION}, {"dtype", "float32"}, {"case", "media"}};
-    tess_status status = TESS_OK;
-    for (int i = 0; i < 4 && status == TESS_OK; i++)
-        status = tess_trace_writer_note(w->writer, notes[i][0], notes[i][1], err);
-    if (status == TESS_OK) status = declare_all(w, use_audio_in_video, err);
-    if (status == TESS_OK) status = tess_trace_writer_open(w->writer, path, err);
-    if (status == TESS_OK) status = put_audio(w, err);
-    for (int i = 0; i < 2 && status == TESS_OK; i++) status = put_pictures(w, i, err);
-    if (status == TESS_OK && use_audio_in_video)
-        status = tess_trace_writer_put(w->writer, "in.use_audio_in_video", 0, &(int64_t){1}, 1, err);
-    return status;
-}
-
-tess_status tess_trace_write_media(const tess_features *const *media, int n_medium,
-                                   const tess_preprocessor *preprocessor, bool use_audio_in_video,
-                                   const tess_progress *progress, const char *path, tess_error *err)
-{
-    const int frame = tess_preprocessor_frame_width(preprocessor),
-              patch = tess_preprocessor_patch_width(preprocessor), most = frame > patch ? frame : patch;
-    writing w = {.media = media,
-                 .n_medium = n_medium,
-                 .preprocessor = preprocessor,
-                 .progress = progress,
-                 .n_piece = most < PIECE_FLOATS ? PIECE_FLOATS / most : 1};
-    for (int i = 0; i < n_medium; i++) w.n_all += (uint64_t)count_rows(media[i]);
-    tess_status status = tess_trace_writer_new(&w.writer, err);
+    int64_t grid[3];
+    tess_status status = read_integers(media, grids, 3 * i, 3, grid, err);
     if (status != TESS_OK) return status;
-    w.room = malloc((size_t)w.n_piece * (size_t)most * sizeof *w.room);
-    w.turned = malloc((size_t)w.n_piece * sizeof *w.turned);
-    if (w.room && w.turned)
-        status = write_all(&w, use_audio_in_video, path, err);
-    else
-        status = tess_fail(err, TESS_ENOMEM, "no memory to write what media became");
-    free(w.room);
-    free(w.turned);
-    if (status == TESS_OK) return tess_trace_writer_commit(w.writer, err);
-    tess_trace_writer_abandon(w.writer);
+    int64_t left = (int64_t)pixels->dim[0] - first;
+    for (int k = 0; k < 3; k++) {
+        if (grid[k] < 1 || grid[k] > left)
+            return refuse_number(media, grids, 3 * i + (uint64_t)k,
+                                 "1 to the patches that the pixel values have left", grid[k], err);
+        left /= grid[k];
+    }
+    out->n_step = (int32_t)grid[0];
+    out->n_high = (int32_t)grid[1];
+    out->n_wide = (int32_t)grid[2];
+    return TESS_OK;
+}
+
+static tess_status open_pictures(tess_trace_media *media, const pixel_names *names, tess_error *err)
+{
+    const tess_tensor *pixels, *grids;
+    tess_status status =
+        find_tensor(media, names->pixels, TESS_DTYPE_F32, 2, "F32 [patches, numbers of one]", &pixels, err);
+    if (status == TESS_OK)
+        status = find_tensor(media, names->grids, TESS_DTYPE_I64, 2, "I64 [pictures, 3]", &grids, err);
+    if (status != TESS_OK || (!pixels && !grids)) return status;
+    if (!pixels) return refuse_absence(media, names->pixels, "the patches of the grids", err);
+    if (!grids) return refuse_absence(media, names->grids, "the grids of the patches", err);
+    if (grids->dim[1] != 3) return refuse_tensor(media, grids, "I64 [pictures, 3]", err);
+    if (pixels->dim[0] > INT32_MAX || pixels->dim[1] > INT32_MAX)
+        return refuse_tensor(media, pixels, "at most 2147483647 patches", err);
+    status = grow(media, grids->dim[0], grids->name, err);
+    int64_t first = 0;
+    for (uint64_t i = 0; i < grids->dim[0] && status == TESS_OK; i++) {
+        tess_features f = {.kind = names->kind,
+                           .width = (int32_t)pixels->dim[1],
+                           .seconds_per_grid = 1,
+                           .read = read_patches};
+        status = read_grid(media, grids, i, pixels, first, &f, err);
+        if (status != TESS_OK) break;
+        media->place[media->n] = (place){media, pixels, first};
+        media->features[media->n++] = f;
+        first += (int64_t)f.n_step * f.n_high * f.n_wide;
+    }
+    if (status == TESS_OK && first != (int64_t)pixels->dim[0])
+        return refuse_number(media, grids, 0, "grids that take all patches of the pixel values", first, err);
     return status;
+}
+
+/* How long a step of each video lasts; without the tensor a second. */
+static tess_status read_seconds(tess_trace_media *media, int first_video, tess_error *err)
+{
+    const tess_tensor *t;
+    tess_status status =
+        find_tensor(media, "in.video_second_per_grid", TESS_DTYPE_F32, 1, "F32 [videos]", &t, err);
+    if (status != TESS_OK || !t) return status;
+    if (t->dim[0] != (uint64_t)(media->n - first_video))
+        return refuse_tensor(media, t, "as many as in.video_grid_thw has videos", err);
+    for (int i = first_video; i < media->n; i++) {
+        const void *seconds;
+        status = tess_trace_reader_read(&media->reader, t, (uint64_t)(i - first_video), 1, &seconds, err);
+        if (status != TESS_OK) return status;
+        float value = *(const float *)seconds;
+        if (!(value > 0 && value < 1e6f))
+            return tess_refuse(err, path_of(media), t->name, (int64_t)t->offset + 4 * (i - first_video),
+                               "seconds above 0", "%g", (double)value);
+        media->features[i].seconds_per_grid = (double)value;
+    }
+    return TESS_OK;
+}
+
+static tess_status read_media(tess_trace_media *media, tess_error *err)
+{
+    static const pixel_names images = {TESS_MEDIA_IMAGE, "in.pixel_values", "in.image_grid_thw"},
+                             videos = {TESS_MEDIA_VIDEO, "in.pixel_values_videos", "in.video_grid_thw"};
+    tess_status status = open_clips(media, err);
+    if (status == TESS_OK) status = open_pictures(media, &images, err);
+    int first_video = media->n;
+    if (status == TESS_OK) status = open_pictures(media, &videos, err);
+    if (status == TESS_OK) status = read_seconds(media, first_video, err);
+    if (status != TESS_OK) return status;
+    media->list = malloc((size_t)(media->n + 1) * sizeof *media->list);
+    if (!media->list) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its media", path_of(media));
+    for (int i = 0; i < media->n; i++) {
+        media->features[i].context = &media->place[i];
+        media->list[i] = &media->features[i];
+    }
+    return TESS_OK;
+}
+
+tess_status tess_trace_media_open(const char *path, tess_trace_media **out, tess_error *err)
+{
+    tess_trace_media *media = calloc(1, sizeof *media);
+    if (!media) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its media", path);
+    tess_status status = tess_trace_reader_open(path, &media->reader, err);
+    if (status == TESS_OK) status = read_media(media, err);
+    if (status == TESS_OK)
+        *out = media;
+    else
+        tess_trace_media_free(media);
+    return status;
+}
+
+void tess_trace_media_free(tess_trace_media *media)
+{
+    if (!media) return;
+    if (media->reader.st) tess_trace_reader_close(&media->reader);
+    free(media->features);
+    free(media->list);
+    free(media->place);
+    free(media);
+}
+
+const tess_features *const *tess_trace_media_get(const tess_trace_media *media, int *n)
+{
+    *n = media->n;
+    return media->list;
 }
