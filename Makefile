@@ -19,6 +19,8 @@ MODE_asan := -O1 -g -DTESS_DEBUG -fsanitize=address,undefined -fno-sanitize-reco
 MODE_tsan := -O1 -g -DTESS_DEBUG -fsanitize=thread
 LIBS := jansson libcrypto sqlite3
 APP_LIBS := libedit
+# Opened when media are decoded (src/media/libraries.h): their headers are needed, and nothing is linked.
+OPENED_LIBS := libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale soxr zlib
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
 # Objects serve archive and shared library alike; what no public header declares is hidden, so that nothing goes through
 # a table of the dynamic linker that need not.
@@ -27,7 +29,7 @@ GUARD = $(if $(findstring -DTESS_DEBUG,$(MODE_$(MODE))),-include src/base/guard.
 CFLAGS_ALL = -std=c17 $(WARN) $(MODE_$(MODE)) $(GUARD) -ffp-contract=off -fno-math-errno -D_GNU_SOURCE \
              -fPIC -fvisibility=hidden -fno-semantic-interposition \
              -DTESS_VERSION='"$(VERSION)"' -DTESS_MODE='"$(MODE)"' -Iinclude -Isrc -Iapps $(PKG_CFLAGS) $(CFLAGS)
-PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null) $(shell pkg-config --cflags $(OPENED_LIBS) 2>/dev/null)
 LDLIBS = $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lm -lpthread -ldl
 APP_LDLIBS = $(LDLIBS) $(shell pkg-config --libs $(APP_LIBS) 2>/dev/null)
 
@@ -51,18 +53,18 @@ TEST_BIN := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
 TOOL_BIN := $(B)/synthetic
 
-.PHONY: all lib tests benches objects demo check bench clean install deps check-deps bench-deps layers format \
+.PHONY: help all lib tests benches objects demo check bench clean install deps check-deps bench-deps layers format \
         format-check tidy app-libs list-tests reference check-reference
 
-all: $(B)/tessera
+all: $(B)/tessera ## build build/tessera; what plain `make` does
 ifeq ($(MODE)-$(notdir $(CC)),release-gcc)
 all: build/tessera
 build/tessera: $(B)/tessera
 	@ln -sf release-gcc/tessera $@
 endif
-lib: $(B)/libtessera.a $(B)/libtessera.so.$(VERSION)
-tests: $(TEST_BIN) $(TOOL_BIN)
-benches: $(BENCH_BIN)
+lib: $(B)/libtessera.a $(B)/libtessera.so.$(VERSION) ## build the library, archive and shared
+tests: $(TEST_BIN) $(TOOL_BIN) ## build the test programs
+benches: $(BENCH_BIN) ## build the benchmarks
 # Everything compiled and nothing linked: for the warnings of a compiler whose programs are not all run.
 objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(SYNTHETIC_SRC))
 
@@ -114,36 +116,36 @@ FORCE:
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)
 include $(wildcard tools/*.mk)
 
-deps:
+deps: ## install the packages that building needs, as root or by sudo
 	@tools/ensure_packages build
-check-deps:
+check-deps: ## the same, and those that the tests need
 	@tools/ensure_packages build check
 bench-deps: deps
 
-layers:
+layers: ## check that includes go down the layers only
 	@tools/check_layers
 
-demo: deps
+demo: deps ## build, then inspect, plan and run the demo checkpoint
 	@$(MAKE) --no-print-directory all
 	@tools/demo
 
-check: check-deps
+check: check-deps ## build and run all tests
 	@tools/check
 
-bench: bench-deps
+bench: bench-deps ## build and run the benchmarks
 	@$(MAKE) --no-print-directory all benches tests
 	@for b in $(BENCH_BIN); do echo; echo "== $${b##*/}"; $$b || exit 1; done
 
-format:
+format: ## format the sources (clang-format 14)
 	clang-format-14 -i $$(git ls-files '*.c' '*.h')
-format-check:
+format-check: ## say what is not formatted
 	@clang-format-14 --dry-run -Werror $$(git ls-files '*.c' '*.h')
-tidy:
+tidy: ## run the blocking list of clang-tidy
 	@tools/tidy
 
 PREFIX ?= /usr/local
 TO = $(DESTDIR)$(PREFIX)
-install: all lib
+install: all lib ## install below PREFIX (/usr/local), behind DESTDIR
 	install -d $(TO)/bin $(TO)/lib/pkgconfig $(TO)/include/tessera $(TO)/share/doc/tessera/examples
 	install -m 755 $(B)/tessera $(TO)/bin/
 	install -m 644 $(B)/libtessera.a $(B)/libtessera.so.$(VERSION) $(TO)/lib/
@@ -155,8 +157,13 @@ install: all lib
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' tools/tessera.pc.in \
 	  > $(TO)/lib/pkgconfig/tessera.pc
 
-clean:
+clean: ## remove everything that was built
 	rm -rf build
+
+# What stands behind "##" beside a target.
+help: ## this list
+	@echo 'make [TARGET...] [MODE=release|debug|asan|tsan] [CC=gcc|clang-14]'
+	@sed -n 's/^\([a-z-]*\):[^#=]*## \(.*\)/  \1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | expand -t 20
 
 # For tests that link the binary anew.
 app-libs:

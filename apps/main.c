@@ -28,6 +28,9 @@ static void print_overview(FILE *out)
     fputs("\n'tessera help COMMAND' explains one command; 'tessera version' prints the version.\n", out);
 }
 
+static const char *const help_words[] = {"help", "--help", "-h", NULL};
+static const char *const version_words[] = {"version", "--version", "-V", "-v", NULL};
+
 /* A word that is no command. */
 static int refuse_command(const char *name)
 {
@@ -40,6 +43,9 @@ static int refuse_command(const char *name)
     char safe[128];
     cli_guess guess = {.word = name};
     for (size_t i = 0; commands[i]; i++) cli_guess_offer(&guess, commands[i]->name);
+    /* The first two of each are words, which are guessed; letters are all alike. */
+    for (size_t i = 0; i < 2; i++) cli_guess_offer(&guess, help_words[i]);
+    for (size_t i = 0; i < 2; i++) cli_guess_offer(&guess, version_words[i]);
     cli_escape(name, strlen(name), safe, sizeof safe);
     fprintf(stderr, "tessera: '%s' is no command; ", safe);
     if (guess.best)
@@ -63,29 +69,47 @@ static const cli_command *find_command(const char *name)
     return commands[i];
 }
 
+static int refuse_extra(const char *asked, const char *word)
+{
+    char safe[128];
+    cli_escape(word, strlen(word), safe, sizeof safe);
+    fprintf(stderr, "tessera: '%s' is too much after '%s'\n", safe, asked);
+    return CLI_USAGE;
+}
+
+/* The version, as JSON with --json as everywhere. */
+static int print_version(int argc, char **argv)
+{
+    bool is_json = argc > 2 && !strcmp(argv[2], "--json");
+    if (argc > 2 + is_json) return refuse_extra(argv[1], argv[2 + is_json]);
+    puts(is_json ? "{\"version\":\"" TESS_VERSION "\"}" : "tessera " TESS_VERSION);
+    return CLI_DONE;
+}
+
+/* "help", and "help COMMAND"; that of help and version is the overview. */
+static int print_help(int argc, char **argv)
+{
+    if (argc > 3) return refuse_extra("help COMMAND", argv[3]);
+    if (argc == 2 || is_one_of(argv[2], help_words) || is_one_of(argv[2], version_words)) {
+        print_overview(stdout);
+        return CLI_DONE;
+    }
+    const cli_command *command = find_command(argv[2]);
+    if (!command) return refuse_command(argv[2]);
+    char flag[] = "--help", *ask[] = {argv[2], flag, NULL};
+    return command->run(command, 2, ask);
+}
+
 static int run_command(int argc, char **argv)
 {
-    static const char *const help[] = {"help", "--help", "-h", NULL};
-    static const char *const version[] = {"version", "--version", NULL};
     if (argc < 2) {
         print_overview(stderr);
         return CLI_USAGE;
     }
-    bool is_help = is_one_of(argv[1], help);
-    if (is_help && argc == 2) {
-        print_overview(stdout);
-        return CLI_DONE;
-    }
-    if (is_one_of(argv[1], version)) {
-        puts("tessera " TESS_VERSION);
-        return CLI_DONE;
-    }
-    const char *name = argv[is_help ? 2 : 1];
-    const cli_command *command = find_command(name);
-    if (!command) return refuse_command(name);
-    if (!is_help) return command->run(command, argc - 1, argv + 1);
-    char flag[] = "--help", *ask[] = {argv[2], flag, NULL};
-    return command->run(command, 2, ask);
+    if (is_one_of(argv[1], help_words)) return print_help(argc, argv);
+    if (is_one_of(argv[1], version_words)) return print_version(argc, argv);
+    const cli_command *command = find_command(argv[1]);
+    return command ? command->run(command, argc - 1, argv + 1) : refuse_command(argv[1]);
 }
 
 /* A closed standard stream gets a descriptor of its own, the wrong way round, so that reading or writing it

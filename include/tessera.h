@@ -15,6 +15,7 @@
 #include "tessera/features.h"
 #include "tessera/known_answers.h"
 #include "tessera/ledger.h"
+#include "tessera/media.h"
 #include "tessera/progress.h"
 #include "tessera/tokenizer.h"
 #include "tessera/trace.h"

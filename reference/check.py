@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
-    check.py [GROUP...]       groups: unicode, text, plain, positions, front, topk, shared, small, decoders, demo,
-                              mutations, cpu, layerwise, memory (default: all)
+    check.py [GROUP...]       groups: unicode, text, plain, positions, front, formulas, topk, shared, small,
+                              decoders, audio, vision, demo, mutations, cpu, layerwise, memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch and its libraries choose kernels by instruction set. A golden made on another kind of CPU than this
@@ -186,6 +186,18 @@ def check_decoders(report):
     decoders.check(report)
 
 
+def check_vision(report):
+    import vision_tower
+
+    vision_tower.check(report)
+
+
+def check_audio(report):
+    import audio_tower
+
+    audio_tower.check(report)
+
+
 def check_layerwise(report):
     import check_layerwise as checks
 
@@ -205,6 +217,21 @@ def check_topk(report):
     kept, _ = tracefile.read(ROOT / "tests" / "golden" / "topk" / "topk.safetensors")
     count, different, _ = compare_bits(topk.cases(), kept)
     report.line(not different, f"topk: {count - len(different)} of {count} tensors as the original chooses")
+
+
+def check_formulas(report):
+    """Pictures to the bit; mel frames within a tenth of their bar, for torch's transform goes by the CPU."""
+    import front_formulas
+    import tracefile
+
+    folder = ROOT / "tests" / "golden" / "front"
+    kept, _ = tracefile.read(folder / "mel.safetensors")
+    made = front_formulas.mel_tensors()
+    same = kept.keys() == made.keys() and all(kept[name].shape == made[name].shape for name in kept)
+    worst = max(abs(kept[name] - made[name]).max() for name in kept) if same else float("inf")
+    report.line(worst <= 2e-6, f"formulas: mel frames of {len(kept)} clips, max abs {worst:.1e}")
+    same = json.loads((folder / "pictures.json").read_text()) == json.loads(json.dumps(front_formulas.picture_goldens()))
+    report.line(same, "formulas: sizes, resized pictures and patches as the original makes them")
 
 
 def check_mutations(report):
@@ -282,9 +309,9 @@ def finish_script(report, name, process):
 
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py",
            "positions": "positions.py", "front": "front.py"}
-GROUPS = {"topk": check_topk, "shared": check_shared, "small": check_small, "decoders": check_decoders,
-          "demo": check_demo, "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise,
-          "memory": check_memory}
+GROUPS = {"topk": check_topk, "formulas": check_formulas, "shared": check_shared, "small": check_small,
+          "decoders": check_decoders, "audio": check_audio, "vision": check_vision, "demo": check_demo,
+          "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise, "memory": check_memory}
 
 CHECKS = {**GROUPS, "as_avx2": check_as_avx2}  # which check_cpu asks for
 

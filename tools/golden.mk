@@ -10,5 +10,5 @@ endef
 $(foreach name,$(GOLDEN_ARGUMENTS),$(eval $(call pass_argument,$(name))))
 
 .PHONY: golden
-golden:
+golden: ## run the original: MODEL=DIR PROMPT=TEXT OUT=FILE
 	@$(foreach name,$(GOLDEN_ARGUMENTS),$(name)="$$GOLDEN_$(name)") tools/golden

@@ -7,23 +7,27 @@ PYTHON := reference/.venv/bin/python
 
 .PHONY: reference check-reference goldens demo-checkpoint
 
-reference:
+reference: ## set up the original implementation in reference/.venv
 	@tools/reference_venv
 
-check-reference: reference deps
+check-reference: reference deps ## check the goldens of the tree against the original
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) reference/check.py
+	@$(PYTHON) reference/media_images.py --check
 
-goldens: reference
+goldens: reference ## write them again
 	$(PYTHON) reference/tiny.py
 	$(PYTHON) reference/decoders.py
+	$(PYTHON) reference/vision_tower.py
+	$(PYTHON) reference/audio_tower.py
 	$(PYTHON) reference/topk.py
+	$(PYTHON) reference/front.py
 	$(PYTHON) reference/unicode_tables.py
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py
 	$(PYTHON) reference/known_answers.py
 
-demo-checkpoint: reference
+demo-checkpoint: reference ## train the demo checkpoint again, with its goldens
 	$(PYTHON) reference/train_demo.py
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py

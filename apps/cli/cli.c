@@ -4,18 +4,17 @@
 #include <errno.h>
 #include <getopt.h>
 #include <math.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "base/utf8.h"
 #include "cli/help.h"
+#include "cli/screen.h"
 
 enum { MAX_OPTIONS = 64 };
 
@@ -95,9 +94,19 @@ static const char *store_value(const cli_option *option, const char *text)
         *(const char **)option->target = text;
         return *text ? NULL : "a name";
     case CLI_LIST:
+        if (!*text) return "a name";
         return append_item(option->target, text) ? NULL : "less text (out of memory)";
+    case CLI_MARKED:
+        if (!*text) return "a name";
+        return append_item(option->target, option->name) && append_item(option->target, text)
+                   ? NULL
+                   : "less text (out of memory)";
     case CLI_COUNT:
         if (!parse_unsigned(text, INT32_MAX, &number)) return "a whole number of 0 or more";
+        *(int *)option->target = (int)number;
+        return NULL;
+    case CLI_SOME:
+        if (!parse_unsigned(text, INT32_MAX, &number) || !number) return "a whole number of 1 or more";
         *(int *)option->target = (int)number;
         return NULL;
     case CLI_U64:
@@ -170,7 +179,15 @@ int cli_unexpected_word(const cli_command *self, const cli_common *common, const
     struct stat there;
     if (!stat(word, &there) && S_ISDIR(there.st_mode))
         place = "the folder of a checkpoint goes after --model";
-    return cli_usage(self, common, "%s: unexpected word; %s", word, place);
+    return cli_usage(self, common, "%s: unexpected word; %s", *word ? word : "an empty text", place);
+}
+
+int cli_check_names(const cli_command *self, const cli_common *common, const char *what, char **words,
+                    int n_word)
+{
+    for (int i = 0; i < n_word; i++)
+        if (!*words[i]) return cli_usage(self, common, "found an empty name, expected that of %s", what);
+    return -1;
 }
 
 static bool has_json_flag(int argc, char **argv)
@@ -213,9 +230,26 @@ static const char *word_in_question(int argc, char **argv)
     return is_in_group ? next : argv[optind - 1];
 }
 
+/* An option with optarg, its value. Of two values one would be lost without a word. Returns -1 or an exit
+ * code.
+ */
+static int take_option(const cli_command *self, const cli_common *common, const cli_option *option,
+                       bool *is_given)
+{
+    if (option->kind == CLI_LATER)
+        return cli_usage(self, common, "--%s is not part of this version (%s)", option->name, TESS_VERSION);
+    if (*is_given && option->kind != CLI_LIST && option->kind != CLI_MARKED && option->kind != CLI_FLAG)
+        return cli_usage(self, common, "--%s is given twice; it takes one value", option->name);
+    *is_given = true;
+    const char *expected = store_value(option, optarg);
+    if (!expected) return -1;
+    return cli_usage(self, common, "--%s: found \"%s\", expected %s", option->name, optarg, expected);
+}
+
 static int parse_words(const cli_command *self, const cli_option *all, const struct option *table,
                        size_t n_all, const bool *help, cli_common *common, int argc, char **argv)
 {
+    bool given[MAX_OPTIONS] = {false};
     cli_common early = {.json = has_json_flag(argc, argv), .progress = "auto"};
     optind = 0;
     opterr = 0;
@@ -230,13 +264,8 @@ static int parse_words(const cli_command *self, const cli_option *all, const str
             cli_help_print(self, all, n_all);
             return CLI_DONE;
         }
-        if (all[index].kind == CLI_LATER)
-            return cli_usage(self, &early, "--%s is not part of this version (%s)", all[index].name,
-                             TESS_VERSION);
-        const char *expected = store_value(&all[index], optarg);
-        if (expected)
-            return cli_usage(self, &early, "--%s: found \"%s\", expected %s", all[index].name, optarg,
-                             expected);
+        int code = take_option(self, &early, &all[index], &given[index]);
+        if (code >= 0) return code;
     }
     if (*help) {
         cli_help_print(self, all, n_all);
@@ -330,6 +359,8 @@ static const struct {
     const char *hinted;                /* the hint belongs to expectations that say this; NULL: to all */
 } words_for_fields[] = {
     {"memory_bytes", "--memory", NULL, NULL},
+    {"max_bytes", "--memory", NULL, NULL},
+    {"fps", "--fps", NULL, NULL},
     {"n_context", "--context", "a larger one makes room, and 'tessera plan' says what it costs",
      "planned for"},
     {"n_tok", "the prompt", NULL, NULL},
@@ -344,6 +375,7 @@ static const struct {
     {"globs", "--taps", "--list prints all", NULL},
     {"speak", "--speak", "--speak 0 traces the text", NULL},
     {"truth", "--truth", "--metrics-only measures without judging", NULL},
+    {"dtype", NULL, "--metrics-only measures without judging", "as the reference"},
     {"config_sha256", NULL, "--ignore-identity compares anyway", "as in the reference"},
     {"weights_sha256", NULL, "--ignore-identity compares anyway", "as in the reference"},
 };
@@ -383,9 +415,11 @@ tess_error cli_translate(const tess_error *from)
             add_hint(&err, words_for_fields[i].hint);
     }
     if (err.status == TESS_EBUDGET) {
-        snprintf(rest, sizeof rest,
-                 "the smallest that works is --memory %lluMiB, fewer positions (--context) need less",
-                 (unsigned long long)((err.smallest_budget_bytes + (1u << 20) - 1) >> 20));
+        /* In tenths of MiB, rounded up: whole ones would tell some that are larger than need be. */
+        unsigned long long tenths = (err.smallest_budget_bytes / 1024 * 10 + 10 + 1023) / 1024;
+        snprintf(rest, sizeof rest, "the smallest that works is --memory %llu.%lluMiB%s", tenths / 10,
+                 tenths % 10,
+                 strcmp(from->field, "max_bytes") ? ", fewer positions (--context) need less" : "");
         add_hint(&err, rest);
     }
     if (err.status == TESS_ENONFINITE)
@@ -413,11 +447,10 @@ int cli_report_with(const cli_command *self, const cli_common *common, const tes
         cli_print_json(json_incref(root));
     }
     json_decref(root);
-    if (!closed_pipe) {
+    /* Who stops a quiet command knows. */
+    if (!closed_pipe && !(common->quiet && err->status == TESS_EINTERRUPTED)) {
         /* Names and texts of files from anywhere are in it. */
-        char safe[4 * sizeof err->message + 1];
-        cli_escape(err->message, strlen(err->message), safe, sizeof safe);
-        fprintf(stderr, "tessera %s: %s\n", self->name, safe);
+        cli_remark(self, "%s", err->message);
     }
     return exit_code(err->status);
 }
@@ -469,12 +502,14 @@ const char *cli_escaped(const char *text, char *out, size_t size)
 
 void cli_remark(const cli_command *self, const char *format, ...)
 {
-    char text[4096], safe[sizeof text + 512];
+    char text[4096], safe[2 * sizeof text];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    fprintf(stderr, "tessera %s: %s\n", self->name, cli_escaped(text, safe, sizeof safe));
+    int n = snprintf(safe, sizeof safe, "tessera %s: ", self->name);
+    cli_escaped(text, safe + n, sizeof safe - (size_t)n);
+    cli_print_wrapped(stderr, safe);
 }
 
 bool cli_write_text(FILE *out, const char *text, size_t n_byte)
@@ -490,12 +525,10 @@ bool cli_write_text(FILE *out, const char *text, size_t n_byte)
 
 void cli_remark_buffered(const cli_command *self, const char *path)
 {
-    char safe[1024];
-    cli_escape(path, strlen(path), safe, sizeof safe);
-    fprintf(stderr,
-            "tessera %s: direct reads of %s are refused: it is read by way of the page cache, which is "
-            "dropped behind every read\n",
-            self->name, safe);
+    cli_remark(self,
+               "direct reads of %s are refused: it is read by way of the page cache, which is dropped behind "
+               "every read",
+               path);
 }
 
 void cli_format_bytes(uint64_t bytes, char *out, size_t size)
@@ -550,63 +583,4 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
     *out = text;
     *size = used;
     return 0;
-}
-
-static volatile sig_atomic_t interrupted;
-
-static struct timespec first_interrupt; /* of those since the flag was cleared */
-enum { SECOND_WISH_MS = 100 };
-
-static int64_t milliseconds_between(const struct timespec *from, const struct timespec *to)
-{
-    return (int64_t)(to->tv_sec - from->tv_sec) * 1000 + (to->tv_nsec - from->tv_nsec) / 1000000;
-}
-
-static void note_interrupt(int signal_number)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    /* Whoever asks twice does not want to wait; but a pair at once, as to the process and to its group, is
-     * one wish, and the orderly end that removes unfinished files is under way. SIGTERM always leaves it
-     * that. */
-    if (interrupted && signal_number == SIGINT &&
-        milliseconds_between(&first_interrupt, &now) >= SECOND_WISH_MS)
-        _exit(CLI_INTERRUPTED);
-    if (!interrupted) first_interrupt = now;
-    interrupted = 1;
-}
-
-void cli_catch_interrupt(void)
-{
-    /* A write that waits goes on: stopped, it would lose text and look like a failure. */
-    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
-    sigaction(SIGINT, &action, NULL);
-}
-
-void cli_catch_termination(void)
-{
-    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-}
-
-bool cli_interrupted(void)
-{
-    return interrupted;
-}
-
-void cli_interrupt_reads(bool on)
-{
-    static const int stopping[] = {SIGINT, SIGTERM, SIGHUP};
-    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++) {
-        struct sigaction action;
-        sigaction(stopping[i], NULL, &action);
-        action.sa_flags = on ? action.sa_flags & ~SA_RESTART : action.sa_flags | SA_RESTART;
-        sigaction(stopping[i], &action, NULL);
-    }
-}
-
-void cli_clear_interrupt(void)
-{
-    interrupted = 0;
 }

@@ -46,10 +46,12 @@ typedef enum cli_kind {
     CLI_TEXT,   /* const char * */
     CLI_NAME,   /* const char *, of a file or folder: not empty */
     CLI_COUNT,  /* int, 0 or more */
+    CLI_SOME,   /* int, 1 or more: 0 is the library's word for its default, and nobody's wish */
     CLI_U64,    /* uint64_t */
     CLI_SIZE,   /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, 12g (binary), plain bytes; units in any case */
     CLI_NUMBER, /* double, finite */
-    CLI_LIST,   /* cli_list *, repeatable */
+    CLI_LIST,   /* cli_list * of texts that are not empty; repeatable, as the next and no other kind */
+    CLI_MARKED, /* the same, of several options: name and value by turns, in the order given */
     CLI_LATER,  /* a name that is reserved: not shown in the help, refused by name; target is not used */
 } cli_kind;
 
@@ -96,6 +98,11 @@ int cli_choose_direct(const cli_command *self, const cli_common *common, const c
  * --prompt"). A folder is taken for a checkpoint whose --model was forgotten. Returns 2. */
 int cli_unexpected_word(const cli_command *self, const cli_common *common, const char *word,
                         const char *place);
+
+/* Refuses words that name files or folders (`what`: "a file") and are empty, as an unset variable of a shell
+ * is. Returns -1 or an exit code. */
+int cli_check_names(const cli_command *self, const cli_common *common, const char *what, char **words,
+                    int n_word);
 
 /* Prints an error (as JSON on standard output with --json, always as text on standard error) and returns
  * the exit code that belongs to its status. */
@@ -144,9 +151,10 @@ void cli_format_bytes(uint64_t bytes, char *out, size_t size);
 int cli_read_input(const cli_command *self, const cli_common *common, char **out, size_t *size);
 
 /* From now on Ctrl-C sets a flag instead of ending the process; while the flag is set a further one ends it,
- * unless it comes at once with the first. What such an end cuts short may leave the part of an output file.
- */
-void cli_catch_interrupt(void);
+ * unless it comes at once with the first. Unfinished outputs are removed even then. */
+void cli_catch_interrupt(const cli_common *common);
+/* Such an end removes this folder, of not more than PATH_MAX bytes, with the files in it as well. */
+void cli_interrupt_owns(const char *folder);
 /* SIGTERM and SIGHUP set the flag as well, any number of times: where files must be removed at the end. */
 void cli_catch_termination(void);
 /* Between on and off, the signals that are caught end a read that waits; else nothing that waits. */

@@ -1,17 +1,25 @@
 #include "cli/engine_options.h"
 
+#include <string.h>
+
+#include "cli/folder.h"
+
 int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_common *common)
 {
     static const char *const dtypes[] = {[TESS_PRECISION_F32] = "f32", [TESS_PRECISION_BF16] = "bf16", NULL};
     tess_engine_options *options = &engine->options;
     if (!options->model_dir) return cli_usage(self, common, "--model is missing: the folder of a checkpoint");
+    if (engine->ledger.keep_text && engine->ledger.place && !strcmp(engine->ledger.place, "off"))
+        return cli_usage(self, common,
+                         "--ledger-text says what is recorded, and --ledger off records nothing");
     int precision, code = cli_choose(self, common, "dtype", engine->dtype, dtypes, &precision);
     if (code < 0) code = cli_choose_direct(self, common, engine->direct, &options->direct);
+    if (code < 0) code = cli_check_checkpoint(self, common, options->model_dir);
     if (code >= 0) return code;
     options->precision = (tess_precision)precision;
     cli_progress_init(&engine->bar, common);
     options->progress = &engine->bar.drawn_bar;
-    cli_catch_interrupt();
+    cli_catch_interrupt(common);
     return -1;
 }
 

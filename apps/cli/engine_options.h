@@ -23,16 +23,16 @@ typedef struct cli_engine {
          "bound on the peak resident memory, as 8GiB, 1.5GB or 12g; default 70 % of what machine and "       \
          "control groups "                                                                                   \
          "leave"},                                                                                           \
-        {"context", CLI_COUNT, &(e)->options.n_context, "N",                                                 \
+        {"context", CLI_SOME, &(e)->options.n_context, "N",                                                  \
          "positions, prompt and answer; default 4096, or what the request needs"},                           \
-        {"threads", CLI_COUNT, &(e)->options.n_thread, "N",                                                  \
+        {"threads", CLI_SOME, &(e)->options.n_thread, "N",                                                   \
          "threads; default: CPUs in the affinity mask, at most the CPU quota rounded up"},                   \
         {"isa", CLI_TEXT, &(e)->options.isa, "NAME",                                                         \
          "auto, reference, avx2, avx512 or neon; can only lower"},                                           \
         {"dtype", CLI_TEXT, &(e)->dtype, "TYPE", "f32 or bf16 (the original's roundings); default f32"},     \
-        {"chunk", CLI_COUNT, &(e)->options.n_chunk, "N",                                                     \
+        {"chunk", CLI_SOME, &(e)->options.n_chunk, "N",                                                      \
          "most positions of a prefill step; default: the plan's"},                                           \
-        {"expert-slots", CLI_COUNT, &(e)->options.n_expert_slot, "N",                                        \
+        {"expert-slots", CLI_SOME, &(e)->options.n_expert_slot, "N",                                         \
          "most experts that stay in memory; default: the plan's"},                                           \
         {"direct", CLI_TEXT, &(e)->direct, "MODE", "direct I/O: auto, on or off; default auto"},             \
         CLI_LEDGER_PLACE_OPTION(&(e)->ledger)

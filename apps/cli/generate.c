@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/system.h"
+#include "cli/screen.h"
 
 static tess_sampling sampling_options(const cli_sampling *sampling)
 {
@@ -32,19 +33,59 @@ int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cl
 
 /* Where text goes as it comes. */
 typedef struct printer {
+    tess_text seen; /* up to the end of the reasoning: its marks may come in pieces */
+    bool is_dim, is_past_reasoning;
     bool has_failed;
     tess_error err;
 } printer;
 
-static bool print_text(void *context, const char *text, size_t n_byte)
+static bool put_text(printer *p, const char *text, size_t n_byte)
 {
-    printer *p = context;
     errno = 0;
     if (cli_write_text(stdout, text, n_byte) && !fflush(stdout)) return true;
     p->has_failed = true;
     p->err = (tess_error){.status = TESS_EIO, .os_errno = errno, .offset = -1};
     snprintf(p->err.message, sizeof p->err.message, "cannot write standard output: %s", strerror(errno));
     return false;
+}
+
+/* Where the reasoning ends in a piece behind what was seen: the bytes of the piece that belong to it. */
+static size_t count_reasoning(const printer *p, size_t n_before, size_t n_byte)
+{
+    static const char end[] = "</think>";
+    const char *stop = memmem(p->seen.data, p->seen.count, end, sizeof end - 1);
+    return stop ? (size_t)(stop - p->seen.data) + sizeof end - 1 - n_before : n_byte;
+}
+
+/* What a model thinks before it answers is dimmed on a terminal. */
+static bool print_text(void *context, const char *text, size_t n_byte)
+{
+    static const char begin[] = "<think>";
+    printer *p = context;
+    if (p->is_past_reasoning) return put_text(p, text, n_byte);
+    size_t n_before = p->seen.count;
+    if (tess_text_append(&p->seen, text, n_byte, &p->err) != TESS_OK) {
+        p->has_failed = true;
+        return false;
+    }
+    if (!p->is_dim && strncmp(p->seen.data, begin, sizeof begin - 1)) {
+        p->is_past_reasoning = true;
+        return put_text(p, text, n_byte);
+    }
+    size_t n_dim = count_reasoning(p, n_before, n_byte);
+    if (!p->is_dim) fputs(cli_colour_begin(CLI_DIM), stdout);
+    p->is_dim = true;
+    bool ok = put_text(p, text, n_dim);
+    if (ok && n_dim == n_byte && !memmem(p->seen.data, p->seen.count, "</think>", 8)) return true;
+    fputs(cli_colour_end(), stdout);
+    p->is_past_reasoning = true;
+    return ok && put_text(p, text + n_dim, n_byte - n_dim);
+}
+
+static void end_printer(printer *p)
+{
+    if (p->is_dim && !p->is_past_reasoning) fputs(cli_colour_end(), stdout);
+    tess_text_release(&p->seen);
 }
 
 int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
@@ -66,6 +107,7 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
     tess_error err;
     tess_status status = tess_answer_generate(session, tokenizer, &request, &answer->made, &err);
     answer->seconds = tess_system_seconds() - start;
+    end_printer(&p);
     if (status != TESS_OK || p.has_failed) return cli_report(self, common, p.has_failed ? &p.err : &err);
     return answer->made.finish == TESS_FINISH_INTERRUPTED ? CLI_INTERRUPTED : CLI_DONE;
 }
@@ -80,4 +122,17 @@ void cli_answer_remark(const cli_answer *answer, const cli_command *self, const 
             n_new == 1 ? "" : "s",
             n_new < (size_t)max_new ? "the context is full; --context N makes it longer"
                                     : "--max-new N allows more");
+}
+
+static json_t *part_of(const tess_text *text, size_t begin, size_t end)
+{
+    return json_stringn(text->data ? text->data + begin : "", end - begin);
+}
+
+void cli_answer_put(json_t *object, const tess_text *answer)
+{
+    const tess_answer_parts parts = tess_answer_get_parts(answer);
+    json_object_set_new(object, "text", part_of(answer, parts.text_begin, answer->count));
+    if (!parts.has_reasoning) return;
+    json_object_set_new(object, "reasoning", part_of(answer, parts.reasoning_begin, parts.reasoning_end));
 }

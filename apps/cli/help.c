@@ -34,7 +34,10 @@ void cli_exit_codes_print(FILE *out, unsigned has)
 
 void cli_help_print(const cli_command *self, const cli_option *options, size_t n_option)
 {
-    printf("Usage: tessera %s %s\n\n%s\n\n", self->name, self->arguments, self->summary);
+    cli_print_sentence("Usage: tessera %s %s", self->name, self->arguments);
+    putchar('\n');
+    cli_print_sentence("%s", self->summary);
+    putchar('\n');
     puts("Options:");
     for (size_t i = 0; i < n_option; i++) print_option(&options[i]);
     putchar('\n');

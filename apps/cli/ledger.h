@@ -32,7 +32,7 @@ typedef struct cli_ledger {
 
 #define CLI_LEDGER_PLACE_OPTION(l)                                                                           \
     {                                                                                                        \
-        "ledger", CLI_TEXT, &(l)->place, "FILE",                                                             \
+        "ledger", CLI_NAME, &(l)->place, "FILE",                                                             \
             "record in this ledger, or \"off\"; default $XDG_DATA_HOME/tessera/ledger.sqlite"                \
     }
 /* The place of the ledger: `place`, or the user's own by XDG_DATA_HOME and HOME, whose folder is made if

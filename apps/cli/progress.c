@@ -12,9 +12,13 @@ enum { BAR_WIDTH = 24 };
 static const struct {
     const char *word, *unit; /* unit NULL: bytes, shown with binary prefixes */
 } activities[] = {
-    [TESS_ACTIVITY_LOADING] = {"loading", NULL},           [TESS_ACTIVITY_CHECKSUMS] = {"checksums", NULL},
-    [TESS_ACTIVITY_PREFILL] = {"prefill", "tokens"},       [TESS_ACTIVITY_DECODE] = {NULL, NULL},
+    [TESS_ACTIVITY_LOADING] = {"loading", NULL},
+    [TESS_ACTIVITY_CHECKSUMS] = {"checksums", NULL},
+    [TESS_ACTIVITY_PREFILL] = {"prefill", "tokens"},
+    [TESS_ACTIVITY_DECODE] = {NULL, NULL},
     [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"},
+    [TESS_ACTIVITY_PREPARING] = {"preparing", "frames"},
+    [TESS_ACTIVITY_ENCODING] = {"media", "tokens"},
 };
 
 static void format_amount(const char *unit, double amount, char *out, size_t size)
@@ -49,7 +53,7 @@ static bool tell_drawn(void *context, tess_activity activity, uint64_t done, uin
     cli_progress *progress = context;
     double now = tess_system_seconds();
     bool is_due = !progress->dirty || done >= total || now - progress->drawn >= 0.1;
-    if (progress->shown && activities[activity].word && is_due) {
+    if (progress->shown && activities[activity].word && total > 0 && is_due) {
         if (done == 0 || !progress->dirty) progress->started = now;
         progress->drawn = now;
         progress->dirty = true;

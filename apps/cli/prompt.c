@@ -3,9 +3,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "base/system.h"
 #include "base/utf8.h"
+
+static tess_content_kind content_kind(tess_media_kind kind)
+{
+    static const tess_content_kind kinds[] = {[TESS_MEDIA_AUDIO] = TESS_CONTENT_AUDIO,
+                                              [TESS_MEDIA_IMAGE] = TESS_CONTENT_IMAGE,
+                                              [TESS_MEDIA_VIDEO] = TESS_CONTENT_VIDEO};
+    return kinds[kind];
+}
+
+/* Media and the question after them, as one turn. */
+static tess_status take_media(cli_prompt *prompt, tess_error *err)
+{
+    tess_status status = tess_conversation_begin_list(&prompt->talk, "user", err);
+    for (size_t i = 0; i < cli_media_count(&prompt->media) && status == TESS_OK; i++)
+        status = tess_conversation_add_medium(&prompt->talk, content_kind(cli_media_kind(&prompt->media, i)),
+                                              cli_media_source(&prompt->media, i), err);
+    if (status == TESS_OK && prompt->n_said > 0)
+        status = tess_conversation_add_text(&prompt->talk, prompt->said, prompt->n_said, err);
+    return status;
+}
 
 /* The question, with the system message before it, as a conversation. */
 static tess_status take_question(cli_prompt *prompt, tess_error *err)
@@ -13,9 +35,9 @@ static tess_status take_question(cli_prompt *prompt, tess_error *err)
     tess_status status = TESS_OK;
     if (prompt->system)
         status = tess_conversation_say(&prompt->talk, "system", prompt->system, strlen(prompt->system), err);
-    if (status == TESS_OK)
-        status = tess_conversation_say(&prompt->talk, "user", prompt->said, prompt->n_said, err);
-    return status;
+    if (status != TESS_OK) return status;
+    if (cli_media_count(&prompt->media)) return take_media(prompt, err);
+    return tess_conversation_say(&prompt->talk, "user", prompt->said, prompt->n_said, err);
 }
 
 static tess_status take_messages(cli_prompt *prompt, tess_error *err)
@@ -45,23 +67,151 @@ static tess_status check_texts(const cli_prompt *prompt, tess_error *err)
     return cli_check_text(prompt->text ? "--prompt" : "standard input", prompt->said, prompt->n_said, err);
 }
 
-static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_common *common)
+/* ---- media ---- */
+
+static bool has_media(const tess_conversation *talk)
+{
+    for (size_t i = 0; i < talk->count; i++)
+        for (size_t k = 0; k < talk->turn[i].n_content; k++)
+            if (talk->turn[i].content[k].kind != TESS_CONTENT_TEXT) return true;
+    return false;
+}
+
+static void show_media(const tess_conversation *talk)
+{
+    for (size_t i = 0; i < talk->count; i++)
+        for (size_t k = 0; k < talk->turn[i].n_content; k++) {
+            const tess_content *content = &talk->turn[i].content[k];
+            const tess_medium_facts *facts = tess_content_get_facts(content);
+            if (facts) cli_media_print(stderr, facts, content->n_tok);
+        }
+}
+
+json_t *cli_prompt_list_parts(const cli_prompt *prompt)
+{
+    json_t *parts = json_array();
+    for (size_t i = 0; i < prompt->talk.count; i++)
+        for (size_t k = 0; k < prompt->talk.turn[i].n_content; k++) {
+            const tess_content *content = &prompt->talk.turn[i].content[k];
+            const tess_medium_facts *facts = tess_content_get_facts(content);
+            if (facts) json_array_append_new(parts, cli_media_to_json(facts, content->n_tok));
+        }
+    return parts;
+}
+
+/* What the process holds already is not there for media. */
+static uint64_t memory_for_media(uint64_t memory_bytes)
+{
+    uint64_t budget = memory_bytes ? memory_bytes : tess_budget_get_default();
+    uint64_t used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
+    return budget > used ? budget - used : 1;
+}
+
+static tess_status prepare_media(cli_prompt *prompt, const cli_common *common, const cli_request_means *means,
+                                 tess_error *err)
+{
+    if (!has_media(&prompt->talk)) return TESS_OK;
+    uint64_t most = memory_for_media(means->memory_bytes);
+    const tess_media_use use = {.model_dir = means->model_dir,
+                                .fps = prompt->media.fps,
+                                .use_audio_in_video = prompt->media.use_audio_in_video,
+                                .max_bytes = most,
+                                .progress = means->progress};
+    tess_status status = tess_conversation_prepare(&prompt->talk, &use, err);
+    if (status == TESS_EBUDGET) /* what media need comes on top of the process */
+        err->smallest_budget_bytes += means->memory_bytes > most ? means->memory_bytes - most : 0;
+    cli_progress_clear(means->bar);
+    if (status == TESS_OK && !common->quiet) show_media(&prompt->talk);
+    return status;
+}
+
+int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                          const cli_request_means *means, int64_t *n_tok)
+{
+    *n_tok = 0;
+    int code = cli_media_check(&prompt->media, false, self, common);
+    if (code >= 0 || cli_media_count(&prompt->media) == 0) return code;
+    tess_error err;
+    tess_status status = take_media(prompt, &err);
+    if (status == TESS_OK) status = prepare_media(prompt, common, means, &err);
+    if (status == TESS_OK) status = tess_prompt_list_media(&prompt->talk, &prompt->made, &err);
+    if (status != TESS_OK) return cli_report(self, common, &err);
+    for (size_t k = 0; k < prompt->talk.turn[0].n_content; k++)
+        *n_tok += prompt->talk.turn[0].content[k].n_tok;
+    return -1;
+}
+
+/* ---- thinking ---- */
+
+unsigned cli_thinking_flag(const char *thinking)
+{
+    return thinking && !strcmp(thinking, "off") ? TESS_CHAT_NO_THINKING : 0;
+}
+
+int cli_thinking_check(const char *thinking, const cli_command *self, const cli_common *common,
+                       const char *model_dir)
+{
+    if (!thinking) return -1;
+    if (strcmp(thinking, "on") && strcmp(thinking, "off"))
+        return cli_usage(self, common, "--think: found \"%s\", expected on or off", thinking);
+    tess_model_facts model;
+    tess_error err;
+    if (tess_model_get_facts(model_dir, &model, &err) != TESS_OK) return cli_report(self, common, &err);
+    if (model.has_talker)
+        return cli_usage(self, common,
+                         "--think is for the Thinking checkpoint; this one speaks (enable_audio_output) and "
+                         "does not think first");
+    return -1;
+}
+
+/* ---- the Captioner ---- */
+
+bool cli_is_captioner(const char *model_dir)
+{
+    char *path = realpath(model_dir, NULL);
+    bool is = path && strcasestr(path, "captioner");
+    free(path);
+    return is;
+}
+
+static bool is_one_clip(const tess_conversation *talk)
+{
+    return talk->count == 1 && !strcmp(talk->turn[0].role, "user") && talk->turn[0].n_content == 1 &&
+           talk->turn[0].content[0].kind == TESS_CONTENT_AUDIO;
+}
+
+/* It describes exactly one clip; whatever is said besides is out of what it was trained for. */
+static tess_status check_captioner(const cli_prompt *prompt, const char *model_dir, tess_error *err)
+{
+    if (!cli_is_captioner(model_dir) || is_one_clip(&prompt->talk)) return TESS_OK;
+    return tess_refuse(err, "", "prompt", -1,
+                       "for the Captioner exactly one clip and no text: --audio FILE --prompt \"\"",
+                       "something else");
+}
+
+/* ---- encoding ---- */
+
+static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                       const cli_request_means *means)
 {
     tess_error err;
     tess_status status = check_texts(prompt, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
     if (prompt->raw) {
         status = tess_tokenizer_encode(prompt->tokenizer, prompt->said, prompt->n_said,
-                                       prompt->plain ? TESS_ENCODE_PLAIN : 0, &prompt->ids, &err);
+                                       prompt->plain ? TESS_ENCODE_PLAIN : 0, &prompt->made.ids, &err);
     } else {
         status = prompt->messages ? take_messages(prompt, &err) : take_question(prompt, &err);
+        if (status == TESS_OK) status = check_captioner(prompt, means->model_dir, &err);
+        if (status == TESS_OK) status = prepare_media(prompt, common, means, &err);
         if (status == TESS_OK)
-            status = tess_conversation_encode(&prompt->talk, prompt->tokenizer,
-                                              TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0),
-                                              &prompt->ids, &err);
+            status = tess_prompt_make(&prompt->talk, prompt->tokenizer, means->model_dir,
+                                      TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0) |
+                                          cli_thinking_flag(prompt->thinking),
+                                      &prompt->made, &err);
     }
     if (status != TESS_OK) return cli_report(self, common, &err);
-    if (prompt->ids.count == 0)
+    if (prompt->made.ids.count == 0)
         return cli_usage(self, common, "the prompt is empty: say something with --prompt");
     return -1;
 }
@@ -74,6 +224,8 @@ static int read_words(cli_prompt *prompt, const cli_command *self, const cli_com
         prompt->n_said = strlen(prompt->text);
         return -1;
     }
+    /* Media may stand alone, and nobody types at a terminal what was not asked for. */
+    if (cli_media_count(&prompt->media) && isatty(STDIN_FILENO)) return -1;
     int code = cli_read_input(self, common, &prompt->input, &prompt->n_said);
     if (code) return code;
     prompt->said = prompt->input;
@@ -90,28 +242,43 @@ void cli_remark_template(const cli_command *self, const cli_common *common, cons
     tess_text_release(&warning);
 }
 
-int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                      const char *model_dir)
+/* Media stand in a turn of the chat template; what --messages says names its own. */
+static int check_options(const cli_prompt *prompt, const cli_command *self, const cli_common *common)
 {
-    if (prompt->messages && (prompt->text || prompt->system || prompt->raw))
+    bool names_media = cli_media_count(&prompt->media) > 0;
+    if (prompt->messages && (prompt->text || prompt->system || prompt->raw || names_media))
         return cli_usage(self, common,
-                         "--messages says what is asked; --prompt, --system and --raw say it too");
+                         "--messages says what is asked; --prompt, --system, --raw and media say it too");
     if (prompt->raw && prompt->system)
         return cli_usage(self, common, "--system is a message of the chat template, which --raw leaves out");
+    if (prompt->raw && names_media)
+        return cli_usage(self, common, "media stand in a turn of the chat template, which --raw leaves out");
+    if (prompt->raw && prompt->thinking)
+        return cli_usage(self, common, "--think is about the chat template, which --raw leaves out");
+    return cli_media_check(&prompt->media, prompt->messages != NULL, self, common);
+}
+
+int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                      const cli_request_means *means)
+{
+    int code = check_options(prompt, self, common);
+    if (code < 0) code = cli_thinking_check(prompt->thinking, self, common, means->model_dir);
+    if (code >= 0) return code;
     tess_error err;
-    tess_status status = tess_tokenizer_open(model_dir, &prompt->tokenizer, &err);
+    tess_status status = tess_tokenizer_open(means->model_dir, &prompt->tokenizer, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
-    if (!prompt->raw) cli_remark_template(self, common, model_dir);
+    if (!prompt->raw) cli_remark_template(self, common, means->model_dir);
     prompt->kind = prompt->messages ? "messages" : prompt->raw ? "raw" : "chat";
-    int code = prompt->messages ? -1 : read_words(prompt, self, common);
-    return code < 0 ? encode_said(prompt, self, common) : code;
+    code = prompt->messages ? -1 : read_words(prompt, self, common);
+    return code < 0 ? encode_said(prompt, self, common, means) : code;
 }
 
 void cli_prompt_release(cli_prompt *prompt)
 {
+    tess_prompt_release(&prompt->made);
     tess_conversation_release(&prompt->talk);
     tess_text_release(&prompt->json);
-    tess_ids_release(&prompt->ids);
+    free(prompt->media.named.item);
     tess_tokenizer_close(prompt->tokenizer);
     free(prompt->input);
     *prompt = (cli_prompt){0};

@@ -2,19 +2,22 @@
 #ifndef TESS_APPS_PROMPT_H
 #define TESS_APPS_PROMPT_H
 
-#include "cli/cli.h"
+#include "cli/media.h"
+#include "cli/progress.h"
 
 typedef struct cli_prompt {
     const char *text, *system, *messages; /* NULL: not given; messages is a file */
     bool raw;                             /* no chat template */
+    const char *thinking;                 /* "on", "off"; NULL: not said */
     bool plain;                           /* control tokens spelled in the text stay text */
     tess_tokenizer *tokenizer;
+    cli_media_options media;
     tess_conversation talk; /* empty with --raw */
-    tess_ids ids;
-    char *input;      /* what came from standard input */
-    tess_text json;   /* what --messages said, as compact JSON */
-    const char *kind; /* of what was encoded: "chat", "raw" or "messages" */
-    const char *said; /* what was encoded, n_said bytes: text, input or json */
+    tess_prompt made;       /* its media are those of talk */
+    char *input;            /* what came from standard input */
+    tess_text json;         /* what --messages said, as compact JSON */
+    const char *kind;       /* of what was encoded: "chat", "raw" or "messages" */
+    const char *said;       /* what was encoded, n_said bytes: text, input or json */
     size_t n_said;
 } cli_prompt;
 
@@ -24,7 +27,12 @@ typedef struct cli_prompt {
             "control tokens spelled in the text, as <|im_end|>, stay text; without it they become tokens"    \
     }
 
-/* Media is refused by name until it is built in. */
+#define CLI_THINKING_OPTION(thinking)                                                                        \
+    {                                                                                                        \
+        "think", CLI_TEXT, thinking, "on|off",                                                               \
+            "off: a Thinking checkpoint answers without reasoning first; default on"                         \
+    }
+
 #define CLI_PROMPT_OPTIONS(p)                                                                                \
     {"prompt", CLI_TEXT, &(p)->text, "TEXT",                                                                 \
      "the question; default: standard input, less one final newline"},                                       \
@@ -32,17 +40,39 @@ typedef struct cli_prompt {
         {"messages", CLI_NAME, &(p)->messages, "FILE",                                                       \
          "instead of both: a JSON array of messages with role and content"},                                 \
         {"raw", CLI_FLAG, &(p)->raw, NULL, "the text as it is, without the chat template"},                  \
-        CLI_PLAIN_OPTION(&(p)->plain), {"audio", CLI_LATER, NULL, "FILE", NULL},                             \
-        {"image", CLI_LATER, NULL, "FILE", NULL}, {"video", CLI_LATER, NULL, "FILE", NULL},                  \
-        {"use-audio-in-video", CLI_LATER, NULL, NULL, NULL},                                                 \
-    {                                                                                                        \
-        "fps", CLI_LATER, NULL, "N", NULL                                                                    \
-    }
+        CLI_THINKING_OPTION(&(p)->thinking), CLI_PLAIN_OPTION(&(p)->plain), CLI_MEDIA_OPTIONS(&(p)->media)
 
+#define CLI_PROMPT_DEFAULT ((cli_prompt){.media = CLI_MEDIA_DEFAULT})
+
+/* With what a prompt is made ready. */
+typedef struct cli_request_means {
+    const char *model_dir;
+    uint64_t memory_bytes; /* what media may take while they are prepared; 0: the default budget */
+    cli_progress *bar;
+    const tess_progress *progress;
+} cli_request_means;
+
+/* What --think asks of the template; 0 unless it is "off". */
+unsigned cli_thinking_flag(const char *thinking);
+/* Refuses --think of a checkpoint that does not think, and words other than on and off. Returns -1 or an exit
+ * code. */
+int cli_thinking_check(const char *thinking, const cli_command *self, const cli_common *common,
+                       const char *model_dir);
+
+/* Whether a folder is the Captioner's, which nothing but its name tells: a part of its real path says so. */
+bool cli_is_captioner(const char *model_dir);
+
+/* Media alone, as a conversation of one turn that is ready, with what is said of them; *n_tok the tokens they
+ * take. Returns -1 or an exit code. */
+int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                          const cli_request_means *means, int64_t *n_tok);
 /* Opens the model's tokenizer, reads --messages or, where no --prompt was given either, standard input,
- * renders and encodes. Returns -1 or an exit code. Release in either case. */
+ * prepares media and says on standard error what they are taken as, renders and encodes. Returns -1 or an
+ * exit code. Release in either case. */
 int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                      const char *model_dir);
+                      const cli_request_means *means);
+/* The media of the prompt for JSON, in its order. */
+json_t *cli_prompt_list_parts(const cli_prompt *prompt);
 /* Refuses bytes that are no UTF-8 by the option that a text came by. */
 tess_status cli_check_text(const char *option, const char *text, size_t n_byte, tess_error *err);
 /* One line on standard error for a chat template in the folder that is not the published one, unless --quiet.

@@ -1,5 +1,7 @@
 #include "cli/screen.h"
 
+#include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +12,16 @@
 
 static const char ellipsis[] = "…", separators[] = "./";
 
-int cli_screen_columns(void)
+static int columns_of(int fd)
 {
     struct winsize size;
-    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size)) return CLI_COLUMNS;
+    if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &size)) return CLI_COLUMNS;
     return size.ws_col > CLI_COLUMNS ? size.ws_col : CLI_COLUMNS;
+}
+
+int cli_screen_columns(void)
+{
+    return columns_of(STDOUT_FILENO);
 }
 
 int cli_text_columns(const char *text)
@@ -53,18 +60,43 @@ void cli_print_below(int indent, const char *text)
     cli_print_behind("", indent, text);
 }
 
+/* Where a line of at most `room` characters ends. */
+static const char *find_line_end(const char *text, int room)
+{
+    const char *end = skip_characters(text, room), *at = end;
+    if (!*end) return end;
+    while (at > text && *at != ' ') at--;
+    return at > text ? at : end + strcspn(end, " "); /* a word longer than the line is not cut */
+}
+
 void cli_print_behind(const char *lead, int indent, const char *text)
 {
-    int room = cli_screen_columns() - indent;
     for (; *text; lead = "") {
-        const char *end = skip_characters(text, room), *at = end;
-        if (*end) {
-            while (at > text && *at != ' ') at--;
-            if (at == text) at = end + strcspn(end, " "); /* a word longer than the line is not cut */
-        }
-        printf("%-*s%.*s\n", indent, lead, (int)(at - text), text);
-        text = at + strspn(at, " ");
+        const char *end = find_line_end(text, cli_screen_columns() - indent);
+        printf("%-*s%.*s\n", indent, lead, (int)(end - text), text);
+        text = end + strspn(end, " ");
     }
+}
+
+void cli_print_wrapped(FILE *out, const char *text)
+{
+    int columns = out != stderr || isatty(STDERR_FILENO) ? columns_of(fileno(out)) : INT_MAX, indent = 0;
+    do {
+        const char *end = find_line_end(text, columns - indent);
+        fprintf(out, "%*s%.*s\n", indent, "", (int)(end - text), text);
+        text = end + strspn(end, " ");
+        indent = 4;
+    } while (*text);
+}
+
+void cli_print_sentence(const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    cli_print_wrapped(stdout, text);
 }
 
 static bool has_colours(void)
@@ -76,7 +108,7 @@ static bool has_colours(void)
 const char *cli_colour_begin(cli_colour colour)
 {
     static const char *const codes[] = {
-        [CLI_GOOD] = "\033[32m", [CLI_BAD] = "\033[1;31m", [CLI_BAR] = "\033[33m"};
+        [CLI_GOOD] = "\033[32m", [CLI_BAD] = "\033[1;31m", [CLI_BAR] = "\033[33m", [CLI_DIM] = "\033[2m"};
     return has_colours() ? codes[colour] : "";
 }
 

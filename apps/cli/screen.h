@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { CLI_COLUMNS = 80 };
 
@@ -23,7 +24,13 @@ void cli_print_below(int indent, const char *text);
 /* The same behind `lead`, which stands on the first line and is at least `indent` columns wide. */
 void cli_print_behind(const char *lead, int indent, const char *text);
 
-typedef enum cli_colour { CLI_GOOD, CLI_BAD, CLI_BAR } cli_colour;
+/* Prints a sentence on lines of its own, broken at blanks; what goes on is indented by four. On standard
+ * error it is broken only on a terminal: what is kept of it elsewhere is searched by lines. */
+void cli_print_wrapped(FILE *out, const char *text);
+/* The same on standard output. */
+void cli_print_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+typedef enum cli_colour { CLI_GOOD, CLI_BAD, CLI_BAR, CLI_DIM } cli_colour;
 
 /* What begins and ends a colour on standard output; "" where it is no terminal, TERM is absent or "dumb", or
  * NO_COLOR is set. */

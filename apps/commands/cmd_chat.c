@@ -34,11 +34,17 @@ typedef struct chat {
     tess_engine *engine;
     tess_session *session;
     tess_conversation talk;
+    const char *thinking; /* "on", "off"; NULL: not said */
+    double fps;
+    bool use_audio_in_video;
+    bool has_draft;  /* the last turn of talk is a question with media whose text is still to come */
+    int n_media_tok; /* tokens of media that the plan provides for in a turn; 0: there is no room for any */
 } chat;
 
 static tess_status start_over(chat *c, tess_error *err)
 {
     tess_conversation_truncate(&c->talk, 0);
+    c->has_draft = false;
     if (!c->system) return TESS_OK;
     tess_status status = cli_check_text("--system", c->system, strlen(c->system), err);
     return status == TESS_OK ? tess_conversation_say(&c->talk, "system", c->system, strlen(c->system), err)
@@ -104,19 +110,19 @@ static bool is_text(chat *c, const char *text, size_t n_byte)
 /* Feeds what the session does not hold of the conversation; *n_fed tokens of it. */
 static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
 {
-    tess_ids ids = {0};
-    unsigned flags = TESS_CHAT_GENERATE | (c->plain ? TESS_CHAT_PLAIN : 0);
-    tess_status status = tess_conversation_encode(&c->talk, c->tokenizer, flags, &ids, err);
+    tess_prompt prompt = {0};
+    unsigned flags = TESS_CHAT_GENERATE | (c->plain ? TESS_CHAT_PLAIN : 0) | cli_thinking_flag(c->thinking);
+    tess_status status =
+        tess_prompt_make(&c->talk, c->tokenizer, c->engine_options.options.model_dir, flags, &prompt, err);
     if (status == TESS_OK) {
-        tess_feed whole = {.ids = ids.data,
-                           .n_tok = (int)ids.count,
-                           .listener = cli_ledger_get_listener(&c->engine_options.ledger),
-                           .last_logits = true,
-                           .progress = &c->engine_options.bar.drawn_bar};
+        tess_feed whole = tess_prompt_get_feed(&prompt);
+        whole.listener = cli_ledger_get_listener(&c->engine_options.ledger);
+        whole.last_logits = true;
+        whole.progress = &c->engine_options.bar.drawn_bar;
         status = tess_session_feed_rest(c->session, &whole, n_fed, err);
     }
     cli_progress_clear(&c->engine_options.bar);
-    tess_ids_release(&ids);
+    tess_prompt_release(&prompt);
     return status;
 }
 
@@ -125,9 +131,11 @@ static void print_answer_json(const tess_answer *answer)
     json_t *tokens = json_array();
     for (size_t i = 0; i < answer->ids.count; i++)
         json_array_append_new(tokens, json_integer(answer->ids.data[i]));
-    json_t *text = json_stringn(answer->text.data ? answer->text.data : "", answer->text.count);
-    cli_print_json(json_pack("{s:o, s:o, s:s}", "text", text, "tokens", tokens, "finish_reason",
-                             cli_finish_name(answer->finish)));
+    json_t *root = json_object();
+    cli_answer_put(root, &answer->text);
+    json_object_set_new(root, "tokens", tokens);
+    json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->finish)));
+    cli_print_json(root);
 }
 
 /* Every turn is a run of its own in the ledger. */
@@ -170,6 +178,7 @@ static int forget_question(chat *c, const tess_error *err)
     bool is_stopped = err->status == TESS_EINTERRUPTED;
     int code = is_stopped ? CLI_INTERRUPTED : CLI_USAGE;
     tess_conversation_truncate(&c->talk, c->talk.count - 1);
+    c->has_draft = false;
     if (is_stopped) {
         fputs("stopped; the question is forgotten\n", stderr);
     } else {
@@ -211,15 +220,84 @@ static int ask(chat *c, const char *question, size_t n_byte)
 {
     tess_error err;
     begin_turn(c, question, n_byte);
-    tess_status status = tess_conversation_say(&c->talk, "user", question, n_byte, &err);
+    tess_status status = c->has_draft ? tess_conversation_add_text(&c->talk, question, n_byte, &err)
+                                      : tess_conversation_say(&c->talk, "user", question, n_byte, &err);
+    if (status == TESS_OK) c->has_draft = false;
     int code = status == TESS_OK ? answer_turn(c) : cli_report(c->self, &c->common, &err);
     cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
     return code;
 }
 
+/* ---- media --------------------------------------------------------------------------------------------- */
+
+/* What a medium may take: what the budget leaves beside what is in use. */
+static uint64_t memory_for_media(const chat *c)
+{
+    uint64_t budget = tess_engine_get_plan(c->engine)->budget_bytes,
+             used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
+    return budget > used ? budget - used : 1;
+}
+
+static tess_status add_medium(chat *c, tess_content_kind kind, const char *source, tess_error *err)
+{
+    const tess_media_use use = {.model_dir = c->engine_options.options.model_dir,
+                                .fps = c->fps,
+                                .use_audio_in_video = c->use_audio_in_video && kind == TESS_CONTENT_VIDEO,
+                                .max_bytes = memory_for_media(c),
+                                .progress = &c->engine_options.bar.drawn_bar};
+    tess_status status = c->has_draft ? TESS_OK : tess_conversation_begin_list(&c->talk, "user", err);
+    if (status != TESS_OK) return status;
+    c->has_draft = true;
+    status = tess_conversation_add_medium(&c->talk, kind, source, err);
+    if (status != TESS_OK) return status;
+    status = tess_conversation_prepare(&c->talk, &use, err);
+    cli_progress_clear(&c->engine_options.bar);
+    if (status != TESS_OK) tess_conversation_drop_part(&c->talk);
+    return status;
+}
+
+/* "/image FILE": the medium joins the next question. Returns 0 or an exit code to end with. */
+static void attach(chat *c, tess_content_kind kind, const char *text, size_t n_byte)
+{
+    size_t begin = 1;
+    while (begin < n_byte && isalpha((unsigned char)text[begin])) begin++;
+    while (begin < n_byte && isspace((unsigned char)text[begin])) begin++;
+    while (n_byte > begin && isspace((unsigned char)text[n_byte - 1])) n_byte--;
+    tess_error err;
+    char source[4096];
+    if (begin == n_byte || n_byte - begin >= sizeof source) {
+        fputs("Say which file: /image photo.jpg, /audio question.wav or /video clip.mp4.\n", stderr);
+        return;
+    }
+    if (c->n_media_tok == 0) {
+        fputs("There is no room for media in this budget; a larger --memory makes some.\n", stderr);
+        return;
+    }
+    snprintf(source, sizeof source, "%.*s", (int)(n_byte - begin), text + begin);
+    if (add_medium(c, kind, source, &err) != TESS_OK) {
+        int code = cli_report(c->self, &c->common, &err);
+        if (!c->editor && !c->refused) c->refused = code;
+        return;
+    }
+    const tess_turn *turn = &c->talk.turn[c->talk.count - 1];
+    const tess_content *content = &turn->content[turn->n_content - 1];
+    if (c->common.quiet) return;
+    cli_media_print(stderr, tess_content_get_facts(content), content->n_tok);
+    fputs("It joins your next question.\n", stderr);
+}
+
 /* ---- commands ------------------------------------------------------------------------------------------ */
 
-typedef enum chat_order { NO_ORDER, ORDER_QUIT, ORDER_RESET, ORDER_HELP, ORDER_LATER } chat_order;
+typedef enum chat_order {
+    NO_ORDER,
+    ORDER_QUIT,
+    ORDER_RESET,
+    ORDER_HELP,
+    ORDER_IMAGE, /* from here on a name follows */
+    ORDER_AUDIO,
+    ORDER_VIDEO,
+    ORDER_LATER
+} chat_order;
 
 /* Commands are whole words: "/usr/bin holds what?" is a question. At a terminal a lone word that is none is
  * more likely a slip than a question. */
@@ -229,15 +307,15 @@ static chat_order find_order(const chat *c, const char *text, size_t n_byte)
         const char *word;
         chat_order order;
     } words[] = {{"/quit", ORDER_QUIT},   {"/exit", ORDER_QUIT},   {"/reset", ORDER_RESET},
-                 {"/help", ORDER_HELP},   {"/image", ORDER_LATER}, {"/audio", ORDER_LATER},
-                 {"/video", ORDER_LATER}, {"/speak", ORDER_LATER}};
+                 {"/help", ORDER_HELP},   {"/image", ORDER_IMAGE}, {"/audio", ORDER_AUDIO},
+                 {"/video", ORDER_VIDEO}, {"/speak", ORDER_LATER}};
     if (*text != '/') return NO_ORDER;
     size_t n = 1;
     while (n < n_byte && isalpha((unsigned char)text[n])) n++;
     bool is_alone = is_blank(text + n, n_byte - n), ends = is_alone || text[n] == ' ' || text[n] == '\t';
     for (size_t i = 0; i < sizeof words / sizeof words[0] && ends; i++)
         if (strlen(words[i].word) == n && !memcmp(words[i].word, text, n) &&
-            (is_alone || words[i].order == ORDER_LATER))
+            (is_alone || words[i].order >= ORDER_IMAGE))
             return words[i].order;
     return c->editor && is_alone ? ORDER_HELP : NO_ORDER;
 }
@@ -245,6 +323,8 @@ static chat_order find_order(const chat *c, const char *text, size_t n_byte)
 static void say_help(const chat *c)
 {
     fputs("/reset starts over, /quit leaves (so does Ctrl-D); Ctrl-C stops an answer.\n", stderr);
+    if (c->n_media_tok > 0)
+        fputs("/image FILE, /audio FILE and /video FILE join the next question.\n", stderr);
     if (c->editor)
         fputs("Enter asks; Alt-Enter, or Ctrl-V Ctrl-J, begins a new line; the up arrow brings back what was "
               "typed.\n",
@@ -252,7 +332,7 @@ static void say_help(const chat *c)
 }
 
 /* Returns false to leave. */
-static bool obey(chat *c, chat_order order, const char *text)
+static bool obey(chat *c, chat_order order, const char *text, size_t n_byte)
 {
     switch (order) {
     case ORDER_QUIT:
@@ -260,6 +340,15 @@ static bool obey(chat *c, chat_order order, const char *text)
     case ORDER_RESET:
         if (start_over(c, NULL) != TESS_OK) return false;
         fputs("The conversation starts over.\n", stderr);
+        break;
+    case ORDER_IMAGE:
+        attach(c, TESS_CONTENT_IMAGE, text, n_byte);
+        break;
+    case ORDER_AUDIO:
+        attach(c, TESS_CONTENT_AUDIO, text, n_byte);
+        break;
+    case ORDER_VIDEO:
+        attach(c, TESS_CONTENT_VIDEO, text, n_byte);
         break;
     case ORDER_LATER:
         fprintf(stderr, "%.6s is not part of this version (%s).\n", text, TESS_VERSION);
@@ -290,7 +379,7 @@ static int take_line(chat *c, const char *text, size_t n_byte, bool *go_on)
     if (is_blank(text, n_byte)) return CLI_DONE;
     chat_order order = find_order(c, text, n_byte);
     if (order == NO_ORDER) return is_text(c, text, n_byte) ? ask(c, text, n_byte) : CLI_DONE;
-    *go_on = obey(c, order, text);
+    *go_on = obey(c, order, text, n_byte);
     return CLI_DONE;
 }
 
@@ -327,13 +416,68 @@ static void open_editor(chat *c, char **own_history)
     c->editor = cli_editor_open(path);
 }
 
+/* ---- opening ------------------------------------------------------------------------------------------- */
+
+/* The largest media that a turn may bring. */
+typedef struct provision {
+    tess_features clip, image;
+    const tess_features *media[2];
+    tess_feed expected[2];
+} provision;
+
+/* A clip or a picture of this many tokens. */
+static void provide(const tess_model_facts *model, int n_tok, provision *out)
+{
+    int merge = model->spatial_merge_size, patch = model->patch_size * model->patch_size;
+    out->clip = (tess_features){
+        .kind = TESS_MEDIA_AUDIO, .width = model->num_mel_bins, .n_frame = (int64_t)n_tok * 100 / 13 + 1};
+    out->image = (tess_features){.kind = TESS_MEDIA_IMAGE,
+                                 .width = model->in_channels * model->temporal_patch_size * patch,
+                                 .n_step = 1,
+                                 .n_high = merge,
+                                 .n_wide = n_tok * merge};
+    out->media[0] = &out->clip;
+    out->media[1] = &out->image;
+    for (int i = 0; i < 2; i++) out->expected[i] = (tess_feed){.media = out->media + i, .n_media = 1};
+}
+
+/* Whether what media become takes a sixteenth of the budget at most: most turns bring none. */
+static bool is_modest(const tess_plan *plan)
+{
+    for (int i = 0; i < plan->n_region; i++)
+        if (!strcmp(plan->region[i].name, "features") && plan->region[i].n_byte > plan->budget_bytes / 16)
+            return false;
+    return true;
+}
+
+/* Media come later, if at all: the plan provides for the largest that are modest. */
+static tess_status open_engine(chat *c, tess_error *err)
+{
+    enum { MOST = 16384, LEAST = 256 };
+    tess_engine_options options = c->engine_options.options;
+    tess_model_facts model;
+    tess_plan plan;
+    provision most;
+    tess_status status = tess_model_get_facts(options.model_dir, &model, err);
+    if (status != TESS_OK) return status;
+    options.expected = most.expected;
+    options.n_expected = 2;
+    for (c->n_media_tok = MOST; c->n_media_tok >= LEAST; c->n_media_tok /= 2) {
+        provide(&model, c->n_media_tok, &most);
+        if (tess_plan_make(&options, &plan, NULL) == TESS_OK && is_modest(&plan))
+            return tess_engine_open(&options, &c->engine, err);
+    }
+    c->n_media_tok = 0;
+    return tess_engine_open(&c->engine_options.options, &c->engine, err);
+}
+
 static int open_and_converse(chat *c)
 {
     tess_error err;
     tess_status status = tess_tokenizer_open(c->engine_options.options.model_dir, &c->tokenizer, &err);
     if (status == TESS_OK) cli_remark_template(c->self, &c->common, c->engine_options.options.model_dir);
     if (status == TESS_OK) cli_ledger_open(&c->engine_options.ledger, c->self, &c->common);
-    if (status == TESS_OK) status = tess_engine_open(&c->engine_options.options, &c->engine, &err);
+    if (status == TESS_OK) status = open_engine(c, &err);
     cli_progress_clear(&c->engine_options.bar);
     if (status == TESS_OK) status = tess_session_new(c->engine, &c->session, &err);
     if (status == TESS_OK) cli_engine_remark_reads(&c->engine_options, c->self, &c->common, c->engine);
@@ -358,11 +502,15 @@ static int run_chat(const cli_command *self, int argc, char **argv)
               .common = CLI_COMMON_DEFAULT,
               .engine_options = CLI_ENGINE_DEFAULT,
               .sampling = CLI_SAMPLING_DEFAULT,
+              .fps = CLI_MEDIA_DEFAULT.fps,
               .max_new = 1024};
     const cli_option options[] = {
+        {"use-audio-in-video", CLI_FLAG, &c.use_audio_in_video, NULL, "hear the films of /video as well"},
+        {"fps", CLI_NUMBER, &c.fps, "N", "frames of a film taken a second; default 2"},
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
         CLI_PLAIN_OPTION(&c.plain),
-        {"history", CLI_TEXT, &c.history, "FILE",
+        CLI_THINKING_OPTION(&c.thinking),
+        {"history", CLI_NAME, &c.history, "FILE",
          "keep what is typed on a terminal here, or \"off\"; default $XDG_DATA_HOME/tessera/chat-history"},
         {"max-new", CLI_COUNT, &c.max_new, "N", "most tokens of one answer; default 1024"},
         CLI_SAMPLING_OPTIONS(&c.sampling),
@@ -379,6 +527,9 @@ static int run_chat(const cli_command *self, int argc, char **argv)
         return cli_unexpected_word(self, &c.common, words[0],
                                    "questions are asked in the chat, or by run --prompt");
     code = cli_engine_check(&c.engine_options, self, &c.common);
+    if (code < 0 && cli_is_captioner(c.engine_options.options.model_dir))
+        code = cli_usage(self, &c.common, "the Captioner describes one clip: tessera run --audio FILE");
+    if (code < 0) code = cli_thinking_check(c.thinking, self, &c.common, c.engine_options.options.model_dir);
     if (code < 0) code = cli_sampling_check(&c.sampling, self, &c.common, c.engine_options.seed);
     if (code >= 0) return code;
     return open_and_converse(&c);

@@ -51,8 +51,11 @@ static int run_compare(const cli_command *self, int argc, char **argv)
     int n_word;
     int code = cli_parse(self, table, sizeof table / sizeof table[0], &common, argc, argv, &words, &n_word);
     if (code >= 0) return code;
+    code = cli_check_names(self, &common, "a file", words, n_word);
+    if (code >= 0) return code;
     if (n_word != 2)
-        return cli_usage(self, &common, "found %d files, expected two: REFERENCE and TRACE", n_word);
+        return cli_usage(self, &common, "found %d file%s, expected two: REFERENCE and TRACE", n_word,
+                         n_word == 1 ? "" : "s");
     if (model && !html)
         return cli_usage(self, &common, "--model spells the tokens of --html, which is not given");
     const char *const used[] = {words[0], words[1], options.truth};
@@ -63,7 +66,8 @@ static int run_compare(const cli_command *self, int argc, char **argv)
     tess_status status = html ? tess_compare_probe_html(html, &err) : TESS_OK;
     if (status == TESS_OK) status = tess_compare_files(words[0], words[1], &options, &result, &err);
     if (status != TESS_OK) return cli_report(self, &common, &err);
-    if (html) cli_catch_termination(); /* a page that is begun is finished */
+    if (html) cli_catch_interrupt(&common); /* a page that is begun is finished */
+    if (html) cli_catch_termination();
     if (html) status = write_page(result, model, html, &err);
     if (html && status == TESS_OK && !common.quiet) fprintf(stderr, "[report written: %s]\n", CLI_SAFE(html));
     if (status != TESS_OK) {

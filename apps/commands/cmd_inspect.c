@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/folder.h"
 #include "cli/progress.h"
 #include "cli/prompt.h"
 #include "cli/screen.h"
@@ -96,7 +97,12 @@ static void list_tensors(inspection *in)
         else
             inspect_print_tensor(in->checkpoint, t, NULL);
     }
-    if (!n && !in->common.quiet) fprintf(stderr, "tessera inspect: no tensor matches '%s'\n", in->glob);
+    if (n || in->common.quiet) return;
+    if (strpbrk(in->glob, "*?["))
+        cli_remark(in->self, "no tensor matches '%s'", in->glob);
+    else
+        cli_remark(in->self, "no tensor matches '%s': names are matched as a whole, as by '*%s*'", in->glob,
+                   in->glob);
 }
 
 static void show_nonfinite(inspection *in, const tess_tensor_checksum *sum)
@@ -212,7 +218,7 @@ static tess_status show_all(inspection *in, tess_error *err)
     in->problem_out = in->common.json ? NULL : stderr;
     in->most_shown = SIZE_MAX;
     if (in->checksum) {
-        cli_catch_interrupt();
+        cli_catch_interrupt(&in->common);
         cli_progress_init(&in->bar, &in->common);
         return in->glob ? sum_matching(in, err) : sum_all(in, err);
     }
@@ -227,8 +233,10 @@ static int inspect_folder(inspection *in)
 {
     tess_error err, config_err;
     bool has_config = tess_checkpoint_get_config_status(in->checkpoint, &config_err) == TESS_OK;
-    if (!has_config && (in->check || tess_checkpoint_get_tensor_count(in->checkpoint) == 0))
-        return cli_report(in->self, &in->common, &config_err);
+    if (!has_config && (in->check || tess_checkpoint_get_tensor_count(in->checkpoint) == 0)) {
+        int code = cli_check_checkpoint(in->self, &in->common, in->dir);
+        return code < 0 ? cli_report(in->self, &in->common, &config_err) : code;
+    }
     if (!has_config) cli_remark(in->self, "%s", config_err.message);
     cli_remark_template(in->self, &in->common, in->dir);
     if (in->common.json) {
@@ -286,12 +294,19 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &in.common, argc, argv, &words, &n_word);
     if (code >= 0) return code;
+    code = cli_check_names(self, &in.common, "the folder of a checkpoint", words, n_word);
+    if (code >= 0) return code;
     if (n_word > 0 && !in.dir) {
         in.dir = *words++;
         n_word--;
     }
     if (n_word > 0) return cli_usage(self, &in.common, "%s: unexpected word", words[0]);
     if (!in.dir) return cli_usage(self, &in.common, "no checkpoint folder is given");
+    if (in.digests.rehash && !in.checksum)
+        return cli_usage(self, &in.common, "--rehash belongs to --checksum, which is missing");
+    if (in.digests.rehash && in.glob)
+        return cli_usage(self, &in.common,
+                         "--rehash is about whole shards; single tensors (--tensors) are always read");
     tess_direct mode;
     code = cli_choose_direct(self, &in.common, direct, &mode);
     if (code >= 0) return code;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/help.h"
 #include "cli/ledger.h"
 #include "commands/commands.h"
 #include "reports/ledger_report.h"
@@ -33,7 +34,7 @@ static int list_entries(const request *r)
     tess_error err;
     json_t *entries = ledger_part_json(r->ledger, TESS_LEDGER_ENTRIES, 0, &err);
     if (!entries) return cli_report(r->self, &r->common, &err);
-    if (r->n_last) keep_last(&entries, (size_t)r->n_last);
+    if (r->n_last >= 0) keep_last(&entries, (size_t)r->n_last);
     if (r->common.json) {
         cli_print_json(
             json_pack("{s:o, s:o}", "ledger", cli_text(r->path, strlen(r->path)), "entries", entries));
@@ -183,23 +184,36 @@ static int open_ledger(request *r, tess_ledger_access access_wanted)
     return status == TESS_OK ? -1 : cli_report(r->self, &r->common, &err);
 }
 
+static int refuse_action(const request *r, const char *action)
+{
+    static const char *const actions[] = {"list", "show", "export", "forget"};
+    cli_guess guess = {.word = action};
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) cli_guess_offer(&guess, actions[i]);
+    if (guess.best)
+        return cli_usage(r->self, &r->common, "\"%s\": no such word; did you mean %s?", action, guess.best);
+    return cli_usage(r->self, &r->common, "found \"%s\", expected list, show, export or forget", action);
+}
+
 /* "list", "export", "show ID", "forget ID" or "forget --all". Returns -1 or an exit code; *id 0 without one.
  */
 static int check_words(const request *r, char **words, int n_word, int64_t *id)
 {
     if (!n_word)
-        return cli_usage(r->self, &r->common, "say what to do: list, show ID, export, forget ID or --all");
+        return cli_usage(r->self, &r->common,
+                         "say what to do: list, show ID, export, forget ID or forget --all");
     const char *action = words[0];
     bool is_show = !strcmp(action, "show"), is_forget = !strcmp(action, "forget");
     if (strcmp(action, "list") && strcmp(action, "export") && !is_show && !is_forget)
-        return cli_usage(r->self, &r->common, "found \"%s\", expected list, show, export or forget", action);
+        return refuse_action(r, action);
     if ((r->all || r->yes) && !is_forget)
         return cli_usage(r->self, &r->common, "--%s is for forget", r->all ? "all" : "yes");
-    if (r->n_last && strcmp(action, "list")) return cli_usage(r->self, &r->common, "--last is for list");
+    if (r->n_last >= 0 && strcmp(action, "list")) return cli_usage(r->self, &r->common, "--last is for list");
     bool wants_id = is_show || (is_forget && !r->all);
     if (n_word != (wants_id ? 2 : 1))
         return cli_usage(r->self, &r->common,
-                         wants_id ? "%s: expected the number of one entry" : "%s: unexpected word",
+                         is_show    ? "%s: expected the number of one entry"
+                         : wants_id ? "%s: expected the number of one entry, or --all"
+                                    : "%s: unexpected word",
                          wants_id ? action : words[1]);
     *id = 0;
     if (!wants_id) return -1;
@@ -212,9 +226,9 @@ static int check_words(const request *r, char **words, int n_word, int64_t *id)
 
 static int run_ledger(const cli_command *self, int argc, char **argv)
 {
-    request r = {.self = self, .common = CLI_COMMON_DEFAULT};
+    request r = {.self = self, .common = CLI_COMMON_DEFAULT, .n_last = -1};
     const cli_option options[] = {
-        {"ledger", CLI_TEXT, &r.place, "FILE",
+        {"ledger", CLI_NAME, &r.place, "FILE",
          "the ledger; default $XDG_DATA_HOME/tessera/ledger.sqlite, else "
          "~/.local/share/tessera/ledger.sqlite"},
         {"last", CLI_COUNT, &r.n_last, "N", "with list, the latest N entries; default all"},

@@ -1,13 +1,21 @@
 /* tessera plan: what a budget buys, before a weight is read. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/engine_options.h"
+#include "cli/prompt.h"
+#include "cli/screen.h"
 #include "commands/commands.h"
 
-/* Rates the estimate assumes unless --measure reads the disk: a good SATA SSD, one memory channel, and a core
- * with AVX2. */
+/* Rates the estimate assumes, the first two unless --measure takes them: a good SATA SSD, memory that comes
+ * in huge pages, one memory channel, and a core with AVX2. */
 #define ASSUMED_DISK_RATE 500e6
+#define ASSUMED_FRESH_RATE 10e9
 #define ASSUMED_MEMORY_RATE 15e9
 #define ASSUMED_OPERATIONS_PER_THREAD 50e9
 #define MEASURE_BYTES (1ull << 30)
@@ -17,6 +25,7 @@ typedef struct estimate {
     tess_rates rates;
     int n_prompt;
     bool measured;
+    uint64_t hole_bytes; /* of the shards, that no disk is asked for; 0 where nothing was measured */
 } estimate;
 
 static void print_json(const tess_plan *plan, const estimate *e)
@@ -52,6 +61,8 @@ static void print_json(const tess_plan *plan, const estimate *e)
     json_object_set_new(root, "threads", json_integer(plan->n_thread));
     json_object_set_new(root, "disk_bytes_per_second", cli_number(e->rates.disk_bytes));
     json_object_set_new(root, "disk_rate_measured", json_boolean(e->measured));
+    json_object_set_new(root, "fresh_memory_bytes_per_second", cli_number(e->rates.fresh_bytes));
+    if (e->measured) json_object_set_new(root, "hole_bytes", json_integer((json_int_t)e->hole_bytes));
     cli_print_json(root);
 }
 
@@ -75,21 +86,35 @@ static void print_experts(const tess_plan *plan)
     printf("read per token: %s cold, %s with the bank full\n", cold, warm);
 }
 
+/* Small models take less than hundredths of a second. */
+static void format_seconds(double seconds, char out[32])
+{
+    if (seconds < 0.1)
+        snprintf(out, 32, "%.2g ms", 1000 * seconds);
+    else
+        snprintf(out, 32, "%.2f s", seconds);
+}
+
 static void print_estimate(const estimate *e)
 {
     const tess_estimate *c = &e->costs;
-    char size[32];
+    char size[32], fresh[32], first[32], next[32], full[32];
+    format_seconds(c->first_token_seconds, first);
+    format_seconds(c->next_token_seconds, next);
+    format_seconds(c->full_token_seconds, full);
     cli_format_bytes(c->first_token_bytes, size, sizeof size);
-    printf("estimate for a prompt of %d tokens: first token %.2f s (%s read),\n", e->n_prompt,
-           c->first_token_seconds, size);
+    printf("estimate for a prompt of %d tokens: first token %s (%s read),\n", e->n_prompt, first, size);
     if (c->n_tok_to_fill > 0)
-        printf("  then %.2f s per token, %.2f s when the bank is full, in about %d tokens\n",
-               c->next_token_seconds, c->full_token_seconds, c->n_tok_to_fill);
+        printf("  then %s per token, %s when the bank is full, in about %d tokens\n", next, full,
+               c->n_tok_to_fill);
     else
-        printf("  then %.2f s per token\n", c->full_token_seconds);
+        printf("  then %s per token\n", full);
     cli_format_bytes((uint64_t)e->rates.disk_bytes, size, sizeof size);
-    printf("  every expert equally likely; disk %s/s (%s)\n", size,
-           e->measured ? "measured" : "assumed; --measure reads it");
+    cli_format_bytes((uint64_t)e->rates.fresh_bytes, fresh, sizeof fresh);
+    printf("  every expert equally likely; disk %s/s, fresh memory %s/s\n    (%s)\n", size, fresh,
+           !e->measured    ? "assumed; --measure takes both"
+           : e->hole_bytes ? "measured, but the disk on holes"
+                           : "measured");
 }
 
 static void print_text(const tess_plan *plan, const estimate *e)
@@ -105,10 +130,10 @@ static void print_text(const tess_plan *plan, const estimate *e)
     print_row("budget", "", "", plan->budget_bytes, "");
     print_row("smallest", "", "", plan->smallest_budget_bytes, smallest);
     putchar('\n');
-    if (*plan->budget_origin) printf("budget: %s\n", plan->budget_origin);
-    printf("positions %d, prefill chunk %d, threads %d%s%s%s\n", plan->n_context, plan->n_chunk,
-           plan->n_thread, *plan->thread_origin ? " (" : "", plan->thread_origin,
-           *plan->thread_origin ? ")" : "");
+    if (*plan->budget_origin) cli_print_sentence("budget: %s", plan->budget_origin);
+    cli_print_sentence("positions %d, prefill chunk %d, threads %d%s%s%s", plan->n_context, plan->n_chunk,
+                       plan->n_thread, *plan->thread_origin ? " (" : "", plan->thread_origin,
+                       *plan->thread_origin ? ")" : "");
     print_experts(plan);
     print_estimate(e);
 }
@@ -123,62 +148,160 @@ static void remark_budget(const cli_command *self, const tess_plan *plan)
             self->name, size);
 }
 
-static int run_plan(const cli_command *self, int argc, char **argv)
+/* ---- what was measured -------------------------------------------------------------------------------- */
+
+/* Bytes of a file that have no place on the disk: reading them measures memory. */
+static uint64_t count_holes(const char *path)
 {
-    cli_common common = CLI_COMMON_DEFAULT;
-    cli_engine engine = CLI_ENGINE_DEFAULT;
-    bool measure = false;
-    int n_prompt = 16;
-    const cli_option options[] = {
-        CLI_ENGINE_OPTIONS(&engine),
-        CLI_SEED_OPTION(&engine, NULL),
-        CLI_LEDGER_TEXT_OPTION(&engine, NULL),
-        {"prompt-tokens", CLI_COUNT, &n_prompt, "N",
-         "length of the prompt that the estimate is for; default 16"},
-        {"measure", CLI_FLAG, &measure, NULL, "measure the disk's rate by reading up to 1 GiB of weights"},
-    };
-    char **words;
-    int n_word;
-    int code =
-        cli_parse(self, options, sizeof options / sizeof options[0], &common, argc, argv, &words, &n_word);
-    if (code >= 0) return code;
-    if (n_word == 1 && !engine.options.model_dir)
-        engine.options.model_dir = words[0];
-    else if (n_word > 0)
-        return cli_usage(self, &common, "%s: unexpected word", words[0]);
-    code = cli_engine_check(&engine, self, &common);
-    if (code >= 0) return code;
-    if (n_prompt < 1) return cli_usage(self, &common, "--prompt-tokens: found 0, expected 1 or more");
-    engine.options.n_needed = n_prompt;
-    tess_error err;
-    /* A run holds the tokenizer and the ledger while it plans; so does its plan. A model without a tokenizer
-     * is planned without. */
+    uint64_t n_hole = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat info;
+    off_t at = 0, data;
+    if (fd < 0 || fstat(fd, &info)) info.st_size = 0;
+    while (at < info.st_size && (at = lseek(fd, at, SEEK_HOLE)) >= 0 && at < info.st_size) {
+        data = lseek(fd, at, SEEK_DATA);
+        if (data < 0 && errno != ENXIO) break;
+        if (data < 0) data = info.st_size; /* nothing but a hole follows */
+        n_hole += (uint64_t)(data - at);
+        at = data;
+    }
+    if (fd >= 0) close(fd);
+    return n_hole;
+}
+
+/* Says what makes the rate another than the disk's. */
+static void examine_shards(const cli_command *self, const cli_common *common,
+                           const tess_engine_options *options, estimate *e)
+{
+    tess_checkpoint *checkpoint;
+    tess_shard_info info, refused = {0};
+    uint64_t n_byte = 0;
+    char holes[32], all[32];
+    if (tess_checkpoint_open(options->model_dir, options->direct, &checkpoint, NULL) != TESS_OK) return;
+    for (int i = 0; i < tess_checkpoint_get_shard_count(checkpoint); i++) {
+        tess_checkpoint_get_shard(checkpoint, i, &info);
+        if (!info.is_usable) continue;
+        n_byte += info.n_byte;
+        e->hole_bytes += count_holes(info.path);
+        if (info.is_refused_direct) refused = info;
+    }
+    cli_format_bytes(e->hole_bytes, holes, sizeof holes);
+    cli_format_bytes(n_byte, all, sizeof all);
+    if (refused.path && !common->quiet) cli_remark_buffered(self, refused.path);
+    if (e->hole_bytes && !common->quiet)
+        cli_remark(self,
+                   "%s of the %s of weights are holes in sparse files, for which no disk is asked: what was "
+                   "measured is the rate of memory",
+                   holes, all);
+    tess_checkpoint_close(checkpoint);
+}
+
+/* ---- the command --------------------------------------------------------------------------------------- */
+
+typedef struct request {
+    cli_common common;
+    cli_engine engine;
+    cli_prompt prompt; /* media alone */
+    bool measure;
+    int n_prompt; /* tokens of text, then of all */
+} request;
+
+/* A run holds the tokenizer and the ledger while it plans; so does its plan. A model without a tokenizer is
+ * planned without. */
+static tess_status make_plan(const cli_command *self, request *r, tess_plan *plan, tess_error *err)
+{
+    const tess_feed expected = tess_prompt_get_feed(&r->prompt.made);
+    tess_engine_options options = r->engine.options;
+    options.n_needed = r->n_prompt;
+    options.expected = &expected;
+    options.n_expected = 1;
     tess_tokenizer *tokenizer = NULL;
-    if (tess_tokenizer_open(engine.options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
-    cli_ledger_open_measuring(&engine.ledger, self, &engine.options);
-    tess_plan plan;
-    tess_status status = tess_plan_make(&engine.options, &plan, &err);
-    cli_ledger_close(&engine.ledger);
+    if (tess_tokenizer_open(options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
+    cli_ledger_open_measuring(&r->engine.ledger, self, &options);
+    tess_status status = tess_plan_make(&options, plan, err);
+    cli_ledger_close(&r->engine.ledger);
     tess_tokenizer_close(tokenizer);
-    estimate e = {.rates = {.disk_bytes = ASSUMED_DISK_RATE, .memory_bytes = ASSUMED_MEMORY_RATE},
-                  .n_prompt = n_prompt,
-                  .measured = measure};
-    if (status == TESS_OK && measure)
-        status = tess_plan_measure(&engine.options, MEASURE_BYTES, &e.rates.disk_bytes, &err);
-    cli_progress_clear(&engine.bar);
-    if (status != TESS_OK) return cli_report(self, &common, &err);
-    if (n_prompt > plan.n_context)
-        return cli_usage(self, &common,
-                         "--prompt-tokens: found %d, expected at most the %d positions planned for", n_prompt,
-                         plan.n_context);
+    return status;
+}
+
+static int show_plan(const cli_command *self, request *r)
+{
+    tess_error err;
+    tess_plan plan;
+    tess_status status = make_plan(self, r, &plan, &err);
+    estimate e = {.rates = {.disk_bytes = ASSUMED_DISK_RATE,
+                            .memory_bytes = ASSUMED_MEMORY_RATE,
+                            .fresh_bytes = ASSUMED_FRESH_RATE},
+                  .n_prompt = r->n_prompt,
+                  .measured = r->measure};
+    if (status == TESS_OK && r->measure)
+        status = tess_plan_measure(&r->engine.options, MEASURE_BYTES, &e.rates.disk_bytes, &err);
+    if (status == TESS_OK && r->measure)
+        status = tess_plan_measure_memory(&plan, r->engine.options.progress, &e.rates.fresh_bytes, &err);
+    cli_progress_clear(&r->engine.bar);
+    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    if (r->n_prompt > plan.n_context)
+        return cli_usage(self, &r->common,
+                         "--prompt-tokens: found %d, media included, expected at most the %d positions "
+                         "planned for",
+                         r->n_prompt, plan.n_context);
+    if (r->measure) examine_shards(self, &r->common, &r->engine.options, &e);
     e.rates.operations = ASSUMED_OPERATIONS_PER_THREAD * plan.n_thread;
-    tess_plan_estimate(&plan, &e.rates, n_prompt, &e.costs);
-    if (!common.quiet) remark_budget(self, &plan);
-    if (common.json)
+    tess_plan_estimate(&plan, &e.rates, r->n_prompt, &e.costs);
+    if (!r->common.quiet) remark_budget(self, &plan);
+    if (r->common.json)
         print_json(&plan, &e);
     else
         print_text(&plan, &e);
     return CLI_DONE;
+}
+
+static int plan_request(const cli_command *self, request *r)
+{
+    if (r->n_prompt < 1) return cli_usage(self, &r->common, "--prompt-tokens: found 0, expected 1 or more");
+    const cli_request_means means = {.model_dir = r->engine.options.model_dir,
+                                     .memory_bytes = r->engine.options.memory_bytes,
+                                     .bar = &r->engine.bar,
+                                     .progress = &r->engine.bar.drawn_bar};
+    int64_t n_media_tok;
+    int code = cli_prompt_take_media(&r->prompt, self, &r->common, &means, &n_media_tok);
+    if (code >= 0) return code;
+    if (n_media_tok > INT_MAX - r->n_prompt)
+        return cli_usage(self, &r->common, "the media take %lld tokens, more than any context",
+                         (long long)n_media_tok);
+    r->n_prompt += (int)n_media_tok;
+    return show_plan(self, r);
+}
+
+static int run_plan(const cli_command *self, int argc, char **argv)
+{
+    request r = {.common = CLI_COMMON_DEFAULT,
+                 .engine = CLI_ENGINE_DEFAULT,
+                 .prompt = CLI_PROMPT_DEFAULT,
+                 .n_prompt = 16};
+    const cli_option options[] = {
+        CLI_MEDIA_OPTIONS(&r.prompt.media),
+        CLI_ENGINE_OPTIONS(&r.engine),
+        CLI_SEED_OPTION(&r.engine, NULL),
+        CLI_LEDGER_TEXT_OPTION(&r.engine, NULL),
+        {"prompt-tokens", CLI_SOME, &r.n_prompt, "N",
+         "length of the prompt that the estimate is for, without media; default 16"},
+        {"measure", CLI_FLAG, &r.measure, NULL,
+         "measure the disk's rate by reading up to 1 GiB of weights, and how fast memory comes"},
+    };
+    char **words;
+    int n_word;
+    int code =
+        cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
+    if (code < 0) code = cli_check_names(self, &r.common, "the folder of a checkpoint", words, n_word);
+    if (code < 0 && n_word == 1 && !r.engine.options.model_dir)
+        r.engine.options.model_dir = words[0];
+    else if (code < 0 && n_word > 0)
+        code = cli_usage(self, &r.common, "%s: unexpected word", words[0]);
+    if (code < 0) code = cli_engine_check(&r.engine, self, &r.common);
+    if (code < 0) code = plan_request(self, &r);
+    cli_prompt_release(&r.prompt);
+    return code;
 }
 
 const cli_command cli_plan = {

@@ -116,13 +116,11 @@ static void print_with_seed(json_t *object, uint64_t seed)
 static void print_result(const request *r, const tess_engine *engine, const cli_answer *answer,
                          const ranking *ranks, double prefill_seconds)
 {
-    const tess_text *said = &answer->made.text;
-    json_t *text = json_stringn(said->data ? said->data : "", said->count);
     json_t *root = json_object();
-    json_object_set_new(root, "text", text);
+    cli_answer_put(root, &answer->made.text);
     json_object_set_new(root, "tokens", ids_json(answer->made.ids.data, answer->made.ids.count));
-    json_object_set_new(root, "prompt_ids", ids_json(r->prompt.ids.data, r->prompt.ids.count));
-    json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.ids.count));
+    json_object_set_new(root, "prompt_ids", ids_json(r->prompt.made.ids.data, r->prompt.made.ids.count));
+    json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.made.ids.count));
     json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->made.finish)));
     json_object_set_new(root, "seconds",
                         json_pack("{s:f, s:f, s:f}", "load", r->load_seconds, "prefill", prefill_seconds,
@@ -131,6 +129,7 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
     json_object_set_new(root, "peak_rss_bytes", json_integer((json_int_t)tess_peak_rss_bytes()));
     json_object_set_new(root, "budget_bytes",
                         json_integer((json_int_t)tess_engine_get_plan(engine)->budget_bytes));
+    if (r->prompt.made.n_media) json_object_set_new(root, "parts", cli_prompt_list_parts(&r->prompt));
     if (ranks->n_top) {
         json_t *top = json_array();
         for (int i = 0; i < ranks->n_top; i++)
@@ -157,7 +156,7 @@ static void remark_speed(const request *r, const tess_engine *engine, const cli_
     char read[32], peak[32], prompt[64], new[64];
     cli_format_bytes(tess_engine_get_bytes_read(engine), read, sizeof read);
     cli_format_bytes(tess_peak_rss_bytes(), peak, sizeof peak);
-    format_speed(r->prompt.ids.count, "prompt tokens", prefill_seconds, prompt, sizeof prompt);
+    format_speed(r->prompt.made.ids.count, "prompt tokens", prefill_seconds, prompt, sizeof prompt);
     format_speed(answer->made.ids.count, "new", answer->seconds, new, sizeof new);
     fprintf(stderr, "[loading %.2f s; %s, %s; %s read, %s peak]\n", r->load_seconds, prompt, new, read, peak);
 }
@@ -168,7 +167,7 @@ static void record_answer(request *r, const tess_engine *engine, const cli_answe
 {
     tess_ledger_run_end end = {.finish = cli_finish_name(answer->made.finish),
                                .exit_code = code,
-                               .n_prompt = (int64_t)r->prompt.ids.count,
+                               .n_prompt = (int64_t)r->prompt.made.ids.count,
                                .n_new = (int64_t)answer->made.ids.count,
                                .prefill_seconds = prefill_seconds,
                                .decode_seconds = answer->seconds};
@@ -180,11 +179,10 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     tess_error err;
     double start = tess_system_seconds();
     const tess_tap_listener *listener = cli_ledger_get_listener(&r->engine.ledger);
-    tess_feed feed = {.ids = r->prompt.ids.data,
-                      .n_tok = (int)r->prompt.ids.count,
-                      .listener = listener,
-                      .last_logits = true,
-                      .progress = &r->engine.bar.drawn_bar};
+    tess_feed feed = tess_prompt_get_feed(&r->prompt.made);
+    feed.listener = listener;
+    feed.last_logits = true;
+    feed.progress = &r->engine.bar.drawn_bar;
     tess_status status = tess_session_feed(session, &feed, &err);
     double prefill_seconds = tess_system_seconds() - start;
     cli_progress_clear(&r->engine.bar);
@@ -203,6 +201,9 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
         record_answer(r, engine, &answer, prefill_seconds, code);
         if (r->common.json) print_result(r, engine, &answer, &ranks, prefill_seconds);
         cli_answer_remark(&answer, self, &r->common, r->max_new);
+        if (code == CLI_INTERRUPTED && !r->common.quiet)
+            cli_remark(self, "interrupted after %zu token%s", answer.made.ids.count,
+                       answer.made.ids.count == 1 ? "" : "s");
         remark_speed(r, engine, &answer, prefill_seconds);
     }
     tess_answer_release(&answer.made);
@@ -212,13 +213,20 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
 
 static int run_request(const cli_command *self, request *r)
 {
-    int code = cli_prompt_encode(&r->prompt, self, &r->common, r->engine.options.model_dir);
+    const cli_request_means means = {.model_dir = r->engine.options.model_dir,
+                                     .memory_bytes = r->engine.options.memory_bytes,
+                                     .bar = &r->engine.bar,
+                                     .progress = &r->engine.bar.drawn_bar};
+    int code = cli_prompt_encode(&r->prompt, self, &r->common, &means);
     if (code >= 0) return code;
-    if (r->prompt.ids.count > (size_t)INT32_MAX - (size_t)r->max_new)
+    if (r->prompt.made.ids.count > (size_t)INT32_MAX - (size_t)r->max_new)
         return cli_usage(self, &r->common,
                          "--max-new: found %d, expected at most %zu after a prompt of %zu tokens", r->max_new,
-                         (size_t)INT32_MAX - r->prompt.ids.count, r->prompt.ids.count);
-    r->engine.options.n_needed = (int)r->prompt.ids.count + r->max_new;
+                         (size_t)INT32_MAX - r->prompt.made.ids.count, r->prompt.made.ids.count);
+    const tess_feed expected = tess_prompt_get_feed(&r->prompt.made);
+    r->engine.options.n_needed = (int)r->prompt.made.ids.count + r->max_new;
+    r->engine.options.expected = &expected;
+    r->engine.options.n_expected = 1;
     cli_ledger_open(&r->engine.ledger, self, &r->common);
     cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
                            r->prompt.system);
@@ -249,6 +257,7 @@ static int run_run(const cli_command *self, int argc, char **argv)
 {
     request r = {.common = CLI_COMMON_DEFAULT,
                  .engine = CLI_ENGINE_DEFAULT,
+                 .prompt = CLI_PROMPT_DEFAULT,
                  .sampling = CLI_SAMPLING_DEFAULT,
                  .max_new = 1024};
     const cli_option options[] = {

@@ -6,6 +6,7 @@
 #include "cli/outputs.h"
 #include "base/system.h"
 #include "cli/engine_options.h"
+#include "cli/folder.h"
 #include "cli/prompt.h"
 #include "commands/commands.h"
 
@@ -79,14 +80,27 @@ static void list_tap(void *context, const tess_tap *tap)
         puts(tap->name);
 }
 
+/* The taps of a prompt with one medium of each kind that has taps of its own. */
+static tess_status list_all(const request *r, listing *l, tess_error *err)
+{
+    const char *dir = r->engine.options.model_dir;
+    tess_features clip, image;
+    tess_status status = tess_model_get_smallest_features(dir, TESS_MEDIA_AUDIO, &clip, err);
+    if (status == TESS_OK) status = tess_model_get_smallest_features(dir, TESS_MEDIA_IMAGE, &image, err);
+    const tess_features *const media[] = {&clip, &image};
+    const tess_feed feed = {.n_tok = 1, .media = media, .n_media = 2, .last_logits = r->last_logits};
+    return status == TESS_OK ? tess_model_list_taps(dir, &feed, list_tap, l, err) : status;
+}
+
 static int list_taps(const cli_command *self, request *r)
 {
     if (!r->engine.options.model_dir)
         return cli_usage(self, &r->common, "--model is missing: the folder of a checkpoint");
+    int code = cli_check_checkpoint(self, &r->common, r->engine.options.model_dir);
+    if (code >= 0) return code;
     listing l = {r, r->common.json ? json_array() : NULL};
     tess_error err;
-    tess_status status =
-        tess_model_list_taps(r->engine.options.model_dir, 1, r->last_logits, list_tap, &l, &err);
+    tess_status status = list_all(r, &l, &err);
     if (status != TESS_OK) {
         json_decref(l.names);
         return cli_report(self, &r->common, &err);
@@ -96,18 +110,42 @@ static int list_taps(const cli_command *self, request *r)
     return CLI_DONE;
 }
 
+/* Names depend on the model, --taps and --last-logits; a listing runs nothing. */
+static int check_list(const cli_command *self, const request *r)
+{
+    const char *given = r->inputs_path       ? "--inputs"
+                        : r->prompt.text     ? "--prompt"
+                        : r->prompt.messages ? "--messages"
+                        : r->prompt.system   ? "--system"
+                        : r->prompt.raw      ? "--raw"
+                        : r->prompt.plain    ? "--plain"
+                        : r->out             ? "--out"
+                        : r->generate >= 0   ? "--generate"
+                        : r->speak >= 0      ? "--speak"
+                                             : NULL;
+    if (!r->list || !given) return -1;
+    return cli_usage(self, &r->common, "%s: --list only prints names, and runs nothing", given);
+}
+
+static int check_logits(const cli_command *self, const request *r)
+{
+    if (!r->last_logits || tess_tap_matches("tap.thinker.lm_head", (const char *const *)r->glob, r->n_glob))
+        return -1;
+    return cli_usage(self, &r->common, "--last-logits is about thinker.lm_head, which --taps leaves out");
+}
+
 /* ---- the prompt ---- */
 
 /* Whether the prompt's ids are what its text gives without --plain. */
-static bool is_usual(const cli_prompt *p)
+static bool is_usual(const cli_prompt *p, const char *model_dir)
 {
-    tess_ids usual = {0};
+    tess_prompt usual = {0};
     tess_status status =
-        p->raw ? tess_tokenizer_encode(p->tokenizer, p->said, p->n_said, 0, &usual, NULL)
-               : tess_conversation_encode(&p->talk, p->tokenizer, TESS_CHAT_GENERATE, &usual, NULL);
-    bool same = status == TESS_OK && usual.count == p->ids.count &&
-                !memcmp(usual.data, p->ids.data, usual.count * sizeof *usual.data);
-    tess_ids_release(&usual);
+        p->raw ? tess_tokenizer_encode(p->tokenizer, p->said, p->n_said, 0, &usual.ids, NULL)
+               : tess_prompt_make(&p->talk, p->tokenizer, model_dir, TESS_CHAT_GENERATE, &usual, NULL);
+    bool same = status == TESS_OK && usual.ids.count == p->made.ids.count &&
+                !memcmp(usual.ids.data, p->made.ids.data, usual.ids.count * sizeof *usual.ids.data);
+    tess_prompt_release(&usual);
     return same;
 }
 
@@ -116,7 +154,7 @@ static int note_prompt(const cli_command *self, request *r)
 {
     const cli_prompt *p = &r->prompt;
     /* Who reads a noted text takes control tokens in it for tokens: one that differs is left to its ids. */
-    if (p->plain && !is_usual(p)) return -1;
+    if (p->plain && !is_usual(p, r->engine.options.model_dir)) return -1;
     if (p->raw) {
         /* A text with a NUL in it cannot be noted as text; its ids are there all the same. */
         if (memchr(p->said, 0, p->n_said)) return -1;
@@ -133,18 +171,27 @@ static int note_prompt(const cli_command *self, request *r)
 /* The prompt's ids as inputs; the tokenizer's memory is given back before the plan is made. */
 static int take_prompt(const cli_command *self, request *r)
 {
-    int code = cli_prompt_encode(&r->prompt, self, &r->common, r->engine.options.model_dir);
+    const cli_request_means means = {.model_dir = r->engine.options.model_dir,
+                                     .memory_bytes = r->engine.options.memory_bytes,
+                                     .bar = &r->engine.bar,
+                                     .progress = &r->engine.bar.drawn_bar};
+    int code = cli_prompt_encode(&r->prompt, self, &r->common, &means);
     if (code < 0) code = note_prompt(self, r);
     if (code >= 0) return code;
-    size_t n = r->prompt.ids.count;
+    size_t n = r->prompt.made.ids.count;
     if (n > INT32_MAX / 2) return cli_usage(self, &r->common, "the prompt is %zu tokens long", n);
     r->inputs.ids = malloc(n * sizeof *r->inputs.ids);
     if (!r->inputs.ids) return no_memory(self, r);
-    memcpy(r->inputs.ids, r->prompt.ids.data, n * sizeof *r->inputs.ids);
+    memcpy(r->inputs.ids, r->prompt.made.ids.data, n * sizeof *r->inputs.ids);
     r->inputs.n_tok = (int)n;
+    r->inputs.media = r->prompt.made.media;
+    r->inputs.n_media = r->prompt.made.n_media;
+    r->inputs.use_audio_in_video = r->prompt.media.use_audio_in_video && r->prompt.made.n_media > 0;
+    r->inputs.fps = r->prompt.made.n_media > 0 ? r->prompt.media.fps : 0;
     cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
                            r->prompt.system);
-    cli_prompt_release(&r->prompt);
+    tess_tokenizer_close(r->prompt.tokenizer);
+    r->prompt.tokenizer = NULL;
     return -1;
 }
 
@@ -206,6 +253,9 @@ static int trace_request(const cli_command *self, request *r)
     if (r->inputs.n_tok > INT32_MAX - r->inputs.generate)
         return cli_usage(self, &r->common, "--generate: found %d, more than any context", r->inputs.generate);
     r->engine.options.n_needed = r->inputs.n_tok + r->inputs.generate;
+    const tess_feed expected = {.media = r->inputs.media, .n_media = r->inputs.n_media};
+    r->engine.options.expected = &expected;
+    r->engine.options.n_expected = 1;
     cli_catch_termination(); /* what was reserved for the trace must go */
     cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;
@@ -238,6 +288,8 @@ static int trace_request(const cli_command *self, request *r)
 static int run_request(const cli_command *self, request *r)
 {
     int code = split_globs(self, r);
+    if (code < 0) code = check_list(self, r);
+    if (code < 0) code = check_logits(self, r);
     if (code >= 0) return code;
     if (r->list) return list_taps(self, r);
     if (!r->out) return cli_usage(self, &r->common, "--out is missing: the trace to write");
@@ -249,7 +301,11 @@ static int run_request(const cli_command *self, request *r)
 
 static int run_trace(const cli_command *self, int argc, char **argv)
 {
-    request r = {.common = CLI_COMMON_DEFAULT, .engine = CLI_ENGINE_DEFAULT, .generate = -1, .speak = -1};
+    request r = {.common = CLI_COMMON_DEFAULT,
+                 .engine = CLI_ENGINE_DEFAULT,
+                 .prompt = CLI_PROMPT_DEFAULT,
+                 .generate = -1,
+                 .speak = -1};
     const cli_option options[] = {
         {"inputs", CLI_NAME, &r.inputs_path, "IN.safetensors", "the in.* tensors of a trace or golden"},
         CLI_PROMPT_OPTIONS(&r.prompt),

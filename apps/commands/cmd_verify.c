@@ -31,6 +31,7 @@ typedef struct request {
     tess_verify_options options;
     tess_golden *golden;          /* [n] */
     tess_compare_result **result; /* [n]; NULL: not run yet */
+    tess_feed *expected;          /* [n] what the plan provides for */
     bool *has_truth;              /* [n] a float32 truth was computed */
     int64_t *recorded;            /* [n_recorded] their entries in the ledger */
     int n_recorded;
@@ -76,7 +77,8 @@ static int read_goldens(request *r)
     r->result = calloc((size_t)n_path, sizeof *r->result);
     r->has_truth = calloc((size_t)n_path, sizeof *r->has_truth);
     r->recorded = calloc((size_t)n_path, sizeof *r->recorded);
-    if (!r->golden || !r->result || !r->has_truth || !r->recorded) {
+    r->expected = calloc((size_t)n_path, sizeof *r->expected);
+    if (!r->golden || !r->result || !r->has_truth || !r->recorded || !r->expected) {
         err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the goldens"};
         return report_error(r, &err);
     }
@@ -84,7 +86,7 @@ static int read_goldens(request *r)
         tess_golden *golden = &r->golden[i];
         if (tess_golden_read(r->paths.item[i], r->options.model_dir, golden, &err) != TESS_OK)
             return report_error(r, &err);
-        r->n++;
+        r->expected[r->n++] = (tess_feed){.media = golden->inputs.media, .n_media = golden->inputs.n_media};
         n_bf16 += precision_of(golden) == TESS_PRECISION_BF16;
         int code = check_dtype(r, golden);
         if (code >= 0) return code;
@@ -95,6 +97,8 @@ static int read_goldens(request *r)
         /* They are run one after the other; every result is kept. */
         r->engine.options.other_bytes += golden->working_bytes;
     }
+    r->engine.options.expected = r->expected;
+    r->engine.options.n_expected = r->n;
     if (r->checking.path && r->options.truth && n_bf16 != 1) {
         tess_refuse(&err, r->checking.path, "cases", -1, "one bfloat16 golden, as its truth is a file", "%d",
                     n_bf16);
@@ -121,6 +125,18 @@ static int identify(request *r)
     return code;
 }
 
+/* Weights that need not be hashed are known all the same where the ledger has the digest of these very files.
+ */
+static void recall_weights(request *r)
+{
+    tess_ledger_checkpoint checkpoint;
+    tess_ledger *ledger = r->engine.ledger.ledger;
+    if (!ledger || *r->weights_sha256) return;
+    if (tess_ledger_note_checkpoint(ledger, r->options.model_dir, &checkpoint, NULL) != TESS_OK) return;
+    memcpy(r->weights_sha256, checkpoint.weights_sha256, sizeof r->weights_sha256);
+    if (*r->weights_sha256) r->options.weights_sha256 = r->weights_sha256;
+}
+
 /* ---- the truth of bfloat16 goldens ---- */
 
 static void truth_path(const request *r, int i, char *out, size_t size)
@@ -142,6 +158,7 @@ static tess_status make_truth_dir(request *r, tess_error *err)
         return TESS_EIO;
     }
     strcpy(r->truth_dir, path);
+    cli_interrupt_owns(path);
     return TESS_OK;
 }
 
@@ -154,6 +171,7 @@ static void remove_truths(const request *r)
         unlink(path);
     }
     rmdir(r->truth_dir);
+    cli_interrupt_owns("");
 }
 
 /* ---- runs ---- */
@@ -253,7 +271,8 @@ static int report_end(request *r, const tess_error *err)
         r->result[n_done++] = result;
     }
     if (!n_done || r->checking.path) return report_error(r, err);
-    verify_report report = {r->golden, r->result, n_done, r->options.isolate, !r->options.truth, true};
+    verify_report report = {r->golden,         r->result, n_done,           r->options.isolate,
+                            !r->options.truth, true,      r->weights_sha256};
     if (r->common.json) return cli_report_with(r->self, &r->common, err, verify_json(&report));
     verify_print(&report);
     return report_error(r, err);
@@ -325,7 +344,8 @@ static tess_status write_page(const request *r, tess_error *err)
 static int show_results(request *r)
 {
     if (r->checking.path) return cli_checking_report(&r->checking, r->self, &r->common, r->golden, r->result);
-    verify_report report = {r->golden, r->result, r->n, r->options.isolate, !r->options.truth, false};
+    verify_report report = {r->golden, r->result,        r->n, r->options.isolate, !r->options.truth,
+                            false,     r->weights_sha256};
     tess_error err;
     int code =
         cli_certificate_write(&r->certifying, r->self, &r->common, &r->options, r->golden, r->result, r->n);
@@ -368,7 +388,8 @@ static int check_options(const request *r)
         return cli_usage(r->self, &r->common, "--sample belongs to --check-certificate, which is missing");
     if (instead) return -1;
     if (r->paths.count == 0)
-        return cli_usage(r->self, &r->common, "--golden is missing: the file to verify by");
+        return cli_usage(r->self, &r->common,
+                         "--golden is missing: the file to verify by; --known-answers needs none");
     if (r->options.truth && r->options.isolate)
         return cli_usage(r->self, &r->common,
                          "--truth judges a whole run; with --isolate the golden itself is the measure");
@@ -410,6 +431,7 @@ static int verify_goldens(request *r)
     if (r->html || r->certifying.path) cli_catch_termination(); /* no part of a file may stay */
     /* Before memory is planned, which the ledger counts in. */
     if (code < 0) cli_ledger_open(&r->engine.ledger, r->self, &r->common);
+    if (code < 0) recall_weights(r);
     if (code < 0) code = run_all(r);
     return code < 0 ? show_results(r) : code;
 }
@@ -453,6 +475,7 @@ static void release_request(request *r)
     }
     free(r->golden);
     free(r->result);
+    free(r->expected);
     free(r->has_truth);
     free(r->recorded);
     free(r->paths.item);
@@ -491,6 +514,7 @@ static int run_verify(const cli_command *self, int argc, char **argv)
     int n_word;
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
+    if (code < 0) code = cli_check_names(self, &r.common, "a golden", words, n_word);
     if (code < 0) code = add_words(&r, words, n_word);
     if (code < 0) code = check_and_verify(&r);
     release_request(&r);

@@ -32,12 +32,16 @@ static void add_json(json_t *answers, const tess_known_finding *f)
     json_array_append_new(answers, object);
 }
 
+enum { MARK_COLUMNS = 11 };
+
 static void print_line(const char *label, const char *text)
 {
     char safe[4096];
     if (!*text) return;
     cli_escape(text, strlen(text), safe, sizeof safe);
-    printf("           %-9s %s\n", label, safe);
+    char lead[32];
+    snprintf(lead, sizeof lead, "%*s%-9s ", MARK_COLUMNS, "", label);
+    cli_print_behind(lead, MARK_COLUMNS + 10, safe);
 }
 
 static void show_finding(void *context, const tess_known_finding *f)

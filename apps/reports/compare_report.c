@@ -156,26 +156,31 @@ static void print_head(const tess_compare_result *result)
            sameness_word(result->weights));
 }
 
-static void print_experts(const tess_tap_report *tap)
+static void format_experts(const tess_tap_report *tap, char *out, size_t size)
 {
-    if (tap->expert >= 0) {
-        printf(", expert %d", tap->expert);
-        return;
-    }
+    int used = 0;
+    *out = 0;
+    if (tap->expert >= 0) snprintf(out, size, ", expert %d", tap->expert);
+    if (tap->expert >= 0) return;
     for (int i = 0; i < tap->n_experts && i < 8; i++)
-        printf("%s%d", i ? ", " : ", experts ", tap->experts[i]);
-    if (tap->n_experts > 8) printf(" and %d more", tap->n_experts - 8);
+        used += snprintf(out + used, size - (size_t)used, "%s%d", i ? ", " : ", experts ", tap->experts[i]);
+    if (tap->n_experts > 8) snprintf(out + used, size - (size_t)used, " and %d more", tap->n_experts - 8);
 }
 
 void cli_print_place(const char *label, const tess_tap_report *tap)
 {
     char name[256];
     cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
-    printf("%s%s (%s", label, name, tap->component);
-    if (tap->layer >= 0) printf(", layer %d", tap->layer);
-    print_experts(tap);
-    if (tap->position >= 0) printf(", from position %lld on", (long long)tap->position);
-    printf(")%s%s\n", *tap->why ? ": " : "", CLI_SAFE(tap->why));
+    char text[2048], experts[128];
+    int used = snprintf(text, sizeof text, "%s%s (%s", label, name, tap->component);
+    if (tap->layer >= 0) used += snprintf(text + used, sizeof text - (size_t)used, ", layer %d", tap->layer);
+    format_experts(tap, experts, sizeof experts);
+    used += snprintf(text + used, sizeof text - (size_t)used, "%s", experts);
+    if (tap->position >= 0)
+        used += snprintf(text + used, sizeof text - (size_t)used, ", from position %lld on",
+                         (long long)tap->position);
+    snprintf(text + used, sizeof text - (size_t)used, ")%s%s", *tap->why ? ": " : "", CLI_SAFE(tap->why));
+    cli_print_wrapped(stdout, text);
 }
 
 static void print_verdict(const tess_compare_result *result)
@@ -191,19 +196,41 @@ static void print_verdict(const tess_compare_result *result)
         cli_escape(tess_tap_short_name(tap->name), strlen(tess_tap_short_name(tap->name)), name, sizeof name);
         double share = tap->error / tap->tolerance;
         if (!isfinite(share))
-            printf("worst: %s\n", name);
+            cli_print_sentence("worst: %s", name);
         else if (share > 10)
-            printf("worst: %s, %s %s, %.3g times its bar\n", name, tess_measure_name(tap->measure), error,
-                   share);
+            cli_print_sentence("worst: %s, %s %s, %.3g times its bar", name, tess_measure_name(tap->measure),
+                               error, share);
         else
-            printf("worst: %s, %s %s, %.0f %% of its bar\n", name, tess_measure_name(tap->measure), error,
-                   100 * share);
+            cli_print_sentence("worst: %s, %s %s, %.0f %% of its bar", name, tess_measure_name(tap->measure),
+                               error, 100 * share);
     }
     if (result->n_ratio)
-        printf(
-            "distance to the truth ÷ the reference's: geometric mean %.3f over %d taps, bar %.2f to %.2f\n",
+        cli_print_sentence(
+            "distance to the truth ÷ the reference's: geometric mean %.3f over %d taps, bar %.2f to %.2f",
             result->ratio_mean, result->n_ratio, result->ratio_low, result->ratio_high);
     if (result->n_tie) printf("%lld rows in which the router's choice is a tie\n", (long long)result->n_tie);
+}
+
+/* Two traces of different prompts have no defect to be located. */
+static void print_first(const tess_compare_result *result)
+{
+    const tess_tap_report *tap = &result->tap[result->first];
+    if (result->is_run || strcmp(tap->name, "in.input_ids") != 0) {
+        cli_print_place("first divergence: ", tap);
+        return;
+    }
+    cli_print_sentence("first divergence: in.input_ids: %s", tap->why);
+}
+
+static void print_extra(const tess_compare_result *result)
+{
+    if (result->n_extra) puts("only in the trace:");
+    for (int i = 0; i < result->n_extra; i++) {
+        char whole[256], name[256];
+        cli_escaped(tess_tap_short_name(result->extra[i]), whole, sizeof whole);
+        cli_text_shorten(whole, cli_screen_columns() - 4, name, sizeof name);
+        printf("    %s\n", name);
+    }
 }
 
 void cli_print_comparison(const tess_compare_result *result)
@@ -213,16 +240,11 @@ void cli_print_comparison(const tess_compare_result *result)
     print_head_row(w);
     for (int i = 0; i < result->n_tap; i++) print_row(&result->tap[i], w);
     putchar('\n');
-    for (int i = 0; i < result->n_extra; i++) {
-        char name[256];
-        cli_escape(tess_tap_short_name(result->extra[i]), strlen(tess_tap_short_name(result->extra[i])), name,
-                   sizeof name);
-        printf("%s%s%s", i ? ", " : "only in the trace: ", name, i + 1 == result->n_extra ? "\n" : "");
-    }
+    print_extra(result);
     if (result->n_expert_absent)
         printf("%d outputs of single experts are in the reference only; they serve to locate a fault\n",
                result->n_expert_absent);
-    if (result->first >= 0) cli_print_place("first divergence: ", &result->tap[result->first]);
+    if (result->first >= 0) print_first(result);
     print_verdict(result);
 }
 

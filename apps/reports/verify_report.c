@@ -8,24 +8,41 @@
 
 /* ---- text ---- */
 
+/* Why nothing is known of the weights. */
+static void print_weights(const verify_report *report, const tess_golden *golden,
+                          const tess_compare_result *result)
+{
+    if (result->weights != TESS_SAME_UNKNOWN) return;
+    if (golden->weights_sha256)
+        cli_print_sentence("weights: not hashed; 'tessera inspect --checksum' does, and the ledger keeps it");
+    else if (*report->weights_sha256)
+        cli_print_sentence("weights: SHA-256 %s; the golden does not say of which it was made",
+                           report->weights_sha256);
+    else
+        puts("weights: the golden does not say of which it was made");
+}
+
 static void print_golden(const verify_report *report, int i)
 {
     const tess_golden *golden = &report->golden[i];
     const tess_compare_result *result = report->result[i];
     cli_print_comparison(result);
+    print_weights(report, golden, result);
     if (golden->inputs.raw || golden->inputs.messages)
         printf("text: %s\n", golden->text_is_checked ? "rendered, encoded and compared with in.input_ids"
                                                      : "not checked, the model has no tokenizer files");
     if (report->truth_is_computed && result->truth)
-        puts("truth: computed here from the same weights; a defect of theirs is in it too");
+        cli_print_sentence("truth: computed here from the same weights; a defect of theirs is in it too");
     if (result->both_sides)
-        puts("judged by both sides of the bfloat16 bar: as a whole run, and module by module on the "
-             "golden's own input");
+        cli_print_sentence(
+            "judged by both sides of the bfloat16 bar: as a whole run, and module by module on "
+            "the golden's own input");
     else if (*result->one_side)
-        printf("judged as a whole run only: %s\n", CLI_SAFE(result->one_side));
+        cli_print_sentence("judged as a whole run only: %s", CLI_SAFE(result->one_side));
     if (!report->isolated) return;
-    puts("isolated: every module was fed the golden's own input; greedy tokens belong to a whole run and are "
-         "left out");
+    cli_print_sentence(
+        "isolated: every module was fed the golden's own input; greedy tokens belong to a whole "
+        "run and are left out");
     if (!result->n_failed) return;
     puts("modules that fail by themselves:");
     for (int t = 0; t < result->n_tap; t++)

@@ -9,7 +9,8 @@ typedef struct verify_report {
     tess_compare_result *const *result; /* [n] */
     int n;
     bool isolated, truth_is_computed;
-    bool is_part; /* further goldens were not run */
+    bool is_part;               /* further goldens were not run */
+    const char *weights_sha256; /* of the model, "" if it is not known */
 } verify_report;
 
 void verify_print(const verify_report *report);

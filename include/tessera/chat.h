@@ -15,6 +15,11 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
+/* Bytes [begin, end) of a content that are the template's own: placeholders of media. */
+typedef struct tess_own_bytes {
+    size_t begin, end;
+} tess_own_bytes;
+
 typedef struct tess_message {
     const char *role;    /* "system", "user", "assistant" or "tool" (the answer of a tool) */
     const char *content; /* UTF-8, `n_content` bytes; may be NULL if that is 0 */
@@ -23,8 +28,13 @@ typedef struct tess_message {
         *reasoning; /* of an assistant, ends with a NUL; NULL: what stands before </think> in content */
     bool from_list; /* the content was a list of items, written here one after the other; a user message like
                        that is not the one that reasoning is kept after */
-    bool has_tool_calls; /* refused */
+    bool has_tool_calls;       /* refused */
+    const tess_own_bytes *own; /* [n_own] ascending; tokens for TESS_CHAT_PLAIN as well */
+    size_t n_own;
 } tess_message;
+
+/* What the template writes for a medium of a list: its start, its placeholder, its end; static strings. */
+extern const char tess_chat_audio[], tess_chat_image[], tess_chat_video[];
 
 enum {
     TESS_CHAT_GENERATE = 1,    /* end with the start of the assistant's turn */

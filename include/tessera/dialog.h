@@ -1,9 +1,14 @@
-/* Dialogue: a conversation, its token ids, feeding a session only what is new of it, and the answer as text.
+/* Dialogue: a conversation with its media, what it is to the model, feeding a session only what is new of it,
+ * and the answer as text. Whoever asks the model something builds a conversation.
  *
  *     tess_conversation talk = {0};
- *     tess_conversation_say(&talk, "user", question, strlen(question), &err);
- *     tess_conversation_encode(&talk, tokenizer, TESS_CHAT_GENERATE, &ids, &err);
- *     tess_session_feed_rest(session, &(tess_feed){.ids = ids.data, .n_tok = (int)ids.count}, &n_fed, &err);
+ *     tess_conversation_begin_list(&talk, "user", &err);
+ *     tess_conversation_add_medium(&talk, TESS_CONTENT_IMAGE, "photo.jpg", &err);
+ *     tess_conversation_add_text(&talk, question, strlen(question), &err);
+ *     tess_conversation_prepare(&talk, &use, &err);                          decodes photo.jpg
+ *     tess_prompt_make(&talk, tokenizer, model_dir, TESS_CHAT_GENERATE, &prompt, &err);
+ *     const tess_feed feed = tess_prompt_get_feed(&prompt);                  for plan, engine and session
+ *     tess_session_feed_rest(session, &feed, &n_fed, &err);
  *     tess_answer_generate(session, tokenizer, &request, &answer, &err);
  *     tess_conversation_say(&talk, "assistant", answer.text.data, answer.text.count, &err);
  *
@@ -14,6 +19,7 @@
 
 #include "tessera/chat.h"
 #include "tessera/engine.h"
+#include "tessera/media.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,8 +43,13 @@ typedef enum tess_content_kind {
 
 typedef struct tess_content {
     tess_content_kind kind;
-    char *data;    /* a text in UTF-8, or where a medium comes from; ends with a NUL beyond n_byte */
-    size_t n_byte; /* a text may hold NULs */
+    char *data;        /* a text in UTF-8, or where a medium comes from; ends with a NUL beyond n_byte */
+    size_t n_byte;     /* a text may hold NULs */
+    const void *bytes; /* a medium in memory, borrowed; NULL: data says where it comes from */
+    size_t n_bytes;    /* of them */
+    const tess_features *features; /* of a prepared medium; NULL: not prepared yet */
+    int64_t n_tok;                 /* that it takes in a prompt, with the sound inside it; once prepared */
+    tess_medium *medium, *sound;   /* owned; NULL: there is none, or features came from the caller */
 } tess_content;
 
 typedef struct tess_turn {
@@ -69,9 +80,17 @@ tess_status tess_conversation_say(tess_conversation *c, const char *role, const 
 tess_status tess_conversation_begin_list(tess_conversation *c, const char *role, tess_error *err);
 tess_status tess_conversation_add_text(tess_conversation *c, const char *text, size_t n_byte,
                                        tess_error *err);
-/* A medium by its source, a path. Held, and refused when the conversation is rendered. */
+/* A medium by its source: a path, "-" or a data URL; by bytes in memory, which are borrowed until the
+ * conversation is released or truncated, with a name for messages; or by features of the caller, borrowed
+ * likewise. */
 tess_status tess_conversation_add_medium(tess_conversation *c, tess_content_kind kind, const char *source,
                                          tess_error *err);
+tess_status tess_conversation_add_medium_bytes(tess_conversation *c, tess_content_kind kind, const char *name,
+                                               const void *bytes, size_t n_byte, tess_error *err);
+tess_status tess_conversation_add_features(tess_conversation *c, const tess_features *features,
+                                           tess_error *err);
+/* Drops the last part of the last turn, which has one. */
+void tess_conversation_drop_part(tess_conversation *c);
 /* What the assistant thought before the last turn. */
 tess_status tess_conversation_set_reasoning(tess_conversation *c, const char *reasoning, tess_error *err);
 
@@ -94,15 +113,53 @@ tess_status tess_conversation_load(tess_conversation *c, const char *path, tess_
 /* Appends the conversation as compact JSON, which tess_conversation_parse reads back. */
 tess_status tess_conversation_write(const tess_conversation *c, tess_text *json, tess_error *err);
 
-/* Appends what the chat template makes of it: text, or ids. flags: TESS_CHAT_…
- * Errors: those of tess_chat_render and tess_chat_encode; TESS_EUNSUPPORTED  a part that is no text
- * (err->field: its path).
- */
+/* Appends what the chat template makes of it: text, or ids, with one pad token for each medium, prepared or
+ * not. flags: TESS_CHAT_…
+ * Errors: those of tess_chat_render and tess_chat_encode; TESS_EINPUT  a medium in a turn that takes none
+ * (err->field: its path). */
 tess_status tess_conversation_render(const tess_conversation *c, unsigned flags, tess_text *text,
                                      tess_error *err);
 tess_status tess_conversation_encode(const tess_conversation *c, const tess_tokenizer *tokenizer,
                                      unsigned flags, tess_ids *ids, tess_error *err);
 
+/* ---- media ---- */
+
+/* How media are prepared. */
+typedef struct tess_media_use {
+    const char *model_dir;
+    const char *folder;      /* where relative paths are seen from; NULL: the working directory */
+    double fps;              /* frames of a video that are taken in a second; 0: 2 */
+    bool use_audio_in_video; /* the sound of videos is heard with their frames; each must have some */
+    uint64_t max_bytes; /* what all media of the conversation may take while they are prepared; 0: 4 GiB */
+    const tess_progress *progress; /* may be NULL */
+} tess_media_use;
+
+/* Opens and decodes the media that are not prepared yet. Those that are stay as they are: media of earlier
+ * turns cost nothing.
+ * Errors: those of tess_medium_open and tess_medium_prepare, of tess_preprocessor_load and
+ * tess_preprocessor_check; err->field begins with the part's path where the medium's own error has no field.
+ */
+tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use *use, tess_error *err);
+/* How a medium was prepared; NULL: it is not, or its features are the caller's. */
+const tess_medium_facts *tess_content_get_facts(const tess_content *content);
+
+/* A conversation as the model takes it. */
+typedef struct tess_prompt {
+    tess_ids ids;                /* a pad token for each row of a medium */
+    const tess_features **media; /* [n_media] in the order of the prompt; of the conversation */
+    int n_media;
+} tess_prompt;
+
+/* Renders, encodes, and puts media in their places; all must be prepared. Release *out after success; it is
+ * good as long as the conversation keeps its media.
+ * Errors: those of tess_conversation_encode and tess_model_expand_media; TESS_ENOMEM. */
+tess_status tess_prompt_make(const tess_conversation *c, const tess_tokenizer *tokenizer,
+                             const char *model_dir, unsigned flags, tess_prompt *out, tess_error *err);
+/* The media of a prompt alone, without ids: for a plan that needs no tokenizer. Release likewise. */
+tess_status tess_prompt_list_media(const tess_conversation *c, tess_prompt *out, tess_error *err);
+void tess_prompt_release(tess_prompt *prompt); /* zeroed is fine */
+/* The feed of a prompt, whose ids and media it borrows. */
+tess_feed tess_prompt_get_feed(const tess_prompt *prompt);
 /* ---- feeding what is new ---- */
 
 /* Makes the session hold exactly the tokens of `whole`, whose logits are then at hand: keeps the longest
@@ -170,6 +227,14 @@ typedef struct tess_answer {
     tess_finish finish;
     int stop_text; /* which stop text ended it, -1: none */
 } tess_answer;
+
+/* The parts of an answer that thinks first, "<think>\nREASONING\n</think>\n\nTEXT": places in its text. */
+typedef struct tess_answer_parts {
+    bool has_reasoning;                    /* it begins with <think>, or has a </think> */
+    size_t reasoning_begin, reasoning_end; /* without the line breaks around it */
+    size_t text_begin;                     /* of what is said, to the end; the end while it still thinks */
+} tess_answer_parts;
+tess_answer_parts tess_answer_get_parts(const tess_text *answer);
 
 /* Generates from the logits the session has at hand. Interrupted by on_text or by progress, it ends with
  * what there is (TESS_OK, TESS_FINISH_INTERRUPTED). `tokenizer` NULL: ids only. The last token is not fed.

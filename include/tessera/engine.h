@@ -43,6 +43,7 @@
 
 #include "tessera/direct.h"
 #include "tessera/error.h"
+#include "tessera/features.h"
 #include "tessera/progress.h"
 
 #ifdef __cplusplus
@@ -68,8 +69,12 @@ typedef struct tess_engine_options {
     tess_precision precision;
     int n_chunk; /* most positions of a prefill step; 0: the plan chooses */
     tess_direct direct;
-    int n_session;        /* sessions at a time that the plan provides for; 0: 1 */
-    int n_expert_slot;    /* most experts that stay resident; 0: the plan chooses */
+    int n_session;     /* sessions at a time that the plan provides for; 0: 1 */
+    int n_expert_slot; /* most experts that stay resident; 0: the plan chooses */
+    /* [n_expected] feeds to come, by the sizes of their media, each of which the plan provides for, one at a
+     * time; nothing else of them is looked at. NULL: text alone. */
+    const struct tess_feed *expected;
+    int n_expected;
     uint64_t other_bytes; /* memory the caller takes besides while the engine is open; part of the budget */
     const tess_progress *progress; /* of tess_engine_open: loading; may be NULL */
 } tess_engine_options;
@@ -77,15 +82,16 @@ typedef struct tess_engine_options {
 /* When a piece of memory is in use. Phases other than "always" follow each other and share one room. */
 typedef enum tess_phase {
     TESS_PHASE_ALWAYS,
-    TESS_PHASE_MEDIA,  /* towers at work */
+    TESS_PHASE_AUDIO,  /* the audio tower at work */
+    TESS_PHASE_VISION, /* the vision tower at work */
     TESS_PHASE_TEXT,   /* the thinker at work */
     TESS_PHASE_SPEECH, /* talker, code predictor and vocoder at work */
 } tess_phase;
-const char *tess_phase_name(tess_phase phase); /* "always", "media", "text", "speech" */
+const char *tess_phase_name(tess_phase phase); /* "always", "audio", "vision", "text", "speech" */
 
 typedef struct tess_region {
     const char *name;      /* "experts"; a static string, as the next */
-    const char *component; /* "thinker", "towers", "talker", "vocoder"; NULL: of the whole program */
+    const char *component; /* "thinker", "media", "audio", "vision"; NULL: of the whole program */
     const char *holds;     /* what is in it, for a person */
     tess_phase phase;
     uint64_t n_byte;
@@ -115,19 +121,30 @@ typedef struct tess_plan {
     uint64_t bytes_per_token_warm; /* expected when the bank is full and routing is uniform */
 } tess_plan;
 
+/* The budget where none is named: 70 % of what the machine and the process's control groups have to give. */
+uint64_t tess_budget_get_default(void);
+
 /* Makes the plan. TESS_EBUDGET with err->smallest_budget_bytes if the budget cannot work; *out is then filled
  * as well, with the regions of the smallest plan. Peak resident memory so far counts as region "process".
  * TESS_EUSAGE with the option's name in err->field if one is out of range. */
 tess_status tess_plan_make(const tess_engine_options *options, tess_plan *out, tess_error *err);
 
-/* The read rate of the model's files in bytes per second, from up to `n_byte` of weights, of experts if there
- * are any. Told to options->progress as loading, which may end it with TESS_EINTERRUPTED. */
+/* The read rate of the model's files in bytes per second, into memory that has been used, from up to `n_byte`
+ * of weights, of experts if there are any. Told to options->progress as loading, which may end it with
+ * TESS_EINTERRUPTED. */
 tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byte, double *bytes_per_second,
                               tess_error *err);
+
+/* The rate at which memory comes that the process has not had, in bytes per second, from up to half of the
+ * plan's budget and of what is available, for at most three seconds. A virtual machine may first have to ask
+ * its host for it, page by page. Told to `progress` (may be NULL) as loading. */
+tess_status tess_plan_measure_memory(const tess_plan *plan, const tess_progress *progress,
+                                     double *bytes_per_second, tess_error *err);
 
 /* What a machine does in a second. */
 typedef struct tess_rates {
     double disk_bytes, memory_bytes, operations;
+    double fresh_bytes; /* memory that the process has not had */
 } tess_rates;
 
 /* Expected costs, routing taken as uniform and independent: n tokens that choose k of E experts each need
@@ -197,12 +214,6 @@ typedef struct tess_tap_listener {
     tess_status (*replace)(void *context, const tess_tap_rows *rows, void *values, tess_error *err);
 } tess_tap_listener;
 
-/* Calls visit for every tap a text prompt of n_tok tokens reaches, in model order. Reads config.json only.
- * last_logits: lm_head is [1, vocabulary]. */
-tess_status tess_model_list_taps(const char *model_dir, int n_tok, bool last_logits,
-                                 void (*visit)(void *context, const tess_tap *tap), void *context,
-                                 tess_error *err);
-
 /* ---- sessions ---- */
 
 /* A session is a timeline: what was fed, its keys and values, the state of its sampler, its last logits.
@@ -224,17 +235,56 @@ typedef struct tess_feed {
     int n_tok;
     /* [3, n_tok] temporal, height, width, each within ±TESS_POSITION_MAX; NULL: continue by one */
     const float *positions;
+    /* [n_media] what its pad tokens stand for, each kind in the order of the prompt; NULL: pad tokens are
+     * tokens. Read while the call runs. */
+    const tess_features *const *media;
+    int n_media;
     const tess_tap_listener *listener; /* may be NULL */
     bool last_logits; /* a listener hears lm_head of the last position only, as [1, vocabulary] */
     const tess_progress *progress; /* prefill, or decode if n_tok is 1; may be NULL */
 } tess_feed;
 
+/* Calls visit for every tap that a feed reaches, in model order, by its n_tok, last_logits and the sizes of
+ * its media; the rest of it is not looked at. Reads config.json only. Errors: those of reading it;
+ * TESS_EINPUT media that the model cannot take. */
+tess_status tess_model_list_taps(const char *model_dir, const tess_feed *feed,
+                                 void (*visit)(void *context, const tess_tap *tap), void *context,
+                                 tess_error *err);
+
+/* What config.json says that preparing a request asks for. */
+typedef struct tess_model_facts {
+    bool has_talker; /* enable_audio_output: it can speak */
+    int max_positions;
+    int num_mel_bins;                                                     /* of audio_config */
+    int patch_size, spatial_merge_size, temporal_patch_size, in_channels; /* of vision_config */
+} tess_model_facts;
+tess_status tess_model_get_facts(const char *model_dir, tess_model_facts *out, tess_error *err);
+
+/* Puts a prompt's ids, which have one pad token for each medium, into out[capacity] with as many as the
+ * medium has tokens; the sound inside a video (is_inside_video) follows it in the list and has no pad token
+ * of its own. *n_out tells how many there are; with capacity 0 they are only counted. Reads config.json only.
+ * Errors: TESS_EINPUT  pad tokens and media that do not fit each other, field "input_ids"; media that the
+ * model cannot take, field "media[2]". */
+tess_status tess_model_expand_media(const char *model_dir, const int32_t *ids, int64_t n_id,
+                                    const tess_features *const *media, int n_media, int32_t *out,
+                                    int64_t capacity, int64_t *n_out, tess_error *err);
+
+/* The sizes of the smallest medium of a kind that the model takes, without rows. Reads config.json only. */
+tess_status tess_model_get_smallest_features(const char *model_dir, tess_media_kind kind, tess_features *out,
+                                             tess_error *err);
+
 /* Runs the tokens through the model in chunks; afterwards the logits of the last one are at hand.
  * Errors: TESS_EUSAGE (more positions than the plan's context), TESS_EINPUT (an id or a position out of
- * range, field "input_ids" or "position_ids"; a replacement that no router could have chosen, field: the
+ * range, field "input_ids" or "position_ids"; pad tokens that are not those of the media; media that the
+ * model cannot take, field "media[2]"; a replacement that no router could have chosen, field: the
  * tap), TESS_EIO, TESS_ENONFINITE (field: the tap), TESS_EINTERRUPTED. After an error the session is as long
  * as before the call, without logits: a step needs another feed first. */
 tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess_error *err);
+
+/* How much of a whole prompt the session holds already: the longest beginning of *whole with the same tokens
+ * and the same media, told by their digests, that leaves at least a token to be fed and ends in no medium.
+ * With positions of its own nothing is held. *n_media of each kind stand in it, by tess_media_kind. */
+int tess_session_count_held(const tess_session *session, const tess_feed *whole, int n_media[3]);
 
 /* [vocabulary] of the last position, valid until the next feed of this session; NULL before the first. */
 const float *tess_session_get_logits(const tess_session *session);

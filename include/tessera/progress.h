@@ -17,6 +17,8 @@ typedef enum tess_activity {
     TESS_ACTIVITY_PREFILL,    /* a prompt, in tokens */
     TESS_ACTIVITY_DECODE,     /* a single token, in layers */
     TESS_ACTIVITY_GENERATING, /* an answer, in tokens */
+    TESS_ACTIVITY_ENCODING,   /* media, in tokens */
+    TESS_ACTIVITY_PREPARING,  /* a medium, in frames; of sound it is not known how many: total is 0 */
 } tess_activity;
 
 /* Who wants to know how far a call has come, and may stop it. `tell` is called while work goes on, in the

@@ -4,17 +4,29 @@
 #define TESSERA_TRACE_H
 
 #include "tessera/engine.h"
+#include "tessera/features.h"
+#include "tessera/media.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* The text inputs of a trace or golden. Owned by the record; release with tess_trace_inputs_release. */
+/* Media of a file, read from it when they are asked for. */
+typedef struct tess_trace_media tess_trace_media;
+
+/* The inputs of a trace or golden. Owned by the record, but for `media` where it is not `own_media`'s;
+ * release with tess_trace_inputs_release. */
 typedef struct tess_trace_inputs {
     int32_t *ids;
     int n_tok;
-    float *positions;         /* [3, n_tok] temporal, height, width; NULL: counted from 0 */
+    float *positions; /* [3, n_tok] temporal, height, width; NULL: counted from 0 */
+    const tess_features *const
+        *media; /* [n_media] each kind in the order of the prompt; read while it runs */
+    int n_media;
+    tess_trace_media *own_media; /* of the file; NULL: there are none */
+    double fps; /* of videos named in messages: frames taken a second, as the metadata says; 0: it does not */
+    bool use_audio_in_video;  /* the videos' sound is told with their frames */
     int generate;             /* tokens to produce greedily; 0 if the metadata does not say */
     int speak;                /* talker steps to produce; likewise. tess_trace_write refuses any */
     tess_precision precision; /* from the metadata's dtype */
@@ -24,7 +36,7 @@ typedef struct tess_trace_inputs {
 
 /* Reads the in.* tensors and the metadata of a file; tap.* tensors may be there as well.
  * Errors: TESS_EINPUT        the file is unreadable, or a tensor is missing, misshapen or holds what no input
- * is; TESS_EUNSUPPORTED  inputs that this version cannot run (media, codes), by name; TESS_EIO, TESS_ENOMEM.
+ * is; TESS_EUNSUPPORTED  inputs that this version cannot run (codes), by name; TESS_EIO, TESS_ENOMEM.
  */
 tess_status tess_trace_inputs_read(const char *path, tess_trace_inputs *out, tess_error *err);
 void tess_trace_inputs_release(tess_trace_inputs *inputs);
@@ -52,6 +64,13 @@ typedef struct tess_trace_options {
  * file. */
 tess_status tess_trace_write(tess_engine *engine, const tess_trace_inputs *inputs,
                              const tess_trace_options *options, const char *path, tess_error *err);
+
+/* Writes what prepared media are to the network, in.input_features and so on, in their order, and nothing
+ * else. use_audio_in_video: clips that belong to the videos say so (in.use_audio_in_video). Rows go to their
+ * place in the file as they are read. Errors: those of reading; TESS_EIO. After an error there is no new
+ * file. */
+tess_status tess_trace_write_media(const tess_features *const *media, int n_medium, bool use_audio_in_video,
+                                   const tess_progress *progress, const char *path, tess_error *err);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -10,6 +10,7 @@
 #define TESSERA_VERIFY_H
 
 #include "tessera/compare.h"
+#include "tessera/dialog.h"
 #include "tessera/tokenizer.h"
 #include "tessera/trace.h"
 
@@ -24,15 +25,19 @@ typedef struct tess_golden {
     tess_trace_inputs inputs;
     char *config_sha256, *weights_sha256; /* declared; NULL where it does not say */
     uint64_t working_bytes; /* that comparing with it takes at most; for tess_engine_options.other_bytes */
-    /* Where it says what was said (`raw`, `messages`) and the model has tokenizer files: the ids this
-     * becomes, and which component is at fault if they are not in.input_ids. */
+    /* Where it says what was said (`raw`, `messages`) and the model has tokenizer files: the ids and the
+     * media this becomes, and which component is at fault if they are not in.input_ids. */
     bool text_is_checked;
-    tess_ids said;
+    tess_conversation talk; /* whose media `said` names */
+    tess_prompt said;
     const char *said_component; /* "tokenizer" or "chat_template" */
+    char *unchecked; /* why what was said is not checked although it is told: a medium that is not at hand; or
+                        NULL */
 } tess_golden;
 
 /* Reads inputs and metadata, and renders and encodes the text with the tokenizer in `model_dir`, whose memory
- * is given back: do this before an engine plans its own. Errors: those of tess_trace_inputs_read and
+ * is given back: do this before an engine plans its own. Media of its messages, whose paths are seen from the
+ * golden's folder, are prepared again and stay. Errors: those of tess_trace_inputs_read and
  * tess_tokenizer_open; TESS_EINPUT messages that are none. Release after success. */
 tess_status tess_golden_read(const char *path, const char *model_dir, tess_golden *out, tess_error *err);
 void tess_golden_release(tess_golden *golden); /* zeroed is fine */

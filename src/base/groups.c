@@ -13,11 +13,9 @@
 
 /* ---- one file ---- */
 
-enum { LINE_BYTES = 4608 };
-
 static FILE *open_at(const char *root, const char *folder, const char *name)
 {
-    char path[2 * TESS_GROUP_PATH];
+    char path[3 * TESS_GROUP_PATH];
     int n = snprintf(path, sizeof path, "%s%s/%s", root, folder, name);
     return n > 0 && (size_t)n < sizeof path ? fopen(path, "re") : NULL;
 }
@@ -83,8 +81,9 @@ static void find_own_paths(search *s)
 {
     FILE *file = open_at(s->root, "/proc/self", "cgroup");
     if (!file) return;
-    char line[LINE_BYTES];
-    while (fgets(line, sizeof line, file)) {
+    char *line = NULL;
+    size_t size = 0;
+    while (getline(&line, &size, file) > 0) {
         line[strcspn(line, "\n")] = 0;
         char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;
         if (!path) continue;
@@ -95,11 +94,13 @@ static void find_own_paths(search *s)
         else if (has_word(controllers, s->controller))
             strcpy(s->path_1, path);
     }
+    free(line);
     fclose(file);
 }
 
 /* Visits the own group below a mount that shows the hierarchy from `top` on, and its parents up to the mount.
- * Of a group that the mount does not show, what it is mounted from is the nearest parent. */
+ * Of a group that the mount does not show, what it is mounted from is the nearest parent. A group whose path
+ * is too long to be opened is passed over; its parents are not. */
 static void visit_branch(const search *s, const char *mount, const char *top, bool is_version_2)
 {
     const char *path = is_version_2 ? s->path_2 : s->path_1;
@@ -108,7 +109,7 @@ static void visit_branch(const search *s, const char *mount, const char *top, bo
     path = is_below && !strstr(path, "/..") ? path + shown : "";
     char folder[2 * TESS_GROUP_PATH];
     int n = snprintf(folder, sizeof folder, "%s%s", mount, path);
-    if (n < 0 || (size_t)n >= TESS_GROUP_PATH) return;
+    if (n < 0 || (size_t)n >= sizeof folder) return;
     for (;;) {
         size_t length = strlen(folder);
         while (length > mount_length && folder[length - 1] == '/') folder[--length] = 0;
@@ -118,21 +119,63 @@ static void visit_branch(const search *s, const char *mount, const char *top, bo
     }
 }
 
-/* Lines "36 35 98:0 /top /mount options… - cgroup2 source super-options". */
+/* The byte that three octal digits after a backslash stand for, -1 where there are none. */
+static int read_escape(const char *text)
+{
+    int code = 0;
+    if (*text != '\\') return -1;
+    for (int i = 1; i <= 3; i++) {
+        if (text[i] < '0' || text[i] > '7') return -1;
+        code = 8 * code + (text[i] - '0');
+    }
+    return code & 0xff;
+}
+
+/* The field at *rest, which moves behind it; NULL at the end of the line. A blank, tab, line feed or
+ * backslash of a name is written as an escape. */
+static char *take_field(char **rest)
+{
+    char *field = *rest + strspn(*rest, " \n"), *in = field, *out = field;
+    if (!*field) return NULL;
+    while (*in && *in != ' ' && *in != '\n') {
+        int code = read_escape(in);
+        if (code < 0) {
+            *out++ = *in++;
+        } else {
+            *out++ = (char)code;
+            in += 4;
+        }
+    }
+    *rest = *in ? in + 1 : in;
+    *out = 0;
+    return field;
+}
+
+/* One line "36 35 98:0 /top /mount options… - cgroup2 source super-options". */
+static void visit_mount(const search *s, char *line)
+{
+    char *tail = strstr(line, " - "), *field[5];
+    if (!tail) return;
+    *tail = 0;
+    tail += 3;
+    for (int i = 0; i < 5; i++)
+        if (!(field[i] = take_field(&line))) return;
+    const char *top = field[3], *mount = field[4], *type = take_field(&tail);
+    const char *options = type && take_field(&tail) ? take_field(&tail) : NULL;
+    if (!options || strlen(mount) >= TESS_GROUP_PATH) return;
+    bool is_version_2 = !strcmp(type, "cgroup2");
+    if (is_version_2 || (!strcmp(type, "cgroup") && has_word(options, s->controller)))
+        visit_branch(s, mount, top, is_version_2);
+}
+
 static void visit_mounts(const search *s)
 {
     FILE *file = open_at(s->root, "/proc/self", "mountinfo");
     if (!file) return;
-    char line[LINE_BYTES], top[TESS_GROUP_PATH], mount[TESS_GROUP_PATH], type[16], options[512];
-    while (fgets(line, sizeof line, file)) {
-        const char *rest = strstr(line, " - ");
-        if (!rest || sscanf(line, "%*s %*s %*s %1023s %1023s", top, mount) != 2) continue;
-        if (sscanf(rest, " - %15s %*s %511s", type, options) != 2) continue;
-        if (!strcmp(type, "cgroup2"))
-            visit_branch(s, mount, top, true);
-        else if (!strcmp(type, "cgroup") && has_word(options, s->controller))
-            visit_branch(s, mount, top, false);
-    }
+    char *line = NULL;
+    size_t size = 0;
+    while (getline(&line, &size, file) > 0) visit_mount(s, line);
+    free(line);
     fclose(file);
 }
 

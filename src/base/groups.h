@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-enum { TESS_GROUP_PATH = 1024 };
+enum { TESS_GROUP_PATH = 4096 }; /* the longest path the system takes, its end included */
 
 typedef struct tess_group_memory {
     uint64_t

@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,8 +219,8 @@ tess_status tess_json_filled_text(const tess_json_section *s, const char *key, c
 tess_status tess_json_array(const tess_json_section *s, const char *key, size_t most, const json_t **out,
                             tess_error *err)
 {
-    char expected[64];
-    snprintf(expected, sizeof expected, "an array of at most %zu items", most);
+    char expected[64] = "an array";
+    if (most < SIZE_MAX) snprintf(expected, sizeof expected, "an array of at most %zu items", most);
     const json_t *value = json_object_get(s->object, key);
     if (!json_is_array(value)) return refuse_type(s, key, expected, value, err);
     if (json_array_size(value) > most) {

@@ -54,7 +54,7 @@ tess_status tess_json_text(const tess_json_section *section, const char *key, co
 tess_status tess_json_filled_text(const tess_json_section *section, const char *key, const char **out,
                                   tess_error *err); /* an empty one is refused */
 tess_status tess_json_array(const tess_json_section *section, const char *key, size_t most,
-                            const json_t **out, tess_error *err);
+                            const json_t **out, tess_error *err); /* most SIZE_MAX: of any length */
 /* A member that is an object, and item i of one that is the array `array`. */
 tess_status tess_json_enter(const tess_json_section *outer, const char *key, tess_json_section *inner,
                             tess_error *err);

@@ -5,19 +5,35 @@
 #include "base/error.h"
 #include "tessera/dialog.h"
 
+/* The media that are not held: in every kind the first n_held are. */
+static int drop_held(const tess_feed *whole, const int n_held[3], const tess_features **rest)
+{
+    int n = 0, n_seen[3] = {0};
+    for (int i = 0; i < whole->n_media; i++) {
+        const tess_features *f = whole->media[i];
+        if (n_seen[f->kind]++ >= n_held[f->kind]) rest[n++] = f;
+    }
+    return n;
+}
+
 tess_status tess_session_feed_rest(tess_session *session, const tess_feed *whole, int *n_fed, tess_error *err)
 {
-    const int32_t *held = tess_session_get_ids(session);
-    int n_held = tess_session_get_length(session), same = 0;
-    /* at least one token is fed, so that there are logits */
-    while (!whole->positions && same < n_held && same + 1 < whole->n_tok && held[same] == whole->ids[same])
-        same++;
-    tess_session_truncate(session, same);
+    int n_held[3], same = tess_session_count_held(session, whole, n_held);
+    const tess_features **media = NULL;
     tess_feed rest = *whole;
     rest.ids += same;
     rest.n_tok -= same;
     *n_fed = rest.n_tok;
-    return tess_session_feed(session, &rest, err);
+    if (whole->media) {
+        media = malloc((size_t)(whole->n_media + 1) * sizeof *media);
+        if (!media) return tess_fail(err, TESS_ENOMEM, "no memory for %d media", whole->n_media);
+        rest.media = media;
+        rest.n_media = drop_held(whole, n_held, media);
+    }
+    tess_session_truncate(session, same);
+    tess_status status = tess_session_feed(session, &rest, err);
+    free(media);
+    return status;
 }
 
 int tess_stop_ids_get(const tess_engine *engine, const tess_tokenizer *tokenizer,
@@ -126,4 +142,28 @@ void tess_answer_release(tess_answer *answer)
     tess_ids_release(&answer->ids);
     tess_text_release(&answer->text);
     *answer = (tess_answer){0};
+}
+
+/* ---- reasoning ---- */
+
+tess_answer_parts tess_answer_get_parts(const tess_text *answer)
+{
+    static const char begin[] = "<think>", end[] = "</think>";
+    enum { N_BEGIN = sizeof begin - 1, N_END = sizeof end - 1 };
+    tess_answer_parts parts = {0};
+    const char *text = answer->data;
+    size_t n = answer->count;
+    bool is_opened = n >= N_BEGIN && !memcmp(text, begin, N_BEGIN);
+    const char *stop = n ? memmem(text, n, end, N_END) : NULL;
+    if (!is_opened && !stop) return parts;
+    parts.has_reasoning = true;
+    parts.reasoning_begin = is_opened ? N_BEGIN : 0;
+    parts.reasoning_end = stop ? (size_t)(stop - text) : n;
+    parts.text_begin = stop ? parts.reasoning_end + N_END : n;
+    while (parts.reasoning_begin < parts.reasoning_end && text[parts.reasoning_begin] == '\n')
+        parts.reasoning_begin++;
+    while (parts.reasoning_end > parts.reasoning_begin && text[parts.reasoning_end - 1] == '\n')
+        parts.reasoning_end--;
+    while (parts.text_begin < n && text[parts.text_begin] == '\n') parts.text_begin++;
+    return parts;
 }

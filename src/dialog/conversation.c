@@ -63,9 +63,16 @@ static tess_status copy_bytes(const char *bytes, size_t n_byte, char **out, tess
     return TESS_OK;
 }
 
+static void release_content(tess_content *content)
+{
+    tess_medium_close(content->sound); /* before the film it is of */
+    tess_medium_close(content->medium);
+    free(content->data);
+}
+
 static void release_turn(tess_turn *turn)
 {
-    for (size_t i = 0; i < turn->n_content; i++) free(turn->content[i].data);
+    for (size_t i = 0; i < turn->n_content; i++) release_content(&turn->content[i]);
     free(turn->content);
     free(turn->reasoning);
 }
@@ -143,6 +150,40 @@ tess_status tess_conversation_add_medium(tess_conversation *c, tess_content_kind
     return add_part(last_turn(c), kind, source, strlen(source), err);
 }
 
+static tess_content *last_content(tess_conversation *c)
+{
+    tess_turn *turn = last_turn(c);
+    return &turn->content[turn->n_content - 1];
+}
+
+tess_status tess_conversation_add_medium_bytes(tess_conversation *c, tess_content_kind kind, const char *name,
+                                               const void *bytes, size_t n_byte, tess_error *err)
+{
+    tess_status status = tess_conversation_add_medium(c, kind, name, err);
+    if (status != TESS_OK) return status;
+    last_content(c)->bytes = bytes;
+    last_content(c)->n_bytes = n_byte;
+    return TESS_OK;
+}
+
+tess_status tess_conversation_add_features(tess_conversation *c, const tess_features *features,
+                                           tess_error *err)
+{
+    static const tess_content_kind kinds[] = {[TESS_MEDIA_AUDIO] = TESS_CONTENT_AUDIO,
+                                              [TESS_MEDIA_IMAGE] = TESS_CONTENT_IMAGE,
+                                              [TESS_MEDIA_VIDEO] = TESS_CONTENT_VIDEO};
+    tess_status status = tess_conversation_add_medium(c, kinds[features->kind], "", err);
+    if (status == TESS_OK) last_content(c)->features = features;
+    return status;
+}
+
+void tess_conversation_drop_part(tess_conversation *c)
+{
+    tess_turn *turn = last_turn(c);
+    TESS_ASSERT(turn->n_content > 0);
+    release_content(&turn->content[--turn->n_content]);
+}
+
 tess_status tess_conversation_set_reasoning(tess_conversation *c, const char *reasoning, tess_error *err)
 {
     char *copy = NULL;
@@ -173,22 +214,47 @@ void tess_conversation_release(tess_conversation *c)
 typedef struct rendering {
     tess_message *message; /* [count] */
     tess_text *joined;     /* [count] contents of several parts, one after the other */
+    tess_own_bytes **own;  /* [count] where media stand in them */
     size_t count;
 } rendering;
 
 static void release_rendering(rendering *r)
 {
-    for (size_t i = 0; r->joined && i < r->count; i++) tess_text_release(&r->joined[i]);
+    for (size_t i = 0; i < r->count; i++) {
+        tess_text_release(&r->joined[i]);
+        free(r->own[i]);
+    }
     free(r->joined);
+    free(r->own);
     free(r->message);
 }
 
 static tess_status refuse_medium(size_t i, size_t k, tess_content_kind kind, tess_error *err)
 {
-    char field[64], expected[64];
+    char field[64];
     snprintf(field, sizeof field, "messages[%zu].content[%zu]", i, k);
-    snprintf(expected, sizeof expected, "text: %s is not part of this version", tess_content_kind_name(kind));
-    return tess_refuse_unsupported(err, field, expected, "%s", tess_content_kind_name(kind));
+    return tess_refuse(err, "", field, -1, "text: media stand in what the user says", "%s",
+                       tess_content_kind_name(kind));
+}
+
+/* What the template writes of a part. */
+static const char *text_of(const tess_content *content, size_t *n_byte)
+{
+    static const char *const placeholder[] = {NULL, tess_chat_image, tess_chat_audio, tess_chat_video};
+    const char *text = placeholder[content->kind];
+    *n_byte = text ? strlen(text) : content->n_byte;
+    return text ? text : content->data;
+}
+
+static tess_status join_part(const tess_content *content, tess_text *joined, tess_message *m,
+                             tess_own_bytes *own, tess_error *err)
+{
+    size_t n_byte, begin = joined->count;
+    const char *text = text_of(content, &n_byte);
+    tess_status status = tess_text_append(joined, text, n_byte, err);
+    if (status == TESS_OK && content->kind != TESS_CONTENT_TEXT)
+        own[m->n_own++] = (tess_own_bytes){begin, joined->count};
+    return status;
 }
 
 /* A run of a turn's parts as the next message. */
@@ -196,16 +262,20 @@ static tess_status lower_parts(const tess_turn *turn, size_t first, size_t n, re
 {
     tess_message *m = &r->message[r->count];
     tess_text *joined = &r->joined[r->count];
+    tess_own_bytes *own = r->own[r->count] = calloc(n + 1, sizeof *own);
     r->count++;
-    *m = (tess_message){.role = turn->role, .reasoning = turn->reasoning, .from_list = turn->is_list};
+    if (!own) return tess_fail(err, TESS_ENOMEM, "no memory for a turn of %zu parts", n);
+    *m = (tess_message){
+        .role = turn->role, .reasoning = turn->reasoning, .from_list = turn->is_list, .own = own};
     if (n == 1) {
-        m->content = turn->content[first].data;
-        m->n_content = turn->content[first].n_byte;
+        m->content = text_of(&turn->content[first], &m->n_content);
+        if (turn->content[first].kind != TESS_CONTENT_TEXT)
+            own[m->n_own++] = (tess_own_bytes){0, m->n_content};
         return TESS_OK;
     }
     tess_status status = TESS_OK;
     for (size_t k = first; k < first + n && status == TESS_OK; k++)
-        status = tess_text_append(joined, turn->content[k].data, turn->content[k].n_byte, err);
+        status = join_part(&turn->content[k], joined, m, own, err);
     m->content = joined->data;
     m->n_content = joined->count;
     return status;
@@ -220,7 +290,8 @@ static bool is_parted(const tess_conversation *c, size_t i)
 static tess_status lower_turn(const tess_conversation *c, size_t i, rendering *r, tess_error *err)
 {
     const tess_turn *turn = &c->turn[i];
-    for (size_t k = 0; k < turn->n_content; k++)
+    bool may_have_media = !strcmp(turn->role, "user");
+    for (size_t k = 0; k < turn->n_content && !may_have_media; k++)
         if (turn->content[k].kind != TESS_CONTENT_TEXT)
             return refuse_medium(i, k, turn->content[k].kind, err);
     if (!is_parted(c, i)) return lower_parts(turn, 0, turn->n_content, r, err);
@@ -237,7 +308,9 @@ static tess_status lower_turns(const tess_conversation *c, rendering *r, tess_er
     size_t most = c->count + c->turn[0].n_content;
     r->message = calloc(most, sizeof *r->message);
     r->joined = calloc(most, sizeof *r->joined);
-    if (!r->message || !r->joined) return tess_fail(err, TESS_ENOMEM, "no memory for %zu messages", c->count);
+    r->own = calloc(most, sizeof *r->own);
+    if (!r->message || !r->joined || !r->own)
+        return tess_fail(err, TESS_ENOMEM, "no memory for %zu messages", c->count);
     tess_status status = TESS_OK;
     for (size_t i = 0; i < c->count && status == TESS_OK; i++) status = lower_turn(c, i, r, err);
     return status;

@@ -68,8 +68,7 @@ static tess_status load_weights(tess_engine *engine, const tess_progress *progre
 static void lay_out(tess_engine *engine, const tess_choice *choice, tess_arena *arena, tess_rooms *rooms)
 {
     tess_layout layout = tess_layout_begin(arena);
-    rooms->thinker = tess_model_make_thinker(&engine->model, engine->pool);
-    tess_rooms_init(rooms, engine->model.store, &engine->model.thinker, choice, &layout);
+    tess_rooms_init(rooms, &engine->model, engine->pool, choice, &layout);
 }
 
 static tess_status reserve_rooms(tess_engine *engine, const tess_choice *choice, tess_error *err)
@@ -166,22 +165,4 @@ int tess_engine_get_max_positions(const tess_engine *engine)
 int tess_engine_get_end_token(const tess_engine *engine)
 {
     return engine->model.config.im_end;
-}
-
-tess_status tess_model_list_taps(const char *model_dir, int n_tok, bool last_logits,
-                                 void (*visit)(void *context, const tess_tap *tap), void *context,
-                                 tess_error *err)
-{
-    tess_config *config = malloc(sizeof *config);
-    if (!config) return tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
-    tess_status status = tess_config_load(model_dir, config, err);
-    if (status == TESS_OK) {
-        const tess_tap_sink sink = {.decoder = "thinker",
-                                    .config = &config->thinker.text,
-                                    .n_tok = n_tok,
-                                    .last_logits = last_logits};
-        tess_taps_visit(&sink, TESS_TAP_LM_HEAD, visit, context);
-    }
-    free(config);
-    return status;
 }

@@ -6,6 +6,9 @@
  * A step needs the union of its tokens' experts once. What the layer's share of the bank still holds of it is
  * not read; a union that is larger than the share runs through it from one end to the other, so that nothing
  * is left of what the next step asks for first. Reading and computing are not overlapped: their times add.
+ *
+ * What stays is read into memory that the process has not had, and that memory takes time as well: where the
+ * machine is a virtual one that has given it back to its host, more than the reading (docs/PERFORMANCE.md).
  */
 #include <math.h>
 
@@ -24,13 +27,19 @@ static double count_share(const tess_plan *plan)
     return plan->n_expert_layer ? (double)plan->n_expert_slot / plan->n_expert_layer : 0;
 }
 
+/* The experts of a layer that are held when n tokens have run. */
+static double count_held(const tess_plan *plan, double n_tok)
+{
+    return fmin(expected_union(plan, n_tok), count_share(plan));
+}
+
 /* The experts of a layer that a step of n tokens reads when n_before have run. */
 static double count_misses(const tess_plan *plan, double n_before, double n)
 {
     double share = count_share(plan), needed = expected_union(plan, n);
     if (plan->n_expert == 0) return 0;
     if (needed > share) return needed;
-    return needed * (1 - fmin(expected_union(plan, n_before), share) / plan->n_expert);
+    return needed * (1 - count_held(plan, n_before) / plan->n_expert);
 }
 
 typedef struct cost {
@@ -48,17 +57,18 @@ static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, d
     if (!plan->head_resident) read += head;
     if (!plan->embedding_resident) read += n * (double)plan->embedding_block_bytes;
     double touched = (double)plan->layer_bytes + head + expected_union(plan, n) * experts;
+    double fresh = (count_held(plan, n_before + n) - count_held(plan, n_before)) * experts;
     /* A bf16 weight is two bytes and two operations per token. */
     double operations = n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head;
     double computing = fmax(touched / rates->memory_bytes, operations / rates->operations);
     sum.read_bytes += read;
-    sum.seconds += read / rates->disk_bytes + computing;
+    sum.seconds += read / rates->disk_bytes + fresh / rates->fresh_bytes + computing;
     return sum;
 }
 
 uint64_t tess_plan_count_warm_bytes(const tess_plan *plan)
 {
-    const tess_rates rates = {1, 1, 1};
+    const tess_rates rates = {1, 1, 1, 1};
     return (uint64_t)add_step(plan, &rates, (cost){0}, INFINITY, 1, true).read_bytes;
 }
 
@@ -80,7 +90,7 @@ static int count_tokens_to_fill(const tess_plan *plan)
 void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_prompt, tess_estimate *out)
 {
     double loaded = count_resident_bytes(plan);
-    cost prompt = {.read_bytes = loaded, .seconds = loaded / rates->disk_bytes};
+    cost prompt = {.read_bytes = loaded, .seconds = loaded / rates->disk_bytes + loaded / rates->fresh_bytes};
     for (int done = 0, n; done < n_prompt; done += n) {
         n = n_prompt - done < plan->n_chunk ? n_prompt - done : plan->n_chunk;
         prompt = add_step(plan, rates, prompt, done, n, done + n == n_prompt);

@@ -1,5 +1,8 @@
-/* The rate at which weights come from the disk, in the pieces in which a run reads them. */
+/* The rates at which weights come from the disk, in the pieces in which a run reads them, and at which memory
+ * comes that they are read into.
+ */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/progress.h"
 #include "base/system.h"
@@ -92,5 +95,53 @@ tess_status tess_plan_measure(const tess_engine_options *options, uint64_t n_byt
         tess_model_close(model);
     }
     free(model);
+    return status;
+}
+
+/* ---- memory ---- */
+
+enum { MOST_STEPS = 64, LEAST_STEP = 2 << 20 };
+
+/* Writes to each page of a stretch. */
+static void touch(volatile unsigned char *memory, uint64_t n_byte, uint64_t page)
+{
+    for (uint64_t i = 0; i < n_byte; i += page) memory[i] = 1;
+}
+
+/* All of it is held until the end, since what is given back comes again at once, and the rate is that of the
+ * later half: what comes first may be what another process has just given back. */
+static tess_status touch_arena(const tess_arena *arena, const tess_progress *progress, double *rate,
+                               tess_error *err)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const double started = tess_system_seconds();
+    double seconds[MOST_STEPS + 1] = {0};
+    uint64_t step = (arena->capacity / MOST_STEPS + LEAST_STEP) / LEAST_STEP * LEAST_STEP, done = 0;
+    int n = 0;
+    while (done < arena->capacity && seconds[n] < MOST_SECONDS) {
+        uint64_t n_byte = arena->capacity - done < step ? arena->capacity - done : step;
+        touch(arena->base + done, n_byte, page);
+        done += n_byte;
+        seconds[++n] = tess_system_seconds() - started;
+        tess_status status = tess_progress_tell(progress, TESS_ACTIVITY_LOADING, done, arena->capacity, err);
+        if (status != TESS_OK) return status;
+    }
+    double taken = seconds[n] - seconds[n / 2];
+    *rate = (double)(done - step * (uint64_t)(n / 2)) / (taken > 0 ? taken : 1e-9);
+    return TESS_OK;
+}
+
+tess_status tess_plan_measure_memory(const tess_plan *plan, const tess_progress *progress,
+                                     double *bytes_per_second, tess_error *err)
+{
+    tess_system_memory memory;
+    tess_arena arena;
+    tess_system_get_memory("", &memory);
+    uint64_t most = plan->budget_bytes;
+    if (memory.is_known && memory.available_bytes < most) most = memory.available_bytes;
+    tess_status status = tess_arena_reserve(most / 2, &arena, err);
+    if (status != TESS_OK) return status;
+    status = touch_arena(&arena, progress, bytes_per_second, err);
+    tess_arena_release(&arena);
     return status;
 }

@@ -43,6 +43,11 @@ tess_status tess_model_open(const tess_engine_options *options, tess_model *out,
     if (status == TESS_OK)
         status = tess_decoder_weights_find(model.store, &model.config, TESS_COMPONENT_TEXT, &blocks,
                                            &model.thinker, err);
+    if (status == TESS_OK)
+        status = tess_tower_weights_find(model.store, &model.config, TESS_COMPONENT_AUDIO, &model.audio, err);
+    if (status == TESS_OK)
+        status =
+            tess_tower_weights_find(model.store, &model.config, TESS_COMPONENT_VISION, &model.vision, err);
     if (status != TESS_OK)
         tess_model_close(&model);
     else
@@ -53,15 +58,16 @@ tess_status tess_model_open(const tess_engine_options *options, tess_model *out,
 void tess_model_close(tess_model *model)
 {
     tess_decoder_weights_release(&model->thinker);
+    tess_tower_weights_release(&model->audio);
+    tess_tower_weights_release(&model->vision);
     tess_store_close(model->store);
     model->store = NULL;
 }
 
-tess_thinker tess_model_make_thinker(const tess_model *model, tess_pool *pool)
+tess_compute tess_model_get_compute(const tess_model *model, tess_pool *pool)
 {
-    const tess_compute compute = {.kernels = &model->kernels,
-                                  .pool = pool,
-                                  .rounding = model->precision == TESS_PRECISION_BF16 ? TESS_ROUND_BF16
-                                                                                      : TESS_ROUND_NONE};
-    return tess_thinker_make(&model->config.thinker.text, &compute);
+    return (tess_compute){.kernels = &model->kernels,
+                          .pool = pool,
+                          .rounding =
+                              model->precision == TESS_PRECISION_BF16 ? TESS_ROUND_BF16 : TESS_ROUND_NONE};
 }

@@ -3,12 +3,15 @@
 #ifndef TESS_ENGINE_MODEL_H
 #define TESS_ENGINE_MODEL_H
 
+#include "model/audio_tower.h"
 #include "model/thinker.h"
+#include "model/vision_tower.h"
 
 typedef struct tess_model {
     tess_config config;
     tess_store *store;
     tess_decoder_weights thinker;
+    tess_tower_weights audio, vision;
     tess_precision precision;
     tess_kernels kernels;
 } tess_model;
@@ -18,8 +21,8 @@ typedef struct tess_model {
 tess_status tess_model_open(const tess_engine_options *options, tess_model *out, tess_error *err);
 void tess_model_close(tess_model *model);
 
-/* A thinker that is laid out later. */
-tess_thinker tess_model_make_thinker(const tess_model *model, tess_pool *pool);
+/* With what the model's boxes compute. */
+tess_compute tess_model_get_compute(const tess_model *model, tess_pool *pool);
 
 /* Which kernels a user's choice allows: TESS_EUSAGE for an unknown name or one this CPU lacks. */
 tess_status tess_kernels_choose(const char *isa, tess_kernels *out, tess_error *err);

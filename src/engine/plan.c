@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "engine/defaults.h"
+#include "engine/media.h"
 
 /* What the process may still grow by outside the arena: pages of libraries not yet touched, request text,
  * ids, buffers of files being written; and what a thread touches of its stack. */
@@ -22,8 +23,9 @@
 #define THREAD_ALLOWANCE_BYTES (64u << 10)
 #define POSITION_ALLOWANCE_BYTES 64u
 /* How far "resident when planning" differs between two runs (which library pages happen to be mapped); the
- * smallest budget that is told includes it, so that it holds for the next run too. */
-#define PROCESS_VARIATION_BYTES (1u << 20)
+ * smallest budget that is told includes it, so that it holds for the next run too. The most that was seen
+ * between the plan of one process and the run of another is 268 KiB, of 40 each. */
+#define PROCESS_VARIATION_BYTES (512u << 10)
 /* No machine has more, and sums with it do not overflow. */
 #define MOST_OTHER_BYTES (1ull << 60)
 
@@ -34,6 +36,7 @@ enum { DEFAULT_CONTEXT = 4096, MAX_CHUNK = 512, MAX_SESSIONS = 1024 };
 typedef struct planner {
     tess_model *model;
     tess_choice choice;
+    tess_media_choice most_media; /* what towers could use */
     uint64_t budget, process;
     int most_expert_slots;
 } planner;
@@ -43,8 +46,8 @@ static uint64_t measure_choice(const planner *p, const tess_choice *choice, tess
 {
     tess_arena arena = tess_arena_measure();
     tess_layout measuring = tess_layout_begin(&arena);
-    tess_rooms rooms = {.thinker = tess_model_make_thinker(p->model, NULL)};
-    tess_rooms_init(&rooms, p->model->store, &p->model->thinker, choice, &measuring);
+    tess_rooms rooms;
+    tess_rooms_init(&rooms, p->model, NULL, choice, &measuring);
     if (layout) *layout = measuring;
     return arena.overflowed || arena.used > UINT64_MAX / 2 ? UINT64_MAX / 2 : arena.used;
 }
@@ -88,6 +91,38 @@ static void add_expert_slots(planner *p, int n_total)
     p->choice.thinker.n_expert_slot = fitting;
 }
 
+/* A piece as long as all clips reads every layer once; shorter ones read them again, unless they stay. Towers
+ * have the room of the experts, so this costs no expert. */
+static void enlarge_audio(planner *p)
+{
+    int least = p->choice.media.audio.n_row, most = p->most_media.audio.n_row;
+    for (int n = most; n > least; n = n / 2 > least ? n / 2 : least) {
+        tess_choice larger = p->choice;
+        larger.media.audio.n_row = n;
+        if (upgrade(p, larger)) break;
+    }
+    if (p->choice.media.audio.n_row == most) return;
+    tess_choice more = p->choice;
+    more.media.audio.n_layer_slot = p->model->audio.n_layer;
+    more.media.audio.n_part_slot = p->model->audio.n_part;
+    upgrade(p, more);
+}
+
+static void enlarge_vision(planner *p)
+{
+    int least = p->choice.media.vision.n_patch, most = p->most_media.vision.n_patch;
+    for (int n = most; n > least; n = n / 2 > least ? n / 2 : least) {
+        tess_choice larger = p->choice;
+        larger.media.vision.n_patch = n;
+        if (upgrade(p, larger)) break;
+    }
+    if (p->choice.media.vision.n_patch == most) return;
+    tess_choice more = p->choice;
+    more.media.vision.n_layer_slot = p->model->vision.n_layer;
+    more.media.vision.n_part_slot = p->model->vision.n_part;
+    upgrade(p, more);
+}
+
 static int count_experts(const tess_decoder_config *c)
 {
     int n = 0;
@@ -109,6 +144,8 @@ static void spend_budget(planner *p, int most_chunk)
     more = p->choice;
     more.thinker.n_embedding_slot = p->model->thinker.embedding.n_block;
     upgrade(p, more);
+    enlarge_audio(p);
+    enlarge_vision(p);
 }
 
 /* ---- the plan as told ---- */
@@ -257,6 +294,22 @@ static tess_status choose_counts(const tess_engine_options *options, const tess_
     return status;
 }
 
+static tess_status choose_media(planner *p, const tess_engine_options *options, tess_error *err)
+{
+    const tess_thinker_config *config = &p->model->config.thinker;
+    for (int i = 0; options->expected && i < options->n_expected; i++) {
+        const tess_media_list media = {options->expected[i].media, options->expected[i].n_media};
+        tess_media_choice least, most;
+        tess_status status = tess_media_check(config, &media, err);
+        if (status == TESS_OK)
+            status = tess_media_choose(config, &media, p->choice.n_thread, &least, &most, err);
+        if (status != TESS_OK) return status;
+        tess_media_choice_join(&p->choice.media, &least);
+        tess_media_choice_join(&p->most_media, &most);
+    }
+    return TESS_OK;
+}
+
 /* The budget, where it came from unless the caller named it, and the most there could be. */
 static void choose_budget(const tess_engine_options *options, tess_plan *plan)
 {
@@ -265,6 +318,14 @@ static void choose_budget(const tess_engine_options *options, tess_plan *plan)
     plan->machine_bytes = memory.most_bytes;
     plan->budget_bytes =
         options->memory_bytes ? options->memory_bytes : tess_default_budget(&memory, plan->budget_origin);
+}
+
+uint64_t tess_budget_get_default(void)
+{
+    tess_system_memory memory;
+    char origin[TESS_ORIGIN_BYTES];
+    tess_system_get_memory("", &memory);
+    return tess_default_budget(&memory, origin);
 }
 
 /* The smallest layout that can run at all. A layer's experts are leased together where that many may stay. */
@@ -289,6 +350,7 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
     memset(plan, 0, sizeof *plan);
     tess_status status =
         choose_counts(options, c, &p.choice, plan->thread_origin, &most_chunk, &p.most_expert_slots, err);
+    if (status == TESS_OK) status = choose_media(&p, options, err);
     if (status != TESS_OK) return status;
     choose_budget(options, plan);
     p.budget = plan->budget_bytes;

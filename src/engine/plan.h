@@ -2,8 +2,7 @@
 #ifndef TESS_ENGINE_PLAN_H
 #define TESS_ENGINE_PLAN_H
 
-#include "engine/layout.h"
-#include "engine/model.h"
+#include "engine/rooms.h"
 
 /* Fills *plan and *choice. TESS_EBUDGET: both hold the smallest plan. TESS_EUSAGE: an option is out of range.
  */

@@ -9,6 +9,9 @@
 #include "base/fpenv.h"
 #include "base/guard.h"
 #include "base/progress.h"
+#include "engine/media.h"
+#include "engine/recall.h"
+#include "model/positions.h"
 
 tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error *err)
 {
@@ -17,6 +20,7 @@ tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error
         if (engine->session[i].engine) continue;
         engine->session[i] = (tess_session){.engine = engine, .room = &engine->rooms.session[i]};
         engine->session[i].room->timeline.length = 0;
+        engine->session[i].room->recall.n = 0;
         *out = &engine->session[i];
         return TESS_OK;
     }
@@ -40,6 +44,7 @@ void tess_session_truncate(tess_session *session, int n_tok)
 {
     TESS_ASSERT(n_tok >= 0 && n_tok <= session->room->timeline.length);
     session->room->timeline.length = n_tok;
+    tess_recall_truncate(&session->room->recall, n_tok);
     forget_choice(session);
 }
 
@@ -65,6 +70,22 @@ const float *tess_session_get_logits(const tess_session *session)
 
 /* ---- feeding ---- */
 
+static tess_media_list media_of(const tess_feed *feed)
+{
+    return (tess_media_list){.item = feed->media, .n = feed->media ? feed->n_media : 0};
+}
+
+static tess_status check_media(const tess_session *session, const tess_feed *feed, tess_error *err)
+{
+    const tess_rooms *rooms = &session->engine->rooms;
+    const tess_thinker_config *config = &rooms->model->config.thinker;
+    const tess_media_list media = media_of(feed);
+    if (media.n == 0) return TESS_OK;
+    tess_status status = tess_media_check(config, &media, err);
+    if (status == TESS_OK) status = tess_media_check_room(rooms, &media, err);
+    return status == TESS_OK ? tess_placeholders_check(config, feed->ids, feed->n_tok, &media, err) : status;
+}
+
 static tess_status check_feed(const tess_session *session, const tess_feed *feed, tess_error *err)
 {
     const tess_timeline *timeline = &session->room->timeline;
@@ -79,13 +100,31 @@ static tess_status check_feed(const tess_session *session, const tess_feed *feed
             snprintf(expected, sizeof expected, "an id of the vocabulary, 0 to %d", n_vocab - 1);
             return tess_refuse(err, "", "input_ids", -1, expected, "id %d at place %d", feed->ids[i], i);
         }
-    return TESS_OK;
+    return check_media(session, feed, err);
 }
 
-/* The next positions of the timeline: those given, or the previous token's plus one on every stream. */
-static void set_positions(tess_timeline *timeline, const tess_feed *feed)
+/* Where a feed's positions begin: behind the largest of the last token's. */
+static float next_position(const tess_timeline *timeline)
 {
+    if (timeline->length == 0) return 0.0f;
+    float largest = -INFINITY;
+    for (size_t s = 0; s < 3; s++) {
+        float last = timeline->positions[s * (size_t)timeline->n_context + (size_t)timeline->length - 1];
+        if (last > largest) largest = last;
+    }
+    return largest + 1.0f;
+}
+
+/* The next positions of the timeline: those given; with media, those of the original; else the previous
+ * token's plus one on every stream. */
+static tess_status set_positions(tess_session *session, const tess_feed *feed, tess_error *err)
+{
+    tess_timeline *timeline = &session->room->timeline;
     size_t n_context = (size_t)timeline->n_context, first = (size_t)timeline->length;
+    const tess_media_list media = media_of(feed);
+    if (media.n > 0 && !feed->positions)
+        return tess_positions_compute(&session->engine->model.config.thinker, feed->ids, feed->n_tok, &media,
+                                      next_position(timeline), timeline->positions + first, n_context, err);
     for (size_t s = 0; s < 3; s++) {
         float *stream = timeline->positions + s * n_context;
         for (size_t i = 0; i < (size_t)feed->n_tok; i++) {
@@ -95,6 +134,7 @@ static void set_positions(tess_timeline *timeline, const tess_feed *feed)
                                          : 0.0f;
         }
     }
+    return TESS_OK;
 }
 
 /* What the caller gave, what a listener put in its place, or what continuing came to. */
@@ -152,17 +192,19 @@ static tess_status run_chunks(tess_session *session, const tess_feed *feed, cons
     feeding progress = {.feed = feed, .n_layer = engine->model.config.thinker.text.n_layer};
     bool all = !feed->last_logits && tess_tap_is_wanted(sink, TESS_TAP_LM_HEAD, 0);
     tess_timeline *timeline = &session->room->timeline;
+    const tess_media_list media = media_of(feed);
     for (int done = 0; done < feed->n_tok; done += progress.n) {
         int left = feed->n_tok - done;
         progress.done = done;
         progress.n = left < engine->plan.n_chunk ? left : engine->plan.n_chunk;
-        const tess_span span = {.timeline = timeline,
-                                .first = timeline->length + done,
-                                .n = progress.n,
-                                .ids = feed->ids + done,
-                                .sink = sink,
-                                .tap_row = done};
-        const tess_step step = {.span = &span, .n_span = 1, .on_layer = tell_layer, .context = &progress};
+        tess_span span = {.timeline = timeline,
+                          .first = timeline->length + done,
+                          .n = progress.n,
+                          .ids = feed->ids + done,
+                          .sink = sink,
+                          .tap_row = done};
+        tess_step step = {.span = &span, .n_span = 1, .on_layer = tell_layer, .context = &progress};
+        if (media.n > 0) tess_media_fill_step(&engine->rooms, &media, &span, &step);
         const tess_head_request request = {.rows = all                  ? TESS_LOGITS_ALL
                                                    : progress.n == left ? TESS_LOGITS_LAST
                                                                         : TESS_LOGITS_NONE,
@@ -187,9 +229,12 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
                           .last_logits = feed->last_logits};
     tess_fpenv saved = tess_fpenv_enter();
     tess_guard_begin();
-    set_positions(timeline, feed);
     forget_choice(session);
-    status = check_positions(timeline, feed->n_tok, err);
+    status = set_positions(session, feed, err);
+    if (status == TESS_OK) status = check_positions(timeline, feed->n_tok, err);
+    const tess_media_list media = media_of(feed);
+    if (status == TESS_OK && media.n > 0)
+        status = tess_media_encode(&session->engine->rooms, &media, feed->listener, feed->progress, err);
     if (status == TESS_OK && feed->listener) status = emit_positions(timeline, &sink, err);
     if (status == TESS_OK && feed->listener) status = check_positions(timeline, feed->n_tok, err);
     if (status == TESS_OK) status = run_chunks(session, feed, &sink, err);
@@ -197,9 +242,26 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
     tess_fpenv_leave(saved);
     if (status != TESS_OK) return status;
     memcpy(timeline->ids + timeline->length, feed->ids, (size_t)feed->n_tok * sizeof(int32_t));
+    tess_recall_add(&session->room->recall, &model->config.thinker, feed->ids, feed->n_tok, &media,
+                    timeline->length);
     timeline->length += feed->n_tok;
     session->has_logits = true;
     return TESS_OK;
+}
+
+int tess_session_count_held(const tess_session *session, const tess_feed *whole, int n_media[3])
+{
+    const tess_timeline *timeline = &session->room->timeline;
+    const tess_media_list media = media_of(whole);
+    int same = 0;
+    while (!whole->positions && same < timeline->length && same + 1 < whole->n_tok &&
+           timeline->ids[same] == whole->ids[same])
+        same++;
+    for (int kind = 0; kind < 3; kind++) n_media[kind] = 0;
+    /* Pad tokens that stand for nothing are tokens. */
+    if (media.n == 0 && session->room->recall.n == 0) return same;
+    return tess_recall_count(&session->room->recall, &session->engine->model.config.thinker, whole->ids,
+                             whole->n_tok, &media, same, n_media);
 }
 
 /* ---- choosing ---- */

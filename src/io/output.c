@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +154,15 @@ static void flush_folder(const char *path)
     close(fd);
 }
 
+/* A signal whose handler ends the process finds the temporary file by its descriptor, and not once that is
+ * closed: so signals wait for the time between closing it and its new name. */
+static void hold_signals(sigset_t *before)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
 tess_status tess_output_commit(tess_output *output, uint64_t n_byte, tess_error *err)
 {
     const char *failed = NULL;
@@ -163,6 +174,8 @@ tess_status tess_output_commit(tess_output *output, uint64_t n_byte, tess_error 
         failed = "flush it to the disk";
         code = errno;
     }
+    sigset_t before;
+    hold_signals(&before);
     /* Some file systems report a lost write at close only. */
     if (close(output->fd) && !failed && errno != EINTR) {
         failed = "close it";
@@ -176,8 +189,10 @@ tess_status tess_output_commit(tess_output *output, uint64_t n_byte, tess_error 
     if (failed) {
         tess_status status = tess_fail_system(err, code, output->path, -1, failed);
         tess_output_abandon(output);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
         return status;
     }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     flush_folder(output->path);
     free(output);
     return TESS_OK;
@@ -186,7 +201,7 @@ tess_status tess_output_commit(tess_output *output, uint64_t n_byte, tess_error 
 void tess_output_abandon(tess_output *output)
 {
     if (!output) return;
+    unlink(output->temporary); /* before it is closed, see hold_signals() */
     if (output->fd >= 0) close(output->fd);
-    unlink(output->temporary);
     free(output);
 }

@@ -1,9 +1,13 @@
 /* Attention, written once over sixteen lanes; each instruction set's file includes its vec_*.h and then this.
  *
- * Query heads that share a key-value head go together: a key is read once for all of them. Scores are dots of
- * 32 lanes (two vectors), four keys at a time, so that their final trees share their shuffles. The sum over
- * values has one accumulator per output element: a tile of heads x vectors holds them in registers, a block
- * of keys at a time, and puts them back in `out` between blocks, which changes no bit.
+ * The queries read the keys once for all of them. Sixteen queries lie in the lanes of a vector each: the
+ * canonical lanes of their dots are vectors of their own, so that the final trees are additions without a
+ * shuffle, and maximum, exponential and sum go key by key; the scores of a key lie next to each other. What
+ * is left of the queries goes one by one through dots of 32 lanes (two vectors), four keys at a time, so that
+ * their final trees share their shuffles.
+ *
+ * The sum over values has one accumulator per output element: a tile of queries x vectors holds them in
+ * registers, a block of keys at a time, and puts them back in `out` between blocks, which changes no bit.
  */
 #include "kernels/kernel_list.h"
 
@@ -12,7 +16,9 @@ enum {
     KEY_BLOCK = 64, /* keys whose values stay in the L1 cache while all tiles visit them */
     TILE_HEADS = 4,
     TILE_VECS = VEC_REGISTERS >= 32 ? 4 : 1,
-    LONE_VECS = VEC_REGISTERS >= 32 ? 8 : 4 /* of a head that has no company */
+    LONE_VECS = VEC_REGISTERS >= 32 ? 8 : 4, /* of a head that has no company */
+    GROUP_KEYS = VEC_REGISTERS / 4,          /* three subtrees of each lie in registers */
+    GROUP_MAX_HEAD = 512
 };
 
 VEC_INLINE vec rounded_vec(vec a, tess_rounding rounding)
@@ -68,9 +74,10 @@ static void weights_of(float *scores, size_t n_key, float scale, tess_rounding r
     if (rounding == TESS_ROUND_BF16) KERNEL(round_bf16, f32)(scores, n_key);
 }
 
-/* Adds n_key values to `heads` x `vecs` accumulators in out. */
-VEC_INLINE void add_values(float *out, const float *p, size_t p_stride, const float *values, size_t kv_stride,
-                           size_t n_key, size_t d_head, size_t heads, size_t vecs)
+/* Adds n_key values to `heads` x `vecs` accumulators in out. The weight of head h and key j is
+ * p[h*p_stride + j*p_step]. */
+VEC_INLINE void add_values(float *out, const float *p, size_t p_stride, size_t p_step, const float *values,
+                           size_t kv_stride, size_t n_key, size_t d_head, size_t heads, size_t vecs)
 {
     vec acc[TILE_HEADS][LONE_VECS];
     for (size_t h = 0; h < heads; h++)
@@ -79,7 +86,7 @@ VEC_INLINE void add_values(float *out, const float *p, size_t p_stride, const fl
         vec value[LONE_VECS];
         for (size_t v = 0; v < vecs; v++) value[v] = vec_load(values + j * kv_stride + 16 * v);
         for (size_t h = 0; h < heads; h++) {
-            const vec weight = vec_set(p[h * p_stride + j]);
+            const vec weight = vec_set(p[h * p_stride + j * p_step]);
             for (size_t v = 0; v < vecs; v++) acc[h][v] = vec_fma(weight, value[v], acc[h][v]);
         }
     }
@@ -97,22 +104,30 @@ static void add_values_tail(float *out, const float *p, const float *values, siz
     vec_store_n(out, acc, n);
 }
 
+/* One block of keys for `heads` heads, whole vectors only. Returns how many elements those are. */
+VEC_INLINE size_t add_whole(float *out, const float *p, size_t p_stride, size_t p_step, const float *values,
+                            size_t kv_stride, size_t n_key, size_t d_head, size_t heads)
+{
+    size_t e = 0;
+    for (; heads == 1 && e + 16 * LONE_VECS <= d_head; e += 16 * LONE_VECS)
+        add_values(out + e, p, p_stride, p_step, values + e, kv_stride, n_key, d_head, heads, LONE_VECS);
+    for (; e + 16 * TILE_VECS <= d_head; e += 16 * TILE_VECS)
+        add_values(out + e, p, p_stride, p_step, values + e, kv_stride, n_key, d_head, heads, TILE_VECS);
+    for (; e + 16 <= d_head; e += 16)
+        add_values(out + e, p, p_stride, p_step, values + e, kv_stride, n_key, d_head, heads, 1);
+    return e;
+}
+
 /* One block of keys for `heads` heads. */
 VEC_INLINE void add_block(float *out, const float *p, size_t p_stride, const float *values, size_t kv_stride,
                           size_t n_key, size_t d_head, size_t heads)
 {
-    size_t e = 0;
-    for (; heads == 1 && e + 16 * LONE_VECS <= d_head; e += 16 * LONE_VECS)
-        add_values(out + e, p, p_stride, values + e, kv_stride, n_key, d_head, heads, LONE_VECS);
-    for (; e + 16 * TILE_VECS <= d_head; e += 16 * TILE_VECS)
-        add_values(out + e, p, p_stride, values + e, kv_stride, n_key, d_head, heads, TILE_VECS);
-    for (; e + 16 <= d_head; e += 16)
-        add_values(out + e, p, p_stride, values + e, kv_stride, n_key, d_head, heads, 1);
+    const size_t e = add_whole(out, p, p_stride, 1, values, kv_stride, n_key, d_head, heads);
     for (size_t h = 0; h < heads && e < d_head; h++)
         add_values_tail(out + h * d_head + e, p + h * p_stride, values + e, kv_stride, n_key, d_head - e);
 }
 
-void KERNEL(attend, f32)(float *out, const float *q, size_t n_query, const float *keys, const float *values,
+static void attend_heads(float *out, const float *q, size_t n_query, const float *keys, const float *values,
                          size_t kv_stride, size_t n_key, size_t d_head, float scale, float *scores,
                          tess_rounding rounding)
 {
@@ -129,5 +144,144 @@ void KERNEL(attend, f32)(float *out, const float *q, size_t n_query, const float
         for (; h < n_query; h++)
             add_block(out + h * d_head, scores + h * n_key + j, n_key, block, kv_stride, n, d_head, 1);
     }
+}
+
+/* -- sixteen queries -- */
+
+/* turned[k] = element k of every query. */
+static void turn_queries(float turned[][TESS_QUERY_GRAIN], const float *q, size_t d_head)
+{
+    for (size_t k = 0; k < d_head; k++)
+        for (size_t i = 0; i < TESS_QUERY_GRAIN; i++) turned[k][i] = q[i * d_head + k];
+}
+
+/* Lane i of the dots of all queries with `n` keys: their elements i, i+32, ... */
+VEC_INLINE void lane_of(vec lane[GROUP_KEYS], float turned[][TESS_QUERY_GRAIN], const float *keys,
+                        size_t kv_stride, size_t d_head, size_t i, size_t n)
+{
+    for (size_t j = 0; j < n; j++) lane[j] = vec_set(0.0f);
+    for (size_t k = i; k < d_head; k += 32) {
+        const vec element = vec_load(turned[k]);
+        for (size_t j = 0; j < n; j++) lane[j] = vec_fma(element, vec_set(keys[j * kv_stride + k]), lane[j]);
+    }
+}
+
+/* Lane i after the steps of the tree that add lanes 16 and 8 on. */
+VEC_INLINE void lanes_from(vec sum[GROUP_KEYS], float turned[][TESS_QUERY_GRAIN], const float *keys,
+                           size_t kv_stride, size_t d_head, size_t i, size_t n)
+{
+    vec a[GROUP_KEYS], b[GROUP_KEYS];
+    lane_of(sum, turned, keys, kv_stride, d_head, i, n);
+    lane_of(a, turned, keys, kv_stride, d_head, i + 16, n);
+    for (size_t j = 0; j < n; j++) sum[j] = vec_add(sum[j], a[j]);
+    lane_of(a, turned, keys, kv_stride, d_head, i + 8, n);
+    lane_of(b, turned, keys, kv_stride, d_head, i + 24, n);
+    for (size_t j = 0; j < n; j++) sum[j] = vec_add(sum[j], vec_add(a[j], b[j]));
+}
+
+/* dots[j] = the dots of all queries with key j, `n` keys: a lane of the canonical order at a time, a query in
+ * each lane of a vector, so that the tree needs no shuffle. */
+VEC_INLINE void dots_of(vec dots[GROUP_KEYS], float turned[][TESS_QUERY_GRAIN], const float *keys,
+                        size_t kv_stride, size_t d_head, size_t n)
+{
+    static const size_t order[8] = {0, 4, 2, 6, 1, 5, 3, 7}; /* partners in the tree next to each other */
+    vec level[3][GROUP_KEYS];                                /* finished subtrees that wait for a partner */
+    for (size_t t = 0; t < 8; t++) {
+        vec sum[GROUP_KEYS];
+        lanes_from(sum, turned, keys, kv_stride, d_head, order[t], n);
+        size_t depth = 0;
+        for (; t >> depth & 1; depth++)
+            for (size_t j = 0; j < n; j++) sum[j] = vec_add(level[depth][j], sum[j]);
+        for (size_t j = 0; j < n; j++) (depth < 3 ? level[depth] : dots)[j] = sum[j];
+    }
+}
+
+/* scores[j] = the scaled dots of key j. Returns the maxima. */
+VEC_INLINE vec group_scores(float *scores, float turned[][TESS_QUERY_GRAIN], const float *keys,
+                            size_t kv_stride, size_t n_key, size_t d_head, float scale,
+                            tess_rounding rounding)
+{
+    const vec s = vec_set(scale);
+    vec max = vec_set(-INFINITY), dots[GROUP_KEYS];
+    for (size_t j = 0, n; j < n_key; j += n) {
+        if (n_key - j >= GROUP_KEYS)
+            dots_of(dots, turned, keys + j * kv_stride, kv_stride, d_head, n = GROUP_KEYS);
+        else
+            dots_of(dots, turned, keys + j * kv_stride, kv_stride, d_head, n = 1);
+        for (size_t i = 0; i < n; i++) {
+            const vec score = rounded_vec(vec_mul(rounded_vec(dots[i], rounding), s), rounding);
+            vec_store(scores + (j + i) * TESS_QUERY_GRAIN, score);
+            max = vec_max_n(max, score, 16);
+        }
+    }
+    return max;
+}
+
+/* scores = exp(scores - max). Returns their sums: sixteen lanes by the position of the key. */
+static vec group_exponentials(float *scores, size_t n_key, vec max)
+{
+    vec lane[TESS_SUM_LANES];
+    for (size_t i = 0; i < TESS_SUM_LANES; i++) lane[i] = vec_set(0.0f);
+    for (size_t j = 0; j < n_key; j++) {
+        const vec e = vec_exp(vec_sub(vec_load(scores + j * TESS_QUERY_GRAIN), max));
+        vec_store(scores + j * TESS_QUERY_GRAIN, e);
+        lane[j % TESS_SUM_LANES] = vec_add(lane[j % TESS_SUM_LANES], e);
+    }
+    for (size_t half = TESS_SUM_LANES / 2; half > 0; half /= 2)
+        for (size_t i = 0; i < half; i++) lane[i] = vec_add(lane[i], lane[i + half]);
+    return lane[0];
+}
+
+/* Adds n_key values to the last `n` <= 8 elements of eight queries. */
+VEC_INLINE void add_values8(float *out, const float *p, const float *values, size_t kv_stride, size_t n_key,
+                            size_t d_head, size_t n)
+{
+    vec8 acc[8];
+    for (size_t h = 0; h < 8; h++) acc[h] = vec8_load_n(out + h * d_head, n);
+    for (size_t j = 0; j < n_key; j++) {
+        const vec8 value = vec8_load_n(values + j * kv_stride, n);
+        for (size_t h = 0; h < 8; h++)
+            acc[h] = vec8_fma(vec8_set(p[j * TESS_QUERY_GRAIN + h]), value, acc[h]);
+    }
+    for (size_t h = 0; h < 8; h++) vec8_store_n(out + h * d_head, acc[h], n);
+}
+
+static void attend_group(float *out, const float *q, const float *keys, const float *values, size_t kv_stride,
+                         size_t n_key, size_t d_head, float scale, float *scores, tess_rounding rounding)
+{
+    float turned[GROUP_MAX_HEAD][TESS_QUERY_GRAIN];
+    turn_queries(turned, q, d_head);
+    const vec max = group_scores(scores, turned, keys, kv_stride, n_key, d_head, scale, rounding);
+    const vec sum = group_exponentials(scores, n_key, max);
+    for (size_t i = 0; i < TESS_QUERY_GRAIN * d_head; i++) out[i] = 0.0f;
+    for (size_t j = 0; j < n_key; j += KEY_BLOCK) {
+        const size_t n = n_key - j < KEY_BLOCK ? n_key - j : KEY_BLOCK;
+        const float *block = values + j * kv_stride;
+        float *p = scores + j * TESS_QUERY_GRAIN;
+        for (size_t i = 0; i < n * TESS_QUERY_GRAIN; i += TESS_QUERY_GRAIN)
+            vec_store(p + i, rounded_vec(vec_div(vec_load(p + i), sum), rounding));
+        size_t e = 0;
+        for (size_t h = 0; h < TESS_QUERY_GRAIN; h += TILE_HEADS)
+            e = add_whole(out + h * d_head, p + h, 1, TESS_QUERY_GRAIN, block, kv_stride, n, d_head,
+                          TILE_HEADS);
+        for (; e + 8 <= d_head; e += 8)
+            for (size_t h = 0; h < TESS_QUERY_GRAIN; h += 8)
+                add_values8(out + h * d_head + e, p + h, block + e, kv_stride, n, d_head, 8);
+        for (size_t h = 0; h < TESS_QUERY_GRAIN && e < d_head; h += 8)
+            add_values8(out + h * d_head + e, p + h, block + e, kv_stride, n, d_head, d_head - e);
+    }
+}
+
+void KERNEL(attend, f32)(float *out, const float *q, size_t n_query, const float *keys, const float *values,
+                         size_t kv_stride, size_t n_key, size_t d_head, float scale, float *scores,
+                         tess_rounding rounding)
+{
+    size_t h = 0;
+    for (; n_query - h >= TESS_QUERY_GRAIN && d_head <= GROUP_MAX_HEAD; h += TESS_QUERY_GRAIN)
+        attend_group(out + h * d_head, q + h * d_head, keys, values, kv_stride, n_key, d_head, scale, scores,
+                     rounding);
+    if (h < n_query)
+        attend_heads(out + h * d_head, q + h * d_head, n_query - h, keys, values, kv_stride, n_key, d_head,
+                     scale, scores, rounding);
     if (rounding == TESS_ROUND_BF16) KERNEL(round_bf16, f32)(out, n_query * d_head);
 }

@@ -4,6 +4,8 @@
  * exp: |error| < 1.1 ulp where the result is normal; +0 where e^x is below the smallest normal; the argument
  *      is clamped at TESS_EXP_MAX, so the result is always finite.
  * log: x must be positive and finite; |error| < 1 ulp.
+ * erf, tanh: |error| < 1.1 and 1.4 ulp; odd to the bit, never beyond 1. A polynomial next to zero, elsewhere
+ * 1 less what the exponential gives; which one counts is chosen after both, as vectors do it.
  */
 #ifndef TESS_KERNELS_ELEMENTARY_H
 #define TESS_KERNELS_ELEMENTARY_H
@@ -26,6 +28,34 @@
 #define TESS_EXP_P3 4.1665795894e-2f
 #define TESS_EXP_P4 1.6666665459e-1f
 #define TESS_EXP_P5 5.0000001201e-1f
+/* erf(t) / t - 1 in t^2 for t < TESS_ERF_NEAR; log(1 - erf(t)) / t + 1 in t from there to TESS_ERF_MAX,
+ * beyond which erf is 1 in float32; highest power first */
+#define TESS_ERF_NEAR 0.921875f
+#define TESS_ERF_MAX 4.0f
+#define TESS_ERF_N0 8.320077177e-05f
+#define TESS_ERF_N1 -8.130187634e-04f
+#define TESS_ERF_N2 5.199891981e-03f
+#define TESS_ERF_N3 -2.685895003e-02f
+#define TESS_ERF_N4 1.128368676e-01f
+#define TESS_ERF_N5 -3.761263192e-01f
+#define TESS_ERF_N6 1.283791661e-01f
+#define TESS_ERF_F0 -1.123585389e-05f
+#define TESS_ERF_F1 3.228138376e-04f
+#define TESS_ERF_F2 -3.642461030e-03f
+#define TESS_ERF_F3 2.376207337e-02f
+#define TESS_ERF_F4 -1.062368676e-01f
+#define TESS_ERF_F5 -6.351513863e-01f
+#define TESS_ERF_F6 -1.286484450e-01f
+/* (tanh(t) - t) / t^3 in t^2 for t < TESS_TANH_NEAR, highest power first */
+#define TESS_TANH_NEAR 0.65f
+#define TESS_TANH_N0 -5.515458528e-03f
+#define TESS_TANH_N1 2.046941780e-02f
+#define TESS_TANH_N2 -5.368796736e-02f
+#define TESS_TANH_N3 1.333083063e-01f
+#define TESS_TANH_N4 -3.333325982e-01f
+#define TESS_SQRT_HALF 0.707106781f /* sqrt(1/2) */
+#define TESS_SQRT_2_PI 0.797884561f /* sqrt(2/pi) */
+#define TESS_GELU_CUBE 0.044715f
 
 static inline float tess_float_of_bits(uint32_t bits)
 {
@@ -80,6 +110,56 @@ static inline float tess_sigmoid(float x)
 static inline float tess_silu(float x)
 {
     return x / (1.0f + tess_exp(-x));
+}
+
+static inline float tess_erf(float x)
+{
+    const float abs = fabsf(x);
+    const float t = abs < TESS_ERF_MAX ? abs : TESS_ERF_MAX;
+    const float s = t * t;
+    float near = TESS_ERF_N0;
+    near = fmaf(near, s, TESS_ERF_N1);
+    near = fmaf(near, s, TESS_ERF_N2);
+    near = fmaf(near, s, TESS_ERF_N3);
+    near = fmaf(near, s, TESS_ERF_N4);
+    near = fmaf(near, s, TESS_ERF_N5);
+    near = fmaf(near, s, TESS_ERF_N6);
+    near = fmaf(near, t, t);
+    float far = TESS_ERF_F0;
+    far = fmaf(far, t, TESS_ERF_F1);
+    far = fmaf(far, t, TESS_ERF_F2);
+    far = fmaf(far, t, TESS_ERF_F3);
+    far = fmaf(far, t, TESS_ERF_F4);
+    far = fmaf(far, t, TESS_ERF_F5);
+    far = fmaf(far, t, TESS_ERF_F6);
+    far = fmaf(far, t, -t);
+    far = 1.0f - tess_exp(far);
+    return copysignf(t < TESS_ERF_NEAR ? near : far, x);
+}
+
+static inline float tess_tanh(float x)
+{
+    const float t = fabsf(x);
+    const float s = t * t;
+    float near = TESS_TANH_N0;
+    near = fmaf(near, s, TESS_TANH_N1);
+    near = fmaf(near, s, TESS_TANH_N2);
+    near = fmaf(near, s, TESS_TANH_N3);
+    near = fmaf(near, s, TESS_TANH_N4);
+    near = fmaf(near, s * t, t);
+    const float far = 1.0f - 2.0f / (tess_exp(t + t) + 1.0f);
+    return copysignf(t < TESS_TANH_NEAR ? near : far, x);
+}
+
+static inline float tess_gelu_erf(float x)
+{
+    return x * 0.5f * (1.0f + tess_erf(x * TESS_SQRT_HALF));
+}
+
+static inline float tess_gelu_tanh(float x)
+{
+    const float inner = TESS_SQRT_2_PI * fmaf(TESS_GELU_CUBE, x * x * x, x);
+    return x * 0.5f * (1.0f + tess_tanh(inner));
 }
 
 static inline float tess_log(float x)

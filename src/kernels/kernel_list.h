@@ -18,6 +18,10 @@
     X(attend, f32, isa)                                                                                      \
     X(softmax, f32, isa)                                                                                     \
     X(rms_norm, bf16, isa)                                                                                   \
+    X(layer_norm, bf16, isa)                                                                                 \
+    X(add_bias, bf16, isa)                                                                                   \
+    X(gelu_erf, f32, isa)                                                                                    \
+    X(gelu_tanh, f32, isa)                                                                                   \
     X(swiglu, f32, isa)                                                                                      \
     X(rope, f32, isa)                                                                                        \
     X(add, f32, isa)                                                                                         \

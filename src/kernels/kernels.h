@@ -32,6 +32,9 @@
  * Packed rows that begin on 64 bytes are read faster; results do not depend on it. */
 #define TESS_ROW_GRAIN 12
 
+/* Queries that attention takes at once. */
+#define TESS_QUERY_GRAIN 16
+
 typedef enum tess_rounding {
     TESS_ROUND_NONE, /* mode f32: results stay float32 */
     TESS_ROUND_BF16  /* mode bf16: results are rounded to bf16, nearest even */
@@ -62,7 +65,8 @@ typedef void tess_matmul_fn(float *y, size_t y_stride, const uint16_t *w, size_t
 /* The canonical dot product of a[n] and b[n]. */
 typedef float tess_dot_fn(const float *a, const float *b, size_t n);
 
-/* Attention of n_query query heads that share one key-value head and see the same n_key >= 1 keys:
+/* Attention of n_query queries that share one key-value head and see the same n_key >= 1 keys: heads of one
+ * row, or rows of one head:
  *
  *   s[j]   = round(round(dot(q, key_j)) * scale)          0 <= j < n_key
  *   p      = round(softmax(s))
@@ -70,9 +74,10 @@ typedef float tess_dot_fn(const float *a, const float *b, size_t n);
  *
  *   out, q  [n_query, d_head]
  *   keys, values  key_j = keys + j*kv_stride, value_j likewise; key 0 is absolute position 0
- *   scores  scratch [n_query, n_key]; afterwards it holds p
+ *   scores  scratch [n_query, n_key]
  *
- * The bits of a head do not depend on n_query; several heads at once read the keys and values once. */
+ * The bits of a query do not depend on n_query. TESS_QUERY_GRAIN queries at once are the fastest: more are
+ * taken in groups of that many, and their scores should stay in the L2 cache. */
 typedef void tess_attend_fn(float *out, const float *q, size_t n_query, const float *keys,
                             const float *values, size_t kv_stride, size_t n_key, size_t d_head, float scale,
                             float *scores, tess_rounding rounding);
@@ -83,6 +88,20 @@ typedef void tess_softmax_fn(float *x, size_t n);
 /* y[i] = round(round(x[i] * (1 / sqrt(sum(x*x)/n + eps))) * weight[i]), n >= 1. y may be x. */
 typedef void tess_rms_norm_fn(float *y, const float *x, const uint16_t *weight, size_t n, float eps,
                               tess_rounding rounding);
+
+/* y[i] = round((x[i] - mean) * (1 / sqrt(sum((x - mean)^2)/n + eps)) * weight[i] + bias[i]), mean = sum(x)/n,
+ * the last product and sum fused, n >= 1. y may be x. */
+typedef void tess_layer_norm_fn(float *y, const float *x, const uint16_t *weight, const uint16_t *bias,
+                                size_t n, float eps, tess_rounding rounding);
+
+/* y[i] = round(y[i] + bias[i]). */
+typedef void tess_add_bias_fn(float *y, const uint16_t *bias, size_t n, tess_rounding rounding);
+
+/* y[i] = round(x[i]/2 * (1 + erf(x[i] / sqrt(2)))). y may be x. */
+typedef void tess_gelu_erf_fn(float *y, const float *x, size_t n, tess_rounding rounding);
+
+/* y[i] = round(x[i]/2 * (1 + tanh(sqrt(2/pi) * (x[i] + 0.044715 x[i]^3)))). y may be x. */
+typedef void tess_gelu_tanh_fn(float *y, const float *x, size_t n, tess_rounding rounding);
 
 /* h[i] = round(round(silu(gate[i])) * up[i]), silu(x) = x / (1 + exp(-x)). h may be gate or up. */
 typedef void tess_swiglu_fn(float *h, const float *gate, const float *up, size_t n, tess_rounding rounding);
@@ -121,6 +140,10 @@ typedef struct tess_kernels {
     tess_attend_fn *attend;
     tess_softmax_fn *softmax;
     tess_rms_norm_fn *rms_norm;
+    tess_layer_norm_fn *layer_norm;
+    tess_add_bias_fn *add_bias;
+    tess_gelu_erf_fn *gelu_erf;
+    tess_gelu_tanh_fn *gelu_tanh;
     tess_swiglu_fn *swiglu;
     tess_rope_fn *rope;
     tess_add_fn *add;

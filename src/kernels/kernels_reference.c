@@ -103,6 +103,37 @@ void tess_rms_norm_bf16_reference(float *y, const float *x, const uint16_t *weig
         y[i] = rounded(rounded(x[i] * inverse, rounding) * widened(weight[i]), rounding);
 }
 
+void tess_layer_norm_bf16_reference(float *y, const float *x, const uint16_t *weight, const uint16_t *bias,
+                                    size_t n, float eps, tess_rounding rounding)
+{
+    float lane[TESS_SUM_LANES] = {0}, square[TESS_SUM_LANES] = {0};
+    for (size_t i = 0; i < n; i++) lane[i % TESS_SUM_LANES] += x[i];
+    const float mean = add_lanes(lane, TESS_SUM_LANES) / (float)n;
+    for (size_t i = 0; i < n; i++) {
+        const float deviation = x[i] - mean;
+        square[i % TESS_SUM_LANES] = fmaf(deviation, deviation, square[i % TESS_SUM_LANES]);
+    }
+    const float variance = add_lanes(square, TESS_SUM_LANES) / (float)n;
+    const float inverse = 1.0f / sqrtf(variance + eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = rounded(fmaf((x[i] - mean) * inverse, widened(weight[i]), widened(bias[i])), rounding);
+}
+
+void tess_add_bias_bf16_reference(float *y, const uint16_t *bias, size_t n, tess_rounding rounding)
+{
+    for (size_t i = 0; i < n; i++) y[i] = rounded(y[i] + widened(bias[i]), rounding);
+}
+
+void tess_gelu_erf_f32_reference(float *y, const float *x, size_t n, tess_rounding rounding)
+{
+    for (size_t i = 0; i < n; i++) y[i] = rounded(tess_gelu_erf(x[i]), rounding);
+}
+
+void tess_gelu_tanh_f32_reference(float *y, const float *x, size_t n, tess_rounding rounding)
+{
+    for (size_t i = 0; i < n; i++) y[i] = rounded(tess_gelu_tanh(x[i]), rounding);
+}
+
 void tess_swiglu_f32_reference(float *h, const float *gate, const float *up, size_t n, tess_rounding rounding)
 {
     for (size_t i = 0; i < n; i++) h[i] = rounded(rounded(tess_silu(gate[i]), rounding) * up[i], rounding);

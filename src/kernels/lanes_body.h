@@ -57,6 +57,95 @@ void KERNEL(rms_norm, bf16)(float *y, const float *x, const uint16_t *weight, si
     }
 }
 
+void KERNEL(layer_norm, bf16)(float *y, const float *x, const uint16_t *weight, const uint16_t *bias,
+                              size_t n, float eps, tess_rounding rounding)
+{
+    vec lanes = vec_set(0.0f), squares = vec_set(0.0f);
+    for (size_t i = 0; i < n; i += 16) lanes = vec_add_n(lanes, vec_load_n(x + i, n - i), n - i);
+    const vec mean = vec_set(vec_sum(lanes) / (float)n);
+    for (size_t i = 0; i < n; i += 16) {
+        const vec deviation = vec_sub(vec_load_n(x + i, n - i), mean);
+        squares = vec_fma_n(deviation, deviation, squares, n - i);
+    }
+    const float variance = vec_sum(squares) / (float)n;
+    const vec inverse = vec_set(1.0f / sqrtf(variance + eps));
+    for (size_t i = 0; i < n; i += 16) {
+        const vec normed = vec_mul(vec_sub(vec_load_n(x + i, n - i), mean), inverse);
+        const vec w = vec_load_bf16_n(weight + i, n - i), b = vec_load_bf16_n(bias + i, n - i);
+        vec_store_n(y + i, rounded(vec_fma(normed, w, b), rounding), n - i);
+    }
+}
+
+void KERNEL(add_bias, bf16)(float *y, const uint16_t *bias, size_t n, tess_rounding rounding)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        const vec sum = vec_add(vec_load_n(y + i, n - i), vec_load_bf16_n(bias + i, n - i));
+        vec_store_n(y + i, rounded(sum, rounding), n - i);
+    }
+}
+
+/* tess_erf in every lane: both roads, and the one that counts. */
+VEC_INLINE vec vec_erf(vec x)
+{
+    const vec max = vec_set(TESS_ERF_MAX), abs = vec_abs(x);
+    const vec t = vec_if_less(abs, max, abs, max);
+    const vec s = vec_mul(t, t);
+    vec near = vec_set(TESS_ERF_N0);
+    near = vec_fma(near, s, vec_set(TESS_ERF_N1));
+    near = vec_fma(near, s, vec_set(TESS_ERF_N2));
+    near = vec_fma(near, s, vec_set(TESS_ERF_N3));
+    near = vec_fma(near, s, vec_set(TESS_ERF_N4));
+    near = vec_fma(near, s, vec_set(TESS_ERF_N5));
+    near = vec_fma(near, s, vec_set(TESS_ERF_N6));
+    near = vec_fma(near, t, t);
+    vec far = vec_set(TESS_ERF_F0);
+    far = vec_fma(far, t, vec_set(TESS_ERF_F1));
+    far = vec_fma(far, t, vec_set(TESS_ERF_F2));
+    far = vec_fma(far, t, vec_set(TESS_ERF_F3));
+    far = vec_fma(far, t, vec_set(TESS_ERF_F4));
+    far = vec_fma(far, t, vec_set(TESS_ERF_F5));
+    far = vec_fma(far, t, vec_set(TESS_ERF_F6));
+    far = vec_fma(far, t, vec_sub(vec_set(-0.0f), t));
+    far = vec_sub(vec_set(1.0f), vec_exp(far));
+    return vec_copysign(vec_if_less(t, vec_set(TESS_ERF_NEAR), near, far), x);
+}
+
+/* tess_tanh in every lane. */
+VEC_INLINE vec vec_tanh(vec x)
+{
+    const vec t = vec_abs(x), one = vec_set(1.0f);
+    const vec s = vec_mul(t, t);
+    vec near = vec_set(TESS_TANH_N0);
+    near = vec_fma(near, s, vec_set(TESS_TANH_N1));
+    near = vec_fma(near, s, vec_set(TESS_TANH_N2));
+    near = vec_fma(near, s, vec_set(TESS_TANH_N3));
+    near = vec_fma(near, s, vec_set(TESS_TANH_N4));
+    near = vec_fma(near, vec_mul(s, t), t);
+    const vec far = vec_sub(one, vec_div(vec_set(2.0f), vec_add(vec_exp(vec_add(t, t)), one)));
+    return vec_copysign(vec_if_less(t, vec_set(TESS_TANH_NEAR), near, far), x);
+}
+
+void KERNEL(gelu_erf, f32)(float *y, const float *x, size_t n, tess_rounding rounding)
+{
+    const vec half = vec_set(0.5f), one = vec_set(1.0f);
+    for (size_t i = 0; i < n; i += 16) {
+        const vec a = vec_load_n(x + i, n - i);
+        const vec erf = vec_erf(vec_mul(a, vec_set(TESS_SQRT_HALF)));
+        vec_store_n(y + i, rounded(vec_mul(vec_mul(a, half), vec_add(one, erf)), rounding), n - i);
+    }
+}
+
+void KERNEL(gelu_tanh, f32)(float *y, const float *x, size_t n, tess_rounding rounding)
+{
+    const vec half = vec_set(0.5f), one = vec_set(1.0f), cube = vec_set(TESS_GELU_CUBE);
+    for (size_t i = 0; i < n; i += 16) {
+        const vec a = vec_load_n(x + i, n - i);
+        const vec inner = vec_fma(cube, vec_mul(vec_mul(a, a), a), a);
+        const vec tanh = vec_tanh(vec_mul(vec_set(TESS_SQRT_2_PI), inner));
+        vec_store_n(y + i, rounded(vec_mul(vec_mul(a, half), vec_add(one, tanh)), rounding), n - i);
+    }
+}
+
 void KERNEL(swiglu, f32)(float *h, const float *gate, const float *up, size_t n, tess_rounding rounding)
 {
     const vec one = vec_set(1.0f), minus_zero = vec_set(-0.0f);

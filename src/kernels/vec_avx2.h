@@ -129,6 +129,27 @@ VEC_INLINE vec vec_max_n(vec c, vec a, size_t n)
     return vec_first_n((vec){_mm256_max_ps(c.lo, a.lo), _mm256_max_ps(c.hi, a.hi)}, c, n);
 }
 
+VEC_INLINE vec vec_abs(vec a)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return (vec){_mm256_andnot_ps(sign, a.lo), _mm256_andnot_ps(sign, a.hi)};
+}
+
+/* |a| with the sign of b. */
+VEC_INLINE vec vec_copysign(vec a, vec b)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return (vec){_mm256_or_ps(_mm256_andnot_ps(sign, a.lo), _mm256_and_ps(sign, b.lo)),
+                 _mm256_or_ps(_mm256_andnot_ps(sign, a.hi), _mm256_and_ps(sign, b.hi))};
+}
+
+/* a < b ? yes : no */
+VEC_INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
+{
+    return (vec){_mm256_blendv_ps(no.lo, yes.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
+                 _mm256_blendv_ps(no.hi, yes.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+
 /* Lane i plus lane i+8, then i+4, i+2, i+1. */
 VEC_INLINE float vec_sum(vec a)
 {
@@ -211,6 +232,32 @@ VEC_INLINE __m256 vec_exp8(__m256 x)
 VEC_INLINE vec vec_exp(vec x)
 {
     return (vec){vec_exp8(x.lo), vec_exp8(x.hi)};
+}
+
+/* Eight floats, of which those from n on may be missing in memory. */
+typedef __m256 vec8;
+
+VEC_INLINE vec8 vec8_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+VEC_INLINE vec8 vec8_load_n(const float *p, size_t n)
+{
+    return n >= 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, vec_mask_lo(n));
+}
+
+VEC_INLINE void vec8_store_n(float *p, vec8 a, size_t n)
+{
+    if (n >= 8)
+        _mm256_storeu_ps(p, a);
+    else
+        _mm256_maskstore_ps(p, vec_mask_lo(n), a);
+}
+
+VEC_INLINE vec8 vec8_fma(vec8 a, vec8 b, vec8 c)
+{
+    return _mm256_fmadd_ps(a, b, c);
 }
 
 VEC_INLINE unsigned vec_non_finite8(__m256 a)

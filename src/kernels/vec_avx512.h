@@ -93,6 +93,25 @@ VEC_INLINE vec vec_max_n(vec c, vec a, size_t n)
     return _mm512_mask_max_ps(c, vec_mask(n), c, a);
 }
 
+VEC_INLINE vec vec_abs(vec a)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(0x7fffffff)));
+}
+
+/* |a| with the sign of b. */
+VEC_INLINE vec vec_copysign(vec a, vec b)
+{
+    const __m512i sign = _mm512_set1_epi32((int)0x80000000u);
+    const __m512i bits = _mm512_andnot_si512(sign, _mm512_castps_si512(a));
+    return _mm512_castsi512_ps(_mm512_or_si512(bits, _mm512_and_si512(_mm512_castps_si512(b), sign)));
+}
+
+/* a < b ? yes : no */
+VEC_INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+
 VEC_INLINE __m256 vec_upper_half(vec a)
 {
     return _mm256_castsi256_ps(_mm512_extracti64x4_epi64(_mm512_castps_si512(a), 1));
@@ -167,6 +186,30 @@ VEC_INLINE vec vec_exp(vec x)
     p = _mm512_mul_ps(p, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(rest, bias), 23)));
     const __mmask16 normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(TESS_EXP_MIN), _CMP_NLT_UQ);
     return _mm512_maskz_mov_ps(normal, p);
+}
+
+/* Eight floats, of which those from n on may be missing in memory. */
+typedef __m256 vec8;
+
+VEC_INLINE vec8 vec8_set(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+VEC_INLINE vec8 vec8_load_n(const float *p, size_t n)
+{
+    if (n >= 8) return _mm256_loadu_ps(p);
+    return _mm512_castps512_ps256(vec_load_n(p, n));
+}
+
+VEC_INLINE void vec8_store_n(float *p, vec8 a, size_t n)
+{
+    vec_store_n(p, _mm512_castps256_ps512(a), n < 8 ? n : 8);
+}
+
+VEC_INLINE vec8 vec8_fma(vec8 a, vec8 b, vec8 c)
+{
+    return _mm256_fmadd_ps(a, b, c);
 }
 
 /* The index of the first infinity or NaN; 16 if there is none. */

@@ -125,6 +125,27 @@ VEC_INLINE vec vec_max_n(vec c, vec a, size_t n)
     return vec_first_n(VEC_MAP2(vmaxq_f32, c, a), c, n);
 }
 
+VEC_INLINE vec vec_abs(vec a)
+{
+    for (size_t i = 0; i < 4; i++) a.q[i] = vabsq_f32(a.q[i]);
+    return a;
+}
+
+/* |a| with the sign of b. */
+VEC_INLINE vec vec_copysign(vec a, vec b)
+{
+    const uint32x4_t sign = vdupq_n_u32(0x80000000u);
+    for (size_t i = 0; i < 4; i++) a.q[i] = vbslq_f32(sign, b.q[i], a.q[i]);
+    return a;
+}
+
+/* a < b ? yes : no */
+VEC_INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
+{
+    for (size_t i = 0; i < 4; i++) a.q[i] = vbslq_f32(vcltq_f32(a.q[i], b.q[i]), yes.q[i], no.q[i]);
+    return a;
+}
+
 /* Lane i plus i+2, then i+1. */
 VEC_INLINE float vec_sum_quarter(float32x4_t a)
 {
@@ -194,6 +215,40 @@ VEC_INLINE vec vec_exp(vec x)
 {
     for (size_t i = 0; i < 4; i++) x.q[i] = vec_exp4(x.q[i]);
     return x;
+}
+
+/* Eight floats, of which those from n on may be missing in memory. */
+typedef struct vec8 {
+    float32x4_t q[2];
+} vec8;
+
+VEC_INLINE vec8 vec8_set(float x)
+{
+    return (vec8){{vdupq_n_f32(x), vdupq_n_f32(x)}};
+}
+
+VEC_INLINE vec8 vec8_load_n(const float *p, size_t n)
+{
+    float copy[8] = {0};
+    if (n < 8) {
+        memcpy(copy, p, n * sizeof *p);
+        p = copy;
+    }
+    return (vec8){{vld1q_f32(p), vld1q_f32(p + 4)}};
+}
+
+VEC_INLINE void vec8_store_n(float *p, vec8 a, size_t n)
+{
+    float copy[8];
+    float *to = n < 8 ? copy : p;
+    vst1q_f32(to, a.q[0]);
+    vst1q_f32(to + 4, a.q[1]);
+    if (n < 8) memcpy(p, copy, n * sizeof *p);
+}
+
+VEC_INLINE vec8 vec8_fma(vec8 a, vec8 b, vec8 c)
+{
+    return (vec8){{vfmaq_f32(c.q[0], a.q[0], b.q[0]), vfmaq_f32(c.q[1], a.q[1], b.q[1])}};
 }
 
 /* The index of the first infinity or NaN; 16 if there is none. */

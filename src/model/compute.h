@@ -15,13 +15,15 @@ typedef struct tess_compute {
     tess_rounding rounding;
 } tess_compute;
 
-/* A product of packed rows with a matrix: out[t*out_stride + r] = round(dot(w[r, :], x_t)). */
+/* A product of packed rows with a matrix: out[t*out_stride + r] = round(dot(w[r, :], x_t) + bias[r]). With a
+ * bias the product itself is not rounded. */
 typedef struct tess_linear {
     const tess_matrix *weight; /* [n_out, n_in] */
     const float *packed;       /* [n_tok, tess_packed_floats(n_in)] */
     int n_tok;
     float *out;
     size_t out_stride;
+    const uint16_t *bias; /* [n_out] bf16; NULL: none */
 } tess_linear;
 
 /* Runs n products that do not read each other's results. */
@@ -33,6 +35,18 @@ void tess_pack_rows(const tess_compute *compute, float *packed, const float *x, 
 /* y = rms_norm(x) row by row, [n_row, n_col]. */
 void tess_rms_norm_rows(const tess_compute *compute, float *y, const float *x, const uint16_t *weight,
                         size_t n_col, double eps, int n_row);
+
+/* y = layer_norm(x) row by row, [n_row, n_col]. y may be x. */
+void tess_layer_norm_rows(const tess_compute *compute, float *y, const float *x, const uint16_t *weight,
+                          const uint16_t *bias, size_t n_col, double eps, int n_row);
+
+/* y += x, [n_row, n_col]. */
+void tess_add_rows(const tess_compute *compute, float *y, const float *x, size_t n_col, int n_row);
+
+/* x = gelu(x), [n_row, n_col], by tanh or by erf, and packed likewise in the order that products read; packed
+ * may be NULL. */
+void tess_gelu_rows(const tess_compute *compute, float *packed, float *x, size_t n_col, int n_row,
+                    bool is_tanh);
 
 /* gate = silu(gate) * up, [n_row, n_col], and packed likewise in the order that products read. */
 void tess_swiglu_rows(const tess_compute *compute, float *packed, float *gate, const float *up, size_t n_col,

@@ -55,6 +55,8 @@ static tess_status read_experts(const tess_json_section *s, tess_decoder_config 
         {"num_experts_per_tok", AT(tess_decoder_config, n_expert_used), 0, MAX_EXPERTS},
     };
     tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
+    const tess_repeated_key other = {"num_local_experts", out->n_expert};
+    if (status == TESS_OK) status = tess_config_check_repeated(s, &other, 1, err);
     if (status != TESS_OK || out->n_expert == 0) return status;
     if (out->n_expert_used < 1 || out->n_expert_used > out->n_expert)
         return tess_config_refuse_int(s, "num_experts_per_tok", "1 … num_experts", out->n_expert_used, err);
@@ -79,6 +81,21 @@ static tess_status read_dense_layers(const tess_json_section *s, bool is_talker,
     return TESS_OK;
 }
 
+/* What all decoders must say of attention. */
+static tess_status check_attention(const tess_json_section *s, int n_layer, tess_error *err)
+{
+    static const tess_fixed_key fixed[] = {
+        {"hidden_act", "\"silu\"", true},       {"attention_bias", "false", true},
+        {"use_qk_norm", "true", false},         {"sliding_window", "null", false},
+        {"use_sliding_window", "false", false},
+    };
+    static const tess_fixed_key causal = {"is_causal", "true", false};
+    tess_status status = tess_config_check_section(s, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = tess_config_check_optional(s, &causal, 1, err);
+    return status == TESS_OK ? tess_config_check_layer_types(s, n_layer, err) : status;
+}
+
 static tess_status read_decoder(const tess_json_section *s, bool is_talker, tess_decoder_config *out,
                                 tess_error *err)
 {
@@ -95,18 +112,13 @@ static tess_status read_decoder(const tess_json_section *s, bool is_talker, tess
     };
     static const tess_int_key shared = {"shared_expert_intermediate_size",
                                         AT(tess_decoder_config, d_shared_expert), 1, MAX_WIDTH};
-    static const tess_fixed_key common[] = {
-        {"hidden_act", "\"silu\"", true},       {"attention_bias", "false", true},
-        {"use_qk_norm", "true", false},         {"sliding_window", "null", false},
-        {"use_sliding_window", "false", false},
-    };
     const tess_fixed_key own[] = {
         {"model_type", is_talker ? "\"qwen3_omni_moe_talker_text\"" : "\"qwen3_omni_moe_text\"", false},
         {"tie_word_embeddings", "false", !is_talker},
         {"shared_expert_intermediate_size", "0", false}, /* the thinker has no shared expert */
     };
     tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
-    if (status == TESS_OK) status = tess_config_check_fixed(s, common, COUNT(common), err);
+    if (status == TESS_OK) status = check_attention(s, out->n_layer, err);
     if (status == TESS_OK) status = tess_config_check_fixed(s, own, is_talker ? 2 : 3, err);
     if (status == TESS_OK && is_talker) status = tess_config_read_ints(s, &shared, 1, out, err);
     if (status == TESS_OK) status = check_heads(s, out->n_head, out->n_kv_head, out->d_head, err);
@@ -137,21 +149,26 @@ static tess_status read_audio(const tess_json_section *s, tess_audio_config *out
                                            {"scale_embedding", "false", true}};
     tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
     if (status == TESS_OK) status = tess_config_check_fixed(s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = tess_config_check_section(s, err);
     if (status != TESS_OK) return status;
-    char layers[16];
-    snprintf(layers, sizeof layers, "%d", out->n_layer);
-    const tess_fixed_key repeated = {"num_hidden_layers", layers, false};
+    const tess_repeated_key repeated[] = {{"num_hidden_layers", out->n_layer},
+                                          {"hidden_size", out->d_model},
+                                          {"num_attention_heads", out->n_head},
+                                          {"intermediate_size", out->d_ff}};
     if (out->d_model % out->n_head)
         return tess_config_refuse_int(s, "encoder_attention_heads", "a divisor of d_model", out->n_head, err);
     if (out->d_model % 2) return tess_config_refuse_int(s, "d_model", "an even number", out->d_model, err);
     if (out->n_window_infer < 2 * out->n_window)
         return tess_config_refuse_int(s, "n_window_infer", "at least 2 × n_window", out->n_window_infer, err);
-    return tess_config_check_fixed(s, &repeated, 1, err);
+    return tess_config_check_repeated(s, repeated, COUNT(repeated), err);
 }
 
 static tess_status check_vision(const tess_json_section *s, const tess_vision_config *v, tess_error *err)
 {
     int side = (int)lround(sqrt(v->n_position));
+    const tess_repeated_key repeated[] = {{"num_hidden_layers", v->n_layer},
+                                          {"num_attention_heads", v->n_head},
+                                          {"head_dim", v->d_model / v->n_head}};
     if (v->d_model % v->n_head)
         return tess_config_refuse_int(s, "num_heads", "a divisor of hidden_size", v->n_head, err);
     if (v->d_model / v->n_head % 4)
@@ -162,7 +179,25 @@ static tess_status check_vision(const tess_json_section *s, const tess_vision_co
         if (v->deepstack_layer[i] >= v->n_layer || (i && v->deepstack_layer[i] <= v->deepstack_layer[i - 1]))
             return tess_config_refuse_int(s, "deepstack_visual_indexes", "rising numbers below depth",
                                           v->deepstack_layer[i], err);
-    return TESS_OK;
+    return tess_config_check_repeated(s, repeated, COUNT(repeated), err);
+}
+
+/* The rotation is by rows and columns whatever it is called. */
+static tess_status check_vision_rope(const tess_json_section *s, tess_error *err)
+{
+    static const tess_fixed_key outside[] = {{"rope_theta", "10000.0", false},
+                                             {"rope_scaling", "null", false}};
+    tess_json_section inner;
+    const json_t *parameters = json_object_get(s->object, "rope_parameters");
+    tess_status status = tess_config_check_fixed(s, outside, COUNT(outside), err);
+    if (status != TESS_OK || !parameters || json_is_null(parameters)) return status;
+    status = tess_json_enter(s, "rope_parameters", &inner, err);
+    if (status != TESS_OK) return status;
+    const char *type = json_string_value(json_object_get(inner.object, "rope_type"));
+    bool is_default = type && !strcmp(type, "default");
+    const tess_fixed_key rope[] = {{"rope_theta", "10000.0", true},
+                                   {"rope_type", is_default ? "\"default\"" : "\"axial\"", true}};
+    return tess_config_check_fixed(&inner, rope, COUNT(rope), err);
 }
 
 static tess_status read_vision(const tess_json_section *s, tess_vision_config *out, tess_error *err)
@@ -176,36 +211,32 @@ static tess_status read_vision(const tess_json_section *s, tess_vision_config *o
         {"temporal_patch_size", AT(tess_vision_config, temporal_patch_size), 1, 1 << 6},
         {"spatial_merge_size", AT(tess_vision_config, spatial_merge_size), 1, 1 << 4},
         {"out_hidden_size", AT(tess_vision_config, d_output), 1, MAX_WIDTH},
-        {"in_channels", AT(tess_vision_config, n_channel), 1, 1 << 4},
+        {"in_channels", AT(tess_vision_config, n_channel), 3, 3}, /* pixels are red, green and blue */
         {"num_position_embeddings", AT(tess_vision_config, n_position), 1, 1 << 24},
     };
     static const tess_fixed_key fixed[] = {{"hidden_act", "\"gelu_pytorch_tanh\"", true},
-                                           {"apply_vit_abs_pos_embed", "true", false}};
+                                           {"apply_vit_abs_pos_embed", "true", false},
+                                           {"is_causal", "null", false}}; /* the original takes none */
     tess_status status = tess_config_read_ints(s, keys, COUNT(keys), out, err);
     if (status == TESS_OK) status = tess_config_check_fixed(s, fixed, COUNT(fixed), err);
     if (status == TESS_OK)
         status =
             tess_config_read_int_array(s, "deepstack_visual_indexes", 0, TESS_MAX_DEEPSTACK, 0,
                                        TESS_MAX_LAYERS - 1, out->deepstack_layer, &out->n_deepstack, err);
-    if (status == TESS_OK && json_is_object(json_object_get(s->object, "rope_parameters"))) {
-        static const tess_fixed_key rope[] = {{"rope_theta", "10000.0", true},
-                                              {"rope_type", "\"axial\"", true}};
-        tess_json_section inner;
-        status = tess_json_enter(s, "rope_parameters", &inner, err);
-        if (status == TESS_OK) status = tess_config_check_fixed(&inner, rope, COUNT(rope), err);
-    }
+    if (status == TESS_OK) status = tess_config_check_section(s, err);
+    if (status == TESS_OK) status = check_vision_rope(s, err);
     return status == TESS_OK ? check_vision(s, out, err) : status;
 }
 
 static tess_status read_thinker(const tess_json_section *root, tess_thinker_config *out, tess_error *err)
 {
     static const tess_fixed_key fixed[] = {{"model_type", "\"qwen3_omni_moe_thinker\"", true},
-                                           {"quantization_config", "null", false},
                                            {"tie_word_embeddings", "false", false}};
     tess_json_section s, inner;
     double unused;
     tess_status status = tess_json_enter(root, "thinker_config", &s, err);
     if (status == TESS_OK) status = tess_config_check_fixed(&s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = tess_config_check_section(&s, err);
     if (status == TESS_OK) status = tess_json_enter(&s, "text_config", &inner, err);
     if (status == TESS_OK) status = read_decoder(&inner, false, &out->text, err);
     if (status != TESS_OK) return status;
@@ -238,23 +269,6 @@ static tess_status read_thinker(const tess_json_section *root, tess_thinker_conf
 
 /* --- speech --------------------------------------------------------------------------------------------- */
 
-/* layer_types repeats what the sliding window's keys say: every layer attends to all. */
-static tess_status check_layer_types(const tess_json_section *s, tess_error *err)
-{
-    const json_t *types = json_object_get(s->object, "layer_types");
-    size_t i;
-    json_t *type;
-    json_array_foreach(types, i, type)
-    {
-        const char *name = json_string_value(type);
-        if (name && !strcmp(name, "full_attention")) continue;
-        char found[64];
-        tess_json_spell(type, found, sizeof found);
-        return tess_json_refuse(s, "layer_types", "\"full_attention\" in every layer", found, err);
-    }
-    return TESS_OK;
-}
-
 static tess_status read_code_predictor(const tess_json_section *talker, const tess_talker_config *outer,
                                        tess_code_predictor_config *out, tess_error *err)
 {
@@ -272,16 +286,12 @@ static tess_status read_code_predictor(const tess_json_section *talker, const te
         {"max_position_embeddings", AT(tess_code_predictor_config, text.max_positions), outer->n_code_group,
          MAX_POSITIONS},
     };
-    static const tess_fixed_key fixed[] = {
-        {"hidden_act", "\"silu\"", true},       {"attention_bias", "false", true},
-        {"use_qk_norm", "true", false},         {"sliding_window", "null", false},
-        {"use_sliding_window", "false", false}, {"tie_word_embeddings", "false", false},
-    };
+    static const tess_fixed_key tied = {"tie_word_embeddings", "false", false};
     tess_json_section s;
     tess_status status = tess_json_enter(talker, "code_predictor_config", &s, err);
-    if (status == TESS_OK) status = check_layer_types(&s, err);
     if (status == TESS_OK) status = tess_config_read_ints(&s, keys, COUNT(keys), out, err);
-    if (status == TESS_OK) status = tess_config_check_fixed(&s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = check_attention(&s, out->text.n_layer, err);
+    if (status == TESS_OK) status = tess_config_check_fixed(&s, &tied, 1, err);
     if (status == TESS_OK)
         status = check_heads(&s, out->text.n_head, out->text.n_kv_head, out->text.d_head, err);
     if (status == TESS_OK) status = read_rms_eps(&s, &out->text.rms_norm_eps, err);
@@ -356,6 +366,7 @@ static tess_status read_talker(const tess_json_section *root, const tess_thinker
     tess_json_section s, text;
     tess_status status = tess_json_enter(root, "talker_config", &s, err);
     if (status == TESS_OK) status = tess_config_check_fixed(&s, &tied, 1, err);
+    if (status == TESS_OK) status = tess_config_check_section(&s, err);
     if (status == TESS_OK) status = tess_json_enter(&s, "text_config", &text, err);
     if (status == TESS_OK) status = read_decoder(&text, true, &out->text, err);
     if (status == TESS_OK) status = read_talker_keys(&s, thinker, out, err);
@@ -367,11 +378,9 @@ static tess_status check_code2wav(const tess_json_section *s, const tess_code2wa
 {
     if (c->d_model % c->n_head)
         return tess_config_refuse_int(s, "num_attention_heads", "a divisor of hidden_size", c->n_head, err);
-    char width[16];
-    snprintf(width, sizeof width, "%d", c->d_model / c->n_head);
-    const tess_fixed_key head = {"head_dim", width, false};
+    const tess_repeated_key width = {"head_dim", c->d_model / c->n_head};
     tess_status status = check_heads(s, c->n_head, c->n_kv_head, c->d_model / c->n_head, err);
-    if (status == TESS_OK) status = tess_config_check_fixed(s, &head, 1, err);
+    if (status == TESS_OK) status = tess_config_check_repeated(s, &width, 1, err);
     if (status == TESS_OK && c->d_decoder >> c->n_upsample_rate == 0)
         status = tess_config_refuse_int(s, "decoder_dim", "at least 2 to the number of upsample_rates",
                                         c->d_decoder, err);
@@ -396,10 +405,14 @@ static tess_status read_code2wav(const tess_json_section *root, int n_code_group
     };
     static const tess_fixed_key fixed[] = {{"hidden_act", "\"silu\"", true},
                                            {"attention_bias", "false", true}};
+    /* To the original every layer has the sliding window, and a list of layers is an error. */
+    static const tess_fixed_key optional[] = {{"is_causal", "true", false}, {"layer_types", "null", false}};
     tess_json_section s;
     tess_status status = tess_json_enter(root, "code2wav_config", &s, err);
     if (status == TESS_OK) status = tess_config_read_ints(&s, keys, COUNT(keys), out, err);
     if (status == TESS_OK) status = tess_config_check_fixed(&s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = tess_config_check_optional(&s, optional, COUNT(optional), err);
+    if (status == TESS_OK) status = tess_config_check_section(&s, err);
     if (status == TESS_OK)
         status = tess_config_read_int_array(&s, "upsample_rates", 1, TESS_MAX_UPSAMPLE, 1, 1 << 8,
                                             out->upsample_rate, &out->n_upsample_rate, err);
@@ -411,7 +424,7 @@ static tess_status read_code2wav(const tess_json_section *root, int n_code_group
     return status == TESS_OK ? check_code2wav(&s, out, err) : status;
 }
 
-/* ---------------------------------------------------------------------------------------------------------
+/* --- the whole --------------------------------------------------------------------------------------------
  */
 
 static tess_status read_root(const tess_json_section *s, tess_config *out, tess_error *err)
@@ -423,9 +436,11 @@ static tess_status read_root(const tess_json_section *s, tess_config *out, tess_
         {"model_type", "\"qwen3_omni_moe\"", true},
         {"tie_word_embeddings", "false", false},
         {old_name ? "torch_dtype" : "dtype", "\"bfloat16\"", true},
-        {"quantization_config", "null", false},
     };
+    static const tess_fixed_key other_dtype = {"torch_dtype", "\"bfloat16\"", false};
     tess_status status = tess_config_check_fixed(s, fixed, COUNT(fixed), err);
+    if (status == TESS_OK) status = tess_config_check_optional(s, &other_dtype, 1, err);
+    if (status == TESS_OK) status = tess_config_check_section(s, err);
     if (status == TESS_OK) status = tess_json_bool(s, "enable_audio_output", &out->has_talker, err);
     if (status == TESS_OK) status = read_thinker(s, &out->thinker, err);
     if (status != TESS_OK) return status;

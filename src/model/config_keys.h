@@ -24,6 +24,22 @@ tess_status tess_config_read_ints(const tess_json_section *section, const tess_i
                                   void *out, tess_error *err);
 tess_status tess_config_check_fixed(const tess_json_section *section, const tess_fixed_key *keys, size_t n,
                                     tess_error *err);
+/* The same of keys that need not be there; null is absence. */
+tess_status tess_config_check_optional(const tess_json_section *section, const tess_fixed_key *keys, size_t n,
+                                       tess_error *err);
+/* What every section of a configuration may say and only in one way. */
+tess_status tess_config_check_section(const tess_json_section *section, tess_error *err);
+/* layer_types, if it is there: as many as there are layers, all of one kind. */
+tess_status tess_config_check_layer_types(const tess_json_section *section, int n_layer, tess_error *err);
+
+/* A second name of what another key has said; it need not be there. */
+typedef struct tess_repeated_key {
+    const char *name;
+    int value;
+} tess_repeated_key;
+
+tess_status tess_config_check_repeated(const tess_json_section *section, const tess_repeated_key *keys,
+                                       size_t n, tess_error *err);
 /* A finite number in [least, most]. */
 tess_status tess_config_read_real(const tess_json_section *section, const char *key, double least,
                                   double most, double *out, tess_error *err);

@@ -17,7 +17,7 @@ typedef struct lister {
     void *arg;
     tess_status status; /* of the last visit; once it is not TESS_OK, nothing more is visited */
     tess_component component;
-    int layer, expert; /* of the decoder's tensors that are listed; -1: of none */
+    int layer, expert, part; /* of the decoder's or tower's tensors that are listed; -1: of none */
     char prefix[160];
 } lister;
 
@@ -33,31 +33,35 @@ static void set_prefix(lister *l, const char *format, ...)
     va_end(args);
 }
 
-/* Lists the tensor <prefix><name> of the given sizes, which is this weight to a decoder (-1: none). */
+/* Lists the tensor <prefix><name> of the given sizes, which is this weight to a decoder or a tower (-1:
+ * none). */
 static void list_tensor(lister *l, int weight, const char *name, const uint64_t *dim)
 {
     if (l->status != TESS_OK) return;
     char full[sizeof l->prefix + 64];
     snprintf(full, sizeof full, "%s%s", l->prefix, name);
     tess_manifest_entry entry = {
-        .name = full, .component = l->component, .role = {l->layer, l->expert, weight}};
+        .name = full, .component = l->component, .role = {l->layer, l->expert, l->part, weight}};
     for (; dim[entry.n_dim] != END; entry.n_dim++) entry.dim[entry.n_dim] = dim[entry.n_dim];
     l->status = l->visitor(l->arg, &entry);
 }
 #define LIST(l, name, ...) list_tensor(l, -1, name, (const uint64_t[]){__VA_ARGS__, END})
 #define LIST_AS(l, weight, name, ...) list_tensor(l, weight, name, (const uint64_t[]){__VA_ARGS__, END})
 
-/* <name>.weight of these sizes and <name>.bias of `n_bias`. */
-static void list_with_bias(lister *l, const char *name, uint64_t n_bias, const uint64_t *dim)
+/* <name>.weight of these sizes, which is this weight to a tower (-1: none), and <name>.bias of `n_bias`,
+ * which is the next. */
+static void list_with_bias(lister *l, int weight, const char *name, uint64_t n_bias, const uint64_t *dim)
 {
     char full[64];
     snprintf(full, sizeof full, "%s.weight", name);
-    list_tensor(l, -1, full, dim);
+    list_tensor(l, weight, full, dim);
     snprintf(full, sizeof full, "%s.bias", name);
-    LIST(l, full, n_bias);
+    LIST_AS(l, weight < 0 ? -1 : weight + 1, full, n_bias);
 }
 #define LIST_WITH_BIAS(l, name, n_bias, ...)                                                                 \
-    list_with_bias(l, name, n_bias, (const uint64_t[]){__VA_ARGS__, END})
+    list_with_bias(l, -1, name, n_bias, (const uint64_t[]){__VA_ARGS__, END})
+#define LIST_AS_WITH_BIAS(l, weight, name, n_bias, ...)                                                      \
+    list_with_bias(l, weight, name, n_bias, (const uint64_t[]){__VA_ARGS__, END})
 
 #define U(number) ((uint64_t)(number))
 
@@ -138,33 +142,44 @@ static void list_text(lister *l, const tess_decoder_config *c)
 
 /* --- towers --------------------------------------------------------------------------------------------- */
 
+static void list_audio_layers(lister *l, const tess_audio_config *c)
+{
+    uint64_t d = U(c->d_model), ff = U(c->d_ff);
+    for (l->layer = 0; l->layer < c->n_layer && l->status == TESS_OK; l->layer++) {
+        set_prefix(l, "thinker.audio_tower.layers.%d.", l->layer);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_NORM, "self_attn_layer_norm", d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_QUERY, "self_attn.q_proj", d, d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_KEY, "self_attn.k_proj", d, d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_VALUE, "self_attn.v_proj", d, d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_OUTPUT, "self_attn.out_proj", d, d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_MLP_NORM, "final_layer_norm", d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_UP, "fc1", ff, ff, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_DOWN, "fc2", d, d, ff);
+    }
+    l->layer = -1;
+}
+
 static void list_audio(lister *l, const tess_audio_config *c)
 {
-    uint64_t d = U(c->d_model), down = U(c->d_downsample), ff = U(c->d_ff);
+    uint64_t d = U(c->d_model), down = U(c->d_downsample);
     /* Three convolutions of stride 2 halve the mel bins, rounding up. */
     uint64_t n_mel = ((U(c->n_mel) + 1) / 2 + 1) / 2;
     n_mel = (n_mel + 1) / 2;
     l->component = TESS_COMPONENT_AUDIO;
+    l->part = TESS_AUDIO_STEM;
     set_prefix(l, "thinker.audio_tower.");
-    LIST_WITH_BIAS(l, "conv2d1", down, down, U(1), U(3), U(3));
-    LIST_WITH_BIAS(l, "conv2d2", down, down, down, U(3), U(3));
-    LIST_WITH_BIAS(l, "conv2d3", down, down, down, U(3), U(3));
-    LIST(l, "conv_out.weight", d, down * n_mel);
-    for (int i = 0; i < c->n_layer && l->status == TESS_OK; i++) {
-        set_prefix(l, "thinker.audio_tower.layers.%d.", i);
-        LIST_WITH_BIAS(l, "self_attn_layer_norm", d, d);
-        LIST_WITH_BIAS(l, "self_attn.q_proj", d, d, d);
-        LIST_WITH_BIAS(l, "self_attn.k_proj", d, d, d);
-        LIST_WITH_BIAS(l, "self_attn.v_proj", d, d, d);
-        LIST_WITH_BIAS(l, "self_attn.out_proj", d, d, d);
-        LIST_WITH_BIAS(l, "final_layer_norm", d, d);
-        LIST_WITH_BIAS(l, "fc1", ff, ff, d);
-        LIST_WITH_BIAS(l, "fc2", d, d, ff);
-    }
+    LIST_AS_WITH_BIAS(l, TESS_AUDIO_CONV1, "conv2d1", down, down, U(1), U(3), U(3));
+    LIST_AS_WITH_BIAS(l, TESS_AUDIO_CONV2, "conv2d2", down, down, down, U(3), U(3));
+    LIST_AS_WITH_BIAS(l, TESS_AUDIO_CONV3, "conv2d3", down, down, down, U(3), U(3));
+    LIST_AS(l, TESS_AUDIO_CONV_OUT, "conv_out.weight", d, down * n_mel);
+    l->part = -1;
+    list_audio_layers(l, c);
+    l->part = TESS_AUDIO_HEAD;
     set_prefix(l, "thinker.audio_tower.");
-    LIST_WITH_BIAS(l, "ln_post", d, d);
-    LIST_WITH_BIAS(l, "proj1", d, d, d);
-    LIST_WITH_BIAS(l, "proj2", U(c->d_output), U(c->d_output), d);
+    LIST_AS_WITH_BIAS(l, TESS_HEAD_NORM, "ln_post", d, d);
+    LIST_AS_WITH_BIAS(l, TESS_HEAD_FIRST, "proj1", d, d, d);
+    LIST_AS_WITH_BIAS(l, TESS_HEAD_SECOND, "proj2", U(c->d_output), U(c->d_output), d);
+    l->part = -1;
 }
 
 /* The main merger normalises patches, the DeepStack mergers the patches they have put together. */
@@ -172,33 +187,46 @@ static void list_merger(lister *l, const tess_vision_config *c, bool is_main)
 {
     uint64_t d = U(c->d_model), merged = d * U(c->spatial_merge_size) * U(c->spatial_merge_size);
     uint64_t d_norm = is_main ? d : merged;
-    LIST_WITH_BIAS(l, "ln_q", d_norm, d_norm);
-    LIST_WITH_BIAS(l, "mlp.0", merged, merged, merged);
-    LIST_WITH_BIAS(l, "mlp.2", U(c->d_output), U(c->d_output), merged);
+    LIST_AS_WITH_BIAS(l, TESS_HEAD_NORM, "ln_q", d_norm, d_norm);
+    LIST_AS_WITH_BIAS(l, TESS_HEAD_FIRST, "mlp.0", merged, merged, merged);
+    LIST_AS_WITH_BIAS(l, TESS_HEAD_SECOND, "mlp.2", U(c->d_output), U(c->d_output), merged);
+}
+
+static void list_blocks(lister *l, const tess_vision_config *c)
+{
+    uint64_t d = U(c->d_model), ff = U(c->d_ff);
+    for (l->layer = 0; l->layer < c->n_layer && l->status == TESS_OK; l->layer++) {
+        set_prefix(l, "thinker.visual.blocks.%d.", l->layer);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_NORM, "norm1", d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_QKV, "attn.qkv", 3 * d, 3 * d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_OUTPUT, "attn.proj", d, d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_MLP_NORM, "norm2", d, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_UP, "mlp.linear_fc1", ff, ff, d);
+        LIST_AS_WITH_BIAS(l, TESS_ENCODER_DOWN, "mlp.linear_fc2", d, d, ff);
+    }
+    l->layer = -1;
 }
 
 static void list_vision(lister *l, const tess_vision_config *c)
 {
-    uint64_t d = U(c->d_model), ff = U(c->d_ff), patch = U(c->patch_size);
+    uint64_t d = U(c->d_model), patch = U(c->patch_size);
     l->component = TESS_COMPONENT_VISION;
+    l->part = TESS_VISION_STEM;
     set_prefix(l, "thinker.visual.");
-    LIST_WITH_BIAS(l, "patch_embed.proj", d, d, U(c->n_channel), U(c->temporal_patch_size), patch, patch);
-    LIST(l, "pos_embed.weight", U(c->n_position), d);
-    for (int i = 0; i < c->n_layer && l->status == TESS_OK; i++) {
-        set_prefix(l, "thinker.visual.blocks.%d.", i);
-        LIST_WITH_BIAS(l, "norm1", d, d);
-        LIST_WITH_BIAS(l, "attn.qkv", 3 * d, 3 * d, d);
-        LIST_WITH_BIAS(l, "attn.proj", d, d, d);
-        LIST_WITH_BIAS(l, "norm2", d, d);
-        LIST_WITH_BIAS(l, "mlp.linear_fc1", ff, ff, d);
-        LIST_WITH_BIAS(l, "mlp.linear_fc2", d, d, ff);
-    }
+    LIST_AS_WITH_BIAS(l, TESS_VISION_PATCHES, "patch_embed.proj", d, d, U(c->n_channel),
+                      U(c->temporal_patch_size), patch, patch);
+    LIST_AS(l, TESS_VISION_POSITIONS, "pos_embed.weight", U(c->n_position), d);
+    l->part = -1;
+    list_blocks(l, c);
+    l->part = TESS_VISION_MERGER;
     set_prefix(l, "thinker.visual.merger.");
     list_merger(l, c, true);
     for (int i = 0; i < c->n_deepstack; i++) {
+        l->part = TESS_VISION_DEEPSTACK + i;
         set_prefix(l, "thinker.visual.merger_list.%d.", i);
         list_merger(l, c, false);
     }
+    l->part = -1;
 }
 
 /* --- speech --------------------------------------------------------------------------------------------- */
@@ -347,14 +375,14 @@ static void list_component(lister *l, const tess_config *config, tess_component 
 tess_status tess_manifest_visit_component(const tess_config *config, tess_component component,
                                           tess_manifest_visitor *visitor, void *arg)
 {
-    lister l = {.visitor = visitor, .arg = arg, .layer = -1, .expert = -1};
+    lister l = {.visitor = visitor, .arg = arg, .layer = -1, .expert = -1, .part = -1};
     list_component(&l, config, component);
     return l.status;
 }
 
 tess_status tess_manifest_visit(const tess_config *config, tess_manifest_visitor *visitor, void *arg)
 {
-    lister l = {.visitor = visitor, .arg = arg, .layer = -1, .expert = -1};
+    lister l = {.visitor = visitor, .arg = arg, .layer = -1, .expert = -1, .part = -1};
     for (tess_component c = TESS_COMPONENT_TEXT; c <= TESS_COMPONENT_CODE2WAV; c++)
         list_component(&l, config, c);
     return l.status;

@@ -43,11 +43,76 @@ typedef enum tess_top_weight {
     TESS_TOP_WEIGHTS
 } tess_top_weight;
 
+/* Weights of a layer of a tower (audio, vision); a bias follows what it belongs to. */
+typedef enum tess_encoder_weight {
+    TESS_ENCODER_NORM, /* [d_model] before attention */
+    TESS_ENCODER_NORM_BIAS,
+    TESS_ENCODER_QUERY, /* [d_model, d_model] */
+    TESS_ENCODER_QUERY_BIAS,
+    TESS_ENCODER_KEY, /* likewise */
+    TESS_ENCODER_KEY_BIAS,
+    TESS_ENCODER_VALUE, /* likewise */
+    TESS_ENCODER_VALUE_BIAS,
+    TESS_ENCODER_OUTPUT, /* likewise */
+    TESS_ENCODER_OUTPUT_BIAS,
+    TESS_ENCODER_MLP_NORM, /* [d_model] */
+    TESS_ENCODER_MLP_NORM_BIAS,
+    TESS_ENCODER_UP, /* [d_ff, d_model] */
+    TESS_ENCODER_UP_BIAS,
+    TESS_ENCODER_DOWN, /* [d_model, d_ff] */
+    TESS_ENCODER_DOWN_BIAS,
+    TESS_ENCODER_WEIGHTS,
+    /* A tensor that holds query, key and value, one below the other: where it lies, the three lie. */
+    TESS_ENCODER_QKV = TESS_ENCODER_WEIGHTS, /* [3 * d_model, d_model] */
+    TESS_ENCODER_QKV_BIAS
+} tess_encoder_weight;
+
+/* What a tower has before and behind its layers, each part with weights of its own. */
+typedef enum tess_audio_part { TESS_AUDIO_STEM, TESS_AUDIO_HEAD, TESS_AUDIO_PARTS } tess_audio_part;
+
+typedef enum tess_audio_stem_weight {
+    TESS_AUDIO_CONV1, /* [d_downsample, 1, 3, 3] */
+    TESS_AUDIO_CONV1_BIAS,
+    TESS_AUDIO_CONV2, /* [d_downsample, d_downsample, 3, 3] */
+    TESS_AUDIO_CONV2_BIAS,
+    TESS_AUDIO_CONV3, /* likewise */
+    TESS_AUDIO_CONV3_BIAS,
+    TESS_AUDIO_CONV_OUT, /* [d_model, d_downsample * mel bins that are left], without bias */
+    TESS_AUDIO_STEM_WEIGHTS
+} tess_audio_stem_weight;
+
+typedef enum tess_vision_part {
+    TESS_VISION_STEM,
+    TESS_VISION_MERGER,
+    TESS_VISION_DEEPSTACK /* the first DeepStack merger; the others follow */
+} tess_vision_part;
+
+typedef enum tess_vision_stem_weight {
+    TESS_VISION_PATCHES, /* [d_model, n_channel, temporal_patch_size, patch_size, patch_size] */
+    TESS_VISION_PATCHES_BIAS,
+    TESS_VISION_POSITIONS, /* [n_position, d_model] */
+    TESS_VISION_STEM_WEIGHTS
+} tess_vision_stem_weight;
+
+/* Norm, linear, GELU, linear: how the audio tower ends, and each merger of the vision tower. */
+typedef enum tess_head_weight {
+    TESS_HEAD_NORM,
+    TESS_HEAD_NORM_BIAS,
+    TESS_HEAD_FIRST,
+    TESS_HEAD_FIRST_BIAS,
+    TESS_HEAD_SECOND,
+    TESS_HEAD_SECOND_BIAS,
+    TESS_HEAD_WEIGHTS
+} tess_head_weight;
+
+/* A part of a tower has at most so many weights. */
+enum { TESS_TOWER_PART_WEIGHTS = 8 };
+
 /* What a tensor is to its decoder: a tess_expert_weight of an expert, else a tess_layer_weight of a layer,
- * else a tess_top_weight. */
+ * else a tess_top_weight. To its tower: a tess_encoder_weight of a layer, else a weight of a part. */
 typedef struct tess_weight_role {
-    int layer, expert; /* -1: does not apply */
-    int weight;        /* -1: no weight that a decoder asks for */
+    int layer, expert, part; /* -1: does not apply */
+    int weight;              /* -1: no weight that a decoder or a tower asks for */
 } tess_weight_role;
 
 typedef struct tess_manifest_entry {

@@ -3,22 +3,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "model/config.h"
+#include "model/audio_tower.h"
 
 /* ---- counting ---- */
 
-/* Steps that three convolutions of stride 2 leave of the frames, chunk by chunk. The original's formula
- * divides by floor, so a rest of no frames gives no step. */
-static int64_t count_audio_tokens(const tess_audio_config *config, int64_t n_frame)
+int64_t tess_placeholder_count(const tess_thinker_config *config, const tess_features *features)
 {
-    enum { STEPS_OF_A_CHUNK = 13 }; /* QUIRK: fixed in the original's formula, whatever n_window is */
-    int64_t chunk = 2 * (int64_t)config->n_window;
-    return n_frame / chunk * STEPS_OF_A_CHUNK + (n_frame % chunk + 7) / 8;
-}
-
-int64_t tess_features_count_tokens(const tess_thinker_config *config, const tess_features *features)
-{
-    if (features->kind == TESS_MEDIA_AUDIO) return count_audio_tokens(&config->audio, features->n_frame);
+    if (features->kind == TESS_MEDIA_AUDIO) return tess_audio_count_tokens(&config->audio, features->n_frame);
     int64_t merge = config->vision.spatial_merge_size;
     return (int64_t)features->n_step * (features->n_high / merge) * (features->n_wide / merge);
 }
@@ -28,7 +19,7 @@ int64_t tess_media_count_tokens(const tess_thinker_config *config, const tess_me
 {
     int64_t n = 0;
     for (int i = 0; i < media->n; i++)
-        if (media->item[i]->kind == kind) n += tess_features_count_tokens(config, media->item[i]);
+        if (media->item[i]->kind == kind) n += tess_placeholder_count(config, media->item[i]);
     return n;
 }
 
@@ -54,6 +45,27 @@ const char *tess_media_kind_name(tess_media_kind kind)
     return names[kind];
 }
 
+/* Numbers of a row as a tower takes them. */
+static int width_of(const tess_thinker_config *config, tess_media_kind kind)
+{
+    const tess_vision_config *v = &config->vision;
+    if (kind == TESS_MEDIA_AUDIO) return config->audio.n_mel;
+    return v->n_channel * v->temporal_patch_size * v->patch_size * v->patch_size;
+}
+
+tess_features tess_features_make_smallest(const tess_thinker_config *config, tess_media_kind kind)
+{
+    int merge = config->vision.spatial_merge_size;
+    bool is_audio = kind == TESS_MEDIA_AUDIO;
+    return (tess_features){.kind = kind,
+                           .width = width_of(config, kind),
+                           .n_frame = is_audio ? 1 : 0,
+                           .n_step = is_audio ? 0 : 1,
+                           .n_high = is_audio ? 0 : merge,
+                           .n_wide = is_audio ? 0 : merge,
+                           .seconds_per_grid = kind == TESS_MEDIA_VIDEO ? 1 : 0};
+}
+
 /* ---- checking ---- */
 
 /* More rows than any context has positions; sums of them do not overflow. */
@@ -74,9 +86,10 @@ static tess_status check_features(const tess_thinker_config *config, const tess_
 {
     const tess_vision_config *v = &config->vision;
     bool is_audio = f->kind == TESS_MEDIA_AUDIO;
-    int width = is_audio ? config->audio.n_mel
-                         : v->n_channel * v->temporal_patch_size * v->patch_size * v->patch_size;
+    int width = width_of(config, f->kind);
     char expected[96];
+    tess_status status = is_audio ? tess_audio_check_config(&config->audio, err) : TESS_OK;
+    if (status != TESS_OK) return status;
     if (f->width != width) {
         snprintf(expected, sizeof expected, "rows of %d, as the configuration's %s tower takes them", width,
                  is_audio ? "audio" : "vision");
@@ -165,8 +178,7 @@ static void put_both(expander *e, const tess_features *video, const tess_feature
 {
     int64_t merge = e->config->vision.spatial_merge_size;
     int64_t step_rows = (video->n_high / merge) * (video->n_wide / merge);
-    int64_t n_video = video->n_step * step_rows,
-            n_sound = count_audio_tokens(&e->config->audio, sound->n_frame);
+    int64_t n_video = video->n_step * step_rows, n_sound = tess_placeholder_count(e->config, sound);
     int64_t v = 0, s = 0;
     put(e, e->config->audio_start, 1);
     while (v < n_video && s < n_sound) {
@@ -225,7 +237,7 @@ static tess_status put_medium(expander *e, int64_t at, tess_media_kind kind)
     int item = use_next(e, kind);
     const tess_features *medium = e->media->item[item], *sound = find_sound(e->media, item);
     if (!sound) {
-        put(e, e->ids[at], tess_features_count_tokens(e->config, medium));
+        put(e, e->ids[at], tess_placeholder_count(e->config, medium));
         return TESS_OK;
     }
     bool is_between = at > 0 && at + 1 < e->n_tok && e->ids[at - 1] == e->config->vision_start &&

@@ -17,7 +17,7 @@ typedef struct tess_media_list {
 } tess_media_list;
 
 /* Tokens that a medium takes. */
-int64_t tess_features_count_tokens(const tess_thinker_config *config, const tess_features *features);
+int64_t tess_placeholder_count(const tess_thinker_config *config, const tess_features *features);
 /* Of all media of a kind. */
 int64_t tess_media_count_tokens(const tess_thinker_config *config, const tess_media_list *media,
                                 tess_media_kind kind);
@@ -26,6 +26,9 @@ int tess_media_find_next(const tess_media_list *media, tess_media_kind kind, int
 /* The token that stands for a row of a kind: image_token_id and the like; and what it is called. */
 int32_t tess_media_pad_token(const tess_thinker_config *config, tess_media_kind kind);
 const char *tess_media_kind_name(tess_media_kind kind); /* "audio", "image", "video" */
+
+/* The sizes of the smallest medium of a kind, without rows. */
+tess_features tess_features_make_smallest(const tess_thinker_config *config, tess_media_kind kind);
 
 /* Refuses a medium that these towers cannot take: TESS_EINPUT; field "media[2]". */
 tess_status tess_media_check(const tess_thinker_config *config, const tess_media_list *media,

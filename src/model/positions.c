@@ -107,7 +107,7 @@ static const tess_features *use_next(walk *w, tess_media_kind kind)
 static tess_status place_alone(walk *w, tess_media_kind kind)
 {
     const tess_features *f = use_next(w, kind);
-    int64_t n = tess_features_count_tokens(w->config, f);
+    int64_t n = tess_placeholder_count(w->config, f);
     for (int64_t i = 0; i < n; i++)
         if (!is_pad(w, w->at + i, kind)) return refuse_body(w, f, n);
     if (kind == TESS_MEDIA_AUDIO) {
@@ -147,7 +147,7 @@ static void merge_by_time(walk *w, const grid *g, int64_t n_sound)
 static tess_status place_both(walk *w)
 {
     const tess_features *video = use_next(w, TESS_MEDIA_VIDEO), *sound = use_next(w, TESS_MEDIA_AUDIO);
-    int64_t n_sound = tess_features_count_tokens(w->config, sound);
+    int64_t n_sound = tess_placeholder_count(w->config, sound);
     grid g = grid_of(w, video);
     int64_t n = g.n_tok + n_sound;
     for (int64_t i = 0; i < n; i++)

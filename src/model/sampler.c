@@ -16,6 +16,10 @@ void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n
     sampler->spare = TESS_TAKE(arena, int32_t, n_vocab);
 }
 
+/* Scores of a model, which are at most some hundreds, stay finite and apart when a penalty within these
+ * multiplies or divides them. */
+static const double LEAST_PENALTY = 1e-30, MOST_PENALTY = 1e30;
+
 /* Whether arithmetic in float32 can work with it: neither 0 nor subnormal nor infinite there. */
 static bool is_normal_float(double value)
 {
@@ -28,13 +32,18 @@ tess_status tess_sampling_check(const tess_sampling *s, tess_error *err)
     tess_spell_number(s->temperature, temperature);
     tess_spell_number(s->top_p, top_p);
     tess_spell_number(s->repetition_penalty, penalty);
+    if (!(s->temperature >= 0))
+        return tess_refuse_option(err, "temperature", "0 (greedy) or more", "%s", temperature);
     if (s->temperature != 0 && !is_normal_float(s->temperature))
-        return tess_refuse_option(err, "temperature", "0, or 1.2e-38 to 3.4e38", "%s", temperature);
+        return tess_refuse_option(err, "temperature", "0 (greedy), or 1.2e-38 to 3.4e38", "%s", temperature);
     if (s->top_k < 0) return tess_refuse_option(err, "top_k", "0 (off) or more", "%d", s->top_k);
     if (!(s->top_p > 0 && s->top_p <= 1))
         return tess_refuse_option(err, "top_p", "more than 0, at most 1", "%s", top_p);
-    if (!is_normal_float(s->repetition_penalty))
-        return tess_refuse_option(err, "repetition_penalty", "1.2e-38 to 3.4e38", "%s", penalty);
+    if (!(s->repetition_penalty > 0))
+        return tess_refuse_option(err, "repetition_penalty", "more than 0; 1 changes nothing", "%s", penalty);
+    if (s->repetition_penalty < LEAST_PENALTY || s->repetition_penalty > MOST_PENALTY)
+        return tess_refuse_option(err, "repetition_penalty", "1e-30 to 1e30; 1 changes nothing", "%s",
+                                  penalty);
     return TESS_OK;
 }
 
@@ -127,10 +136,9 @@ static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling, ui
 
 /* The original ends with an error as well where a probability is infinite or not a number. The option to
  * blame is the one that made the best score infinite. */
-static tess_status refuse_scores(const tess_sampler *s, const float *logits, const tess_sampling *sampling,
-                                 tess_error *err)
+static tess_status refuse_score(float logit, const tess_sampling *sampling, tess_error *err)
 {
-    float logit = logits[s->order[0]], penalty = (float)sampling->repetition_penalty;
+    float penalty = (float)sampling->repetition_penalty;
     bool is_penalty = !isfinite(logit / penalty) || !isfinite(logit * penalty);
     return tess_refuse_option(err, is_penalty ? "repetition_penalty" : "temperature",
                               "a value that leaves probabilities finite", "%g",
@@ -146,13 +154,18 @@ tess_status tess_sampler_choose(tess_sampler *sampler, const float *logits, cons
     if (sampling->repetition_penalty != 1)
         penalise(sampler, logits, (float)sampling->repetition_penalty, history, n_history);
     if (sampling->temperature == 0) {
-        *id = find_best(sampler->scores, sampler->n_vocab);
+        int32_t best = find_best(sampler->scores, sampler->n_vocab);
+        /* Scores that a penalty made infinite are equals, of which none is the likeliest. */
+        if (isfinite(logits[best]) && !isfinite(sampler->scores[best]))
+            return refuse_score(logits[best], sampling, err);
+        *id = best;
         return TESS_OK;
     }
     float temperature = (float)sampling->temperature;
     for (size_t i = 0; i < n; i++) sampler->scores[i] /= temperature;
     sort_scores(sampler);
-    if (!isfinite(sampler->scores[sampler->order[0]])) return refuse_scores(sampler, logits, sampling, err);
+    int32_t best = sampler->order[0];
+    if (!isfinite(sampler->scores[best])) return refuse_score(logits[best], sampling, err);
     *id = draw_candidate(sampler, sampling, random);
     return TESS_OK;
 }

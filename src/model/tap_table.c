@@ -44,21 +44,21 @@ static const tess_tap_line decoder[TESS_TAP_KINDS + 1] = {
         pattern, component, NULL, TESS_CLASS_HIDDEN, numbers, stage, false, TESS_WIDTH_NONE                  \
     }
 
-static const tess_tap_line audio[] = {
-    HIDDEN(".conv_out", "audio_tower", NO_NUMBER, 0),
-    HIDDEN(".layers.%", "audio_tower", LAYER, 1),
-    HIDDEN(".ln_post", "audio_tower", NO_NUMBER, 2),
-    HIDDEN("", "audio_tower", NO_NUMBER, 3),
-    {.pattern = NULL},
+static const tess_tap_line audio[TESS_AUDIO_TAPS + 1] = {
+    [TESS_AUDIO_TAP_CONV_OUT] = HIDDEN(".conv_out", "audio_tower", NO_NUMBER, 0),
+    [TESS_AUDIO_TAP_LAYER] = HIDDEN(".layers.%", "audio_tower", LAYER, 1),
+    [TESS_AUDIO_TAP_LN_POST] = HIDDEN(".ln_post", "audio_tower", NO_NUMBER, 2),
+    [TESS_AUDIO_TAP_OUTPUT] = HIDDEN("", "audio_tower", NO_NUMBER, 3),
+    [TESS_AUDIO_TAPS] = {.pattern = NULL},
 };
 
 /* The DeepStack mergers read the blocks and feed none of them, so they may stand behind all blocks. */
-static const tess_tap_line vision[] = {
-    HIDDEN(".patch_embed", "visual", NO_NUMBER, 0),
-    HIDDEN(".blocks.%", "visual", LAYER, 1),
-    HIDDEN(".merger_list.%", "visual", COUNTER, 2),
-    HIDDEN(".merger", "visual", NO_NUMBER, 3),
-    {.pattern = NULL},
+static const tess_tap_line vision[TESS_VISION_TAPS + 1] = {
+    [TESS_VISION_TAP_PATCH_EMBED] = HIDDEN(".patch_embed", "visual", NO_NUMBER, 0),
+    [TESS_VISION_TAP_BLOCK] = HIDDEN(".blocks.%", "visual", LAYER, 1),
+    [TESS_VISION_TAP_DEEPSTACK] = HIDDEN(".merger_list.%", "visual", COUNTER, 2),
+    [TESS_VISION_TAP_MERGER] = HIDDEN(".merger", "visual", NO_NUMBER, 3),
+    [TESS_VISION_TAPS] = {.pattern = NULL},
 };
 
 static const tess_tap_line code2wav[] = {

@@ -20,7 +20,8 @@ typedef enum tess_tap_class {
     TESS_CLASS_TOKENS, /* generated */
     TESS_CLASS_CODES,  /* talker.codes [16, frames] */
     TESS_CLASS_WAVEFORM,
-    TESS_CLASS_INPUT, /* in.*, not a tap at all */
+    TESS_CLASS_INPUT,    /* in.*, not a tap at all */
+    TESS_CLASS_FEATURES, /* in.input_features, an input that is computed from samples */
 } tess_tap_class;
 
 /* What the numbers of a name mean. */
@@ -70,6 +71,25 @@ typedef enum tess_tap_kind {
     TESS_TAP_CODES,         /* [n_code_group, n_frame] */
     TESS_TAP_KINDS
 } tess_tap_kind;
+
+/* Lines of the audio tower's table, in model order. */
+typedef enum tess_audio_tap {
+    TESS_AUDIO_TAP_CONV_OUT, /* [n_chunk, steps of the longest chunk, d_model], [steps, d_model] of one chunk
+                              */
+    TESS_AUDIO_TAP_LAYER,    /* [n_tok, d_model] */
+    TESS_AUDIO_TAP_LN_POST,  /* [n_tok, d_model] */
+    TESS_AUDIO_TAP_OUTPUT,   /* [n_tok, d_output] */
+    TESS_AUDIO_TAPS
+} tess_audio_tap;
+
+/* Lines of the vision tower's table, in model order. */
+typedef enum tess_vision_tap {
+    TESS_VISION_TAP_PATCH_EMBED, /* [patches, d_model] before positions are added */
+    TESS_VISION_TAP_BLOCK,       /* [patches, d_model] */
+    TESS_VISION_TAP_DEEPSTACK,   /* [n_tok, d_output] of a DeepStack merger */
+    TESS_VISION_TAP_MERGER,      /* [n_tok, d_output] the result */
+    TESS_VISION_TAPS
+} tess_vision_tap;
 
 typedef enum tess_tap_part {
     TESS_PART_INPUTS,

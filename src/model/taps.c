@@ -29,11 +29,10 @@ static int64_t width_of(const tess_tap_sink *sink, tess_tap_kind kind)
     TESS_BUG("a tap that no decoder emits");
 }
 
-/* "tap.<decoder>.<pattern>", its numbers filled in. */
-static void format_name(char name[TESS_TAP_NAME], const char *decoder, const char *pattern, int first,
-                        int second)
+/* The pattern, its numbers filled in, behind what is in `name` already, `used` characters. */
+static size_t append_pattern(char name[TESS_TAP_NAME], size_t used, const char *pattern, int first,
+                             int second)
 {
-    size_t used = (size_t)snprintf(name, TESS_TAP_NAME, "tap.%s.", decoder);
     for (; *pattern && used + 1 < TESS_TAP_NAME; pattern++) {
         if (*pattern == '%') {
             used += (size_t)snprintf(name + used, TESS_TAP_NAME - used, "%d", first);
@@ -44,6 +43,23 @@ static void format_name(char name[TESS_TAP_NAME], const char *decoder, const cha
     }
     TESS_ASSERT(used < TESS_TAP_NAME);
     name[used] = 0;
+    return used;
+}
+
+/* "tap.<decoder>.<pattern>" */
+static void format_name(char name[TESS_TAP_NAME], const char *decoder, const char *pattern, int first,
+                        int second)
+{
+    size_t used = (size_t)snprintf(name, TESS_TAP_NAME, "tap.%s.", decoder);
+    append_pattern(name, used, pattern, first, second);
+}
+
+void tess_tap_format_name(tess_tap_part part, int line, int number, int run, char name[TESS_TAP_NAME])
+{
+    const char *pattern = tess_tap_table_of(part)[line].pattern;
+    size_t used = (size_t)snprintf(name, TESS_TAP_NAME, "tap.%s", tess_tap_prefix_of(part));
+    used = append_pattern(name, used, pattern, number, number);
+    if (run > 0) snprintf(name + used, TESS_TAP_NAME - used, "#%d", run);
 }
 
 void tess_tap_describe(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int expert,
@@ -136,24 +152,32 @@ static tess_status refuse_non_finite(const tess_tap *tap, int64_t row, size_t ro
     return status == TESS_EINPUT ? TESS_ENONFINITE : status;
 }
 
+tess_status tess_tap_emit_rows(const tess_tap_listener *listener, const tess_kernels *kernels,
+                               const tess_tap *tap, int64_t row, int64_t n_row, size_t row_width,
+                               float *values, tess_error *err)
+{
+    const tess_tap_rows rows = {
+        .tap = *tap, .row = row, .n_row = n_row, .row_width = row_width, .values = values};
+    tess_status status = TESS_OK;
+    /* What is replaced is told even if it is not finite: the replacement goes on, and must be. */
+    bool is_replaced = listener && listener->replace && listener_wants(listener, tap);
+    if (is_replaced) status = hear_rows(listener, &rows, err);
+    if (is_replaced && status == TESS_OK) status = replace_rows(listener, &rows, values, err);
+    if (status != TESS_OK) return status;
+    size_t n = (size_t)n_row * row_width, at = kernels->find_non_finite(values, n);
+    if (at < n) return refuse_non_finite(tap, row, row_width, at, values[at], err);
+    if (!listener || listener->replace || !listener_wants(listener, tap)) return TESS_OK;
+    return hear_rows(listener, &rows, err);
+}
+
 tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
                           int64_t n_row, float *values, tess_error *err)
 {
     char name[TESS_TAP_NAME];
-    tess_tap_rows rows = {.row = row, .n_row = n_row, .values = values};
-    tess_tap_describe(sink, kind, layer, 0, name, &rows.tap);
-    rows.row_width = (size_t)rows.tap.dim[1];
-    const tess_tap_listener *listener = sink->listener;
-    tess_status status = TESS_OK;
-    /* What is replaced is told even if it is not finite: the replacement goes on, and must be. */
-    bool is_replaced = listener && listener->replace && listener_wants(listener, &rows.tap);
-    if (is_replaced) status = hear_rows(listener, &rows, err);
-    if (is_replaced && status == TESS_OK) status = replace_rows(listener, &rows, values, err);
-    if (status != TESS_OK) return status;
-    size_t n = (size_t)n_row * rows.row_width, at = sink->kernels->find_non_finite(values, n);
-    if (at < n) return refuse_non_finite(&rows.tap, row, rows.row_width, at, values[at], err);
-    if (!listener || listener->replace || !listener_wants(listener, &rows.tap)) return TESS_OK;
-    return hear_rows(listener, &rows, err);
+    tess_tap tap;
+    tess_tap_describe(sink, kind, layer, 0, name, &tap);
+    return tess_tap_emit_rows(sink->listener, sink->kernels, &tap, row, n_row, (size_t)tap.dim[1], values,
+                              err);
 }
 
 /* A router chooses experts that exist, each once: who sorts rows by expert relies on it. */

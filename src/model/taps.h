@@ -1,7 +1,8 @@
-/* Emitting taps: named intermediate tensors of a decoder.
+/* Emitting taps: named intermediate tensors.
  *
- * Names and widths come from the table of taps. Emitting a tap also checks it: a non-finite value that would
- * go on ends the run with the tap's name, whether anybody listens or not.
+ * Names and widths of a decoder's come from the table of taps; a tower describes its own. Emitting a tap also
+ * checks it: a non-finite value that would go on ends the run with the tap's name, whether anybody listens or
+ * not.
  */
 #ifndef TESS_MODEL_TAPS_H
 #define TESS_MODEL_TAPS_H
@@ -38,6 +39,14 @@ bool tess_tap_is_wanted(const tess_tap_sink *sink, tess_tap_kind kind, int layer
 /* Rows [row, row + n_row) of a float tap; `values` are dense and may be overwritten by the listener. */
 tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
                           int64_t n_row, float *values, tess_error *err);
+/* The name of a tower's tap: "tap.", the part's prefix and the pattern of its line, with its number; of a
+ * tower's second run (run 1) "#1" is added, and so on. */
+void tess_tap_format_name(tess_tap_part part, int line, int number, int run, char name[TESS_TAP_NAME]);
+/* The same for rows of any float tap, described by whoever emits it: what stands behind tess_tap_emit.
+ * `listener` may be NULL. */
+tess_status tess_tap_emit_rows(const tess_tap_listener *listener, const tess_kernels *kernels,
+                               const tess_tap *tap, int64_t row, int64_t n_row, size_t row_width,
+                               float *values, tess_error *err);
 /* The same for an integer tap. */
 tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
                                    int64_t n_row, int64_t *integers, tess_error *err);

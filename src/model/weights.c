@@ -1,5 +1,6 @@
 #include "model/weights.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,20 @@ const tess_decoder_config *tess_decoder_config_of(const tess_config *config, tes
     }
 }
 
-/* Finds the tensor of a manifest entry, a matrix or a vector. */
-static tess_status find_tensor(const tess_store *store, const tess_manifest_entry *entry, tess_weight *out,
-                               tess_error *err)
+/* Rows are the first axis of a matrix, columns all others; a vector is one row. */
+static tess_status set_shape(const tess_manifest_entry *entry, tess_weight *out, tess_error *err)
+{
+    uint64_t n_row = entry->n_dim > 1 ? entry->dim[0] : 1, n_col = 1;
+    for (int i = entry->n_dim > 1; i < entry->n_dim; i++) n_col *= entry->dim[i];
+    if (n_row > INT32_MAX || n_col > INT32_MAX)
+        return tess_refuse(err, "", entry->name, -1, "rows of fewer than 2^31 elements", "%" PRIu64, n_col);
+    out->n_row = (int)n_row;
+    out->n_col = (int)n_col;
+    return TESS_OK;
+}
+
+tess_status tess_weight_find(const tess_store *store, const tess_manifest_entry *entry, tess_weight *out,
+                             tess_error *err)
 {
     char expected[96], shape[80];
     tess_tensor_format_shape(entry->n_dim, entry->dim, shape, sizeof shape);
@@ -34,12 +46,8 @@ static tess_status find_tensor(const tess_store *store, const tess_manifest_entr
         return tess_refuse(err, file, entry->name, (int64_t)tensor->offset, expected, "%s %s",
                            tess_dtype_name(tensor->dtype), shape);
     }
-    *out = (tess_weight){.offset = tensor->offset,
-                         .n_byte = tensor->n_byte,
-                         .shard = tensor->shard,
-                         .n_row = entry->n_dim == 2 ? (int)entry->dim[0] : 1,
-                         .n_col = (int)entry->dim[entry->n_dim - 1]};
-    return TESS_OK;
+    *out = (tess_weight){.offset = tensor->offset, .n_byte = tensor->n_byte, .shard = tensor->shard};
+    return set_shape(entry, out, err);
 }
 
 static tess_status cut_rows(const tess_weight *table, uint64_t block_bytes, tess_row_blocks *out,
@@ -77,7 +85,7 @@ typedef struct finder {
 static tess_status take_top_weight(finder *f, const tess_manifest_entry *entry)
 {
     tess_weight found;
-    tess_status status = find_tensor(f->store, entry, &found, f->err);
+    tess_status status = tess_weight_find(f->store, entry, &found, f->err);
     if (status != TESS_OK) return status;
     switch ((tess_top_weight)entry->role.weight) {
     case TESS_TOP_EMBEDDING:
@@ -102,9 +110,9 @@ static tess_status take_entry(void *arg, const tess_manifest_entry *entry)
     if (role->layer < 0) return take_top_weight(f, entry);
     size_t layer = (size_t)role->layer, weight = (size_t)role->weight;
     if (role->expert < 0)
-        return find_tensor(f->store, entry, &f->out->layer[layer * TESS_LAYER_WEIGHTS + weight], f->err);
+        return tess_weight_find(f->store, entry, &f->out->layer[layer * TESS_LAYER_WEIGHTS + weight], f->err);
     size_t expert = layer * (size_t)f->config->n_expert + (size_t)role->expert;
-    return find_tensor(f->store, entry, &f->out->expert[expert * TESS_EXPERT_WEIGHTS + weight], f->err);
+    return tess_weight_find(f->store, entry, &f->out->expert[expert * TESS_EXPERT_WEIGHTS + weight], f->err);
 }
 
 tess_status tess_decoder_weights_find(const tess_store *store, const tess_config *config,

@@ -29,6 +29,11 @@ typedef struct tess_block_sizes {
     uint64_t embedding_bytes, head_bytes;
 } tess_block_sizes;
 
+/* Finds the tensor of a manifest entry: one of several axes is a matrix whose rows are the first. Refuses one
+ * that is missing, or of another dtype or shape. */
+tess_status tess_weight_find(const tess_store *store, const tess_manifest_entry *entry, tess_weight *out,
+                             tess_error *err);
+
 /* Finds all tensors of a decoder's component (text, talker, code predictor) in the store. */
 tess_status tess_decoder_weights_find(const tess_store *store, const tess_config *config,
                                       tess_component component, const tess_block_sizes *sizes,

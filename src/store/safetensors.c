@@ -350,6 +350,21 @@ static tess_status check_pointer(header_reader *r, uint64_t size, tess_error *er
     return status == TESS_OK ? tess_lfs_pointer_check(r->path, text, (size_t)size, err) : status;
 }
 
+/* Where neither the length nor the first byte of the header can be right, it is another kind of file. */
+static tess_status check_kind(header_reader *r, uint64_t n, uint64_t size, tess_error *err)
+{
+    unsigned char head[sizeof n + 1], *first = head + sizeof n;
+    if (size < sizeof head || n <= size - sizeof n) return TESS_OK;
+    tess_status status = tess_file_read(r->st->file, 0, head, sizeof head, err);
+    if (status != TESS_OK || *first == '{') return status;
+    size_t printable = 0;
+    while (printable < sizeof n && head[printable] >= ' ' && head[printable] <= '~') printable++;
+    bool is_text = printable == sizeof n;
+    return tess_refuse(err, r->path, "", 0, "a safetensors file", "no safetensors file%s%.*s%s",
+                       is_text ? ": it begins with \"" : "", is_text ? (int)printable : 0, (const char *)head,
+                       is_text ? "\"" : "");
+}
+
 static tess_status read_header_length(header_reader *r, uint64_t *length, tess_error *err)
 {
     uint64_t size = tess_file_get_size(r->st->file);
@@ -362,6 +377,8 @@ static tess_status read_header_length(header_reader *r, uint64_t *length, tess_e
     if (status != TESS_OK) return status;
     uint64_t n = 0;
     for (unsigned i = 0; i < sizeof raw; i++) n |= (uint64_t)raw[i] << (8 * i);
+    status = check_kind(r, n, size, err);
+    if (status != TESS_OK) return status;
     char expected[96];
     uint64_t most = size - sizeof raw < MAX_HEADER_BYTES ? size - sizeof raw : MAX_HEADER_BYTES;
     snprintf(expected, sizeof expected, "2 to %" PRIu64 " in a file of %" PRIu64 " bytes", most, size);

@@ -325,6 +325,24 @@ static tess_status check_names(const tess_vocab *vocab, const tess_json_section 
     return status;
 }
 
+/* QUIRK: without added_tokens_decoder the original takes what special_tokens_map.json says as if
+ * tokenizer_config.json said it, of tokens and of anything else; with it, it does not look at the file. */
+static tess_status check_named_elsewhere(const tess_vocab *vocab, const char *folder, const json_t *config,
+                                         tess_error *err)
+{
+    char path[PATH_MAX];
+    if (json_object_get(config, "added_tokens_decoder")) return TESS_OK;
+    tess_status status = tess_vocab_path(folder, "special_tokens_map.json", path, sizeof path, err);
+    if (status != TESS_OK || (access(path, F_OK) && errno == ENOENT)) return status;
+    json_t *root = NULL;
+    status = tess_json_load(path, TESS_MAX_VOCAB_FILE_BYTES, &root, err);
+    const tess_json_section map = {.object = root, .file = path};
+    if (status == TESS_OK) status = tess_tokenizer_config_check(&map, err);
+    if (status == TESS_OK) status = check_names(vocab, &map, err);
+    json_decref(root);
+    return status;
+}
+
 /* ---- which file counts */
 
 /* QUIRK: to the original's class for this model, added_tokens_decoder is the whole list; to the general
@@ -369,6 +387,7 @@ tess_status tess_vocab_load_added(const char *folder, const tess_tokenizer_json 
     if (root) status = tess_tokenizer_config_check(&config, err);
     if (status == TESS_OK) status = load_lists(&l, folder, json, &config, err);
     if (status == TESS_OK && root) status = check_names(vocab, &config, err);
+    if (status == TESS_OK) status = check_named_elsewhere(vocab, folder, root, err);
     json_decref(root);
     if (vocab->n_added) qsort(vocab->added, vocab->n_added, sizeof *vocab->added, compare_ids);
     return status;

@@ -14,6 +14,10 @@
 #include "base/utf8.h"
 #include "text/tokenizer.h"
 
+const char tess_chat_audio[] = "<|audio_start|><|audio_pad|><|audio_end|>";
+const char tess_chat_image[] = "<|vision_start|><|image_pad|><|vision_end|>";
+const char tess_chat_video[] = "<|vision_start|><|video_pad|><|vision_end|>";
+
 static const char think_end[] = "</think>", think_start[] = "<think>";
 
 typedef struct span {
@@ -216,12 +220,10 @@ static size_t measure_control_token(const tess_tokenizer *tokenizer, span s)
     return longest;
 }
 
-static tess_status mark_content(const tess_tokenizer *tokenizer, span s, tess_text *out, tess_error *err)
+/* Marks the control tokens of a piece of a content. */
+static tess_status mark_piece(const tess_tokenizer *tokenizer, span s, tess_text *out, tess_error *err)
 {
-    size_t invalid = tess_utf8_find_invalid((const uint8_t *)s.data, s.n), said = 0;
-    if (invalid < s.n)
-        return tess_refuse(err, "", "text", (int64_t)invalid, "UTF-8", "byte 0x%02x",
-                           (unsigned)(uint8_t)s.data[invalid]);
+    size_t said = 0;
     tess_status status = TESS_OK;
     for (size_t at = 0, n; at < s.n && status == TESS_OK; at += n ? n : 1) {
         n = measure_control_token(tokenizer, (span){s.data + at, s.n - at});
@@ -231,6 +233,24 @@ static tess_status mark_content(const tess_tokenizer *tokenizer, span s, tess_te
         said = at + n;
     }
     return status == TESS_OK ? put_span(out, (span){s.data + said, s.n - said}, err) : status;
+}
+
+/* What the template itself wrote into the content stays as it is. */
+static tess_status mark_content(const tess_tokenizer *tokenizer, span s, const tess_own_bytes *own,
+                                size_t n_own, tess_text *out, tess_error *err)
+{
+    size_t invalid = tess_utf8_find_invalid((const uint8_t *)s.data, s.n), at = 0;
+    if (invalid < s.n)
+        return tess_refuse(err, "", "text", (int64_t)invalid, "UTF-8", "byte 0x%02x",
+                           (unsigned)(uint8_t)s.data[invalid]);
+    tess_status status = TESS_OK;
+    for (size_t i = 0; i < n_own && status == TESS_OK; at = own[i++].end) {
+        TESS_ASSERT(own[i].begin >= at && own[i].end >= own[i].begin && own[i].end <= s.n);
+        status = mark_piece(tokenizer, (span){s.data + at, own[i].begin - at}, out, err);
+        if (status == TESS_OK)
+            status = put_span(out, (span){s.data + own[i].begin, own[i].end - own[i].begin}, err);
+    }
+    return status == TESS_OK ? mark_piece(tokenizer, (span){s.data + at, s.n - at}, out, err) : status;
 }
 
 /* Messages whose control tokens are marked. */
@@ -262,11 +282,12 @@ static tess_status mark_messages(const tess_tokenizer *tokenizer, const tess_mes
     tess_status status = TESS_OK;
     for (size_t i = 0; i < m->n && status == TESS_OK; i++) {
         m->message[i] = messages[i];
-        status = mark_content(tokenizer, content_of(&messages[i]), &m->content[i], err);
+        status = mark_content(tokenizer, content_of(&messages[i]), messages[i].own, messages[i].n_own,
+                              &m->content[i], err);
         m->message[i].content = m->content[i].data;
         m->message[i].n_content = m->content[i].count;
         if (status != TESS_OK || !messages[i].reasoning) continue;
-        status = mark_content(tokenizer, span_of(messages[i].reasoning), &m->reasoning[i], err);
+        status = mark_content(tokenizer, span_of(messages[i].reasoning), NULL, 0, &m->reasoning[i], err);
         m->message[i].reasoning = m->reasoning[i].data;
     }
     return status;

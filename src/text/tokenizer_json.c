@@ -176,6 +176,7 @@ static tess_status check_parts(const tess_tokenizer_json *json, tess_error *err)
         {"type", {"\"BPE\"", "absent"}},
         {"dropout", {"null", "absent"}},
         {"unk_token", {"null", "absent"}},
+        {"fuse_unk", {"false", "absent"}},
         {"continuing_subword_prefix", {"\"\"", "null", "absent"}},
         {"end_of_word_suffix", {"\"\"", "null", "absent"}},
         {"byte_fallback", {"false", "absent"}},

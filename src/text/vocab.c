@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,47 +85,55 @@ uint32_t *tess_token_index_find(const tess_token_index *x, const char *bytes, si
 }
 
 /* Room for every token at once, so that the tables are not copied for each. */
-static tess_status reserve_tables(tess_vocab *vocab, const json_t *root, const char *file, tess_error *err)
+static tess_status reserve_tables(tess_vocab *vocab, const tess_json_section *top, tess_error *err)
 {
     uint32_t n_ids = 0;
     size_t pool_bytes = 1;
     const char *key;
     json_t *value;
-    tess_json_section top = {.object = root, .file = file};
-    json_object_foreach((json_t *)root, key, value)
+    json_object_foreach((json_t *)(uintptr_t)top->object, key, value)
     {
         json_int_t id = json_integer_value(value);
         if (!json_is_integer(value) || id < 0 || id > TESS_MAX_TOKEN_ID)
-            return tess_json_int(&top, key, 0, TESS_MAX_TOKEN_ID, &(int64_t){0}, err);
-        if (!*key) return tess_refuse(err, file, "", -1, "tokens of at least one byte", "an empty token");
+            return tess_json_int(top, key, 0, TESS_MAX_TOKEN_ID, &(int64_t){0}, err);
+        if (!*key)
+            return tess_refuse(err, top->file, top->path, -1, "tokens of at least one byte",
+                               "an empty token");
         if (n_ids <= id) n_ids = (uint32_t)id + 1;
         pool_bytes += strlen(key);
     }
     vocab->token = calloc(n_ids ? n_ids : 1, sizeof *vocab->token);
     vocab->pool = malloc(pool_bytes);
     if (!vocab->token || !vocab->pool)
-        return tess_fail(err, TESS_ENOMEM, "%s: no memory for %u tokens", file, (unsigned)n_ids);
+        return tess_fail(err, TESS_ENOMEM, "%s: no memory for %u tokens", top->file, (unsigned)n_ids);
     vocab->n_ids = n_ids;
     return TESS_OK;
 }
 
-static tess_status fill_tables(tess_vocab *vocab, tess_token_index *x, const json_t *root, const char *file,
+/* Refuses a token for the id that has its bytes, or its own, already. */
+static tess_status refuse_twice(const tess_json_section *top, const char *key, bool is_id, uint32_t id,
+                                tess_error *err)
+{
+    char found[64];
+    snprintf(found, sizeof found, is_id ? "id %u a second time" : "the bytes of id %u", (unsigned)id);
+    return tess_json_refuse(top, key, is_id ? "each id once" : "tokens that stand for different bytes", found,
+                            err);
+}
+
+static tess_status fill_tables(tess_vocab *vocab, tess_token_index *x, const tess_json_section *top,
                                tess_error *err)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)root, key, value)
+    json_object_foreach((json_t *)(uintptr_t)top->object, key, value)
     {
         uint32_t id = (uint32_t)json_integer_value(value);
         char *bytes = vocab->pool + vocab->pool_bytes;
         bool literal;
         size_t n = tess_bytes_from_printable(key, strlen(key), bytes, &literal);
-        if (vocab->token[id].n)
-            return tess_refuse(err, file, key, -1, "each id once", "id %u a second time", (unsigned)id);
+        if (vocab->token[id].n) return refuse_twice(top, key, true, id, err);
         uint32_t *slot = tess_token_index_find(x, bytes, n);
-        if (*slot)
-            return tess_refuse(err, file, key, -1, "tokens that stand for different bytes",
-                               "the bytes of id %u", (unsigned)*slot - 1);
+        if (*slot) return refuse_twice(top, key, false, *slot - 1, err);
         vocab->token[id] = make_token(vocab, n, literal);
         *slot = id + 1;
         vocab->pool_bytes += n;
@@ -134,14 +143,15 @@ static tess_status fill_tables(tess_vocab *vocab, tess_token_index *x, const jso
     return TESS_OK;
 }
 
-static tess_status find_bytes(tess_vocab *vocab, const tess_token_index *x, const char *file, tess_error *err)
+static tess_status find_bytes(tess_vocab *vocab, const tess_token_index *x, const tess_json_section *top,
+                              tess_error *err)
 {
     for (unsigned byte = 0; byte < 256; byte++) {
         char c = (char)byte;
         uint32_t slot = *tess_token_index_find(x, &c, 1);
         if (!slot)
-            return tess_refuse(err, file, "", -1, "a token for each of the 256 bytes", "none for byte 0x%02x",
-                               byte);
+            return tess_refuse(err, top->file, top->path, -1, "a token for each of the 256 bytes",
+                               "none for byte 0x%02x", byte);
         vocab->bpe.byte_id[byte] = slot - 1;
     }
     return TESS_OK;
@@ -170,16 +180,18 @@ tess_status tess_vocab_load_tokens(const char *folder, const tess_tokenizer_json
     if (status != TESS_OK) return status;
     size_t slots = 16;
     while (slots < 2 * json_object_size(root)) slots *= 2;
+    tess_json_section top = {.object = root, .file = file, .path = ""};
+    if (json->text) strcpy(top.path, "model.vocab");
     x->mask = slots - 1;
     x->slot = calloc(slots, sizeof *x->slot);
     if (!x->slot) status = tess_fail(err, TESS_ENOMEM, "%s: no memory for an index", file);
-    if (status == TESS_OK) status = reserve_tables(vocab, root, file, err);
-    if (status == TESS_OK) status = fill_tables(vocab, x, root, file, err);
+    if (status == TESS_OK) status = reserve_tables(vocab, &top, err);
+    if (status == TESS_OK) status = fill_tables(vocab, x, &top, err);
     json_decref(root);
     /* Parsed, the published vocabulary takes 20 MB in small pieces; they go back to the system before
      * anything is built beside them. */
     malloc_trim(0);
-    if (status == TESS_OK) status = find_bytes(vocab, x, file, err);
+    if (status == TESS_OK) status = find_bytes(vocab, x, &top, err);
     return status;
 }
 

@@ -57,6 +57,8 @@
         outlined_rows: all('.tokens tr.other').filter((row) => getComputedStyle(row).outlineStyle === 'solid').length,
         tap_rows: all('.taps tbody tr').length,
         dark: luminance(ground) < 0.2,
+        scrolling: all('.wide').filter((wide) => wide.scrollWidth > wide.clientWidth + slack)
+            .map((wide) => (wide.querySelector('th') || wide.querySelector('svg')).tagName + ' ' + (wide.querySelector('th') || wide).textContent.slice(0, 12)),
         sideways: document.documentElement.scrollWidth > document.documentElement.clientWidth,
         described: all('svg').every((svg) => svg.getAttribute('role') === 'img' && svg.getAttribute('aria-label')) && document.title !== '',
         requests: performance.getEntriesByType('resource').length,

@@ -10,19 +10,25 @@ if ! command -v chromium >"$work/out"; then
     exit
 fi
 
-# A page with measure.js at its end; Chromium prints what became of it.
+# A page with measure.js at its end; Chromium prints what became of it. No window is narrower than 500 pixels: a page for
+# a telephone stands in a frame, if `framed` is set.
+framed=
 render() { # render PAGE NAME WIDTH,HEIGHT FLAG...: $work/NAME.json and NAME.png
     local page=$1 name=$2 size=$3
     shift 3
     { sed 's|</body></html>||' "$page"; echo '<script>'; cat tests/browser/measure.js; echo '</script></body></html>'; } \
         >"$work/$name.html"
+    if [ "$framed" ]; then
+        mv "$work/$name.html" "$work/$name.inner"
+        python tests/browser/frame.py "$work/$name.inner" "${size%,*}" "${size#*,}" >"$work/$name.html"
+    fi
     mkdir -p "$work/home-$name"
     HOME=$work/home-$name timeout 60 chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage \
         --host-resolver-rules="MAP * ~NOTFOUND" --user-data-dir="$work/home-$name/profile" --hide-scrollbars \
         --window-size="$size" "$@" --screenshot="$work/$name.png" --dump-dom "file://$work/$name.html" >"$work/$name.dom" 2>"$work/$name.err"
     python -c 'import re, sys
-found = re.search(r"<script type=\"application/json\" id=\"facts\">(.*?)</script>", sys.stdin.read(), re.S)
-print(found.group(1) if found else "{}")' <"$work/$name.dom" >"$work/$name.json"
+found = re.findall(r"<script type=\"application/json\" id=\"facts\">(.*?)</script>", sys.stdin.read(), re.S)
+print(found[-1] if found else "{}")' <"$work/$name.dom" >"$work/$name.json"
     [ -s "$work/$name.png" ] || tail -n 5 "$work/$name.err" | sed 's/^/# /'
 }
 fact() { # fact NAME KEY EXPECTED TEXT
@@ -49,6 +55,11 @@ other=$(json tokens other <"$work/compared")
 "$tessera" verify --ledger off --quiet --memory 1GiB --model "$work/defect" --golden $golden --isolate --ignore-identity --json \
     --html "$work/isolated" >"$work/verified" 2>"$work/err"
 equals $? 1 "the same by verify --isolate: exit 1"
+long=$work/$(printf 'a_name_that_never_breaks_%.0s' 1 2 3 4).safetensors
+cp tests/golden/demo/f32/turns.safetensors "$long"
+"$tessera" verify --ledger off --quiet --model demo/checkpoint --golden "$long" tests/golden/demo/f32/turns.safetensors \
+    --html "$work/names-page" >"$work/out" 2>"$work/err"
+result $? "a page of two goldens with long names"
 TESS_PAGE=$work/large-page "$build/tests/browser/test_large_report" >"$work/out" 2>&1
 equals "$(grep -c -E 'https?:|src=|@import|url\(' "$work/page" "$work/isolated" "$work/large-page" | tr '\n' ' ' | sed "s|$work/||g")" \
     "page:0 isolated:0 large-page:0 " "the pages name nothing outside themselves"
@@ -59,6 +70,11 @@ wait
 render "$work/page" narrow 500,1600 &
 render "$work/large-page" large 1200,1700 --no-pdf-header-footer --print-to-pdf="$work/large.pdf" &
 wait
+framed=yes
+render "$work/names-page" small 420,2600 &
+render "$work/page" smallest 320,2600 &
+wait
+framed=
 render "$work/large-page" large-dark 1200,1700 --force-dark-mode
 
 fact light taps "$taps" "a circle for every tap"
@@ -79,7 +95,9 @@ fact large cells 6144 "48 layers by 128 experts"
 fact large outlined 1 "one of them outlined"
 fact large token_rows 64 "64 positions of many"
 fact large cell_width 7 "cells are wide enough to be told apart"
-for name in light dark narrow large large-dark; do looks_right $name $name; done
+for name in light dark narrow small smallest large large-dark; do looks_right $name $name; done
+equals "$(json scrolling <"$work/small.json" | grep -c reference)" 0 "small: the verdicts of all goldens are in view"
+equals "$(json scrolling <"$work/light.json")" "[]" "light: and everything is"
 for name in light large; do
     [ "$(pages_of "$work/$name.pdf")" -gt 0 ]
     result $? "$name: prints on $(pages_of "$work/$name.pdf") pages"

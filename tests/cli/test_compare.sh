@@ -35,6 +35,16 @@ equals "$(json failed 1 position <"$work/out")" 2 "its position"
 equals "$(exit_of compare $golden "$work/far")" 1 "as text: exit 1"
 contains "$(cat "$work/out")" "first divergence: thinker.model.layers.2.self_attn (self_attn, layer 2" "and the place"
 
+# ---- traces of different prompts have no defect to be located ----
+edit $golden "$work/asked" add in.input_ids 2 1
+equals "$(exit_of compare $golden "$work/asked")" 1 "other ids: exit 1"
+contains "$(tr -s '\n ' ' ' <"$work/out")" "first divergence: in.input_ids: these are traces of different prompts: the first 2 tokens agree" \
+    "are another prompt"
+edit $golden "$work/asked" add in.input_ids 0 1
+equals "$(exit_of compare $golden "$work/asked")" 1 "another first id: exit 1"
+contains "$(tr -s '\n ' ' ' <"$work/out")" "different prompts: no token agrees, of " "not even the first"
+equals "$(grep -c tokenizer "$work/out")" 0 "and no fault of a tokenizer"
+
 refusal() { # refusal EXIT TEXT EDIT...: the edited golden against the golden
     local code=$1 text=$2
     shift 2

@@ -58,3 +58,6 @@ equals "$(exit_of refused trace --model $model --ledger off --prompt hi --out "$
 equals "$(exit_of refused verify --model $model --ledger off --golden tests/golden/demo/f32/turns.safetensors) $(said)" "0 1" "verify"
 equals "$(exit_of refused chat --model $model --ledger off) $(said)" "0 1" "chat"
 equals "$(exit_of refused inspect --ledger off --checksum $model) $(said)" "0 1" "inspect --checksum"
+equals "$(exit_of refused plan --model $model --ledger off --measure) $(said)" "0 1" "plan --measure"
+equals "$(exit_of refused plan --model $model --ledger off --measure --quiet) $(said)" "0 0" "plan --measure --quiet"
+equals "$(exit_of refused plan --model $model --ledger off) $(said)" "0 0" "plan reads no weights"

@@ -32,6 +32,14 @@ PY
 equals "$(ask run "${question[@]}") $(grep -c "tokenizer_config.json (chat_template): not the published" "$work/err")" "0 1" \
     "a template within tokenizer_config.json"
 
+# Of generation_config.json the original's generate() takes nothing for the text: neither ends nor sampling.
+first=$("$tessera" run "${question[@]:0:2}" --max-new 6 --model demo/checkpoint --ledger off --json | json tokens 0)
+rm "$model/generation_config.json"
+echo "{\"eos_token_id\": [$first], \"do_sample\": true, \"temperature\": 50.0, \"suppress_tokens\": [$first]}" >"$model/generation_config.json"
+equals "$(ask run "${question[@]:0:2}" --max-new 6 --json) $(json tokens <"$work/out")" \
+    "0 $("$tessera" run "${question[@]:0:2}" --max-new 6 --model demo/checkpoint --ledger off --json | json tokens)" \
+    "generation_config.json changes no answer"
+
 # What version 5 of the original saves: tokenizer.json alone.
 saved=tests/golden/text/saved
 equals "$(exit_of "$tessera" tokenize --model $saved "<|im_start|>The capital")" 0 "tokenizer.json alone is read"

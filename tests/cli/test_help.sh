@@ -6,7 +6,17 @@ commands=$("$tessera" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
 [ "$(wc -w <<<"$commands")" -ge 10 ]
 result $? "help lists the commands"
 for word in help --help -h; do equals "$("$tessera" $word)" "$("$tessera" help)" "$word"; done
-equals "$("$tessera" version)" "$("$tessera" --version)" "version"
+for word in --version -V -v; do equals "$("$tessera" $word)" "$("$tessera" version)" "$word"; done
+for words in "version x" "--version x" "help run extra" "--help run extra"; do
+    # shellcheck disable=SC2086 -- words split
+    equals "$(exit_of "$tessera" $words)$(cat "$work/out")" 2 "$words: a word too many: exit 2"
+    contains "$(cat "$work/err")" "'${words##* }' is too much" "$words: which is named"
+done
+for words in "help help" "help version"; do
+    # shellcheck disable=SC2086
+    equals "$("$tessera" $words)" "$("$tessera" help)" "$words"
+done
+equals "$("$tessera" version --json | json version)" "$("$tessera" version | cut -d ' ' -f 2)" "the version as JSON"
 equals "$(exit_of "$tessera")" 2 "no command: exit 2"
 contains "$(cat "$work/err")" "Commands:" "and the overview"
 for code in 0 1 2 3 4 5 130; do
@@ -40,6 +50,15 @@ guess() { # guess EXPECTED WORD...: exit 2, and what is said
 guess "did you mean 'run'?" rnu
 guess "did you mean 'verify'?" verfy
 guess "did you mean 'verify'?" help verify-it
+guess "did you mean '--help'?" --hlep
+guess "did you mean '--version'?" --verison
+guess "did you mean 'version'?" verison
+guess "'tessera help' lists them" -x
+guess "did you mean list?" ledger lst
+guess "did you mean show?" ledger shwo 1
+guess "did you mean export?" ledger exprot
+guess "did you mean forget?" ledger forgt 1
+guess "expected list, show, export or forget" ledger frobnicate
 guess "'tessera help' lists them" frobnicate
 guess "not part of this version" serve
 guess "--temprature: no such option; did you mean --temperature?" run --temprature 1
@@ -62,3 +81,49 @@ equals "$(offers run seed)$(offers chat seed)$(offers verify seed)$(offers trace
 equals "$(exit_of "$tessera" plan --model demo/checkpoint --memory 1GiB --seed 3)" 0 "a seed in a plan is taken all the same"
 contains "$("$tessera" help plan)" "    5  " "plan can end with 5"
 equals "$("$tessera" help tokenize | grep -c '^    [15]  ')" 0 "tokenize with neither 1 nor 5"
+
+# ---- every option of every command ----
+# misspell WORD: its last two letters have changed places, or, where that changes nothing, the last one is missing
+misspell() { local n=${#1}; local other=${1:0:n-2}${1:n-1:1}${1:n-2:1}; [ "$other" != "$1" ] && echo "$other" || echo "$1x"; }
+for command in $commands; do
+    while read -r option argument; do
+        wrong=$(misspell "$option")
+        equals "$(exit_of "$tessera" "$command" "--$wrong")" 2 "$command --$wrong"
+        contains "$(cat "$work/err")" "did you mean --" "$command --$wrong: a guess"
+        [ "$argument" ] || continue
+        equals "$(exit_of "$tessera" "$command" "--$option" 7 "--$option" 7)" 2 "$command: --$option twice"
+        case "$command --$option" in
+        "verify --golden" | "trace --taps") equals "$(grep -c 'given twice' "$work/err")" 0 "$command: --$option may be repeated" ;;
+        *) contains "$(cat "$work/err")" "--$option is given twice" "$command: --$option is named" ;;
+        esac
+    done < <("$tessera" help "$command" | sed -n '/^Options:/,/^$/s/^  --\([a-z-]*\)\( [A-Z][^ ]*\)\{0,1\} .*/\1\2/p')
+done
+
+# ---- options that change nothing in a combination ----
+nothing() { # nothing OPTION WORD...: refused by that option's name
+    equals "$(exit_of "$tessera" "${@:2}")$(cat "$work/out")" 2 "${*:2}: exit 2"
+    contains "$(cat "$work/err")" "$1" "${*:2}: $1 is named"
+}
+model=demo/checkpoint
+nothing --rehash inspect $model --rehash
+nothing --rehash inspect $model --rehash --checksum --tensors '*.mlp.*'
+nothing --last ledger export --last 0
+nothing --yes ledger list --yes
+nothing --prompt trace --model $model --list --prompt x
+nothing --out trace --model $model --list --out x
+nothing --generate trace --model $model --list --generate 0
+nothing --last-logits trace --model $model --raw --prompt x --taps thinker.model.norm --last-logits --out "$work/none"
+nothing --model compare --model $model x y
+nothing --top-k run --model $model --prompt x --top-k 5
+nothing --ledger-text run --model $model --prompt x --ledger off --ledger-text
+nothing --plain tokenize --model $model --plain x
+nothing --answers verify --model $model --answers x --golden x
+nothing --sample verify --model $model --sample 1 --golden x
+
+# ---- names that are empty, as an unset variable of a shell is ----
+for words in "inspect" "plan" "compare" "compare x" "verify --model $model" "run --model" "trace --model $model --prompt x --out" \
+    "inspect --ledger" "verify --model $model --golden" "tokenize --model" "chat --history"; do
+    # shellcheck disable=SC2086 -- words split
+    equals "$(exit_of "$tessera" $words "" </dev/null)$(cat "$work/out")" 2 "$words with an empty name: exit 2"
+    contains "$(sed 's/found ""/found an empty name/' "$work/err")" "found an empty name, expected" "$words: says so"
+done

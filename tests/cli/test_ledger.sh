@@ -3,7 +3,7 @@
 . tests/support/tap.sh
 model=demo/checkpoint
 ledger() { "$tessera" ledger "$@"; }
-run() { "$tessera" run --model $model --memory 64MiB --quiet "$@"; }
+run() { "$tessera" run --model "${folder:-$model}" --memory "${memory:-64MiB}" --quiet "$@"; }
 aloud() { "$tessera" run --model $model --memory 64MiB "$@"; }
 own=$XDG_DATA_HOME/tessera/ledger.sqlite
 raw=(--raw --prompt "The capital of France is" --max-new 3)
@@ -64,9 +64,9 @@ equals "$(ledger list --json | json entries 4 id)" 5 "--ledger off records nothi
 printf 'Who are you?\nWhat is 2+2?\n' | "$tessera" chat --model $model --memory 64MiB --quiet --system Brief. --ledger-text >/dev/null
 equals "$(ledger show 6 --json | json prompt_text)" "Who are you?" "--ledger-text keeps the text"
 equals "$(ledger show 7 --json | json prompt_text)$(ledger show 7 --json | json system_text)" "What is 2+2?Brief." "of every turn, and the system's"
-equals "$(exit_of run --prompt x --memory 1MiB)" 5 "a refused budget"
+equals "$(memory=1MiB exit_of run --prompt x)" 5 "a refused budget"
 equals "$(ledger show 8 --json | json finish)$(ledger show 8 --json | json exit_code)" failed5 "is recorded as that"
-equals "$(exit_of run --prompt x --model "$work")" 3 "a folder without a model"
+equals "$(folder=$work exit_of run --prompt x)" 3 "a folder without a model"
 equals "$(ledger list --json | json entries -1 id)" 8 "is no entry"
 ledger list >"$work/list"
 equals "$(head -1 "$work/list" | awk '{print $1, $2, $3}')$(wc -l <"$work/list")" "id kind time9" "the list, with a line of titles"
@@ -110,11 +110,11 @@ print(" ".join(f["published"] for f in json.load(open(sys.argv[1]))["files"]))' 
 else
     skip_without_shared "published files are known by their digests"
 fi
-run "${raw[@]}" --model "$work/model" >/dev/null
+folder=$work/model run "${raw[@]}" >/dev/null
 last=$(ledger list --json | json entries -1 id)
 equals "$(ledger show "$last" --json | json weights_sha256)" "$(sum --json 2>/dev/null | json weights_sha256)" "a run of hashed weights is known to be of them"
 touch "$work/model/model-00001-of-00004.safetensors"
-run "${raw[@]}" --model "$work/model" >/dev/null
+folder=$work/model run "${raw[@]}" >/dev/null
 last=$(ledger list --json | json entries -1 id)
 equals "$(ledger show "$last" --json | json weights_sha256)" null "and not once a shard looks new"
 

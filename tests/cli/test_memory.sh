@@ -17,8 +17,8 @@ for context in 64 1024 4096; do
         smallest=$("$tessera" plan --model $model --context $context --threads $threads --json | json smallest_budget_bytes)
         for memory in "$smallest" $((smallest + 3000000)) $((1 << 26)) $((1 << 30)); do
             [ "$memory" -ge "$smallest" ] || continue
-            options=(--model $model --context $context --threads $threads --memory "$memory" --json)
-            equals "$(exit_of "$tessera" run "${options[@]}" --raw --prompt "The capital of France is" --max-new 40)" 0 \
+            options=(--model $model --context $context --threads $threads --json)
+            equals "$(exit_of "$tessera" run "${options[@]}" --memory "$memory" --raw --prompt "The capital of France is" --max-new 40)" 0 \
                 "run: $context positions, $threads threads, $memory bytes"
             within "$memory" "its peak is within"
         done
@@ -32,6 +32,22 @@ long=$(printf 'The capital of France is Paris. %.0s' $(seq 300))
 smallest=$("$tessera" plan --model $model --context 4096 --threads 2 --json | json smallest_budget_bytes)
 equals "$(exit_of "$tessera" run --model $model --threads 2 --context 4096 --raw --prompt "$long" --max-new 5 --memory "$smallest" --json)" 0 "a long prompt in the smallest budget"
 within "$smallest" "its peak is within"
+
+# What a refusal tells is the smallest for this very request: it works, every time, and a MiB less does not.
+told() { # told OPTION...: the number of MiB after --memory in the refusal of one byte
+    equals "$(exit_of "$tessera" run --model $model --memory 1 --quiet "$@")" 5 "one byte is too little: $*"
+    mib=$(sed -n 's/.*the smallest that works is --memory \([0-9.]*\)MiB.*/\1/p' "$work/err")
+}
+for options in "" "--ledger off" "--context 1033 --ledger off" "--threads 5 --context 64"; do
+    # shellcheck disable=SC2086 -- words split
+    told --prompt Hi --max-new 4 $options
+    for less in 0 0 0 1 1 1; do
+        # shellcheck disable=SC2086
+        code=$(exit_of "$tessera" run --model $model --quiet --prompt Hi --max-new 4 $options \
+            --memory "$(python -c "print(f'{$mib - $less:.1f}')")MiB")
+        equals "$code" $((5 * less)) "$mib MiB were told${options:+ with $options}, $less less: exit $((5 * less))"
+    done
+done
 
 # A process that has loaded nothing; the time program counts a child of its own, so the shell's size does not matter.
 for words in "--version" "run --help" "inspect --help"; do

@@ -17,7 +17,7 @@ P
 result $? "keys, and regions that fit the budget"
 equals "$(plan --memory 64MiB --json | json expert_slots)" 64 "all experts fit"
 small=$(plan --json | json smallest_budget_bytes)
-[ "$(plan --memory $((small - 600000)) --context 4096 --json | json expert_slots)" -lt 64 ]
+[ "$(plan --memory "$small" --context 4096 --json | json expert_slots)" -lt 64 ]
 result $? "fewer fit a tight budget"
 [ "$(plan --context 64 --json | json smallest_budget_bytes)" -lt "$small" ]
 result $? "fewer positions need less"
@@ -88,3 +88,23 @@ P
     equals "$(exit_of "$tessera" plan --model "$work/$way" --memory 64MiB)" 0 "and planned"
 done
 equals "$(plan --memory 64MiB --threads 2 | awk 'length > 80' | wc -l)" 0 "no line is wider than 80 columns"
+
+# ---- what --measure measures ----
+cp -r $model "$work/sparse" && chmod -R u+w "$work/sparse"
+python - "$work"/sparse/model-*.safetensors <<'P'
+import os, struct, sys
+for path in sys.argv[1:]:
+    size = os.path.getsize(path)
+    with open(path, "r+b") as file:
+        begin, = struct.unpack("<Q", file.read(8))
+        file.truncate(8 + begin)
+        file.truncate(size)
+P
+equals "$(exit_of "$tessera" plan --model "$work/sparse" --measure)" 0 "--measure of sparse files"
+contains "$(cat "$work/err")" "of weights are holes in sparse files" "says that they are"
+contains "$(cat "$work/out")" "(measured, but on holes)" "beside the rate"
+[ "$("$tessera" plan --model "$work/sparse" --measure --json --quiet | json hole_bytes)" -gt 3000000 ]
+result $? "and how much of them"
+equals "$(exit_of plan --measure)" 0 "--measure of whole files"
+equals "$(cat "$work/err")" "" "says nothing"
+equals "$(plan --measure --json | json hole_bytes)" 0 "as they have no holes"

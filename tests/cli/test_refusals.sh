@@ -38,6 +38,51 @@ printf 'a\xff' | "$tessera" run --model $model --ledger off --raw >/dev/null 2>"
 equals $? 3 "a wrong byte in standard input"
 says "byte 1: standard input: found byte 0xff" "likewise"
 
+for option in --threads --context --chunk --expert-slots; do
+    equals "$(run --prompt hi $option 0)" 2 "$option 0"
+    says "$option: found \"0\", expected a whole number of 1 or more" "is not the default in disguise"
+done
+"$tessera" inspect $model --tensors mlp >"$work/out" 2>"$work/err"
+says "names are matched as a whole, as by '*mlp*'" "a pattern that is a part of a name"
+equals "$(exit_of "$tessera" compare tests/golden/demo/f32/turns.safetensors tests/golden/demo/bf16/turns.safetensors)" 3 "two dtypes"
+says "--metrics-only measures without judging" "names what measures them"
+
+# ---- what is no checkpoint, and what would be ----
+for command in "inspect" "inspect --check" "plan" "run --prompt x --model" "trace --list --model" "verify --golden x --model"; do
+    # shellcheck disable=SC2086 -- words split
+    equals "$(exit_of "$tessera" $command docs)" 3 "$command docs: exit 3"
+    says "docs/config.json: found no such file: docs is no checkpoint, expected the folder of a checkpoint" "says what it is"
+    # shellcheck disable=SC2086
+    equals "$(exit_of "$tessera" $command demo)" 3 "$command demo: exit 3"
+    says ", as in demo/checkpoint" "names the one inside"
+done
+golden=tests/golden/demo/f32/turns.safetensors
+for words in "README.md $golden" "$golden README.md" "$golden demo/checkpoint/config.json"; do
+    # shellcheck disable=SC2086
+    equals "$(exit_of "$tessera" compare $words)" 3 "compare $words: exit 3"
+    says "found no safetensors file" "says that it is none"
+    equals "$(grep -c 'header length' "$work/err")" 0 "and not what a header would be"
+done
+contains "$("$tessera" compare README.md README.md 2>&1)" 'it begins with "# Tesser"' "a text shows how it begins"
+head -c 4000 /dev/zero | tr '\0' '\377' >"$work/noise"
+equals "$(exit_of "$tessera" compare $golden "$work/noise")" 3 "bytes of any kind: exit 3"
+says "found no safetensors file, expected a safetensors file" "without showing them"
+
+# ---- ranges in words ----
+for value in -1 -0.5; do
+    equals "$(run --prompt hi --temperature $value)" 2 "--temperature $value"
+    says "--temperature: found $value, expected 0 (greedy) or more" "in words"
+    equals "$(run --prompt hi --repetition-penalty $value)" 2 "--repetition-penalty $value"
+    says "expected more than 0" "in words"
+done
+for value in 1.2e-38 1e-31 1e+31; do
+    for option in "" "--temperature 1"; do
+        # shellcheck disable=SC2086
+        equals "$(run --prompt hi --max-new 1 --repetition-penalty $value $option)$(cat "$work/out")" 2 "--repetition-penalty $value $option"
+        says "--repetition-penalty: found $value, expected 1e-30 to 1e30" "names the range"
+    done
+done
+
 # What a clone without `git lfs` leaves.
 for name in config.json vocab.json merges.txt tokenizer_config.json model-00002-of-00004.safetensors; do
     folder=$work/lfs

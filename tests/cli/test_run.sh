@@ -3,7 +3,7 @@
 . tests/support/tap.sh
 model=demo/checkpoint
 answers=tests/golden/demo/answers.json
-run() { "$tessera" run --model $model --memory 512MiB --quiet "$@"; }
+run() { "$tessera" run --model $model --memory "${memory:-512MiB}" --quiet "$@"; }
 
 # What can be asked by options: NAME.question, which ends with a newline that is not part of it, and NAME.options.
 mkdir "$work/asked"
@@ -95,17 +95,18 @@ contains "$(cat "$work/err")" "--repetition-penalty" "the option is named"
 
 equals "$(exit_of run --prompt x --frobnicate)" 2 "an unknown option"
 equals "$(exit_of run --prompt x --max-new -1)" 2 "a negative count"
-equals "$(exit_of run --prompt x --memory lots)" 2 "a size that is none"
+equals "$(memory=lots exit_of run --prompt x)" 2 "a size that is none"
 equals "$(exit_of run --prompt x --dtype f16)" 2 "a dtype that is none"
 equals "$(exit_of run --prompt x --isa neon)$(grep -c 'avx2\|reference' "$work/err")" 21 "an instruction set this CPU lacks; what it has is named"
 equals "$(exit_of run --prompt x --top-k 5)" 2 "top-k without temperature"
 equals "$(exit_of run --image cat.png --prompt x)" 2 "media is not part of this version"
 contains "$(cat "$work/err")" "--image is not part of this version" "and says so"
 equals "$(exit_of run --prompt x --context 2)" 2 "a context that the prompt does not fit"
-equals "$(exit_of run --prompt x --memory 1MiB --json)" 5 "a budget that cannot work"
+equals "$(memory=1MiB exit_of run --prompt x --json)" 5 "a budget that cannot work"
 smallest=$(json smallest_budget_bytes <"$work/out")
-equals "$(exit_of run --prompt x --max-new 4 --memory "$smallest")" 0 "the smallest that is told works"
-for word in --memory=1x --context=-1 --threads=1000 --isa=sse9 --chunk=x --expert-slots=x --dtype=f64 --direct=maybe --seed=-1 \
+equals "$(memory=$smallest exit_of run --prompt x --max-new 4)" 0 "the smallest that is told works"
+equals "$(memory=1x exit_of run --prompt x --json) $(json error field <"$work/out")" "2 --memory" "--memory=1x: the field is the option"
+for word in --context=-1 --threads=1000 --isa=sse9 --chunk=x --expert-slots=x --dtype=f64 --direct=maybe --seed=-1 \
     --temperature=-1 --top-k=x --top-p=2 --repetition-penalty=0 --progress=maybe --no-such; do
     equals "$(exit_of run --prompt x --json "$word") $(json error field <"$work/out")" "2 ${word%%=*}" "$word: the field is the option"
 done

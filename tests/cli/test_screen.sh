@@ -81,6 +81,46 @@ fits . "its tables"
 equals "$(exit_of "$tessera" run --quiet --model demo/checkpoint --raw --prompt "The" --top 1088 --max-new 1)" 0 "run --top"
 fits '^ +[0-9]' "its table"
 
+# --- sentences
+wide() { # wide COMMAND...: everything it prints on standard output fits
+    "$tessera" "$@" >"$work/out" 2>"$work/err"
+    fits . "$*"
+}
+answers=tests/golden/demo/known_answers.json
+wide verify --model "$work/lost" --golden $golden --ignore-identity
+contains "$(cat "$work/out")" 'first divergence: thinker.model.layers.2.mlp (mlp, layer 2, expert 7, from
+    position 25 on): relative L2 1.87e-01 is over 1e-05' "the first divergence"
+wide verify --model "$work/lost" --golden $golden --ignore-identity --isolate
+wide verify --model demo/checkpoint --golden tests/golden/demo/bf16/turns.safetensors
+wide verify --model demo/checkpoint --known-answers --answers $answers
+contains "$(cat "$work/out")" 'source' "which has sources"
+wide plan --model demo/checkpoint
+wide plan --model demo/checkpoint --measure
+"$tessera" trace --quiet --model demo/checkpoint --raw --prompt a --out "$work/one"
+"$tessera" trace --quiet --model demo/checkpoint --raw --prompt "a b c" --out "$work/three"
+wide compare "$work/one" "$work/three"
+for command in inspect plan run chat trace compare verify tokenize detokenize ledger; do
+    "$tessera" help $command | sed '/^Examples:/,$d' >"$work/out"
+    fits . "help $command, but for the commands to be copied"
+done
+long="$work/$(printf 'a-folder-with-a-long-name/%.0s' 1 2 3)"
+on_terminal 80 "$tessera" run --model "$long" --prompt x >"$work/out"
+contains "$(tr -s '\n ' ' ' <"$work/out")" "found no such folder, expected the folder of a model" "a refusal on a terminal"
+[ "$(grep -c '^    ' "$work/out")" -gt 0 ]
+result $? "is broken at blanks"
+equals "$("$tessera" run --model "$long" --prompt x 2>&1 | wc -l)" 1 "and elsewhere one line"
+
+# --- weights
+cp -r demo/checkpoint "$work/copy"
+python tests/support/edit_trace.py $golden "$work/silent" unmeta weights_sha256
+weights() { "$tessera" verify --model "$work/copy" --golden "$1" --ignore-identity 2>/dev/null | grep -E -A 2 '^(checkpoint|weights)' | tr -s '\n ' ' '; }
+contains "$(weights $golden)" "weights unknown" "weights that were never hashed are unknown"
+contains "$(weights $golden)" "weights: not hashed; 'tessera inspect --checksum' does" "and how they get known"
+"$tessera" inspect --checksum "$work/copy" >"$work/sums" 2>&1
+contains "$(weights $golden)" "weights the same" "the ledger's digest is used"
+contains "$(weights "$work/silent")" "weights: SHA-256 $(sed -n 's/  weights_sha256//p' "$work/sums"); the golden does not say" \
+    "or told where the golden has none"
+
 # --- a terminal
 on_terminal 80 "$tessera" inspect demo/checkpoint --tensors '*.layers.2.mlp.experts.7.*' >"$work/out"
 fits . "tensors on a terminal"

@@ -5,7 +5,7 @@ model=tests/golden/c
 golden=tests/golden/c-f32/text.safetensors
 demo=demo/checkpoint
 out=$work/out.safetensors
-trace() { "$tessera" trace --quiet --memory 1GiB --model $model "$@"; }
+trace() { "$tessera" trace --quiet --memory "${memory:-1GiB}" --model $model "$@"; }
 # header FILE: {"NAME": [dtype, shape], …, "__metadata__": {…}}, data checked for gaps and alignment.
 header() { python -c 'import json, struct, sys
 with open(sys.argv[1], "rb") as file:
@@ -95,7 +95,7 @@ equals "$(exit_of trace --inputs $golden --out "$out" --context 20)" 2 "a contex
 python3 tests/support/edit_trace.py $golden "$work/speaks" meta speak lots
 equals "$(exit_of trace --inputs "$work/speaks" --out "$out" --json)" 3 "a file that says what it cannot"
 equals "$(json error field <"$work/out")" speak "is told by the file's field, not by the option"
-equals "$(exit_of trace --inputs $golden --out "$out" --memory 1MiB)" 5 "a budget too small: exit 5"
+equals "$(memory=1MiB exit_of trace --inputs $golden --out "$out")" 5 "a budget too small: exit 5"
 equals "$(exit_of trace --inputs "$work/absent" --out "$out")" 3 "no inputs: exit 3"
 equals "$(exit_of trace --inputs $model/model-00001-of-00003.safetensors --out "$out")" 3 "no trace: exit 3"
 equals "$(exit_of trace --inputs $golden --out "$out" --speak 3)" 3 "speech: exit 3"

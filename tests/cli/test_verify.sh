@@ -5,7 +5,7 @@
 golden=tests/golden/c-f32/text.safetensors
 golden16=tests/golden/c-bf16/text.safetensors
 edit() { python tests/support/edit_trace.py "$@"; }
-verify() { "$tessera" verify --model tests/golden/c --threads 2 "$@"; }
+verify() { "$tessera" verify --model "${folder:-tests/golden/c}" --threads 2 "$@"; }
 places() { # the failed taps of the JSON in $work/out: component layer expert experts
     python -c 'import json
 for f in json.load(open("'"$work"'/out"))["failed"]: print(f["component"], f["layer"], f["expert"], f["experts"])'
@@ -221,7 +221,7 @@ equals "$(exit_of verify --golden $golden --memory 1MiB)" 5 "a budget too small:
 # ---- the truth of bfloat16 ----
 mkdir "$work/tmp"
 export TMPDIR=$work/tmp
-equals "$(exit_of verify --json --golden tests/golden/b-bf16/text.safetensors --model tests/golden/b)" 0 \
+equals "$(folder=tests/golden/b exit_of verify --json --golden tests/golden/b-bf16/text.safetensors)" 0 \
     "bfloat16 with a computed truth: exit 0"
 equals "$(json ratio taps <"$work/out")" 22 "judged by its distance to it"
 equals "$(ls "$work/tmp")" "" "which is removed afterwards"
@@ -233,11 +233,11 @@ for signal in TERM HUP INT; do
     wait $!
     equals "$(ls "$work/tmp")" "" "removed after SIG$signal too"
 done
-equals "$(exit_of verify --golden tests/golden/b-bf16/text.safetensors --model tests/golden/b \
+equals "$(folder=tests/golden/b exit_of verify --golden tests/golden/b-bf16/text.safetensors \
     --truth tests/golden/b-f32/text.safetensors)" 0 "with the original's truth: exit 0"
 equals "$(exit_of verify --golden $golden16 --truth $golden --isolate)" 2 "--truth with --isolate: exit 2"
 equals "$(exit_of verify --golden $golden --truth $golden)" 2 "--truth without a bfloat16 golden: exit 2"
-equals "$(TMPDIR=$work/none exit_of verify --golden tests/golden/b-bf16/text.safetensors --model tests/golden/b)" 4 \
+equals "$(TMPDIR=$work/none folder=tests/golden/b exit_of verify --golden tests/golden/b-bf16/text.safetensors)" 4 \
     "no place for the truth: exit 4"
 unset TMPDIR
 
@@ -254,7 +254,7 @@ edit $few "$work/edited" drop thinker.model.layers.1.mlp.gate.weights
 equals "$(exit_of verify --json --golden "$work/edited")" 0 "a golden without every module's input: exit 0"
 equals "$(json both_sides <"$work/out")" false "judged as a whole run only"
 equals "$(exit_of verify --golden "$work/edited")" 0 "as text"
-contains "$(cat "$work/out")" "whole run only: the golden lacks tap.thinker.model.layers.1.mlp.gate.weights" "with the reason"
+contains "$(tr -s '\n ' ' ' <"$work/out")" "whole run only: the golden lacks tap.thinker.model.layers.1.mlp.gate.weights" "with the reason"
 
 # ---- page and ledger ----
 equals "$(exit_of verify --golden $golden --html "$work/report.html" --ledger "$work/ledger")" 0 "--html: exit 0"

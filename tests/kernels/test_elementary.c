@@ -77,6 +77,39 @@ static void test_sigmoid(void **unused)
     assert_true(tess_silu(-1e30f) <= 0.0f && fabsf(tess_silu(-1e30f)) < 1e-7f);
 }
 
+/* The distance of an odd function from the truth, in ulps, over the floats from low to high. */
+static double worst_of(float function(float), double truth(double), float low, float high)
+{
+    double worst = 0;
+    const uint32_t last = tess_bits_of_float(high);
+    for (uint32_t bits = tess_bits_of_float(low); bits <= last; bits += 61) {
+        const float x = tess_float_of_bits(bits), y = function(x);
+        assert_true(function(-x) == -y && y >= 0.0f && y <= 1.0f);
+        worst = fmax(worst, ulps(y, truth((double)x)));
+    }
+    return worst;
+}
+
+/* Dense sweeps of both roads, of what is nearly linear, and of what is 1 to the last bit. */
+static void test_erf_tanh(void **unused)
+{
+    (void)unused;
+    const double linear =
+        fmax(worst_of(tess_erf, erf, 0x1p-120f, 0x1p-10f), worst_of(tess_tanh, tanh, 0x1p-120f, 0x1p-10f));
+    const double erf_near = worst_of(tess_erf, erf, 0x1p-10f, nextafterf(TESS_ERF_NEAR, 0.0f));
+    const double erf_far = worst_of(tess_erf, erf, TESS_ERF_NEAR, 8.0f);
+    const double tanh_near = worst_of(tess_tanh, tanh, 0x1p-10f, nextafterf(TESS_TANH_NEAR, 0.0f));
+    const double tanh_far = worst_of(tess_tanh, tanh, TESS_TANH_NEAR, 200.0f);
+    printf("# erf: at most %.4f and %.4f ulp; tanh: %.4f and %.4f; next to zero %.4f\n", erf_near, erf_far,
+           tanh_near, tanh_far, linear);
+    assert_true(linear < 0.7);
+    assert_true(erf_near < 0.9 && erf_far < 1.1);
+    assert_true(tanh_near < 0.8 && tanh_far < 1.4);
+    assert_true(tess_erf(TESS_ERF_MAX) == 1.0f && tess_erf(INFINITY) == 1.0f && tess_erf(-INFINITY) == -1.0f);
+    assert_true(tess_tanh(INFINITY) == 1.0f && tess_tanh(-INFINITY) == -1.0f);
+    assert_true(signbit(tess_erf(-0.0f)) && signbit(tess_tanh(-0.0f)) && !signbit(tess_erf(0.0f)));
+}
+
 static uint64_t state = 88172645463325252u;
 
 static double draw(double low, double high)
@@ -171,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_exp),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_sigmoid),
+        cmocka_unit_test(test_erf_tanh),
         cmocka_unit_test(test_sincos),
         cmocka_unit_test(test_double_functions),
         cmocka_unit_test(test_inverse_frequencies),

@@ -176,6 +176,83 @@ static void test_rms_norm(void **unused)
     finish(&m_bf16, "rms_norm, bf16");
 }
 
+/* The bound of one row: the mean's error shifts every deviation, and moves the variance by its square. With
+ * an offset of 1,000 the squares of the elements themselves would leave no digit of the variance. */
+static void layer_norm(size_t n, double offset, float eps, worst m[2])
+{
+    fill(a, n);
+    for (size_t i = 0; i < n; i++) a[i] += (float)offset;
+    fill_bf16(w, n);
+    fill_bf16(w + MAX, n);
+    double mean = 0, magnitude = 0, variance = 0;
+    for (size_t i = 0; i < n; i++) mean += a[i] / (double)n, magnitude += fabs(a[i]) / (double)n;
+    for (size_t i = 0; i < n; i++) variance += (a[i] - mean) * (a[i] - mean) / (double)n;
+    const double shift = ((double)(n / 16) + 7) * u * magnitude;
+    const double inverse = 1 / sqrt(variance + (double)eps);
+    const double relative = (((double)(n / 16) + 11) * u + shift * shift * inverse * inverse) / 2 + 5 * u;
+    for (int rounding = 0; rounding < 2; rounding++) {
+        k.layer_norm(out, a, w, w + MAX, n, eps, (tess_rounding)rounding);
+        for (size_t i = 0; i < n; i++) {
+            const double scaled = (a[i] - mean) * inverse * of_bf16(w[i]), y = scaled + of_bf16(w[MAX + i]);
+            const double error =
+                fabs(scaled) * relative + fabs(inverse * of_bf16(w[i])) * shift + fabs(y) * u;
+            note(&m[rounding], out[i], y, error + rounding * 1.01 * u_bf16 * (fabs(y) + error) + 1e-45);
+            if (rounding) assert_true(is_bf16(out[i]));
+        }
+    }
+}
+
+static void test_layer_norm(void **unused)
+{
+    (void)unused;
+    worst m[2] = {{0, 0, 0}, {0, 0, 0}};
+    for (size_t n = 1; n <= MAX; n = n * 3 / 2 + 1) {
+        layer_norm(n, 0, 1e-5f, m);
+        layer_norm(n, 3, 1e-6f, m);
+        layer_norm(n, 1000, 1e-6f, m);
+    }
+    finish(&m[0], "layer_norm");
+    finish(&m[1], "layer_norm, bf16");
+}
+
+/* erf or tanh within `unit` of its own size, an argument within `argument` of its own, then three roundings.
+ */
+static void gelu(tess_gelu_erf_fn *function, bool is_tanh, const char *what)
+{
+    worst m[2] = {{0, 0, 0}, {0, 0, 0}};
+    fill(a, MAX);
+    for (size_t i = 0; i < MAX; i++) a[i] *= i % 2 ? 3.5f : 0.5f;
+    for (int rounding = 0; rounding < 2; rounding++) {
+        function(out, a, MAX, (tess_rounding)rounding);
+        for (size_t i = 0; i < MAX; i++) {
+            const double x = a[i], inner = sqrt(2 / M_PI) * (x + 0.044715 * x * x * x), t = tanh(inner);
+            const double e = is_tanh ? t : erf(x * M_SQRT1_2);
+            const double slope = is_tanh ? (1 - t * t) * fabs(inner) * 6 * u
+                                         : M_2_SQRTPI * exp(-x * x / 2) * fabs(x * M_SQRT1_2) * 2 * u;
+            const double y = x / 2 * (1 + e);
+            const double error = fabs(x / 2) * (2.6 * u * fabs(e) + slope + u * (1 + e)) + 2 * u * fabs(y);
+            note(&m[rounding], out[i], y, error + rounding * 1.01 * u_bf16 * (fabs(y) + error) + 1e-45);
+            if (rounding) assert_true(is_bf16(out[i]));
+        }
+    }
+    finish(&m[0], what);
+    finish(&m[1], "the same, bf16");
+}
+
+static void test_gelu(void **unused)
+{
+    (void)unused;
+    gelu(k.gelu_erf, false, "gelu_erf");
+    gelu(k.gelu_tanh, true, "gelu_tanh");
+    assert_true(k.gelu_erf != k.gelu_tanh);
+    const float ends[] = {0.0f, -0.0f, 40.0f, -40.0f, 1e30f, -1e30f};
+    const float expected[] = {0.0f, -0.0f, 40.0f, -0.0f, 1e30f, -0.0f};
+    k.gelu_erf(out, ends, 6, TESS_ROUND_NONE);
+    assert_memory_equal(out, expected, sizeof expected);
+    k.gelu_tanh(out, ends, 6, TESS_ROUND_NONE);
+    assert_memory_equal(out, expected, sizeof expected);
+}
+
 static void test_swiglu(void **unused)
 {
     (void)unused;
@@ -232,6 +309,13 @@ static void test_add(void **unused)
             const volatile float sum = a[i] + b[i];
             assert_true(out[i] == (rounding ? tess_round_bf16(sum) : sum));
         }
+        fill_bf16(w, MAX);
+        memcpy(out, a, sizeof out);
+        k.add_bias(out, w, MAX, (tess_rounding)rounding);
+        for (size_t i = 0; i < MAX; i++) {
+            const volatile float sum = a[i] + (float)of_bf16(w[i]);
+            assert_true(out[i] == (rounding ? tess_round_bf16(sum) : sum));
+        }
         memcpy(out, a, sizeof out);
         k.add_scaled(out, b, 0.3f, MAX, (tess_rounding)rounding);
         for (size_t i = 0; i < MAX; i++) {
@@ -242,7 +326,8 @@ static void test_add(void **unused)
     }
 }
 
-/* Attention of one head: the bound of the weights from that of the scores, then that of the weighted sum. */
+/* Attention of one head, whose weights the plain reference leaves in its scratch: the bound of the weights
+ * from that of the scores, then that of the weighted sum. */
 static void attend(size_t n_key, size_t d_head, worst *m)
 {
     static float keys[MAX * 8], values[MAX * 8], scores[MAX];
@@ -392,6 +477,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dot),         cmocka_unit_test(test_matmul),
         cmocka_unit_test(test_softmax),     cmocka_unit_test(test_rms_norm),
+        cmocka_unit_test(test_layer_norm),  cmocka_unit_test(test_gelu),
         cmocka_unit_test(test_swiglu),      cmocka_unit_test(test_rope),
         cmocka_unit_test(test_add),         cmocka_unit_test(test_attend),
         cmocka_unit_test(test_attend_bf16), cmocka_unit_test(test_round_bf16),

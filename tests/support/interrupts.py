@@ -121,6 +121,70 @@ def check_second():
     lock.close()
 
 
+def check_second_files():
+    """One step of a long prompt takes longer than the two signals are apart: the end is not the orderly one."""
+    out = os.path.join(WORK, "second")
+    os.mkdir(out)
+    asked = os.path.join(WORK, "long")
+    with open(asked, "w", encoding="ascii") as file:
+        file.write("The capital of France is Paris. " * 3000)
+    cut, codes, left, said = 0, set(), [], []
+    for quiet in ([], ["--quiet"], []):
+        with open(asked, "rb") as question:
+            process = subprocess.Popen(
+                [TESSERA, "trace", "--model", MODEL, "--ledger", "off", "--raw", "--isa", "reference", "--threads", "1", "--context",
+                 "24000", "--taps", "thinker.model.norm", "--out", os.path.join(out, "t"), *quiet], stdin=question, stderr=subprocess.PIPE)
+        while not os.listdir(out) and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.13)
+        cut += process.poll() is None
+        process.send_signal(signal.SIGINT)
+        codes.add(process.wait(20))
+        left += os.listdir(out)
+        said.append(process.stderr.read().decode())
+    say(cut > 0 and codes == {130} and not left, "a second Ctrl-C leaves no part of a trace", (cut, codes, left))
+    say("interrupted" in said[0] and not said[1], "and says that it was one, unless --quiet", said)
+
+
+def check_truths():
+    """Stopped in the ledger, which knows nothing of Ctrl-C, while a float32 truth lies in its folder."""
+    truths, ledger = os.path.join(WORK, "truths"), os.path.join(WORK, "truths.sqlite")
+    os.mkdir(truths)
+    goldens = "tests/golden/b-bf16"
+    words = ["verify", "--model", "tests/golden/b", "--ledger", ledger, "--golden", *(os.path.join(goldens, name) for name in os.listdir(goldens))]
+    subprocess.run([TESSERA, *words], check=False, capture_output=True)
+    cut = False
+    for pause in (0.1, 0.3, 0.6, 1, 1.5):
+        process = start(*words, env={**os.environ, "TMPDIR": truths})
+        while not os.listdir(truths) and process.poll() is None:
+            time.sleep(0.001)
+        lock = sqlite3.connect(ledger, isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        time.sleep(pause)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        cut = process.poll() is None and bool(os.listdir(truths))
+        process.send_signal(signal.SIGINT)
+        lock.close()
+        process.wait(20)
+        if cut:
+            break
+    say(cut and not os.listdir(truths), "nor a computed truth", (cut, os.listdir(truths)))
+
+
+def check_words():
+    """Every command says that it was interrupted, but for --quiet."""
+    common = ["run", "--model", MODEL, "--memory", "256MiB", "--ledger", "off", "--raw", "--prompt", "The", "--max-new", "60000",
+              "--temperature", "40", "--seed", "7"]
+    for quiet in (False, True):
+        process = start(*common, *(["--quiet"] if quiet else []))
+        code = interrupt(process, 0.4)
+        said = process.stderr.read().decode()
+        say(code == 130 and ("tessera run: interrupted" in said) != quiet, f"run {'--quiet does not say' if quiet else 'says'} that it was interrupted", (code, said))
+
+
 def type_at(words, text):
     """Types at a command on a terminal, ending with one Ctrl-D on a new line; what was shown, and its exit code."""
     pid, terminal = pty.fork()
@@ -173,5 +237,8 @@ check_files()
 check_pipes()
 check_checksum()
 check_second()
+check_second_files()
+check_truths()
+check_words()
 check_held_screen()
 check_terminal()

@@ -275,6 +275,22 @@ static void test_values_not_implemented(void **state)
         {"thinker_config.quantization_config", "{}"},
         {"talker_config.tie_word_embeddings", "true"},
         {"talker_config.code_predictor_config.layer_types", "[\"full_attention\", \"sliding_attention\"]"},
+        {"torch_dtype", "\"float16\""},
+        {"thinker_config.text_config.num_local_experts", "4"},
+        {"talker_config.text_config.num_local_experts", "5"},
+        {"thinker_config.audio_config.hidden_size", "16"},
+        {"thinker_config.audio_config.num_attention_heads", "2"},
+        {"thinker_config.audio_config.intermediate_size", "16"},
+        {"thinker_config.vision_config.num_attention_heads", "2"},
+        {"thinker_config.vision_config.num_hidden_layers", "1"},
+        {"thinker_config.vision_config.head_dim", "4"},
+        {"thinker_config.vision_config.in_channels", "1"},
+        {"thinker_config.vision_config.is_causal", "false"},
+        {"thinker_config.vision_config.rope_theta", "500.0"},
+        {"thinker_config.vision_config.rope_scaling", "{\"rope_theta\": 500.0, \"rope_type\": \"axial\"}"},
+        {"thinker_config.vision_config.rope_parameters", "[]"},
+        {"code2wav_config.is_causal", "false"},
+        {"code2wav_config.layer_types", "[\"full_attention\", \"full_attention\"]"},
         {"code2wav_config.hidden_act", "\"gelu\""},
         {"code2wav_config.attention_bias", "true"},
         {"code2wav_config.head_dim", "16"},
@@ -288,6 +304,85 @@ static void test_values_not_implemented(void **state)
         must_refuse(root, named, changes[i].value);
         json_decref(root);
     }
+}
+
+/* What the original looks at in every section, and what it looks at in those with layers of one kind. The
+ * values are those with which transformers 5.23.0 computes something else, or nothing. */
+static void test_every_section(void **state)
+{
+    (void)state;
+    static const char *const sections[] = {"thinker_config.text_config.",
+                                           "talker_config.text_config.",
+                                           "talker_config.code_predictor_config.",
+                                           "thinker_config.audio_config.",
+                                           "thinker_config.vision_config.",
+                                           "code2wav_config.",
+                                           "thinker_config.",
+                                           "talker_config.",
+                                           ""};
+    static const change everywhere[] = {
+        {"quantization_config", "{\"quant_method\": \"fp8\"}"},
+        {"quantization_config", "{}"},
+        {"per_layer_config", "{\"1\": {\"num_experts_per_tok\": 1}}"},
+        {"attention_chunk_size", "8"},
+        {"kv_sharing_modes", "[\"reuse\"]"},
+        {"fusion_config", "{\"a\": 1}"},
+        {"transformers_weights", "\"other.safetensors\""},
+        {"tie_last_hidden_states", "false"},
+        {"is_encoder_decoder", "true"},
+    };
+    static const change decoders[] = {
+        {"is_causal", "false"},
+        {"layer_types", "[]"},
+        {"layer_types", "\"full_attention\""},
+        {"layer_types", "[\"full_attention\"]"},
+        {"layer_types", "[\"full_attention\", \"full_attention\", \"full_attention\", \"full_attention\", "
+                        "\"full_attention\", \"full_attention\", \"full_attention\"]"},
+        {"layer_types", "[\"full_attention\", \"sliding_attention\"]"},
+        {"layer_types", "[\"chunked_attention\", \"full_attention\", \"full_attention\", "
+                        "\"full_attention\", \"full_attention\", \"full_attention\"]"},
+        {"layer_types", "[null, null]"},
+    };
+    enum { N_EVERYWHERE = sizeof everywhere / sizeof *everywhere, N_ALL = N_EVERYWHERE + 8 };
+    assert_int_equal(sizeof decoders / sizeof *decoders, N_ALL - N_EVERYWHERE);
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        for (int k = 0; k < (i < 3 ? N_ALL : N_EVERYWHERE); k++) {
+            const change *c = k < N_EVERYWHERE ? &everywhere[k] : &decoders[k - N_EVERYWHERE];
+            char path[128];
+            snprintf(path, sizeof path, "%s%s", sections[i], c->path);
+            json_t *root = load("tests/data/config_a.json");
+            put(root, path, "null");
+            must_accept(root, path);
+            put(root, path, c->value);
+            must_refuse(root, path, c->value);
+            json_decref(root);
+        }
+    }
+}
+
+/* Keys whose value changes nothing in the original as it answers: accepted, whatever they say. */
+static void test_every_section_ignores(void **state)
+{
+    (void)state;
+    static const char *const sections[] = {
+        "thinker_config.text_config",  "talker_config.text_config",    "talker_config.code_predictor_config",
+        "thinker_config.audio_config", "thinker_config.vision_config", "code2wav_config"};
+    static const change changes[] = {
+        {"attention_dropout", "0.9"}, {"dropout", "0.9"},         {"activation_dropout", "0.9"},
+        {"encoder_layerdrop", "1.0"}, {"use_cache", "false"},     {"output_router_logits", "true"},
+        {"pad_token_id", "5"},        {"eos_token_id", "[1, 2]"}, {"do_sample", "true"},
+        {"temperature", "50.0"},      {"dtype", "\"float16\""},   {"initializer_range", "3.0"},
+    };
+    json_t *root = load("tests/data/config_a.json");
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
+            char path[128];
+            snprintf(path, sizeof path, "%s.%s", sections[i], changes[k].path);
+            put(root, path, changes[k].value);
+            must_accept(root, path);
+        }
+    }
+    json_decref(root);
 }
 
 /* A folder that transformers 5 saved and whose owner then followed an instruction written for version 4 has
@@ -419,6 +514,14 @@ static void test_legal_variants(void **state)
         {"thinker_config.vision_config.deepstack_visual_indexes", "[]"},
         {"talker_config.code_predictor_config.rope_scaling", "null"},
         {"talker_config.text_config.num_local_experts", "6"},
+        {"thinker_config.text_config.layer_types",
+         "[\"full_attention\", \"full_attention\", \"full_attention\", \"full_attention\", "
+         "\"full_attention\", \"full_attention\"]"},
+        {"thinker_config.vision_config.rope_theta", "10000"},
+        {"thinker_config.vision_config.rope_parameters",
+         "{\"rope_type\": \"default\", \"rope_theta\": 10000}"},
+        {"thinker_config.vision_config.rope_parameters", "null"},
+        {"torch_dtype", "\"bfloat16\""}, /* beside dtype */
     };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         json_t *root = load("tests/data/config_a.json");
@@ -503,6 +606,8 @@ int main(void)
         cmocka_unit_test(test_both_spellings),
         cmocka_unit_test(test_thinker_only),
         cmocka_unit_test(test_values_not_implemented),
+        cmocka_unit_test(test_every_section),
+        cmocka_unit_test(test_every_section_ignores),
         cmocka_unit_test(test_two_ropes),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_legal_variants),

@@ -24,7 +24,8 @@ static const tess_plan PLAN = {.n_context = 4096,
                                .embedding_bytes = 9000,
                                .embedding_block_bytes = 100};
 /* Only reading costs anything. */
-static const tess_rates READING = {.disk_bytes = 1e6, .memory_bytes = INFINITY, .operations = INFINITY};
+static const tess_rates READING = {
+    .disk_bytes = 1e6, .memory_bytes = INFINITY, .operations = INFINITY, .fresh_bytes = INFINITY};
 
 static tess_estimate estimate(const tess_plan *plan, int n_prompt)
 {
@@ -105,11 +106,33 @@ static void computing_takes_time_too(void **state)
     (void)state;
     tess_plan plan = PLAN;
     tess_estimate e;
-    const tess_rates memory = {INFINITY, 1e6, INFINITY}, arithmetic = {INFINITY, INFINITY, 1e6};
+    const tess_rates memory = {INFINITY, 1e6, INFINITY, INFINITY},
+                     arithmetic = {INFINITY, INFINITY, 1e6, INFINITY};
     tess_plan_estimate(&plan, &memory, 1, &e);
     assert_true(fabs(e.first_token_seconds - 0.137) < 1e-9);
     tess_plan_estimate(&plan, &arithmetic, 10, &e);
     assert_true(fabs(e.first_token_seconds - (10 * 0.130 + 0.007)) < 1e-9);
+}
+
+/* Memory that is used for the first time: what is loaded, then slots until all are full, and no more. */
+static void memory_comes_once(void **state)
+{
+    (void)state;
+    tess_plan plan = PLAN;
+    tess_estimate e;
+    const tess_rates rates = {INFINITY, INFINITY, INFINITY, 1e6};
+    tess_plan_estimate(&plan, &rates, 40, &e); /* nothing stays */
+    assert_true(e.first_token_seconds == 0 && e.next_token_seconds == 0 && e.full_token_seconds == 0);
+    plan.layers_resident = plan.head_resident = plan.embedding_resident = true;
+    plan.n_expert_slot = 640;
+    double one = 128 * (1 - 15.0 / 16), two = 128 * (1 - pow(15.0 / 16, 2));
+    tess_plan_estimate(&plan, &rates, 1, &e);
+    assert_true(fabs(e.first_token_seconds - (66000 + one * 10000) / 1e6) < 1e-9);
+    assert_true(fabs(e.next_token_seconds - (two - one) * 10000 / 1e6) < 1e-9);
+    assert_true(e.full_token_seconds == 0);
+    tess_plan_estimate(&plan, &rates, 40, &e); /* the first chunk fills all slots */
+    assert_true(fabs(e.first_token_seconds - (66000 + 640 * 1000) / 1e6) < 1e-9);
+    assert_true(e.next_token_seconds == 0);
 }
 
 static void a_model_without_experts(void **state)
@@ -132,6 +155,7 @@ int main(void)
         cmocka_unit_test(what_stays_is_read_once),
         cmocka_unit_test(half_of_the_experts_fit),
         cmocka_unit_test(computing_takes_time_too),
+        cmocka_unit_test(memory_comes_once),
         cmocka_unit_test(a_model_without_experts),
     };
     return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);

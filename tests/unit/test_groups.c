@@ -20,7 +20,7 @@ static char root[] = "/tmp/tess-groups-XXXXXX";
 /* Writes a file of the system below the root, its folders as well. */
 static void put(const char *path, const char *text)
 {
-    char whole[512];
+    char whole[2 * TESS_GROUP_PATH];
     snprintf(whole, sizeof whole, "%s%s", root, path);
     for (char *at = whole + strlen(root) + 1; (at = strchr(at, '/')); *at++ = '/') {
         *at = 0;
@@ -63,7 +63,7 @@ static tess_group_cpus cpus(void)
 
 static void group_2(const char *group, const char *max, const char *current, const char *stat)
 {
-    char path[256];
+    char path[2 * TESS_GROUP_PATH];
     snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
     put(path, max);
     snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.current", group);
@@ -74,7 +74,7 @@ static void group_2(const char *group, const char *max, const char *current, con
 
 static void group_1(const char *group, const char *limit, const char *usage, const char *stat)
 {
-    char path[256];
+    char path[2 * TESS_GROUP_PATH];
     snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s/memory.limit_in_bytes", group);
     put(path, limit);
     snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s/memory.usage_in_bytes", group);
@@ -177,6 +177,53 @@ static void a_container_shows_a_part_of_the_hierarchy(void **state)
     assert_int_equal(memory().left_bytes, 8000);
 }
 
+/* The mount's names are written with escapes, those of the own group without. */
+static void names_may_hold_blanks(void **state)
+{
+    (void)state;
+    put("/proc/self/cgroup", "4:memory:/a job/one\\two/inner\n");
+    put("/proc/self/mountinfo",
+        "1 2 3:4 /a\\040job/one\\134two /my\\040groups rw - cgroup cgroup rw,memory\n");
+    put("/my groups/inner/memory.limit_in_bytes", "3000\n");
+    put("/my groups/inner/memory.usage_in_bytes", "1000\n");
+    assert_int_equal(memory().left_bytes, 2000);
+    assert_string_equal(memory().folder, "/my groups/inner");
+    put("/proc/self/cgroup", "4:memory:/a job/one\\two\n");
+    put("/my groups/memory.limit_in_bytes", "900\n");
+    put("/my groups/memory.usage_in_bytes", "100\n");
+    assert_int_equal(memory().left_bytes, 800);
+}
+
+/* Long names of groups, up to one that the system would not open, and a long line of another mount. */
+static void a_long_path_does_not_hide_its_parents(void **state)
+{
+    (void)state;
+    char group[TESS_GROUP_PATH] = "/parent", line[4 * TESS_GROUP_PATH];
+    group_2(group, "5000\n", "1000\n", "");
+    static const size_t lengths[] = {1000, 1012, 1020, 1023, 1024, 1025, 3900, TESS_GROUP_PATH - 1};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        for (size_t n = strlen(group); n < lengths[i]; n++)
+            group[n] = n % 100 == 7 ? '/' : 'g', group[n + 1] = 0;
+        if (group[lengths[i] - 1] == '/') group[lengths[i] - 1] = 'g';
+        snprintf(line, sizeof line, "0::%s\n", group);
+        put("/proc/self/cgroup", line);
+        assert_int_equal(memory().left_bytes, 4000);
+        assert_string_equal(memory().folder, "/sys/fs/cgroup/parent");
+        if (lengths[i] > 3000) continue;
+        group_2(group, "3000\n", "1000\n", "");
+        assert_int_equal(memory().left_bytes, 2000);
+        group_2(group, "max\n", "1000\n", "");
+    }
+    put("/proc/self/cgroup", "4:memory:/top/job\n");
+    memset(line, 'x', sizeof line);
+    snprintf(line + 10000, sizeof line - 10000, " rw\n9 2 3:4 /top /shown rw - cgroup cgroup rw,memory\n");
+    memcpy(line, "1 2 3:4 / /overlay rw - overlay none lowerdir=", 46);
+    put("/proc/self/mountinfo", line);
+    put("/shown/job/memory.limit_in_bytes", "700\n");
+    put("/shown/job/memory.usage_in_bytes", "100\n");
+    assert_int_equal(memory().left_bytes, 600);
+}
+
 static void quotas_are_rounded_up(void **state)
 {
     (void)state;
@@ -254,6 +301,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(limits_of_every_kind, begin, end),
         cmocka_unit_test_setup_teardown(both_versions_side_by_side, begin, end),
         cmocka_unit_test_setup_teardown(a_container_shows_a_part_of_the_hierarchy, begin, end),
+        cmocka_unit_test_setup_teardown(names_may_hold_blanks, begin, end),
+        cmocka_unit_test_setup_teardown(a_long_path_does_not_hide_its_parents, begin, end),
         cmocka_unit_test_setup_teardown(quotas_are_rounded_up, begin, end),
         cmocka_unit_test_setup_teardown(quotas_of_version_1, begin, end),
         cmocka_unit_test_setup_teardown(defaults_follow_what_is_least, begin, end),

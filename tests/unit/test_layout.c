@@ -31,7 +31,7 @@ static tess_layout lay_out(const piece *pieces, int n, tess_arena *arena, unsign
 
 static const piece pieces[] = {
     {"thinker", "experts", TESS_PHASE_ALWAYS, 1000},  {"talker", "experts", TESS_PHASE_ALWAYS, 300},
-    {"towers", "weights", TESS_PHASE_MEDIA, 5000},    {"towers", "workspace", TESS_PHASE_MEDIA, 700},
+    {"towers", "weights", TESS_PHASE_AUDIO, 5000},    {"towers", "workspace", TESS_PHASE_AUDIO, 700},
     {"thinker", "workspace", TESS_PHASE_TEXT, 2000},  {"talker", "workspace", TESS_PHASE_SPEECH, 40},
     {"vocoder", "workspace", TESS_PHASE_SPEECH, 600},
 };
@@ -95,7 +95,7 @@ static void test_plan_tells_regions(void **state)
     uint64_t always = 0, phase[TESS_PHASE_SPEECH + 1] = {0}, largest = 0;
     for (int i = 0; i < plan.n_region; i++) phase[plan.region[i].phase] += plan.region[i].n_byte;
     always = phase[TESS_PHASE_ALWAYS];
-    for (int p = TESS_PHASE_MEDIA; p <= TESS_PHASE_SPEECH; p++)
+    for (int p = TESS_PHASE_AUDIO; p <= TESS_PHASE_SPEECH; p++)
         if (phase[p] > largest) largest = phase[p];
     assert_true(largest > 0 && plan.sum_bytes == always + largest && plan.sum_bytes <= plan.budget_bytes);
     assert_int_equal(plan.n_session, 3);

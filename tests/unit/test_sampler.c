@@ -309,13 +309,19 @@ static void test_no_probabilities(void **state)
     s.temperature = 2e-38;
     id = choose(&f, s);
     assert_true(id == 100 || id == 200 || id == 300);
-    s = (tess_sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1.2e-38};
+    s = (tess_sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1e-30};
+    f.logits[100] = 1e9f;
     f.random = 5;
+    assert_int_equal(tess_sampling_check(&s, &err), TESS_OK);
+    assert_int_equal(tess_sampler_choose(&f.sampler, f.logits, &s, history, 1, &f.random, &id, &err),
+                     TESS_EUSAGE);
+    assert_string_equal(err.field, "repetition_penalty");
+    s.temperature = 0;
     assert_int_equal(tess_sampler_choose(&f.sampler, f.logits, &s, history, 1, &f.random, &id, &err),
                      TESS_EUSAGE);
     assert_string_equal(err.field, "repetition_penalty");
     assert_true(f.random == 5);
-    static const double bad[] = {1e-39, 1e-300, 1e39, -1, NAN, INFINITY};
+    static const double bad[] = {1.1e-38, 1e-39, 1e-300, 1e39, -1, NAN, INFINITY};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         s = (tess_sampling){.temperature = bad[i], .top_p = 1, .repetition_penalty = 1};
         assert_int_equal(tess_sampling_check(&s, &err), TESS_EUSAGE);
@@ -324,6 +330,8 @@ static void test_no_probabilities(void **state)
         assert_int_equal(tess_sampling_check(&s, &err), TESS_EUSAGE);
         assert_string_equal(err.field, "repetition_penalty");
     }
+    s = (tess_sampling){.top_p = 1, .repetition_penalty = 1.2e-38}; /* greedy */
+    assert_int_equal(tess_sampling_check(&s, &err), TESS_EUSAGE);
     tess_arena_release(&f.arena);
 }
 

@@ -453,6 +453,16 @@ static void test_measuring_can_be_stopped(void **state)
     options.progress = NULL;
     assert_int_equal(tess_plan_measure(&options, 1u << 20, &rate, &err), TESS_OK);
     assert_true(rate > 0);
+    calls = 0;
+    rate = -1;
+    const tess_plan plan = {.budget_bytes = 64 << 20};
+    assert_int_equal(tess_plan_measure_memory(&plan, &progress, &rate, &err), TESS_EINTERRUPTED);
+    assert_int_equal(calls, 2);
+    assert_true(rate == -1);
+    uint64_t before = tess_peak_rss_bytes();
+    assert_int_equal(tess_plan_measure_memory(&plan, NULL, &rate, &err), TESS_OK);
+    assert_true(rate > 0);
+    assert_true(tess_peak_rss_bytes() <= before + (33 << 20)); /* within the budget */
 }
 
 /* Each call tells its own progress, and can be stopped by it alone. */

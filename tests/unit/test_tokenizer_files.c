@@ -14,8 +14,8 @@
 #include "../support/scratch.h"
 
 static char folder[SCRATCH_BYTES];
-static const char *const names[] = {"vocab.json", "merges.txt", "tokenizer_config.json", "added_tokens.json",
-                                    "tokenizer.json"};
+static const char *const names[] = {"vocab.json",        "merges.txt",     "tokenizer_config.json",
+                                    "added_tokens.json", "tokenizer.json", "special_tokens_map.json"};
 
 static void path_of(const char *name, char path[128])
 {
@@ -337,6 +337,21 @@ static void reads_tokenizer_json_first(void **state)
     }
 }
 
+static void rename_member(const char *name, const char *from, const char *to)
+{
+    char path[128], text[8192];
+    path_of(name, path);
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = 0;
+    char *at = strstr(text, from);
+    assert_true(at && strlen(from) == strlen(to));
+    memcpy(at, to, strlen(to));
+    write_file(name, text);
+}
+
 static void refuses_tokenizer_json(void **state)
 {
     (void)state;
@@ -390,6 +405,8 @@ static void refuses_tokenizer_json(void **state)
         {{.model = "\"type\":\"WordPiece\","}, "model.type", "\"WordPiece\"", "\"BPE\""},
         {{.model = "\"ignore_merges\":true,"}, "model.ignore_merges", "true", "false"},
         {{.model = "\"dropout\":0.1,"}, "model.dropout", "0.1", "null"},
+        {{.model = "\"unk_token\":\"a\","}, "model.unk_token", "\"a\"", "null"},
+        {{.model = "\"fuse_unk\":true,"}, "model.fuse_unk", "true", "false"},
         {{.model = "\"merges\":[],"}, "merges", "it again", "each name once"},
         {{.merges = "[\"a b\",\"ab\"]"}, "model.merges[1]", "ab", "two tokens with a blank between them"},
         {{.merges = "[[\"a\",\"b\",\"c\"]]"}, "model.merges[0]", "[\"a\",\"b\",\"c\"]", "two tokens"},
@@ -410,6 +427,36 @@ static void refuses_tokenizer_json(void **state)
         write_one_file(&cases[i].file);
         assert_refused("tokenizer.json", cases[i].field, cases[i].found, cases[i].expected);
     }
+    static const struct {
+        const char *vocab, *field, *found, *expected;
+    } vocabs[] = {
+        {"\"a\":-1", "model.vocab.a", "-1", "an integer from 0 to"},
+        {"\"a\":\"b\"", "model.vocab.a", "a string", "an integer from 0 to"},
+        {"\"a\":7,\"b\":7", "model.vocab.b", "id 7 a second time", "each id once"},
+        {"\"\":7", "model.vocab", "an empty token", "at least one byte"},
+        {"\"a\":7", "model.vocab", "none for byte 0x00", "each of the 256 bytes"},
+        {"", "model.vocab", "none for byte 0x00", "each of the 256 bytes"},
+    };
+    for (size_t i = 0; i < sizeof vocabs / sizeof *vocabs; i++) {
+        remove_files();
+        char text[2048];
+        snprintf(text, sizeof text,
+                 "{\"version\":\"1.0\",\"added_tokens\":[],\"normalizer\":{\"type\":\"NFC\"},"
+                 "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[" SPLIT "," BYTES "]},"
+                 "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"merges\":[],\"vocab\":{%s}}}",
+                 vocabs[i].vocab);
+        write_file("tokenizer.json", text);
+        assert_refused("tokenizer.json", vocabs[i].field, vocabs[i].found, vocabs[i].expected);
+    }
+    remove_files();
+    write_one_file(&(one_file){.more = "\"x\":0,"});
+    rename_member("tokenizer.json", "\"added_tokens\"", "\"other_tokens\"");
+    tess_error err;
+    tess_tokenizer *t;
+    assert_int_equal(tess_tokenizer_open(folder, &t, &err), TESS_EINPUT);
+    assert_string_equal(err.field, "added_tokens");
+    assert_string_equal(err.expected, "an array");
+    assert_string_equal(err.found, "nothing");
     remove_files();
     write_file("tokenizer.json", "{\"version\":\"1.0\"");
     assert_refused("tokenizer.json", "JSON", "the end of the text", "',' or '}'");
@@ -496,6 +543,49 @@ static void refuses_configurations(void **state)
     tess_tokenizer_close(t);
 }
 
+/* special_tokens_map.json counts where tokenizer_config.json has no added_tokens_decoder: the original then
+ * adds the tokens that it names and no list has, and takes its other keys as well. */
+static void looks_at_special_tokens_map(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *map, *field, *found, *expected; /* field NULL: nothing is wrong */
+    } cases[] = {
+        {"{\"eos_token\":\"<e>\"}", "eos_token", "\"<e>\"", "one of the added tokens"},
+        {"{\"eos_token\":{\"content\":\"<e>\"}}", "eos_token", "<e>", "one of the added tokens"},
+        {"{\"audio_token\":\"<e>\"}", "audio_token", "<e>", "one of the added tokens"},
+        {"{\"additional_special_tokens\":[\"<x>\",\"<e>\"]}", "additional_special_tokens", "\"<e>\"",
+         "one of the added tokens"},
+        {"{\"add_prefix_space\":true}", "add_prefix_space", "true", "false"},
+        {"[]", "JSON", "an array", "an object at the top"},
+        {"{\"eos_token\":\"<x>\",\"pad_token\":{\"content\":\"<x>\"},\"additional_special_tokens\":[\"<x>\"]"
+         "}",
+         NULL, NULL, NULL},
+    };
+    static const char *const without[] = {NULL, "{}", "{\"eos_token\":\"<x>\"}"};
+    tess_tokenizer *t;
+    tess_error err;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t k = 0; k < sizeof without / sizeof *without; k++) {
+            start(",\"ab\":256", "a b");
+            write_file("added_tokens.json", "{\"<x>\":300}");
+            write_file("special_tokens_map.json", cases[i].map);
+            if (without[k]) write_file("tokenizer_config.json", without[k]);
+            if (cases[i].field) {
+                assert_refused("special_tokens_map.json", cases[i].field, cases[i].found, cases[i].expected);
+                continue;
+            }
+            if (tess_tokenizer_open(folder, &t, &err) != TESS_OK) fail_msg("%s", err.message);
+            tess_tokenizer_close(t);
+        }
+        start(",\"ab\":256", "a b");
+        write_file("special_tokens_map.json", cases[i].map);
+        write_file("tokenizer_config.json", "{\"added_tokens_decoder\":{\"300\":{\"content\":\"<x>\"}}}");
+        if (tess_tokenizer_open(folder, &t, &err) != TESS_OK) fail_msg("%s", err.message);
+        tess_tokenizer_close(t);
+    }
+}
+
 /* Every cut and some flipped bits of the small vocabulary's files: opened or refused, nothing else. */
 static void survives_damage(void **state)
 {
@@ -545,7 +635,7 @@ int main(void)
         cmocka_unit_test(refuses_added_tokens),   cmocka_unit_test(takes_added_tokens_in_order_of_files),
         cmocka_unit_test(survives_damage),        cmocka_unit_test(reads_tokenizer_json_first),
         cmocka_unit_test(refuses_tokenizer_json), cmocka_unit_test(joins_added_tokens),
-        cmocka_unit_test(refuses_configurations),
+        cmocka_unit_test(refuses_configurations), cmocka_unit_test(looks_at_special_tokens_map),
     };
     return cmocka_run_group_tests_name("tokenizer_files", tests, make_folder, remove_folder);
 }

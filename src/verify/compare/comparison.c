@@ -70,7 +70,7 @@ static size_t row_width(const tess_tensor *t)
 
 static tess_status find_truth(tess_comparison *c, tess_tap_state *s, tess_error *err)
 {
-    bool is_matched = s->place.class == TESS_CLASS_ROUTER_WEIGHTS || s->place.class == TESS_CLASS_INPUT;
+    bool is_matched = s->place.class == TESS_CLASS_ROUTER_WEIGHTS || s->place.part == TESS_PART_INPUTS;
     if (!c->has_truth || s->is_integer || is_matched) return TESS_OK;
     const tess_tensor *t = tess_safetensors_find(c->hearing.truth.st, s->reference->name);
     bool is_same = t && t->dtype == s->reference->dtype && t->n_dim == s->reference->n_dim &&
@@ -136,7 +136,7 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
             most = (size_t)tess_tensor_count(t);
     }
     bool has_tap = false;
-    for (int i = 0; i < c->n_tap; i++) has_tap |= c->tap[i].place.class != TESS_CLASS_INPUT;
+    for (int i = 0; i < c->n_tap; i++) has_tap |= c->tap[i].place.part != TESS_PART_INPUTS;
     if (!has_tap)
         return tess_refuse(err, tess_trace_reader_get_path(&c->hearing.reference), "", -1,
                            "at least one tap.* tensor to compare with", "none");

@@ -200,14 +200,21 @@ static void judge_measured(const tess_tap_state *s, tess_tap_report *r)
 }
 
 /* Lists of tokens part ways for good at the first difference. */
-static void judge_tokens(const tess_tap_state *s, tess_tap_report *r)
+static void judge_tokens(const tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
 {
     int64_t ours = (int64_t)s->other_length, theirs = (int64_t)s->reference->dim[0];
     int64_t agreed = r->first_different;
     if (agreed < 0) agreed = ours < theirs ? ours : theirs;
     if (r->outcome == TESS_OUTCOME_EQUAL) return;
-    TESS_SAY(r, "the first %lld tokens agree, of %lld in the reference and %lld in the trace",
-             (long long)agreed, (long long)theirs, (long long)ours);
+    /* Two traces were asked different things; in a run the reference's own ids went in, and what differs is
+     * what its text became. */
+    bool is_prompt = !c->is_run && !strcmp(r->name, "in.input_ids");
+    char agreement[64];
+    snprintf(agreement, sizeof agreement, "the first %lld tokens agree", (long long)agreed);
+    if (agreed < 2) strcpy(agreement, agreed ? "only the first token agrees" : "no token agrees");
+    TESS_SAY(r, "%s%s, of %lld in the reference and %lld in the trace",
+             is_prompt ? "these are traces of different prompts: " : "", agreement, (long long)theirs,
+             (long long)ours);
     if (r->first_different < 0) r->first_different = agreed;
 }
 
@@ -244,6 +251,7 @@ static int64_t position_of(const tess_comparison *c, const tess_tap_state *s, co
     case TESS_CLASS_POSITIONS:
         return r->first_different >= 0 ? r->first_different % (int64_t)s->row_width : -1;
     case TESS_CLASS_INPUT:
+    case TESS_CLASS_FEATURES:
         return strcmp(s->reference->name, "in.input_ids") ? -1 : r->first_different;
     case TESS_CLASS_LOGITS:
         /* Logits of the last position only. */
@@ -288,7 +296,7 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
     if (s->place.class == TESS_CLASS_EXPERT && !is_cut)
         judge_expert(c, s, r);
     else if (is_list)
-        judge_tokens(s, r);
+        judge_tokens(c, s, r);
     if (!tess_tap_has_failed(r)) return TESS_OK;
     if (r->is_measured) {
         r->row = s->first_row;

@@ -13,6 +13,7 @@ static const struct {
     {TESS_CLASS_ROUTER_LOGITS, TESS_MEASURE_REL_L2, 1e-5, 2e-6},
     {TESS_CLASS_ROUTER_WEIGHTS, TESS_MEASURE_MAX_ABS, 1e-5, 1e-6},
     {TESS_CLASS_LOGITS, TESS_MEASURE_REL_L2, 2e-5, 2e-6},
+    {TESS_CLASS_FEATURES, TESS_MEASURE_MAX_ABS, 2e-5, 2e-5},
     {TESS_CLASS_WAVEFORM, TESS_MEASURE_REL_L2, 2e-5, 2e-6},
 };
 
@@ -34,6 +35,7 @@ tess_rule tess_rule_isolated(const tess_tap_place *place, bool is_integer, tess_
 {
     bool is_exact = is_integer || place->class == TESS_CLASS_INPUT || place->class == TESS_CLASS_POSITIONS;
     if (is_exact) return (tess_rule){TESS_MEASURE_EXACT, 0};
+    if (place->class == TESS_CLASS_FEATURES) return float32_rule(place, is_integer, true);
     if (reference == TESS_PRECISION_BF16) return (tess_rule){TESS_MEASURE_STEPS, TESS_STEPS_ROW};
     return float32_rule(place, is_integer, true);
 }
@@ -44,7 +46,8 @@ tess_rule tess_rule_of(const tess_tap_place *place, bool is_integer, tess_precis
 {
     if (place->class == TESS_CLASS_INPUT || place->class == TESS_CLASS_POSITIONS)
         return (tess_rule){TESS_MEASURE_EXACT, 0};
-    if (reference == TESS_PRECISION_F32) return float32_rule(place, is_integer, false);
+    bool is_float32 = reference == TESS_PRECISION_F32 || place->class == TESS_CLASS_FEATURES;
+    if (is_float32) return float32_rule(place, is_integer, false);
     bool is_speech = place->part == TESS_PART_TALKER || place->part == TESS_PART_CODE2WAV;
     bool is_expert = place->class == TESS_CLASS_EXPERT || place->class == TESS_CLASS_ROUTER_WEIGHTS;
     if (!has_truth || is_integer || is_speech || is_expert) return (tess_rule){TESS_MEASURE_NONE, 0};

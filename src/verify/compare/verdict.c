@@ -121,7 +121,7 @@ static bool has_common(const tess_comparison *c)
     for (int i = 0; i < c->n_tap; i++) {
         const tess_tap_state *s = &c->tap[i];
         bool is_compared = s->is_present && (s->n_heard || s->other_length || s->is_misshapen);
-        if (is_compared && s->place.class != TESS_CLASS_INPUT) return true;
+        if (is_compared && s->place.part != TESS_PART_INPUTS) return true;
     }
     return false;
 }
@@ -152,7 +152,7 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
             s->is_present |= c->is_run && s->reference->dim[0] == 0;
         }
         /* Inputs are shown where they differ: then nothing that follows can be expected to agree. */
-        if (s->place.class == TESS_CLASS_INPUT && !s->is_present) continue;
+        if (s->place.part == TESS_PART_INPUTS && !s->is_present) continue;
         if (s->place.class == TESS_CLASS_EXPERT && !s->is_present && !c->is_run) {
             result->n_expert_absent++;
             continue;

@@ -12,7 +12,9 @@ void tess_golden_release(tess_golden *golden)
     free(golden->config_sha256);
     free(golden->weights_sha256);
     tess_trace_inputs_release(&golden->inputs);
-    tess_ids_release(&golden->said);
+    tess_prompt_release(&golden->said);
+    tess_conversation_release(&golden->talk);
+    free(golden->unchecked);
     *golden = (tess_golden){0};
 }
 
@@ -76,7 +78,9 @@ static tess_status check_text(const char *model_dir, tess_golden *golden, tess_e
     tess_prompt_check check;
     tess_status status = tess_prompt_check_make(model_dir, golden->path, &golden->inputs, &check, err);
     golden->text_is_checked = check.is_checked;
-    golden->said = check.ids;
+    golden->said = check.prompt;
+    golden->talk = check.talk;
+    golden->unchecked = check.unchecked;
     golden->said_component = check.component;
     return status;
 }

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,29 +47,97 @@ static bool is_own_tokenizer(const tess_tokenizer *tokenizer, const tess_trace_i
     return is_own && (is_found || !is_said);
 }
 
-/* ---- the check ---- */
-
-static tess_status encode_said(const tess_tokenizer *tokenizer, const char *golden,
-                               const tess_trace_inputs *inputs, tess_prompt_check *out, tess_error *err)
+static tess_status encode_raw(const tess_tokenizer *tokenizer, const char *raw, tess_prompt_check *out,
+                              tess_error *err)
 {
     out->component = "tokenizer";
-    if (inputs->raw)
-        return tess_tokenizer_encode(tokenizer, inputs->raw, strlen(inputs->raw), 0, &out->ids, err);
-    tess_conversation talk = {0};
+    return tess_tokenizer_encode(tokenizer, raw, strlen(raw), 0, &out->prompt.ids, err);
+}
+
+static tess_status encode_messages(const tess_tokenizer *tokenizer, const char *model_dir,
+                                   const tess_trace_inputs *inputs, tess_prompt_check *out, tess_error *err)
+{
     tess_text text = {0};
-    tess_status status =
-        tess_conversation_parse(&talk, golden, inputs->messages, strlen(inputs->messages), err);
-    if (status == TESS_OK) status = tess_conversation_render(&talk, TESS_CHAT_GENERATE, &text, err);
+    out->component = "tokenizer";
+    tess_status status = tess_conversation_render(&out->talk, TESS_CHAT_GENERATE, &text, err);
     tess_text_release(&text);
     if (status == TESS_OK) {
-        status = tess_conversation_encode(&talk, tokenizer, TESS_CHAT_GENERATE, &out->ids, err);
+        status = tess_prompt_make(&out->talk, tokenizer, model_dir, TESS_CHAT_GENERATE, &out->prompt, err);
         /* What can be rendered and not encoded lacks the template's tokens: another tokenizer, and no ids. */
         if (status == TESS_EINPUT) status = TESS_OK;
     }
-    if (status == TESS_OK && is_own_tokenizer(tokenizer, inputs, &talk)) out->component = "chat_template";
-    tess_conversation_release(&talk);
+    if (status == TESS_OK && is_own_tokenizer(tokenizer, inputs, &out->talk))
+        out->component = "chat_template";
     return status;
 }
+
+/* ---- media ---- */
+
+/* Why a medium or what preparing it needs is not at hand, in out->unchecked; NULL: nothing is wanting. */
+static tess_status find_absent(const char *model_dir, const char *folder, tess_prompt_check *out,
+                               tess_error *err)
+{
+    char path[PATH_MAX], reason[PATH_MAX + 32];
+    *reason = 0;
+    bool has_media = false;
+    for (size_t i = 0; i < out->talk.count; i++)
+        for (size_t k = 0; k < out->talk.turn[i].n_content; k++) {
+            const tess_content *content = &out->talk.turn[i].content[k];
+            if (content->kind == TESS_CONTENT_TEXT || !strncmp(content->data, "data:", 5)) continue;
+            has_media = true;
+            snprintf(path, sizeof path, "%s%s%s", *content->data == '/' ? "" : folder,
+                     *content->data == '/' ? "" : "/", content->data);
+            if (!*reason && access(path, R_OK)) snprintf(reason, sizeof reason, "%s is not there", path);
+        }
+    snprintf(path, sizeof path, "%s/preprocessor_config.json", model_dir);
+    if (has_media && !*reason && access(path, R_OK)) snprintf(reason, sizeof reason, "%s is not there", path);
+    if (!*reason) return TESS_OK;
+    out->unchecked = strdup(reason);
+    return out->unchecked ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for a golden's messages");
+}
+
+/* The golden's folder, from which its media are seen; to be freed. */
+static char *folder_of(const char *golden)
+{
+    const char *end = strrchr(golden, '/');
+    return end ? strndup(golden, end == golden ? 1 : (size_t)(end - golden)) : strdup(".");
+}
+
+static tess_status prepare_media(const char *model_dir, const char *golden, const tess_trace_inputs *inputs,
+                                 tess_prompt_check *out, tess_error *err)
+{
+    char *folder = folder_of(golden);
+    if (!folder) return tess_fail(err, TESS_ENOMEM, "no memory for a path");
+    tess_status status = find_absent(model_dir, folder, out, err);
+    const tess_media_use use = {.model_dir = model_dir,
+                                .folder = folder,
+                                .fps = inputs->fps,
+                                .use_audio_in_video = inputs->use_audio_in_video};
+    tess_error why;
+    if (status == TESS_OK && !out->unchecked) {
+        status = tess_conversation_prepare(&out->talk, &use, &why);
+        if (status == TESS_EUNSUPPORTED) { /* a library is not installed: that is no defect of the model */
+            out->unchecked = strdup(why.message);
+            status = out->unchecked ? TESS_OK : TESS_ENOMEM;
+        }
+        if (status != TESS_OK && err) *err = why;
+    }
+    free(folder);
+    return status;
+}
+
+static tess_status check_said(const tess_tokenizer *tokenizer, const char *model_dir, const char *golden,
+                              const tess_trace_inputs *inputs, tess_prompt_check *out, tess_error *err)
+{
+    if (inputs->raw) return encode_raw(tokenizer, inputs->raw, out, err);
+    tess_status status =
+        tess_conversation_parse(&out->talk, golden, inputs->messages, strlen(inputs->messages), err);
+    if (status == TESS_OK) status = prepare_media(model_dir, golden, inputs, out, err);
+    if (status != TESS_OK || out->unchecked) return status;
+    return encode_messages(tokenizer, model_dir, inputs, out, err);
+}
+
+/* ---- the check ---- */
 
 static bool has_tokenizer(const char *model_dir)
 {
@@ -90,14 +159,16 @@ tess_status tess_prompt_check_make(const char *model_dir, const char *golden, co
     tess_tokenizer *tokenizer;
     tess_status status = tess_tokenizer_open(model_dir, &tokenizer, err);
     if (status != TESS_OK) return status;
-    status = encode_said(tokenizer, golden, inputs, out, err);
+    status = check_said(tokenizer, model_dir, golden, inputs, out, err);
     tess_tokenizer_close(tokenizer);
-    out->is_checked = status == TESS_OK;
+    out->is_checked = status == TESS_OK && !out->unchecked;
     return status;
 }
 
 void tess_prompt_check_release(tess_prompt_check *check)
 {
-    tess_ids_release(&check->ids);
+    tess_prompt_release(&check->prompt);
+    tess_conversation_release(&check->talk);
+    free(check->unchecked);
     *check = (tess_prompt_check){0};
 }

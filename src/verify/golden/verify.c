@@ -10,6 +10,7 @@
 #include "tessera/verify.h"
 #include "verify/compare/comparison.h"
 #include "verify/golden/both_sides.h"
+#include "verify/golden/media_check.h"
 #include "verify/trace/greedy.h"
 
 typedef struct verifying {
@@ -129,6 +130,8 @@ static tess_status run_golden(verifying *v, tess_error *err)
     tess_feed feed = {.ids = in->ids,
                       .n_tok = in->n_tok,
                       .positions = in->positions,
+                      .media = in->media,
+                      .n_media = in->n_media,
                       .listener = &listener,
                       .last_logits = has_last_logits(&v->comparison->hearing.reference, in->n_tok),
                       .progress = v->options->progress};
@@ -194,8 +197,9 @@ typedef struct supply {
 static void check_tap(void *context, const tess_tap *tap)
 {
     supply *s = context;
-    bool is_read =
-        strcmp(tap->name, "tap.thinker.position_ids") != 0 && strcmp(tap->name, "tap.thinker.lm_head") != 0;
+    /* Of a module that runs several times in a prompt, goldens hold the first run. */
+    bool is_read = strcmp(tap->name, "tap.thinker.position_ids") != 0 &&
+                   strcmp(tap->name, "tap.thinker.lm_head") != 0 && !strchr(tap->name, '#');
     if (s->status != TESS_OK || !is_read) return;
     const tess_tensor *t = tess_safetensors_find(s->v->reader.st, tap->name);
     tess_dtype dtype = tap->is_integer ? TESS_DTYPE_I64 : TESS_DTYPE_F32;
@@ -218,7 +222,9 @@ static tess_status find_supply(verifying *v, tess_error *err)
     if (!v->reader.st) status = tess_trace_reader_open(v->golden->path, &v->reader, err);
     if (status != TESS_OK) return status;
     supply s = {v, TESS_OK, err};
-    status = tess_model_list_taps(v->options->model_dir, v->golden->inputs.n_tok, false, check_tap, &s, err);
+    const tess_trace_inputs *in = &v->golden->inputs;
+    const tess_feed feed = {.n_tok = in->n_tok, .media = in->media, .n_media = in->n_media};
+    status = tess_model_list_taps(v->options->model_dir, &feed, check_tap, &s, err);
     return status == TESS_OK ? s.status : status;
 }
 
@@ -228,7 +234,10 @@ static tess_status hear_text(verifying *v, tess_error *err)
     if (!v->golden->text_is_checked) return TESS_OK;
     tess_tap_state *s = tess_comparison_find(v->comparison, "in.input_ids");
     if (s) s->place.component = v->golden->said_component;
-    return hear_ids(v, "in.input_ids", v->golden->said.data, v->golden->said.count, err);
+    const tess_prompt *said = &v->golden->said;
+    tess_status status = hear_ids(v, "in.input_ids", said->ids.data, said->ids.count, err);
+    if (status != TESS_OK || said->n_media == 0) return status;
+    return tess_golden_hear_media(v->comparison, said->media, said->n_media, err);
 }
 
 static tess_status name_truth(const verifying *v, tess_compare_result *result, tess_error *err)

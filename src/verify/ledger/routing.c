@@ -45,7 +45,8 @@ static void measure_tap(void *context, const tess_tap *tap)
 tess_status tess_routing_new(const char *model_dir, tess_routing **out, tess_error *err)
 {
     tess_routing size = {0};
-    tess_status status = tess_model_list_taps(model_dir, 1, true, measure_tap, &size, err);
+    const tess_feed feed = {.n_tok = 1, .last_logits = true};
+    tess_status status = tess_model_list_taps(model_dir, &feed, measure_tap, &size, err);
     if (status != TESS_OK) return status;
     size_t n = (size_t)size.n_layer * (size_t)size.n_expert;
     tess_routing *r = calloc(1, sizeof *r + n * sizeof r->count[0]);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tessera/trace.h"
+#include "verify/trace/media.h"
 #include "verify/trace/reader.h"
 
 enum { MAX_GENERATE = 16777216 };
@@ -12,6 +13,7 @@ void tess_trace_inputs_release(tess_trace_inputs *inputs)
 {
     free(inputs->ids);
     free(inputs->positions);
+    tess_trace_media_free(inputs->own_media);
     free(inputs->case_name);
     free(inputs->messages);
     free(inputs->raw);
@@ -23,18 +25,31 @@ static tess_status no_memory(const tess_trace_reader *reader, tess_error *err)
     return tess_fail(err, TESS_ENOMEM, "%s: no memory for its inputs", tess_trace_reader_get_path(reader));
 }
 
+static bool is_known_input(const char *name)
+{
+    static const char *const known[] = {"in.input_ids",
+                                        "in.position_ids",
+                                        "in.input_features",
+                                        "in.audio_feature_lengths",
+                                        "in.pixel_values",
+                                        "in.image_grid_thw",
+                                        "in.pixel_values_videos",
+                                        "in.video_grid_thw",
+                                        "in.video_second_per_grid",
+                                        "in.use_audio_in_video"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (!strcmp(name, known[i])) return true;
+    return false;
+}
+
 static tess_status refuse_other_inputs(const tess_trace_reader *reader, tess_error *err)
 {
     const char *path = tess_trace_reader_get_path(reader);
     for (size_t i = 0; i < tess_safetensors_get_count(reader->st); i++) {
         const tess_tensor *t = tess_safetensors_get(reader->st, i);
-        if (strncmp(t->name, "in.", 3) || !strcmp(t->name, "in.input_ids") ||
-            !strcmp(t->name, "in.position_ids"))
-            continue;
+        if (strncmp(t->name, "in.", 3) || is_known_input(t->name)) continue;
         tess_status status = tess_fail(err, TESS_EUNSUPPORTED,
-                                       "%s: %s: this input is not part of this version; in.input_ids and "
-                                       "in.position_ids are",
-                                       path, t->name);
+                                       "%s: %s: this input is not part of this version", path, t->name);
         if (!err) return status;
         snprintf(err->file, sizeof err->file, "%.250s", path);
         snprintf(err->field, sizeof err->field, "%.150s", t->name);
@@ -119,6 +134,36 @@ static tess_status read_positions(tess_trace_reader *reader, tess_trace_inputs *
     return TESS_OK;
 }
 
+static tess_status read_sound_flag(tess_trace_reader *reader, tess_trace_inputs *out, tess_error *err)
+{
+    const tess_tensor *t = tess_safetensors_find(reader->st, "in.use_audio_in_video");
+    if (!t) return TESS_OK;
+    const char *path = tess_trace_reader_get_path(reader);
+    const void *values;
+    bool is_flag = t->dtype == TESS_DTYPE_I64 && tess_tensor_count(t) == 1;
+    if (!is_flag) return tess_refuse(err, path, t->name, (int64_t)t->offset, "I64 [1]", "another shape");
+    tess_status status = tess_trace_reader_read(reader, t, 0, 1, &values, err);
+    if (status != TESS_OK) return status;
+    int64_t value = *(const int64_t *)values;
+    if (value != 0 && value != 1)
+        return tess_refuse(err, path, t->name, (int64_t)t->offset, "0 or 1", "%lld", (long long)value);
+    out->use_audio_in_video = value == 1;
+    return TESS_OK;
+}
+
+static tess_status read_media(const tess_trace_reader *reader, tess_trace_inputs *out, tess_error *err)
+{
+    tess_trace_media *media;
+    tess_status status = tess_trace_media_open(tess_trace_reader_get_path(reader), &media, err);
+    if (status != TESS_OK) return status;
+    out->media = tess_trace_media_get(media, &out->n_media);
+    if (out->n_media)
+        out->own_media = media;
+    else
+        tess_trace_media_free(media);
+    return TESS_OK;
+}
+
 static tess_status read_count(const tess_trace_reader *reader, const char *key, int *out, tess_error *err)
 {
     const char *text = tess_safetensors_get_metadata(reader->st, key);
@@ -131,6 +176,20 @@ static tess_status read_count(const tess_trace_reader *reader, const char *key, 
         return tess_refuse(err, tess_trace_reader_get_path(reader), key, -1,
                            "a whole number of steps, at most 16777216", "\"%.40s\"", text);
     *out = (int)value;
+    return TESS_OK;
+}
+
+static tess_status read_rate(const tess_trace_reader *reader, double *out, tess_error *err)
+{
+    const char *text = tess_safetensors_get_metadata(reader->st, "fps");
+    *out = 0;
+    if (!text) return TESS_OK;
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value > 0 && value <= 1000))
+        return tess_refuse(err, tess_trace_reader_get_path(reader), "fps", -1,
+                           "frames a second, at most 1000", "\"%.40s\"", text);
+    *out = value;
     return TESS_OK;
 }
 
@@ -147,8 +206,11 @@ static tess_status read_all(tess_trace_reader *reader, tess_trace_inputs *out, t
     tess_status status = refuse_other_inputs(reader, err);
     if (status == TESS_OK) status = read_ids(reader, out, err);
     if (status == TESS_OK) status = read_positions(reader, out, err);
+    if (status == TESS_OK) status = read_sound_flag(reader, out, err);
+    if (status == TESS_OK) status = read_media(reader, out, err);
     if (status == TESS_OK) status = read_count(reader, "generate", &out->generate, err);
     if (status == TESS_OK) status = read_count(reader, "speak", &out->speak, err);
+    if (status == TESS_OK) status = read_rate(reader, &out->fps, err);
     if (status == TESS_OK)
         status = tess_trace_reader_precision(reader, &out->precision, &out->has_precision, err);
     if (status == TESS_OK) status = copy_note(reader, "case", &out->case_name, err);

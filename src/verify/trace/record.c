@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/digest.h"
+#include "base/error.h"
 #include "tessera/trace.h"
 #include "verify/trace/greedy.h"
+#include "verify/trace/media.h"
 #include "verify/trace/writer.h"
 
 /* One trace being written. */
@@ -54,21 +56,28 @@ static tess_status declare_inputs(tracing *t, tess_error *err)
     if (status == TESS_OK && t->inputs->positions)
         status =
             tess_trace_writer_declare(t->writer, "in.position_ids", false, 2, (int64_t[]){3, n_tok}, err);
+    if (status == TESS_OK)
+        status = tess_trace_media_declare(t->inputs->media, t->inputs->n_media, t->writer, err);
+    if (status == TESS_OK && t->inputs->use_audio_in_video)
+        status = tess_trace_writer_declare(t->writer, "in.use_audio_in_video", true, 1, (int64_t[]){1}, err);
     return status;
 }
 
 static tess_status declare_all(tracing *t, tess_error *err)
 {
-    tess_status status = declare_inputs(t, err);
-    if (status != TESS_OK) return status;
-    status = tess_model_list_taps(t->options->model_dir, t->inputs->n_tok, t->options->last_logits,
-                                  declare_tap, t, err);
+    const tess_feed feed = {.n_tok = t->inputs->n_tok,
+                            .media = t->inputs->media,
+                            .n_media = t->inputs->n_media,
+                            .last_logits = t->options->last_logits};
+    /* The media's sizes are checked here, before anything relies on them. */
+    tess_status status = tess_model_list_taps(t->options->model_dir, &feed, declare_tap, t, err);
     if (status != TESS_OK) return status;
     if (t->status != TESS_OK) {
         if (err) *err = t->err;
         return t->status;
     }
-    if (t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
+    status = declare_inputs(t, err);
+    if (status == TESS_OK && t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
         status = tess_trace_writer_declare_growing(t->writer, TESS_GREEDY_TAP, t->inputs->generate, err);
     return status == TESS_OK ? check_globs(t, err) : status;
 }
@@ -76,7 +85,7 @@ static tess_status declare_all(tracing *t, tess_error *err)
 /* Says who made the trace and how; where the inputs said what they are, that is kept. */
 static tess_status note_all(tracing *t, tess_error *err)
 {
-    char path[PATH_MAX], config[TESS_SHA256_HEX], generate[16], threads[16], chunk[16];
+    char path[PATH_MAX], config[TESS_SHA256_HEX], generate[16], threads[16], chunk[16], fps[32];
     snprintf(path, sizeof path, "%s/config.json", t->options->model_dir);
     tess_status status = tess_sha256_file(path, config, err);
     if (status != TESS_OK) return status;
@@ -84,6 +93,7 @@ static tess_status note_all(tracing *t, tess_error *err)
     snprintf(generate, sizeof generate, "%d", t->inputs->generate);
     snprintf(threads, sizeof threads, "%d", plan->n_thread);
     snprintf(chunk, sizeof chunk, "%d", plan->n_chunk);
+    tess_spell_number(t->inputs->fps, fps);
     bool is_f32 = tess_engine_get_precision(t->engine) == TESS_PRECISION_F32;
     const char *const notes[][2] = {{"made_by", "tessera"},
                                     {"version", TESS_VERSION},
@@ -95,6 +105,7 @@ static tess_status note_all(tracing *t, tess_error *err)
                                     {"isa", tess_engine_get_isa(t->engine)},
                                     {"threads", threads},
                                     {"chunk", chunk},
+                                    {"fps", t->inputs->fps > 0 ? fps : NULL},
                                     {"messages", t->inputs->messages},
                                     {"raw", t->inputs->raw}};
     for (size_t i = 0; i < sizeof notes / sizeof notes[0] && status == TESS_OK; i++)
@@ -116,6 +127,11 @@ static tess_status put_inputs(tracing *t, tess_error *err)
     if (status == TESS_OK && t->inputs->positions)
         status = tess_trace_writer_put(t->writer, "in.position_ids", 0, t->inputs->positions,
                                        3 * (size_t)n_tok, err);
+    if (status == TESS_OK)
+        status =
+            tess_trace_media_put(t->inputs->media, t->inputs->n_media, t->writer, t->options->progress, err);
+    if (status == TESS_OK && t->inputs->use_audio_in_video)
+        status = tess_trace_writer_put(t->writer, "in.use_audio_in_video", 0, (int64_t[]){1}, 1, err);
     return status;
 }
 
@@ -163,6 +179,8 @@ static tess_status run_prompt(tracing *t, tess_error *err)
     tess_feed feed = {.ids = t->inputs->ids,
                       .n_tok = t->inputs->n_tok,
                       .positions = t->inputs->positions,
+                      .media = t->inputs->media,
+                      .n_media = t->inputs->n_media,
                       .listener = &listener,
                       .last_logits = t->options->last_logits,
                       .progress = t->options->progress};

@@ -8,18 +8,19 @@
 
 static const struct {
     const char *name, *component;
+    tess_tap_class class;
 } inputs[] = {
-    {"input_ids", "tokenizer"},
-    {"position_ids", "position_ids"},
-    {"use_audio_in_video", "position_ids"},
-    {"video_second_per_grid", "position_ids"},
-    {"input_features", "audio_tower"},
-    {"audio_feature_lengths", "audio_tower"},
-    {"pixel_values", "visual"},
-    {"image_grid_thw", "visual"},
-    {"pixel_values_videos", "visual"},
-    {"video_grid_thw", "visual"},
-    {"codes", "code2wav"},
+    {"input_ids", "tokenizer", TESS_CLASS_INPUT},
+    {"position_ids", "position_ids", TESS_CLASS_INPUT},
+    {"use_audio_in_video", "position_ids", TESS_CLASS_INPUT},
+    {"video_second_per_grid", "preprocess", TESS_CLASS_INPUT},
+    {"input_features", "preprocess", TESS_CLASS_FEATURES},
+    {"audio_feature_lengths", "preprocess", TESS_CLASS_INPUT},
+    {"pixel_values", "preprocess", TESS_CLASS_INPUT},
+    {"image_grid_thw", "preprocess", TESS_CLASS_INPUT},
+    {"pixel_values_videos", "preprocess", TESS_CLASS_INPUT},
+    {"video_grid_thw", "preprocess", TESS_CLASS_INPUT},
+    {"codes", "code2wav", TESS_CLASS_INPUT},
 };
 
 enum { MAX_NUMBER = 0xffff };
@@ -64,6 +65,7 @@ static tess_tap_place place_input(const char *name)
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
         if (!strcmp(name, inputs[i].name)) {
             place.component = inputs[i].component;
+            place.class = inputs[i].class;
             place.order = i;
         }
     return place;

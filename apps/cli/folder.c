@@ -1,0 +1,47 @@
+#include "cli/folder.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+
+static bool has_config(const char *dir)
+{
+    char path[PATH_MAX + sizeof "/config.json"];
+    struct stat there;
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    return stat(path, &there) == 0;
+}
+
+/* The first by name of the folders inside that hold a checkpoint; "" if there is none. */
+static void find_inside(const char *dir, char out[PATH_MAX])
+{
+    DIR *folder = opendir(dir);
+    const struct dirent *entry;
+    *out = 0;
+    while (folder && (entry = readdir(folder))) {
+        char path[PATH_MAX];
+        const char *slash = *dir && dir[strlen(dir) - 1] == '/' ? "" : "/";
+        if (entry->d_name[0] == '.') continue;
+        if (snprintf(path, sizeof path, "%s%s%s", dir, slash, entry->d_name) >= (int)sizeof path) continue;
+        if (has_config(path) && (!*out || strcmp(path, out) < 0)) strcpy(out, path);
+    }
+    if (folder) closedir(folder);
+}
+
+int cli_check_checkpoint(const cli_command *self, const cli_common *common, const char *dir)
+{
+    struct stat there;
+    if (stat(dir, &there) || !S_ISDIR(there.st_mode) || has_config(dir)) return -1;
+    char path[PATH_MAX], inside[PATH_MAX], expected[192];
+    tess_error err;
+    find_inside(dir, inside);
+    snprintf(path, sizeof path, "%.4000s%sconfig.json", dir, dir[strlen(dir) - 1] == '/' ? "" : "/");
+    snprintf(expected, sizeof expected, "the folder of a checkpoint: config.json and *.safetensors%s%.100s",
+             *inside ? ", as in " : "", inside);
+    tess_refuse(&err, path, "", -1, expected, "no such file: %.100s is no checkpoint", dir);
+    return cli_report(self, common, &err);
+}

@@ -1,0 +1,104 @@
+#include "cli/media.h"
+
+#include <string.h>
+
+tess_media_kind cli_media_kind(const cli_media_options *options, size_t i)
+{
+    const char *name = options->named.item[2 * i];
+    if (!strcmp(name, "audio")) return TESS_MEDIA_AUDIO;
+    return strcmp(name, "image") ? TESS_MEDIA_VIDEO : TESS_MEDIA_IMAGE;
+}
+
+const char *cli_media_source(const cli_media_options *options, size_t i)
+{
+    return options->named.item[2 * i + 1];
+}
+
+size_t cli_media_count(const cli_media_options *options)
+{
+    return options->named.count / 2;
+}
+
+int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_command *self,
+                    const cli_common *common)
+{
+    bool has_film = elsewhere;
+    for (size_t i = 0; i < cli_media_count(options); i++)
+        has_film |= cli_media_kind(options, i) == TESS_MEDIA_VIDEO;
+    if (!(options->fps >= 0.001 && options->fps <= 1000))
+        return cli_usage(self, common, "--fps: found %g, expected 0.001 to 1000 frames a second",
+                         options->fps);
+    if (options->use_audio_in_video && !has_film)
+        return cli_usage(self, common, "--use-audio-in-video: there is no --video");
+    if (options->fps != CLI_MEDIA_DEFAULT.fps && !has_film)
+        return cli_usage(self, common, "--fps: there is no --video to take frames of");
+    return -1;
+}
+
+/* With a comma before every three digits. */
+static const char *spell_count(int64_t n, char out[32])
+{
+    char digits[24];
+    const size_t n_digit = (size_t)snprintf(digits, sizeof digits, "%lld", (long long)n);
+    char *at = out;
+    for (size_t i = 0; i < n_digit; i++) {
+        if (i && (n_digit - i) % 3 == 0) *at++ = ',';
+        *at++ = digits[i];
+    }
+    *at = 0;
+    return out;
+}
+
+static const char *plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+void cli_media_print(FILE *out, const tess_medium_facts *f, int64_t n_tok)
+{
+    char count[32];
+    fprintf(out, "%s: ", CLI_SAFE(f->name));
+    if (f->kind == TESS_MEDIA_AUDIO)
+        fprintf(out, "%.2f s of %s sound at %d Hz, %s frame%s", f->seconds,
+                f->n_channel == 1   ? "mono"
+                : f->n_channel == 2 ? "stereo"
+                                    : "many-channel",
+                f->rate_hz, spell_count(f->n_frame, count), plural(f->n_frame));
+    else
+        fprintf(out, "%d × %d, taken as %d × %d", f->width, f->height, f->taken_width, f->taken_height);
+    if (f->kind == TESS_MEDIA_VIDEO)
+        fprintf(out, ", %.2f s, %s frames at %.6g a second", f->seconds, spell_count(f->n_frame, count),
+                f->fps);
+    fprintf(out, ", %s token%s\n", spell_count(n_tok, count), plural(n_tok));
+}
+
+static json_t *count_or_null(int64_t n)
+{
+    return n ? json_integer(n) : json_null();
+}
+
+static json_t *number_or_null(double value)
+{
+    return value > 0 ? cli_number(value) : json_null();
+}
+
+json_t *cli_media_to_json(const tess_medium_facts *f, int64_t n_tok)
+{
+    static const char *const kinds[] = {
+        [TESS_MEDIA_AUDIO] = "audio", [TESS_MEDIA_IMAGE] = "image", [TESS_MEDIA_VIDEO] = "video"};
+    json_t *part = json_object();
+    json_object_set_new(part, "kind", json_string(kinds[f->kind]));
+    json_object_set_new(part, "source", cli_text(f->name, strlen(f->name)));
+    json_object_set_new(part, "format", cli_text_or_null(f->format));
+    json_object_set_new(part, "width", count_or_null(f->width));
+    json_object_set_new(part, "height", count_or_null(f->height));
+    json_object_set_new(part, "taken_width", count_or_null(f->taken_width));
+    json_object_set_new(part, "taken_height", count_or_null(f->taken_height));
+    json_object_set_new(part, "frames", count_or_null(f->kind == TESS_MEDIA_IMAGE ? 0 : f->n_frame));
+    json_object_set_new(part, "seconds", number_or_null(f->seconds));
+    json_object_set_new(part, "fps", number_or_null(f->fps));
+    json_object_set_new(part, "rate_hz", count_or_null(f->rate_hz));
+    json_object_set_new(part, "channels", count_or_null(f->n_channel));
+    json_object_set_new(part, "tokens", json_integer(n_tok));
+    return part;
+}

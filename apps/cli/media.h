@@ -1,0 +1,44 @@
+/* Media on the command line: the options that name them, and what is said of each. */
+#ifndef TESS_APPS_CLI_MEDIA_H
+#define TESS_APPS_CLI_MEDIA_H
+
+#include "cli/cli.h"
+
+/* What decoding libraries take once they are loaded: 29 MB measured for sound, 17 MB for a PNG. */
+#define CLI_MEDIA_LIBRARY_BYTES (40ull << 20)
+
+typedef struct cli_media_options {
+    cli_list named; /* option and file by turns */
+    double fps;
+    bool use_audio_in_video;
+} cli_media_options;
+#define CLI_MEDIA_DEFAULT ((cli_media_options){.fps = 2.0})
+
+#define CLI_MEDIA_OPTIONS(m)                                                                                 \
+    {"audio", CLI_MARKED, &(m)->named, "FILE",                                                               \
+     "a file of sound; \"-\" for standard input, or a data URL; repeatable, as the next two"},               \
+        {"image", CLI_MARKED, &(m)->named, "FILE", "a picture; they stand in the order given"},              \
+        {"video", CLI_MARKED, &(m)->named, "FILE", "a film"},                                                \
+        {"use-audio-in-video", CLI_FLAG, &(m)->use_audio_in_video, NULL, "hear the films as well"},          \
+    {                                                                                                        \
+        "fps", CLI_NUMBER, &(m)->fps, "N", "frames of a film taken a second; default 2"                      \
+    }
+
+/* One medium as named: its kind and its source. */
+tess_media_kind cli_media_kind(const cli_media_options *options, size_t i);
+const char *cli_media_source(const cli_media_options *options, size_t i);
+size_t cli_media_count(const cli_media_options *options);
+
+/* Refuses options about films where there is none; `elsewhere`: one may be named in another place. Returns -1
+ * or an exit code. */
+int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_command *self,
+                    const cli_common *common);
+
+/* "photo.jpg: 1260 × 840, taken as 1248 × 832, 1,014 tokens": what a prepared medium is, safe on a terminal.
+ */
+void cli_media_print(FILE *out, const tess_medium_facts *facts, int64_t n_tok);
+/* The same as an object: kind, source, width, height, frames, seconds, tokens, …; null where it does not
+ * apply. */
+json_t *cli_media_to_json(const tess_medium_facts *facts, int64_t n_tok);
+
+#endif

@@ -1,0 +1,237 @@
+/* Media of a conversation: preparing them, and the prompt they are part of. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "dialog/conversation.h"
+
+#define DEFAULT_FPS 2.0
+#define DEFAULT_MAX_BYTES (4ull << 30)
+
+/* ---- preparing ---- */
+
+typedef struct preparing {
+    const tess_media_use *use;
+    tess_preprocessor preprocessor;
+    tess_medium_options options;
+    uint64_t n_held; /* bytes of media that are prepared */
+    tess_error *err;
+} preparing;
+
+static bool is_waiting(const tess_content *content)
+{
+    return content->kind != TESS_CONTENT_TEXT && !content->features;
+}
+
+static bool any_is_waiting(const tess_conversation *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++)
+            if (is_waiting(&c->turn[i].content[k])) return true;
+    return false;
+}
+
+static uint64_t bytes_held(const tess_medium *medium)
+{
+    return medium ? tess_medium_get_facts(medium)->bytes_held : 0;
+}
+
+static uint64_t sum_bytes(const tess_conversation *c)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++)
+            n += bytes_held(c->turn[i].content[k].medium) + bytes_held(c->turn[i].content[k].sound);
+    return n;
+}
+
+/* Frames of 10 ms that a clip of as many tokens as there are positions has, 13 tokens a second. */
+static int64_t most_frames(int max_positions)
+{
+    return (int64_t)max_positions * 100 / 13 + 100;
+}
+
+static tess_status begin_preparing(preparing *p, tess_error *err)
+{
+    const tess_media_use *use = p->use;
+    tess_model_facts model;
+    tess_status status = tess_model_get_facts(use->model_dir, &model, err);
+    if (status == TESS_OK) status = tess_preprocessor_load(use->model_dir, &p->preprocessor, err);
+    if (status == TESS_OK)
+        status = tess_preprocessor_check(&p->preprocessor, use->model_dir, model.num_mel_bins,
+                                         model.patch_size, model.spatial_merge_size,
+                                         model.temporal_patch_size, model.in_channels, err);
+    if (status != TESS_OK) return status;
+    p->options = TESS_MEDIUM_OPTIONS_DEFAULT;
+    p->options.preprocessor = &p->preprocessor;
+    p->options.fps = use->fps != 0 ? use->fps : DEFAULT_FPS;
+    p->options.most_mel_frames = most_frames(model.max_positions);
+    return TESS_OK;
+}
+
+/* What one more medium may take. */
+static uint64_t bytes_left(const preparing *p)
+{
+    uint64_t most = p->use->max_bytes ? p->use->max_bytes : DEFAULT_MAX_BYTES;
+    return most > p->n_held ? most - p->n_held : 1; /* a byte is too little for any medium */
+}
+
+/* The source as it is seen from here, to be freed. */
+static char *find_source(const preparing *p, const char *source)
+{
+    const char *folder = p->use->folder;
+    bool is_relative = folder && *source != '/' && strcmp(source, "-") && strncmp(source, "data:", 5);
+    if (!is_relative) return strdup(source);
+    size_t size = strlen(folder) + strlen(source) + 2;
+    char *path = malloc(size);
+    if (path) snprintf(path, size, "%s/%s", folder, source);
+    return path;
+}
+
+static tess_status open_medium(preparing *p, tess_media_kind kind, tess_content *content)
+{
+    p->options.max_bytes = bytes_left(p);
+    if (content->bytes)
+        return tess_medium_open_memory(kind, content->data, content->bytes, content->n_bytes, &p->options,
+                                       &content->medium, p->err);
+    char *source = find_source(p, content->data);
+    if (!source) return tess_fail(p->err, TESS_ENOMEM, "no memory for a path");
+    tess_status status = tess_medium_open(kind, source, &p->options, &content->medium, p->err);
+    free(source);
+    return status;
+}
+
+static tess_status prepare_medium(preparing *p, tess_medium *medium)
+{
+    tess_status status = tess_medium_prepare(medium, p->use->progress, p->err);
+    if (status == TESS_OK) p->n_held += bytes_held(medium);
+    return status;
+}
+
+static tess_status prepare_content(preparing *p, tess_content *content)
+{
+    static const tess_media_kind kinds[] = {[TESS_CONTENT_IMAGE] = TESS_MEDIA_IMAGE,
+                                            [TESS_CONTENT_AUDIO] = TESS_MEDIA_AUDIO,
+                                            [TESS_CONTENT_VIDEO] = TESS_MEDIA_VIDEO};
+    tess_media_kind kind = kinds[content->kind];
+    tess_status status = open_medium(p, kind, content);
+    if (status != TESS_OK) return status;
+    bool has_sound = kind == TESS_MEDIA_VIDEO && p->use->use_audio_in_video;
+    if (has_sound) status = tess_medium_open_sound(content->medium, &content->sound, p->err);
+    if (status == TESS_OK) status = prepare_medium(p, content->medium);
+    if (status == TESS_OK && has_sound) status = prepare_medium(p, content->sound);
+    if (status == TESS_OK) {
+        content->features = tess_medium_get_features(content->medium);
+        content->n_tok = tess_features_count_tokens(content->features, &p->preprocessor);
+        if (has_sound)
+            content->n_tok +=
+                tess_features_count_tokens(tess_medium_get_features(content->sound), &p->preprocessor);
+        return TESS_OK;
+    }
+    tess_medium_close(content->sound);
+    tess_medium_close(content->medium);
+    content->medium = content->sound = NULL;
+    return status;
+}
+
+static void name_part(tess_error *err, size_t turn, size_t part)
+{
+    if (err && !*err->field)
+        snprintf(err->field, sizeof err->field, "messages[%zu].content[%zu]", turn, part);
+}
+
+tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use *use, tess_error *err)
+{
+    preparing p = {.use = use, .n_held = sum_bytes(c), .err = err};
+    if (!any_is_waiting(c)) return TESS_OK;
+    tess_status status = begin_preparing(&p, err);
+    if (status != TESS_OK) return status;
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++) {
+            if (!is_waiting(&c->turn[i].content[k])) continue;
+            status = prepare_content(&p, &c->turn[i].content[k]);
+            if (status == TESS_OK) continue;
+            name_part(err, i, k);
+            return status;
+        }
+    return TESS_OK;
+}
+
+const tess_medium_facts *tess_content_get_facts(const tess_content *content)
+{
+    return content->medium ? tess_medium_get_facts(content->medium) : NULL;
+}
+
+/* ---- prompts ---- */
+
+static size_t count_media(const tess_conversation *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++)
+            n += c->turn[i].content[k].kind != TESS_CONTENT_TEXT;
+    return n;
+}
+
+tess_status tess_prompt_list_media(const tess_conversation *c, tess_prompt *out, tess_error *err)
+{
+    out->n_media = 0;
+    out->media = malloc((2 * count_media(c) + 1) * sizeof *out->media);
+    if (!out->media) return tess_fail(err, TESS_ENOMEM, "no memory for a list of media");
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++) {
+            const tess_content *content = &c->turn[i].content[k];
+            if (content->kind == TESS_CONTENT_TEXT) continue;
+            TESS_ASSERT(content->features);
+            out->media[out->n_media++] = content->features;
+            if (content->sound) out->media[out->n_media++] = tess_medium_get_features(content->sound);
+        }
+    return TESS_OK;
+}
+
+static tess_status expand_ids(tess_prompt *prompt, const char *model_dir, tess_error *err)
+{
+    tess_ids *ids = &prompt->ids;
+    int64_t n, n_id = (int64_t)ids->count;
+    const tess_features *const *media = prompt->media;
+    tess_status status =
+        tess_model_expand_media(model_dir, ids->data, n_id, media, prompt->n_media, NULL, 0, &n, err);
+    if (status != TESS_OK) return status;
+    int32_t *expanded = n < INT32_MAX ? malloc((size_t)(n + 1) * sizeof *expanded) : NULL;
+    if (!expanded) return tess_fail(err, TESS_ENOMEM, "no memory for a prompt of %lld tokens", (long long)n);
+    status =
+        tess_model_expand_media(model_dir, ids->data, n_id, media, prompt->n_media, expanded, n, &n, err);
+    tess_ids_release(ids);
+    *ids = (tess_ids){.data = expanded, .count = (size_t)n, .capacity = (size_t)n + 1};
+    return status;
+}
+
+tess_status tess_prompt_make(const tess_conversation *c, const tess_tokenizer *tokenizer,
+                             const char *model_dir, unsigned flags, tess_prompt *out, tess_error *err)
+{
+    tess_prompt prompt = {0};
+    tess_status status = tess_conversation_encode(c, tokenizer, flags, &prompt.ids, err);
+    if (status == TESS_OK) status = tess_prompt_list_media(c, &prompt, err);
+    if (status == TESS_OK && prompt.n_media > 0) status = expand_ids(&prompt, model_dir, err);
+    if (status == TESS_OK)
+        *out = prompt;
+    else
+        tess_prompt_release(&prompt);
+    return status;
+}
+
+void tess_prompt_release(tess_prompt *prompt)
+{
+    tess_ids_release(&prompt->ids);
+    free(prompt->media);
+    *prompt = (tess_prompt){0};
+}
+
+tess_feed tess_prompt_get_feed(const tess_prompt *prompt)
+{
+    return (tess_feed){.ids = prompt->ids.data,
+                       .n_tok = (int)prompt->ids.count,
+                       .media = prompt->n_media ? prompt->media : NULL,
+                       .n_media = prompt->n_media};
+}

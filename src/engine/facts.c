@@ -1,0 +1,62 @@
+/* What a model's configuration says to those who prepare a request for it. */
+#include <stdlib.h>
+
+#include "base/fpenv.h"
+#include "model/placeholders.h"
+#include "tessera/engine.h"
+
+/* To be freed; NULL with *status set. */
+static tess_config *load(const char *model_dir, tess_status *status, tess_error *err)
+{
+    tess_config *config = malloc(sizeof *config);
+    *status = config ? tess_config_load(model_dir, config, err)
+                     : tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
+    if (*status == TESS_OK) return config;
+    free(config);
+    return NULL;
+}
+
+tess_status tess_model_get_facts(const char *model_dir, tess_model_facts *out, tess_error *err)
+{
+    tess_status status;
+    tess_config *config = load(model_dir, &status, err);
+    if (!config) return status;
+    const tess_vision_config *v = &config->thinker.vision;
+    *out = (tess_model_facts){.has_talker = config->has_talker,
+                              .max_positions = config->thinker.text.max_positions,
+                              .num_mel_bins = config->thinker.audio.n_mel,
+                              .patch_size = v->patch_size,
+                              .spatial_merge_size = v->spatial_merge_size,
+                              .temporal_patch_size = v->temporal_patch_size,
+                              .in_channels = v->n_channel};
+    free(config);
+    return TESS_OK;
+}
+
+tess_status tess_model_get_smallest_features(const char *model_dir, tess_media_kind kind, tess_features *out,
+                                             tess_error *err)
+{
+    tess_status status;
+    tess_config *config = load(model_dir, &status, err);
+    if (!config) return status;
+    *out = tess_features_make_smallest(&config->thinker, kind);
+    free(config);
+    return TESS_OK;
+}
+
+tess_status tess_model_expand_media(const char *model_dir, const int32_t *ids, int64_t n_id,
+                                    const tess_features *const *media, int n_media, int32_t *out,
+                                    int64_t capacity, int64_t *n_out, tess_error *err)
+{
+    tess_status status;
+    tess_config *config = load(model_dir, &status, err);
+    if (!config) return status;
+    const tess_media_list list = {media, n_media};
+    tess_fpenv saved = tess_fpenv_enter();
+    status = tess_media_check(&config->thinker, &list, err);
+    if (status == TESS_OK)
+        status = tess_placeholders_expand(&config->thinker, ids, n_id, &list, out, capacity, n_out, err);
+    tess_fpenv_leave(saved);
+    free(config);
+    return status;
+}

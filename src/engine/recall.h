@@ -1,0 +1,20 @@
+/* Which media a session holds, so that what it holds of a longer prompt need not be run again. */
+#ifndef TESS_ENGINE_RECALL_H
+#define TESS_ENGINE_RECALL_H
+
+#include "engine/rooms.h"
+#include "model/placeholders.h"
+
+/* Notes the media of a feed whose tokens stand from `first` on; those there is no room to note are not known
+ * later. */
+void tess_recall_add(tess_recall *recall, const tess_thinker_config *config, const int32_t *ids, int n_tok,
+                     const tess_media_list *media, int first);
+/* Forgets media that begin at `n_tok` or behind. */
+void tess_recall_truncate(tess_recall *recall, int n_tok);
+
+/* How many of the first n_same tokens, which are the same, can be kept: no further than a medium that is
+ * another one, or is not whole. n_kept[kind] gets the media in them. */
+int tess_recall_count(const tess_recall *recall, const tess_thinker_config *config, const int32_t *ids,
+                      int n_tok, const tess_media_list *media, int n_same, int n_kept[3]);
+
+#endif

@@ -1,0 +1,86 @@
+/* What is put where in memory, for a choice of residency: the one place that knows, used to plan and to run.
+ *
+ * Experts stand in the room that phases share: while towers are at work, they have the room instead.
+ */
+#ifndef TESS_ENGINE_ROOMS_H
+#define TESS_ENGINE_ROOMS_H
+
+#include "engine/layout.h"
+#include "engine/model.h"
+#include "model/sampler.h"
+
+/* What a plan decides for a decoder. */
+typedef struct tess_decoder_choice {
+    int n_row, n_logit_rows; /* of a step, and of those that get logits at a time */
+    int n_lease;             /* experts leased at a time */
+    int n_layer_slot, n_head_slot, n_embedding_slot, n_expert_slot;
+} tess_decoder_choice;
+
+/* What it provides for media of a feed. Zeros: nothing. */
+typedef struct tess_media_choice {
+    int n_medium;
+    int n_tok, n_picture_tok; /* rows that the towers make in all, and those of pictures */
+    tess_audio_sizes audio;   /* n_row 0: no clips */
+    tess_vision_sizes vision; /* n_patch 0: no pictures */
+} tess_media_choice;
+
+typedef struct tess_choice {
+    int n_context, n_thread, n_session;
+    tess_decoder_choice thinker;
+    tess_media_choice media;
+} tess_choice;
+
+/* What the towers made of the media of a feed, until its tokens have been run. */
+typedef struct tess_media_rows {
+    float *rows;                          /* [n_tok, d_model] clips, images, videos */
+    float *deepstack[TESS_MAX_DEEPSTACK]; /* [n_picture_tok, d_model] images, videos */
+    const tess_features **list;           /* [n_medium] those of one kind */
+    const float **vectors;                /* [rows of a step] */
+    tess_addition *addition;              /* [rows of a step, n_deepstack] */
+    int64_t first[3], n_used[3];          /* by kind: its first row, and how many tokens stood for one */
+} tess_media_rows;
+
+/* A medium that a session holds. */
+typedef struct tess_recalled {
+    unsigned char digest[32]; /* of its features; zeros: not known */
+    int first;                /* the place of its first token */
+    tess_media_kind kind;
+} tess_recalled;
+
+/* The media that it holds. */
+typedef struct tess_recall {
+    tess_recalled *medium; /* [n] */
+    int n, capacity;
+} tess_recall;
+
+/* What a session has in the arena. */
+typedef struct tess_session_room {
+    tess_timeline timeline;
+    tess_recall recall;
+    float *logits; /* [n_vocab] of the last position */
+} tess_session_room;
+
+/* Everything that lives in the engine's arena. */
+typedef struct tess_rooms {
+    const tess_model *model;
+    tess_pool *pool;
+    tess_choice choice;
+    tess_thinker thinker;
+    tess_audio_tower audio;
+    tess_vision_tower vision;
+    tess_media_rows media;
+    tess_sampler sampler;
+    tess_session_room *session; /* [n_session] */
+    tess_phase phase;           /* whose the shared room is */
+    tess_arena shared;          /* the arena as it was when the shared room began */
+} tess_rooms;
+
+/* Lays everything out; the shared room is then that of the text. `pool` may be NULL while measuring. */
+void tess_rooms_init(tess_rooms *rooms, const tess_model *model, tess_pool *pool, const tess_choice *choice,
+                     tess_layout *layout);
+
+/* Makes the shared room that of another phase: it is laid out again, and what was in it is lost. Costs little
+ * where the phase is the one already. */
+void tess_rooms_enter(tess_rooms *rooms, tess_phase phase);
+
+#endif

@@ -1,0 +1,63 @@
+/* Which taps a feed reaches: those of the towers that its media go through, then the thinker's. */
+#include <stdlib.h>
+
+#include "model/audio_tower.h"
+#include "model/placeholders.h"
+#include "model/taps.h"
+#include "model/vision_tower.h"
+
+typedef struct visitor {
+    void (*visit)(void *context, const tess_tap *tap);
+    void *context;
+} visitor;
+
+static int gather(const tess_media_list *media, tess_media_kind kind, const tess_features **out)
+{
+    int n = 0;
+    for (int i = 0; i < media->n; i++)
+        if (media->item[i]->kind == kind) out[n++] = media->item[i];
+    return n;
+}
+
+/* Images and videos go through the vision tower one after the other; `room` holds as many as there are. */
+static void visit_towers(const tess_thinker_config *config, const tess_media_list *media,
+                         const tess_features **room, const visitor *v)
+{
+    int n = gather(media, TESS_MEDIA_AUDIO, room);
+    if (n > 0) tess_audio_taps_visit(&config->audio, room, n, v->visit, v->context);
+    int n_image = gather(media, TESS_MEDIA_IMAGE, room);
+    if (n_image > 0) tess_vision_taps_visit(&config->vision, room, n_image, 0, v->visit, v->context);
+    n = gather(media, TESS_MEDIA_VIDEO, room);
+    if (n > 0) tess_vision_taps_visit(&config->vision, room, n, n_image > 0 ? 1 : 0, v->visit, v->context);
+}
+
+static tess_status visit_all(const tess_config *config, const tess_feed *feed, const visitor *v,
+                             tess_error *err)
+{
+    const tess_media_list media = {feed->media, feed->media ? feed->n_media : 0};
+    tess_status status = tess_media_check(&config->thinker, &media, err);
+    if (status != TESS_OK) return status;
+    const tess_features **room = malloc((size_t)(media.n + 1) * sizeof *room);
+    if (!room) return tess_fail(err, TESS_ENOMEM, "no memory for a list of %d media", media.n);
+    visit_towers(&config->thinker, &media, room, v);
+    free(room);
+    const tess_tap_sink sink = {.decoder = "thinker",
+                                .config = &config->thinker.text,
+                                .n_tok = feed->n_tok,
+                                .last_logits = feed->last_logits};
+    tess_taps_visit(&sink, TESS_TAP_LM_HEAD, v->visit, v->context);
+    return TESS_OK;
+}
+
+tess_status tess_model_list_taps(const char *model_dir, const tess_feed *feed,
+                                 void (*visit)(void *context, const tess_tap *tap), void *context,
+                                 tess_error *err)
+{
+    tess_config *config = malloc(sizeof *config);
+    if (!config) return tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
+    tess_status status = tess_config_load(model_dir, config, err);
+    const visitor v = {visit, context};
+    if (status == TESS_OK) status = visit_all(config, feed, &v, err);
+    free(config);
+    return status;
+}

@@ -1,0 +1,309 @@
+#include "media/track.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char SUPPORTED[] =
+    "WAV, FLAC, MP3, OGG, AAC, AIFF, CAF, MP4 (M4A, MOV), WebM (MKV), AVI, MPEG, FLV or ASF";
+/* Demuxers, by FFmpeg's names. Others are for devices, playlists, subtitles, or text drawn as pictures. */
+static const char allowed_formats[] =
+    "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,mov,matroska,avi,mpegts,mpeg,flv,asf,"
+    "amr,ac3,eac3,wv,gif,ivf";
+enum { IO_BYTES = 1 << 15, ROUNDS = 8, FREE_BYTES = 16 << 20 };
+
+/* ---- reading ---- */
+
+static bool spend(tess_track *track, uint64_t n)
+{
+    if (track->allowance < n) {
+        track->is_circular = true;
+        return false;
+    }
+    track->allowance -= n;
+    return true;
+}
+
+static int read_bytes(void *opaque, uint8_t *out, int n)
+{
+    tess_track *track = opaque;
+    int64_t got = tess_source_reader_read(&track->reader, track->offset, out, (size_t)n);
+    if (got < 0) {
+        track->failure = errno;
+        return AVERROR(EIO);
+    }
+    if (got == 0) return AVERROR_EOF;
+    if (!spend(track, (uint64_t)got)) return AVERROR(EIO);
+    track->offset += (uint64_t)got;
+    return (int)got;
+}
+
+static int64_t seek_bytes(void *opaque, int64_t offset, int whence)
+{
+    tess_track *track = opaque;
+    int64_t n_byte = (int64_t)track->reader.n_byte, begin = 0;
+    whence &= ~AVSEEK_FORCE;
+    if (whence == AVSEEK_SIZE) return n_byte;
+    if (whence == SEEK_CUR) begin = (int64_t)track->offset;
+    if (whence == SEEK_END) begin = n_byte;
+    int64_t to;
+    if (__builtin_add_overflow(begin, offset, &to) || to < 0) return AVERROR(EINVAL);
+    track->offset = (uint64_t)to;
+    return to;
+}
+
+/* What a file refers to elsewhere stays closed. */
+static int open_nothing(AVFormatContext *format, AVIOContext **io, const char *url, int flags,
+                        AVDictionary **options)
+{
+    (void)format;
+    (void)io;
+    (void)url;
+    (void)flags;
+    (void)options;
+    return AVERROR(EPERM);
+}
+
+/* ---- refusals ---- */
+
+static const char *name_of(const tess_track *track)
+{
+    return track->reader.source->name;
+}
+
+static tess_status refuse_memory(const tess_track *track, tess_error *err)
+{
+    return tess_fail(err, TESS_ENOMEM, "%s: no memory to decode it", name_of(track));
+}
+
+/* What FFmpeg's code means, the reasons first that it does not know of. */
+static tess_status refuse_code(const tess_track *track, int code, const char *expected, tess_error *err)
+{
+    if (track->failure)
+        return tess_fail_system(err, track->failure, name_of(track), (int64_t)track->offset, "read");
+    if (track->is_circular)
+        return tess_refuse(err, name_of(track), "", -1, "a file that is read about once",
+                           "one that leads in circles");
+    /* Nearly always sizes in the file that are nonsense: FFmpeg allocates nothing beyond 2 GiB. */
+    if (code == AVERROR(ENOMEM))
+        return tess_refuse(err, name_of(track), "", -1, expected, "what asks for more memory than there is");
+    char reason[AV_ERROR_MAX_STRING_SIZE] = "";
+    track->codec_lib.av_strerror(code, reason, sizeof reason);
+    return tess_refuse(err, name_of(track), "", -1, expected, "what cannot be read (%s)", reason);
+}
+
+/* ---- opening ---- */
+
+static tess_status open_format(tess_track *track, tess_error *err)
+{
+    const tess_codec_library *codec = &track->codec_lib;
+    const tess_format_library *lib = &track->format_lib;
+    uint8_t *buffer = codec->av_malloc(IO_BYTES);
+    if (buffer) track->io = lib->avio_alloc_context(buffer, IO_BYTES, 0, track, read_bytes, NULL, seek_bytes);
+    if (!track->io) {
+        codec->av_free(buffer);
+        return refuse_memory(track, err);
+    }
+    track->format = lib->avformat_alloc_context();
+    AVDictionary *options = NULL;
+    if (!track->format || codec->av_dict_set(&options, "format_whitelist", allowed_formats, 0) < 0)
+        return refuse_memory(track, err);
+    track->format->pb = track->io;
+    track->format->io_open = open_nothing;
+    track->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
+    int code = lib->avformat_open_input(&track->format, "", NULL, &options);
+    codec->av_dict_free(&options);
+    if (code < 0) return refuse_code(track, code, SUPPORTED, err);
+    code = lib->avformat_find_stream_info(track->format, NULL);
+    return code < 0 ? refuse_code(track, code, SUPPORTED, err) : TESS_OK;
+}
+
+static AVStream *find_stream(const tess_track *track, tess_track_kind kind)
+{
+    enum AVMediaType type = kind == TESS_TRACK_AUDIO ? AVMEDIA_TYPE_AUDIO : AVMEDIA_TYPE_VIDEO;
+    for (unsigned i = 0; i < track->format->nb_streams; i++) {
+        AVStream *stream = track->format->streams[i];
+        if (stream->codecpar->codec_type == type && !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC))
+            return stream;
+    }
+    return NULL;
+}
+
+static tess_status open_decoder(tess_track *track, int64_t max_pixels, tess_error *err)
+{
+    const tess_codec_library *lib = &track->codec_lib;
+    const AVCodec *codec = lib->avcodec_find_decoder(track->stream->codecpar->codec_id);
+    if (!codec)
+        return tess_refuse(err, name_of(track), "codec", -1, "one that this libavcodec decodes", "%s",
+                           lib->avcodec_get_name(track->stream->codecpar->codec_id));
+    track->context = lib->avcodec_alloc_context3(codec);
+    track->packet = lib->av_packet_alloc();
+    track->frame = lib->av_frame_alloc();
+    if (!track->context || !track->packet || !track->frame) return refuse_memory(track, err);
+    int code = lib->avcodec_parameters_to_context(track->context, track->stream->codecpar);
+    if (code < 0) return refuse_code(track, code, "parameters of a decoder", err);
+    track->context->thread_count = 1;
+    track->context->flags |= AV_CODEC_FLAG_BITEXACT;
+    track->context->pkt_timebase = track->stream->time_base;
+    /* FLAC tells damage by a checksum; of what has none, stricter rules refuse files that are merely old. */
+    if (codec->id == AV_CODEC_ID_FLAC) track->context->err_recognition |= AV_EF_CRCCHECK | AV_EF_EXPLODE;
+    if (max_pixels) track->context->max_pixels = max_pixels;
+    code = lib->avcodec_open2(track->context, codec, NULL);
+    return code < 0 ? refuse_code(track, code, "what its decoder can begin with", err) : TESS_OK;
+}
+
+static tess_status open_track(tess_track *track, int64_t max_pixels, tess_error *err)
+{
+    tess_status status = open_format(track, err);
+    if (status != TESS_OK) return status;
+    track->stream = find_stream(track, track->kind);
+    if (!track->stream)
+        return tess_refuse(err, name_of(track), "", -1,
+                           track->kind == TESS_TRACK_AUDIO ? "a file with sound" : "a file with a film",
+                           track->kind == TESS_TRACK_AUDIO ? "no audio track" : "no video track");
+    for (unsigned i = 0; i < track->format->nb_streams; i++)
+        if (track->format->streams[i] != track->stream) track->format->streams[i]->discard = AVDISCARD_ALL;
+    return open_decoder(track, max_pixels, err);
+}
+
+tess_status tess_track_open(const tess_source *source, tess_track_kind kind, int64_t max_pixels,
+                            tess_track *out, tess_error *err)
+{
+    *out = (tess_track){.kind = kind, .reader = {.fd = -1}};
+    tess_status status = tess_codec_library_open(&out->codec_lib, err);
+    if (status == TESS_OK) status = tess_format_library_open(&out->format_lib, err);
+    if (status == TESS_OK) status = tess_source_reader_open(source, &out->reader, err);
+    if (status != TESS_OK) return status;
+    out->allowance = out->reader.n_byte > UINT64_MAX / (2 * ROUNDS)
+                         ? UINT64_MAX
+                         : ROUNDS * out->reader.n_byte + FREE_BYTES;
+    return open_track(out, max_pixels, err);
+}
+
+void tess_track_close(tess_track *track)
+{
+    if (track->frame) track->codec_lib.av_frame_free(&track->frame);
+    if (track->packet) track->codec_lib.av_packet_free(&track->packet);
+    if (track->context) track->codec_lib.avcodec_free_context(&track->context);
+    if (track->format) track->format_lib.avformat_close_input(&track->format);
+    if (track->io) {
+        track->codec_lib.av_free(track->io->buffer);
+        track->format_lib.avio_context_free(&track->io);
+    }
+    tess_source_reader_close(&track->reader);
+}
+
+/* ---- decoding ---- */
+
+static void note_damage(tess_track *track, int64_t offset)
+{
+    if (track->is_damaged) return;
+    track->is_damaged = true;
+    track->damage = offset;
+}
+
+/* Hands one packet of the track to the decoder, or tells it that there are no more. */
+static tess_status feed(tess_track *track, tess_error *err)
+{
+    const tess_codec_library *lib = &track->codec_lib;
+    int code = track->format_lib.av_read_frame(track->format, track->packet);
+    if (code == AVERROR_EOF) {
+        track->is_draining = true;
+        lib->avcodec_send_packet(track->context, NULL);
+        return TESS_OK;
+    }
+    if (code < 0) return refuse_code(track, code, "packets up to the end", err);
+    AVPacket *packet = track->packet;
+    if (!spend(track, (uint64_t)packet->size + 1)) {
+        lib->av_packet_unref(packet);
+        return refuse_code(track, 0, "", err);
+    }
+    /* Half a picture would be made up for the other half; half a packet of sound is as much sound. */
+    bool is_half = track->kind == TESS_TRACK_VIDEO && packet->flags & AV_PKT_FLAG_CORRUPT;
+    if (packet->stream_index == track->stream->index) {
+        code = is_half ? AVERROR_INVALIDDATA : lib->avcodec_send_packet(track->context, packet);
+        if (code < 0) note_damage(track, packet->pos);
+    }
+    lib->av_packet_unref(packet);
+    return code == AVERROR(ENOMEM) ? refuse_memory(track, err) : TESS_OK;
+}
+
+static bool is_flawed(const tess_track *track)
+{
+    const AVFrame *frame = track->frame;
+    return track->kind == TESS_TRACK_VIDEO &&
+           (frame->decode_error_flags || frame->flags & AV_FRAME_FLAG_CORRUPT);
+}
+
+/* Whether a file may have been cut out of a longer stream, so that what precedes the first whole frame is
+ * forgiven. */
+static bool is_excerpt(const tess_track *track)
+{
+    static const char *const names[] = {"mp3", "aac", "ac3", "eac3", "mpegts", "mpeg"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(track->format->iformat->name, names[i])) return true;
+    return false;
+}
+
+static tess_status take_frame(tess_track *track, bool *is_there, tess_error *err)
+{
+    if (is_flawed(track)) {
+        note_damage(track, track->frame->pkt_pos);
+        return TESS_OK;
+    }
+    if (track->is_damaged && (track->n_frame > 0 || !is_excerpt(track)))
+        return tess_refuse(err, name_of(track), "", track->damage, "what can be decoded",
+                           "damage with more behind it");
+    track->is_damaged = false;
+    track->n_frame++;
+    *is_there = true;
+    return TESS_OK;
+}
+
+tess_status tess_track_next(tess_track *track, bool *is_there, tess_error *err)
+{
+    const tess_codec_library *lib = &track->codec_lib;
+    *is_there = false;
+    for (tess_status status = TESS_OK; status == TESS_OK && !*is_there;) {
+        int code = lib->avcodec_receive_frame(track->context, track->frame);
+        if (code >= 0)
+            status = take_frame(track, is_there, err);
+        else if (code == AVERROR(ENOMEM))
+            status = refuse_memory(track, err);
+        else if (code == AVERROR_EOF || track->is_draining)
+            return TESS_OK;
+        else {
+            if (code != AVERROR(EAGAIN)) note_damage(track, -1);
+            status = feed(track, err);
+        }
+        if (status != TESS_OK) return status;
+    }
+    return TESS_OK;
+}
+
+bool tess_track_file_has(const tess_track *track, tess_track_kind kind)
+{
+    return find_stream(track, kind) != NULL;
+}
+
+void tess_track_name_format(const tess_track *track, char *out, size_t size)
+{
+    static const char *const names[][2] = {
+        {"mov,mp4,m4a,3gp,3g2,mj2", "MP4"},
+        {"matroska,webm", "Matroska"},
+        {"wav", "WAV"},
+        {"mp3", "MP3"},
+        {"flac", "FLAC"},
+        {"ogg", "OGG"},
+        {"aac", "AAC"},
+        {"aiff", "AIFF"},
+        {"avi", "AVI"},
+        {"mpegts", "MPEG-TS"},
+        {"mpeg", "MPEG"},
+        {"gif", "GIF"},
+    };
+    const char *format = track->format->iformat->name;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(format, names[i][0])) format = names[i][1];
+    snprintf(out, size, "%s, %s", format, track->codec_lib.avcodec_get_name(track->context->codec_id));
+}

@@ -1,0 +1,404 @@
+/* A medium from its source to features: what is known before it is decoded, and what is refused. */
+#include <fenv.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../support/fault.h"
+#include "../support/front.h"
+#include "media/image_size.h"
+#include "media/patches.h"
+#include "media/resize.h"
+#include "media/video_file.h"
+#include "tessera/media.h"
+
+enum { WAV_SAMPLES = 24000, WAV_HEAD = 44 };
+
+static const tess_preprocessor published = {.n_mel = 128,
+                                            .patch_size = 16,
+                                            .merge_size = 2,
+                                            .temporal_patch_size = 2,
+                                            .least_pixels = 3136,
+                                            .most_pixels = 12845056,
+                                            .mean = {0.5, 0.5, 0.5},
+                                            .deviation = {0.5, 0.5, 0.5}};
+static const char picture_path[] = "tests/data/media/images/rgb.bmp";
+
+static tess_medium_options usual(void)
+{
+    tess_medium_options options = TESS_MEDIUM_OPTIONS_DEFAULT;
+    options.preprocessor = &published;
+    return options;
+}
+
+/* A WAV file of 16 bits in memory; the caller frees. */
+static unsigned char *make_wav(size_t *n_byte)
+{
+    *n_byte = WAV_HEAD + 2 * WAV_SAMPLES;
+    unsigned char *out = malloc(*n_byte);
+    float *samples = front_samples("noise", WAV_SAMPLES);
+    assert_non_null(out);
+    const uint32_t rate = 16000, data = 2 * WAV_SAMPLES, all = data + 36, per_second = 32000, form = 16;
+    const uint16_t kind = 1, n_channel = 1, block = 2, bits = 16;
+    memcpy(out, "RIFF", 4);
+    memcpy(out + 4, &all, 4);
+    memcpy(out + 8, "WAVEfmt ", 8);
+    memcpy(out + 16, &form, 4);
+    memcpy(out + 20, &kind, 2);
+    memcpy(out + 22, &n_channel, 2);
+    memcpy(out + 24, &rate, 4);
+    memcpy(out + 28, &per_second, 4);
+    memcpy(out + 32, &block, 2);
+    memcpy(out + 34, &bits, 2);
+    memcpy(out + 36, "data", 4);
+    memcpy(out + 40, &data, 4);
+    for (size_t i = 0; i < WAV_SAMPLES; i++) {
+        const int16_t value = (int16_t)(samples[i] * 32768.0f);
+        memcpy(out + WAV_HEAD + 2 * i, &value, 2);
+    }
+    free(samples);
+    return out;
+}
+
+/* All rows; the caller frees. */
+static float *read_all(const tess_features *f, int64_t n_row, int width)
+{
+    float *rows = malloc((size_t)n_row * (size_t)width * sizeof *rows);
+    assert_non_null(rows);
+    assert_int_equal(f->read(f->context, 0, n_row, rows, NULL), TESS_OK);
+    return rows;
+}
+
+static unsigned char *read_file(const char *path, size_t *n_byte)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    unsigned char *out = malloc(1 << 20);
+    assert_non_null(out);
+    *n_byte = fread(out, 1, 1 << 20, file);
+    assert_int_equal(fclose(file), 0);
+    return out;
+}
+
+static tess_medium *open_medium(tess_media_kind kind, const char *source, const tess_medium_options *options)
+{
+    tess_medium *medium;
+    tess_error err;
+    if (tess_medium_open(kind, source, options, &medium, &err) != TESS_OK) fail_msg("%s", err.message);
+    return medium;
+}
+
+static void prepare(tess_medium *medium)
+{
+    tess_error err;
+    if (tess_medium_prepare(medium, NULL, &err) != TESS_OK) fail_msg("%s", err.message);
+}
+
+static void a_picture_is_counted_before_it_is_decoded(void **state)
+{
+    (void)state;
+    tess_medium_options options = usual();
+    tess_medium *medium = open_medium(TESS_MEDIA_IMAGE, picture_path, &options);
+    const tess_medium_facts before = *tess_medium_get_facts(medium), *facts = tess_medium_get_facts(medium);
+    assert_string_equal(facts->name, picture_path);
+    assert_string_equal(facts->format, "BMP");
+    assert_true(facts->width > 0 && facts->height > 0);
+    assert_int_equal(facts->taken_width % 32, 0);
+    assert_int_equal(facts->n_wide, facts->taken_width / 16);
+    assert_int_equal(facts->n_high, facts->taken_height / 16);
+    assert_int_equal(facts->n_step, 1);
+    assert_int_equal(facts->n_frame, 1);
+    assert_true(facts->bytes_held > (uint64_t)facts->taken_width * (uint64_t)facts->taken_height * 3);
+    assert_true(facts->bytes_peak > facts->bytes_held);
+    prepare(medium);
+    assert_memory_equal(facts, &before, sizeof before);
+    const tess_features *features = tess_medium_get_features(medium);
+    assert_int_equal(features->kind, TESS_MEDIA_IMAGE);
+    assert_int_equal(features->n_wide, facts->n_wide);
+    assert_true(features->seconds_per_grid == 0);
+    tess_medium_close(medium);
+}
+
+static void memory_and_file_are_the_same(void **state)
+{
+    (void)state;
+    size_t n_byte;
+    unsigned char *bytes = read_file(picture_path, &n_byte);
+    tess_medium_options options = usual();
+    tess_medium *file = open_medium(TESS_MEDIA_IMAGE, picture_path, &options), *memory;
+    assert_int_equal(
+        tess_medium_open_memory(TESS_MEDIA_IMAGE, "picture 1", bytes, n_byte, &options, &memory, NULL),
+        TESS_OK);
+    assert_string_equal(tess_medium_get_facts(memory)->name, "picture 1");
+    prepare(file);
+    fesetround(FE_UPWARD); /* and nothing of the caller's floating-point environment shows */
+    prepare(memory);
+    fesetround(FE_TONEAREST);
+    const tess_features *a = tess_medium_get_features(file), *b = tess_medium_get_features(memory);
+    const int64_t n_row = (int64_t)a->n_high * a->n_wide;
+    assert_int_equal((int64_t)b->n_high * b->n_wide, n_row);
+    float *from_file = read_all(a, n_row, 1536), *from_memory = read_all(b, n_row, 1536);
+    assert_memory_equal(from_file, from_memory, (size_t)n_row * 1536 * sizeof *from_file);
+    free(from_file);
+    free(from_memory);
+    free(bytes);
+    tess_medium_close(file);
+    tess_medium_close(memory);
+}
+
+static void sound_is_known_when_it_is_prepared(void **state)
+{
+    (void)state;
+    size_t n_byte;
+    unsigned char *bytes = make_wav(&n_byte);
+    tess_medium_options options = usual();
+    tess_medium *medium;
+    assert_int_equal(
+        tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &medium, NULL), TESS_OK);
+    const tess_medium_facts *facts = tess_medium_get_facts(medium);
+    assert_int_equal(facts->n_frame, 0);
+    assert_int_equal(facts->bytes_held, 0);
+    prepare(medium);
+    assert_int_equal(facts->n_frame, WAV_SAMPLES / 160);
+    assert_int_equal(facts->rate_hz, 16000);
+    assert_int_equal(facts->n_channel, 1);
+    assert_true(facts->seconds == 1.5);
+    assert_true(facts->bytes_held > (uint64_t)facts->n_frame * 128 * sizeof(float));
+    const tess_features *features = tess_medium_get_features(medium);
+    assert_int_equal(features->n_frame, facts->n_frame);
+    float *rows = read_all(features, features->n_frame, 128);
+    free(rows);
+    tess_medium_close(medium);
+    free(bytes);
+}
+
+static const char film_path[] = "tests/data/media/video/plain.mp4";
+
+enum { MOST_FRAMES = 64 };
+
+/* The frames of a film, each resized as a picture within the limits of a film's frames. */
+typedef struct frames {
+    uint8_t *rgb[MOST_FRAMES];
+    int n, width, height;
+} frames;
+
+static tess_status keep_frame(void *context, const tess_picture *frame, double seconds, tess_error *err)
+{
+    (void)seconds;
+    frames *kept = context;
+    assert_true(kept->n < MOST_FRAMES);
+    assert_int_equal(tess_image_size_choose("film", frame->width, frame->height, 32, 131072, 786432,
+                                            &kept->width, &kept->height, err),
+                     TESS_OK);
+    uint8_t *rgb = malloc((size_t)kept->width * (size_t)kept->height * 3);
+    assert_non_null(rgb);
+    kept->rgb[kept->n++] = rgb;
+    return tess_picture_resize(frame, &(tess_picture){kept->width, kept->height, rgb}, "film", err);
+}
+
+/* A film's row holds, colour by colour, what the rows of its step's frames hold as pictures. */
+static void a_step_is_two_frames(void **state)
+{
+    (void)state;
+    enum { SQUARE = 16 * 16 };
+    tess_medium_options options = usual();
+    options.fps = 5;
+    tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+    prepare(medium);
+    const tess_features *film = tess_medium_get_features(medium);
+    const int per_step = film->n_high * film->n_wide;
+    assert_true(film->seconds_per_grid == 0.4f);
+    float *rows = read_all(film, (int64_t)film->n_step * per_step, 1536);
+    frames kept = {.n = 0};
+    const tess_source source = {.name = film_path, .path = film_path};
+    const tess_video_options decoding = {.fps = 5, .max_frames = MOST_FRAMES, .max_bytes = 1 << 30};
+    assert_int_equal(tess_video_decode(&source, &decoding, keep_frame, &kept, NULL, NULL), TESS_OK);
+    assert_int_equal(kept.n, 10);
+    assert_int_equal(kept.n, tess_medium_get_facts(medium)->n_frame);
+    for (int i = 0; i < kept.n; i++) {
+        tess_patches patches = {kept.width, kept.height, 16, 2, 2, 1, &kept.rgb[i], {{0}}};
+        tess_patches_set_values(&patches, published.mean, published.deviation);
+        const tess_features picture = tess_patches_get_features(&patches, TESS_MEDIA_IMAGE);
+        float *alone = read_all(&picture, per_step, 1536);
+        for (int row = 0; row < per_step; row++)
+            for (int c = 0; c < 3; c++)
+                assert_memory_equal(
+                    rows + ((size_t)(i / 2 * per_step + row) * 6 + (size_t)(2 * c + i % 2)) * SQUARE,
+                    alone + ((size_t)row * 6 + (size_t)(2 * c)) * SQUARE, SQUARE * sizeof *rows);
+        free(alone);
+        free(kept.rgb[i]);
+    }
+    free(rows);
+    tess_medium_close(medium);
+}
+
+/* A film of 2 s at a rate that would give more than the most frames. */
+static void a_film_at_the_cap(void **state)
+{
+    (void)state;
+    tess_medium_options options = usual();
+    options.fps = 1000;
+    tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+    const tess_medium_facts *facts = tess_medium_get_facts(medium);
+    assert_int_equal(facts->n_frame, 768);
+    assert_true(fabs(facts->fps - 768 / facts->seconds) < 1e-9);
+    assert_int_equal(facts->n_step, 384);
+    assert_true(facts->bytes_held > 768ull * 416 * 320 * 3);
+    assert_false(facts->has_sound);
+    tess_error err;
+    tess_medium *sound = NULL;
+    assert_int_equal(tess_medium_open_sound(medium, &sound, &err), TESS_EINPUT);
+    assert_string_equal(err.file, film_path);
+    assert_string_equal(err.field, "sound");
+    assert_null(sound);
+    tess_medium_close(medium);
+}
+
+static void refuses_options(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *field;
+        double fps;
+        int most_frames;
+        int64_t most_mel_frames;
+    } cases[] = {{"fps", 0, 8, 8},
+                 {"fps", -1, 8, 8},
+                 {"fps", 1e9, 8, 8},
+                 {"most_frames", 2, 0, 8},
+                 {"most_frames", 2, 3, 8},
+                 {"most_frames", 2, -2, 8},
+                 {"most_mel_frames", 2, 8, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tess_medium_options options = usual();
+        options.fps = cases[i].fps;
+        options.most_frames = cases[i].most_frames;
+        options.most_mel_frames = cases[i].most_mel_frames;
+        tess_medium *medium = NULL;
+        tess_error err;
+        assert_int_equal(tess_medium_open(TESS_MEDIA_IMAGE, picture_path, &options, &medium, &err),
+                         TESS_EUSAGE);
+        assert_string_equal(err.field, cases[i].field);
+        assert_null(medium);
+    }
+}
+
+/* What is told before is enough, and a byte less is refused with what it takes. */
+static void check_memory(tess_media_kind kind, const char *path)
+{
+    tess_medium_options options = usual();
+    tess_medium *medium = open_medium(kind, path, &options);
+    const uint64_t least = tess_medium_get_facts(medium)->bytes_peak;
+    tess_medium_close(medium);
+    medium = NULL;
+    tess_error err;
+    options.max_bytes = least - 1;
+    assert_int_equal(tess_medium_open(kind, path, &options, &medium, &err), TESS_EBUDGET);
+    assert_int_equal(err.smallest_budget_bytes, least);
+    assert_string_equal(err.file, path);
+    assert_string_equal(err.field, "max_bytes");
+    assert_null(medium);
+    options.max_bytes = least;
+    medium = open_medium(kind, path, &options);
+    prepare(medium);
+    tess_medium_close(medium);
+}
+
+static void memory_is_met_exactly(void **state)
+{
+    (void)state;
+    check_memory(TESS_MEDIA_IMAGE, picture_path);
+    check_memory(TESS_MEDIA_VIDEO, film_path);
+}
+
+static void sound_that_is_too_long_stops_early(void **state)
+{
+    (void)state;
+    size_t n_byte;
+    unsigned char *bytes = make_wav(&n_byte);
+    for (int i = 0; i < 2; i++) {
+        tess_medium_options options = usual();
+        if (i == 0)
+            options.most_mel_frames = 149;
+        else
+            options.max_bytes = 1 << 15;
+        tess_medium *medium;
+        tess_error err;
+        assert_int_equal(
+            tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &medium, NULL),
+            TESS_OK);
+        assert_int_equal(tess_medium_prepare(medium, NULL, &err), TESS_EINPUT);
+        assert_string_equal(err.file, "clip");
+        assert_string_equal(err.field, "length");
+        tess_medium_close(medium);
+    }
+    free(bytes);
+}
+
+static bool stop(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    (void)done;
+    (void)total;
+    assert_int_equal(activity, TESS_ACTIVITY_PREPARING);
+    ++*(int *)context;
+    return false;
+}
+
+static void stops_when_asked(void **state)
+{
+    (void)state;
+    size_t n_byte;
+    unsigned char *bytes = make_wav(&n_byte);
+    tess_medium_options options = usual();
+    tess_medium *medium;
+    int n_call = 0;
+    const tess_progress progress = {stop, &n_call};
+    assert_int_equal(
+        tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &medium, NULL), TESS_OK);
+    assert_int_equal(tess_medium_prepare(medium, &progress, NULL), TESS_EINTERRUPTED);
+    assert_int_equal(n_call, 1);
+    tess_medium_close(medium);
+    free(bytes);
+}
+
+static tess_error fault_err;
+
+static tess_status work_without_memory(void)
+{
+    tess_medium_options options = usual();
+    tess_medium *medium;
+    tess_status status =
+        tess_medium_open(TESS_MEDIA_IMAGE, "tests/data/media/images/420.jpg", &options, &medium, &fault_err);
+    if (status != TESS_OK) return status;
+    status = tess_medium_prepare(medium, NULL, &fault_err);
+    tess_medium_close(medium);
+    return status;
+}
+
+static void runs_out_of_memory_safely(void **state)
+{
+    (void)state;
+    assert_true(fault_alloc_each(work_without_memory, &fault_err) > 6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_picture_is_counted_before_it_is_decoded),
+        cmocka_unit_test(memory_and_file_are_the_same),
+        cmocka_unit_test(sound_is_known_when_it_is_prepared),
+        cmocka_unit_test(a_step_is_two_frames),
+        cmocka_unit_test(a_film_at_the_cap),
+        cmocka_unit_test(refuses_options),
+        cmocka_unit_test(memory_is_met_exactly),
+        cmocka_unit_test(sound_that_is_too_long_stops_early),
+        cmocka_unit_test(stops_when_asked),
+        cmocka_unit_test(runs_out_of_memory_safely),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
