@@ -19,6 +19,7 @@ messages, as `golden.py` makes one.
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -300,7 +301,7 @@ def inputs_of(model, spec, one):
     if "parts" in one:
         return mixes.inputs(mixes.Prompt(one["parts"], spec["config"]()["thinker_config"]), one["seed"]), {}
     place = ROOT / "tests" / "golden" / "any"  # a folder beside `front`, wherever the goldens are written
-    messages = request.with_paths([{"role": "user", "content": one["content"]}], lambda path: place / path)
+    messages = request.with_paths([{"role": "user", "content": one["content"]}], lambda path: os.path.normpath(place / path))
     said = ["--model", str(model), "--messages", json.dumps(messages), "--out", str(place / "golden")]
     return request.inputs_of(golden.parse_arguments(said))
 
