@@ -184,7 +184,8 @@ def check_kills(report, context, folder):
     golden, models = ROOT / "tests" / "golden", {}
     for name, case, dtype, generate, stride, reads in (
         ("b", "text", "bfloat16", 3, 239, True), ("c", "positions", "float32", 4, 61, True),
-        ("c", "text", "bfloat16", 3, 7, False), ("e", "omni", "float32", 3, 101, True), ("e", "mixed", "bfloat16", 2, 7, False),
+        ("c", "text", "bfloat16", 3, 7, False), ("e", "omni", "float32", 3, 101, True),
+        ("e", "mixed", "bfloat16", 2, 7, False),
     ):
         source = golden / f"{name}-f32" / f"{case}.safetensors"
         options = ["--model", golden / name, "--inputs", source, "--generate", generate, "--dtype", dtype, "--experts"]
@@ -393,8 +394,8 @@ def check_senses(report, folder):
             continue
         program("golden.py", *options, "--out", folder / f"whole-{dtype}")
         count, different = compare_files(out, folder / f"whole-{dtype}", metadata=False)
-        report.line(not different, f"released dimensions of the towers, {dtype}: {count} tensors bit-equal to the whole model's "
-                                   f"{', '.join(different[:4])}".rstrip())
+        report.line(not different, f"released dimensions of the towers, {dtype}: {count} tensors bit-equal to the whole "
+                                   f"model's {', '.join(different[:4])}".rstrip())
 
 
 def check_memory(report):
@@ -433,7 +434,8 @@ def check_make(report, folder):
     report.line(kept == raw, f"make golden: the prompt arrives as given{'' if kept == raw else f': NOT {kept!r}'}")
     check_make_media(report, make, folder)
     for words, arguments in (
-        ("MODEL is missing", ["PROMPT=x", "OUT=x"]), ("PROMPT, MESSAGES or INPUTS is missing", ["MODEL=demo/checkpoint", "OUT=x"]),
+        ("MODEL is missing", ["PROMPT=x", "OUT=x"]),
+        ("PROMPT, MESSAGES or INPUTS is missing", ["MODEL=demo/checkpoint", "OUT=x"]),
         ("OUT is missing", ["MODEL=demo/checkpoint", "PROMPT=x"]),
         ("exists already", ["MODEL=demo/checkpoint", "PROMPT=x", f"OUT={out}"]),
         ("is not a folder", ["MODEL=none", "PROMPT=x", "OUT=x"]),
@@ -458,15 +460,15 @@ def check_make_media(report, make, folder):
         print("skipped - make golden with a video: no ffmpeg")
         return
     film, out = folder / "film.mkv", folder / "film by make"
-    subprocess.run(["ffmpeg", "-v", "error", "-i", front / "burst.wav", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=8:duration=1",
-                    "-c:v", "ffv1", "-c:a", "pcm_s16le", film], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", front / "burst.wav", "-f", "lavfi", "-i",
+                    "testsrc=size=64x48:rate=8:duration=1", "-c:v", "ffv1", "-c:a", "pcm_s16le", film], check=True)
     done = make("MODEL=tests/golden/e", f"VIDEO={film}", "PROMPT=?", f"OUT={out}", "FPS=4", "AUDIO_IN_VIDEO=1")
     made = tracefile.read(out)[0] if out.exists() else {}
-    found = {name: made[name].tolist() for name in ("in.video_grid_thw", "in.video_second_per_grid", "in.use_audio_in_video",
-                                                    "in.audio_feature_lengths") if name in made}
     expected = {"in.video_grid_thw": [[2, 20, 28]], "in.video_second_per_grid": [0.5], "in.use_audio_in_video": [1],
                 "in.audio_feature_lengths": [100]}
-    report.line(found == expected, f"make golden: a film of a second at 4 frames a second, with sound: {found} {done.stdout[-300:] if not made else ''}".rstrip())
+    found = {name: made[name].tolist() for name in expected if name in made}
+    report.line(found == expected, "make golden: a film of a second at 4 frames a second, with sound" +
+                ("" if found == expected else f": NOT {found} {done.stdout[-300:]}"))
 
 
 def check_layerwise(report):
