@@ -24,7 +24,6 @@ typedef struct golden {
 
 static const golden goldens[] = {
     {MODEL, "tests/golden/e-f32/audio_two.safetensors"},
-    {MODEL, "tests/golden/e-f32/image.safetensors"},
     {MODEL, "tests/golden/e-f32/mixed.safetensors"},
     {MODEL, "tests/golden/e-f32/av.safetensors"},
     {MODEL, "tests/golden/e-f32/tall.safetensors"},
