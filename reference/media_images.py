@@ -1,5 +1,6 @@
 """Image files of every kind in tests/data/media/images, and what Pillow makes of them: upright (EXIF), alpha laid on
 white, to RGB. pixels.txt has a line for each: file, width, height, SHA-256 of the RGB bytes. Needs Pillow and NumPy only.
+--check: whether the files that are there still give what pixels.txt says.
 """
 
 import hashlib
@@ -128,6 +129,7 @@ def png_files():
     files["grey16"] = png((grey.astype(int) * 256 + low[..., :1]) >> 2, 0, 16)
     files["grey16-low"] = png(grey.astype(int) + (low[..., :1] > 200) * 30, 0, 16)
     files["grey8-clear"] = png(grey, 0, 8, extra=chunk(b"tRNS", struct.pack(">H", int(grey[20, 20, 0]))))
+    files["grey4-clear"] = png(grey >> 4, 0, 4, extra=chunk(b"tRNS", struct.pack(">H", int(grey[20, 20, 0]) >> 4)))
     files["rgb8-clear"] = png(rgb, 2, 8, extra=chunk(b"tRNS", struct.pack(">HHH", 250, 10, 10)))
     exif = Image.Exif()
     exif[274] = 6
@@ -252,17 +254,49 @@ def bmp_files():
         "rgbx32.bmp": bmp(32, padded(np.concatenate([bgr, alpha], -1))),
         "rgba32.bmp": bmp(32, padded(np.concatenate([bgr, alpha], -1)), compression=3, size=108,
                           masks=masks(0xFF0000, 0xFF00, 0xFF, 0xFF000000)),
+        "all-clear.bmp": bmp(32, padded(np.concatenate([bgr, 0 * alpha], -1)), compression=3, size=108,
+                             masks=masks(0xFF0000, 0xFF00, 0xFF, 0xFF000000)),
         "os2.bmp": b"BM" + struct.pack("<IHHIIHHHH", 26 + H * (3 * W + -3 * W % 4), 0, 0, 26, 12, W, H, 1, 24) + padded(bgr),
     }
     return files
 
 
+def tiff(width, bits, photometric, data, order="<", **more):
+    """One strip, not compressed."""
+    tags = {256: (3, [width]), 257: (3, [H]), 258: (3, bits), 259: (3, [1]), 262: (3, [photometric]), 273: (4, [0]),
+            277: (3, [len(bits)]), 278: (3, [H]), 279: (4, [len(data)]), **{int(k[1:]): v for k, v in more.items()}}
+    for _ in range(2):
+        end, entries, outside = 14 + 12 * len(tags), b"", b""
+        for tag, (kind, values) in sorted(tags.items()):
+            value = struct.pack(f"{order}{len(values)}{' BxHI'[kind]}", *values)
+            if len(value) > 4:
+                outside += value
+                value = struct.pack(order + "I", end + len(outside) - len(value))
+            entries += struct.pack(order + "HHI", tag, kind, len(values)) + value.ljust(4, b"\0")
+        tags[273] = (4, [end + len(outside)])
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    return head + struct.pack(order + "IH", 8, len(tags)) + entries + b"\0\0\0\0" + outside + data
+
+
 def tiff_files():
+    rgb, low = scene().astype(int), np.random.default_rng(1).integers(0, 256, (H, W, 4))
+    rgba = np.concatenate([rgb, opacity()[..., None]], -1)
+    deep = rgba * 256 + low
     image = Image.fromarray(scene())
     clear = Image.fromarray(np.concatenate([scene(), opacity()[..., None]], -1), "RGBA")
     exif = Image.Exif()
     exif[274] = 3
     files = {}
+    files["rgb16-big-endian.tiff"] = tiff(W, [16] * 3, 2, deep[..., :3].astype(">u2").tobytes(), ">")
+    files["rgba16.tiff"] = tiff(W, [16] * 4, 2, deep.astype("<u2").tobytes(), t338=(3, [2]))
+    files["rgbx.tiff"] = tiff(W, [8] * 4, 2, rgba.astype("u1").tobytes(), t338=(3, [0]))
+    files["rgbx16.tiff"] = tiff(W, [16] * 4, 2, deep.astype("<u2").tobytes(), t338=(3, [0]))
+    files["white-is-0.tiff"] = tiff(W, [8], 0, rgb[..., 0].astype("u1").tobytes())
+    half = W // 2 * 2
+    fours = (rgb[:, :half:2, 0] >> 4 << 4 | rgb[:, 1:half:2, 0] >> 4).astype("u1").tobytes()
+    files["grey4.tiff"] = tiff(half, [4], 1, fours)
+    files["palette4.tiff"] = tiff(half, [4], 3, fours, t320=(3, [int(v) * 257 for v in low.flat[:48]]))
+    files["predictor.tiff"] = saved(clear, format="TIFF", compression="tiff_adobe_deflate", tiffinfo={317: 2})
     for name, compression in (("raw", None), ("lzw", "tiff_lzw"), ("packbits", "packbits"), ("deflate", "tiff_adobe_deflate")):
         files[f"rgb-{name}.tiff"] = saved(image, format="TIFF", compression=compression)
     files["rgba.tiff"] = saved(clear, format="TIFF", compression="tiff_lzw")
@@ -277,15 +311,33 @@ def tiff_files():
     return files
 
 
+def line_of(name, data):
+    image = Image.open(io.BytesIO(data))
+    rgb = on_white(image)
+    if name == "grey4-clear.png":
+        # Pillow compares what it has stretched to 8 bits with what is stored in 4.
+        grey = np.asarray(image.convert("L"))
+        rgb = np.repeat(np.where(grey == image.info["transparency"] * 17, 255, grey)[..., None], 3, -1).astype(np.uint8)
+    return f"{name} {rgb.shape[1]} {rgb.shape[0]} {hashlib.sha256(rgb.tobytes()).hexdigest()}\n"
+
+
+def check():
+    files = sorted(path for path in OUT.iterdir() if path.name != "pixels.txt")
+    is_same = "".join(line_of(path.name, path.read_bytes()) for path in files) == (OUT / "pixels.txt").read_text()
+    print(f"{len(files)} image files: {'the pixels' if is_same else 'not the pixels'} of Pillow {Image.__version__}")
+    return 0 if is_same else 1
+
+
 def main():
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(check())
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.iterdir():
         old.unlink()
     files = {**png_files(), **jpeg_files(), **webp_files(), **gif_files(), **bmp_files(), **tiff_files()}
     lines = []
     for name, data in sorted(files.items()):
-        rgb = on_white(Image.open(io.BytesIO(data)))
-        lines.append(f"{name} {rgb.shape[1]} {rgb.shape[0]} {hashlib.sha256(rgb.tobytes()).hexdigest()}\n")
+        lines.append(line_of(name, data))
         (OUT / name).write_bytes(data)
     (OUT / "pixels.txt").write_text("".join(lines))
     print(f"{len(files)} files, {sum(map(len, files.values()))} bytes, Pillow {Image.__version__}", file=sys.stderr)

@@ -13,6 +13,7 @@ reference: ## set up the original implementation in reference/.venv
 check-reference: reference deps ## check the goldens of the tree against the original
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) reference/check.py
+	@$(PYTHON) reference/media_images.py --check
 
 goldens: reference ## write them again
 	$(PYTHON) reference/tiny.py

@@ -1,6 +1,6 @@
 /* BMP and TIFF by FFmpeg's decoders, each in the form it is stored in, turned to RGB here as Pillow does
- * it: what has 16 bits a sample keeps the upper 8 (grey alone is clipped to 255: QUIRK), a colour of fewer
- * bits is stretched, alpha is laid on white.
+ * it: what has 16 bits a sample keeps the upper 8 (grey alone is clipped to 255, as in a PNG), a colour of
+ * fewer bits is stretched, alpha is laid on white.
  */
 #include <limits.h>
 
@@ -99,11 +99,14 @@ CONVERTER(from_rgb0, from_colours(from, rgb, width, 4, 0, 1, 2, -1))
 CONVERTER(from_bgr0, from_colours(from, rgb, width, 4, 2, 1, 0, -1))
 CONVERTER(from_rgb48be, from_colours(from, rgb, width, 6, 0, 2, 4, -1))
 CONVERTER(from_rgb48le, from_colours(from, rgb, width, 6, 1, 3, 5, -1))
+CONVERTER(from_rgbx64be, from_colours(from, rgb, width, 8, 0, 2, 4, -1))
+CONVERTER(from_rgbx64le, from_colours(from, rgb, width, 8, 1, 3, 5, -1))
 CONVERTER(from_rgba64be, from_colours(from, rgb, width, 8, 0, 2, 4, 6))
 CONVERTER(from_rgba64le, from_colours(from, rgb, width, 8, 1, 3, 5, 7))
 CONVERTER(from_rgb555, from_packed(from, rgb, width, 5))
 CONVERTER(from_rgb565, from_packed(from, rgb, width, 6))
 
+/* FFmpeg takes a fourth sample for alpha, whatever the file says of it, and for none where all are 0. */
 static row_converter *find_converter(const tess_image_header *header, int format)
 {
     switch (format) {
@@ -130,22 +133,20 @@ static row_converter *find_converter(const tess_image_header *header, int format
     case AV_PIX_FMT_BGR24:
         return from_bgr24;
     case AV_PIX_FMT_RGBA:
-        return from_rgba;
+        return header->has_alpha ? from_rgba : from_rgb0;
     case AV_PIX_FMT_BGRA:
-        /* FFmpeg takes the fourth byte of a BMP for alpha where any is not 0, whatever the file says. */
-        return header->kind == TESS_IMAGE_BMP && !header->has_alpha ? from_bgr0 : from_bgra;
+    case AV_PIX_FMT_BGR0:
+        return header->has_alpha ? from_bgra : from_bgr0;
     case AV_PIX_FMT_RGB0:
         return from_rgb0;
-    case AV_PIX_FMT_BGR0:
-        return from_bgr0;
     case AV_PIX_FMT_RGB48BE:
         return from_rgb48be;
     case AV_PIX_FMT_RGB48LE:
         return from_rgb48le;
     case AV_PIX_FMT_RGBA64BE:
-        return from_rgba64be;
+        return header->has_alpha ? from_rgba64be : from_rgbx64be;
     case AV_PIX_FMT_RGBA64LE:
-        return from_rgba64le;
+        return header->has_alpha ? from_rgba64le : from_rgbx64le;
     case AV_PIX_FMT_RGB555LE:
         return from_rgb555;
     case AV_PIX_FMT_RGB565LE:

@@ -4,6 +4,9 @@
  * and TIFF from FFmpeg's decoders in the form they are stored in, turned to RGB by our own arithmetic. A
  * picture with alpha is laid on white, the orientation its EXIF data tells is applied, and of an animation
  * the first frame is taken. What is cut off or damaged is refused, not guessed.
+ *
+ * DIFFERS: the original turns a picture by its EXIF data where it loads the file itself, and not where it is
+ * handed one, as its goldens are; here it is always turned (tests/unit/test_image_file.c: all eight ways).
  */
 #ifndef TESS_MEDIA_IMAGE_FILE_H
 #define TESS_MEDIA_IMAGE_FILE_H

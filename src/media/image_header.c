@@ -259,22 +259,45 @@ static tess_status read_bmp(tess_peek *peek, tess_image_header *out, tess_error 
     return check_bmp_rows(peek, begin, bits, out, err);
 }
 
+enum { WHITE_IS_0, BLACK_IS_0, TIFF_RGB, TIFF_PALETTE, OLD_JPEG = 6, NEW_JPEG = 7, PREMULTIPLIED = 1 };
+enum { WIDTH, HEIGHT, TURN, SAMPLES, BITS, PACKING, COLOURS, EXTRA, N_TAG };
+
+/* Forms that FFmpeg would turn to RGB in its own way, or take for another. */
+static const char *find_rare_form(const tess_tiff_tag *tags, uint32_t n_sample, uint32_t bits)
+{
+    uint32_t colours = tags[COLOURS].is_found ? tags[COLOURS].value : UINT32_MAX;
+    uint32_t n_colour = colours == TIFF_RGB ? 3 : 1;
+    if (colours > TIFF_PALETTE) return "CMYK or other rare colours";
+    if (colours == WHITE_IS_0 && (bits > 8 || n_sample > 1))
+        return "deep or transparent grey with white as 0";
+    if (tags[PACKING].value == OLD_JPEG || tags[PACKING].value == NEW_JPEG) return "JPEG inside TIFF";
+    if (tags[EXTRA].value == PREMULTIPLIED) return "colours multiplied by their alpha";
+    if (n_colour == 1 && n_sample > 1 && !tags[EXTRA].is_found) return "more samples than colours";
+    return NULL;
+}
+
 static tess_status read_tiff(tess_peek *peek, tess_image_header *out, tess_error *err)
 {
-    tess_tiff_tag tags[] = {{.id = TESS_TIFF_WIDTH},
-                            {.id = TESS_TIFF_HEIGHT},
-                            {.id = TESS_TIFF_ORIENTATION},
-                            {.id = TESS_TIFF_SAMPLES},
-                            {.id = TESS_TIFF_BITS}};
-    if (!tess_tiff_tags_find(peek, 0, peek->n_byte, tags, 5) || !tags[0].is_found || !tags[1].is_found)
-        return peek->failure
-                   ? tess_peek_refuse(peek, 0, "a TIFF directory", err)
-                   : tess_refuse(err, peek->name, "", 4, "a TIFF directory with width and height", "none");
-    out->width = tags[0].value > INT_MAX ? -1 : (int)tags[0].value;
-    out->height = tags[1].value > INT_MAX ? -1 : (int)tags[1].value;
-    if (tags[2].is_found && tags[2].value >= 1 && tags[2].value <= 8) out->orientation = (int)tags[2].value;
+    tess_tiff_tag tags[N_TAG] = {
+        [WIDTH] = {.id = TESS_TIFF_WIDTH},         [HEIGHT] = {.id = TESS_TIFF_HEIGHT},
+        [TURN] = {.id = TESS_TIFF_ORIENTATION},    [SAMPLES] = {.id = TESS_TIFF_SAMPLES},
+        [BITS] = {.id = TESS_TIFF_BITS},           [PACKING] = {.id = TESS_TIFF_COMPRESSION},
+        [COLOURS] = {.id = TESS_TIFF_PHOTOMETRIC}, [EXTRA] = {.id = TESS_TIFF_EXTRA_SAMPLES}};
+    bool is_read = tess_tiff_tags_find(peek, 0, peek->n_byte, tags, N_TAG);
+    if (peek->failure) return tess_peek_refuse(peek, 0, "a TIFF directory", err);
+    if (!is_read || !tags[WIDTH].is_found || !tags[HEIGHT].is_found)
+        return tess_refuse(err, peek->name, "", 4, "a TIFF directory with width and height", "none");
+    out->width = tags[WIDTH].value > INT_MAX ? -1 : (int)tags[WIDTH].value;
+    out->height = tags[HEIGHT].value > INT_MAX ? -1 : (int)tags[HEIGHT].value;
+    uint32_t turn = tags[TURN].value;
+    if (turn >= 1 && turn <= 8) out->orientation = (int)turn;
+    uint32_t n_sample = tags[SAMPLES].is_found ? tags[SAMPLES].value : 1;
+    uint32_t bits = tags[BITS].is_found ? tags[BITS].value : 1;
+    const char *rare = find_rare_form(tags, n_sample, bits);
+    if (rare)
+        return tess_refuse(err, peek->name, "pixels", -1, "TIFF of grey, a palette, RGB or RGBA", "%s", rare);
+    out->has_alpha = !tags[EXTRA].is_found || tags[EXTRA].value != 0;
     /* A compressed strip is unpacked first, and may be the whole picture. */
-    uint32_t n_sample = tags[3].is_found ? tags[3].value : 1, bits = tags[4].is_found ? tags[4].value : 1;
     out->decoder_bytes = 2 * (int)(n_sample < 4 ? n_sample : 4) * (bits > 8 ? 2 : 1);
     return TESS_OK;
 }
@@ -283,7 +306,7 @@ static tess_status read_tiff(tess_peek *peek, tess_image_header *out, tess_error
 
 typedef struct kind_mark {
     const char *name; /* of a kind that is refused */
-    int offset, n;
+    size_t offset, n;
     const char *bytes;
     int kind; /* tess_image_kind; -1: refused */
 } kind_mark;
@@ -329,7 +352,7 @@ static tess_status find_kind(tess_peek *peek, tess_image_kind *out, tess_error *
     if (!head) return tess_peek_refuse(peek, 0, SUPPORTED, err);
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         const kind_mark *m = &marks[i];
-        if ((size_t)(m->offset + m->n) > n || memcmp(head + m->offset, m->bytes, (size_t)m->n) != 0) continue;
+        if (m->offset + m->n > n || memcmp(head + m->offset, m->bytes, m->n) != 0) continue;
         if (m->kind < 0) return tess_refuse(err, peek->name, "", -1, SUPPORTED, "%s", m->name);
         *out = (tess_image_kind)m->kind;
         return TESS_OK;

@@ -3,6 +3,10 @@
  *
  * As in Pillow, what has 16 bits a sample keeps the upper 8. QUIRK: grey of 16 bits is clipped to 255
  * instead.
+ *
+ * DIFFERS: a transparent grey of 2 or 4 bits is looked for among the samples as they are stored, as PNG has
+ * it; Pillow looks among the stretched ones and finds another or none (tests/unit/test_image_file.c:
+ * grey4-clear.png).
  */
 #include <limits.h>
 #include <stdlib.h>

@@ -237,6 +237,47 @@ static void refuses_damage(void **state)
     free(bytes);
 }
 
+/* As Pillow does; but where scans follow each other, the mark is what tells that none is missing. */
+static void takes_a_jpeg_that_lacks_only_its_end_mark(void **state)
+{
+    (void)state;
+    size_t n;
+    tess_picture whole, picture;
+    tess_error err;
+    uint8_t *bytes = media_read(FOLDER "420.jpg", &n);
+    assert_int_equal(decode(bytes, n, &whole, &err), TESS_OK);
+    assert_int_equal(decode(bytes, n - 2, &picture, &err), TESS_OK);
+    assert_memory_equal(whole.rgb, picture.rgb, 3 * (size_t)whole.width * (size_t)whole.height);
+    free(whole.rgb);
+    free(picture.rgb);
+    must_refuse(bytes, n - 30, "", "premature end");
+    free(bytes);
+    bytes = media_read(FOLDER "420-progressive.jpg", &n);
+    must_refuse(bytes, n - 2, "", "Premature end");
+    free(bytes);
+}
+
+/* FFmpeg would make pixels of these, but not Pillow's. */
+static void refuses_rare_kinds_of_tiff(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t tag, value;
+        const char *found;
+    } kinds[] = {
+        {262 & 255, 5, "CMYK"}, {262 & 255, 6, "CMYK"}, {262 & 255, 0, "white as 0"}, {259 & 255, 7, "JPEG"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        size_t n;
+        uint8_t *bytes = media_read(FOLDER "rgb-raw.tiff", &n);
+        const uint8_t entry[8] = {kinds[i].tag, 1, 3, 0, 1, 0, 0, 0};
+        uint8_t *at = memmem(bytes, n, entry, sizeof entry);
+        assert_non_null(at);
+        at[8] = kinds[i].value;
+        must_refuse(bytes, n, "pixels", kinds[i].found);
+        free(bytes);
+    }
+}
+
 static void refuses_random_bytes(void **state)
 {
     (void)state;
@@ -270,6 +311,8 @@ int main(void)
         cmocka_unit_test(refuses_what_is_too_large_before_decoding),
         cmocka_unit_test(counts_what_decoding_takes),
         cmocka_unit_test(refuses_damage),
+        cmocka_unit_test(takes_a_jpeg_that_lacks_only_its_end_mark),
+        cmocka_unit_test(refuses_rare_kinds_of_tiff),
         cmocka_unit_test(refuses_random_bytes),
         cmocka_unit_test(refuses_what_is_cut_off),
         cmocka_unit_test(decodes_to_pillows_pixels),

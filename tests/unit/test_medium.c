@@ -212,7 +212,7 @@ static void a_step_is_two_frames(void **state)
     prepare(medium);
     const tess_features *film = tess_medium_get_features(medium);
     const int per_step = film->n_high * film->n_wide;
-    assert_true(film->seconds_per_grid == 0.4f);
+    assert_true(film->seconds_per_grid == 0.4);
     float *rows = read_all(film, (int64_t)film->n_step * per_step, 1536);
     frames kept = {.n = 0};
     const tess_source source = {.name = film_path, .path = film_path};
@@ -288,27 +288,32 @@ static void refuses_options(void **state)
     }
 }
 
-/* The least that is told is enough, and a byte less is not. */
+/* What is told before is enough, and a byte less is refused with what it takes. */
+static void check_memory(tess_media_kind kind, const char *path)
+{
+    tess_medium_options options = usual();
+    tess_medium *medium = open_medium(kind, path, &options);
+    const uint64_t least = tess_medium_get_facts(medium)->bytes_peak;
+    tess_medium_close(medium);
+    medium = NULL;
+    tess_error err;
+    options.max_bytes = least - 1;
+    assert_int_equal(tess_medium_open(kind, path, &options, &medium, &err), TESS_EBUDGET);
+    assert_int_equal(err.smallest_budget_bytes, least);
+    assert_string_equal(err.file, path);
+    assert_string_equal(err.field, "max_bytes");
+    assert_null(medium);
+    options.max_bytes = least;
+    medium = open_medium(kind, path, &options);
+    prepare(medium);
+    tess_medium_close(medium);
+}
+
 static void memory_is_met_exactly(void **state)
 {
     (void)state;
-    tess_medium_options options = usual();
-    tess_medium *medium = NULL;
-    tess_error err;
-    options.max_bytes = 1;
-    assert_int_equal(tess_medium_open(TESS_MEDIA_IMAGE, picture_path, &options, &medium, &err), TESS_EBUDGET);
-    assert_string_equal(err.file, picture_path);
-    assert_string_equal(err.field, "max_bytes");
-    const uint64_t least = err.smallest_budget_bytes;
-    options.max_bytes = least - 1;
-    assert_int_equal(tess_medium_open(TESS_MEDIA_IMAGE, picture_path, &options, &medium, &err), TESS_EBUDGET);
-    assert_int_equal(err.smallest_budget_bytes, least);
-    assert_null(medium);
-    options.max_bytes = least;
-    medium = open_medium(TESS_MEDIA_IMAGE, picture_path, &options);
-    assert_int_equal(tess_medium_get_facts(medium)->bytes_peak, least);
-    prepare(medium);
-    tess_medium_close(medium);
+    check_memory(TESS_MEDIA_IMAGE, picture_path);
+    check_memory(TESS_MEDIA_VIDEO, film_path);
 }
 
 static void sound_that_is_too_long_stops_early(void **state)
