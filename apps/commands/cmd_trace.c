@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/outputs.h"
+#include "base/error.h"
 #include "base/system.h"
 #include "cli/engine_options.h"
 #include "cli/folder.h"
@@ -149,6 +150,43 @@ static bool is_usual(const cli_prompt *p, const char *model_dir)
     return same;
 }
 
+/* Whether a medium's source is a path that depends on where one stands. */
+static bool is_relative(const tess_content *content)
+{
+    const char *source = content->data;
+    return content->kind != TESS_CONTENT_TEXT && *source != '/' && strcmp(source, "-") != 0 &&
+           strncmp(source, "data:", 5) != 0;
+}
+
+/* The parts of messages as JSON get the paths that their media have from everywhere. */
+static void settle_paths(const tess_conversation *talk, json_t *messages)
+{
+    for (size_t i = 0; i < talk->count; i++)
+        for (size_t k = 0; k < talk->turn[i].n_content; k++) {
+            const tess_content *content = &talk->turn[i].content[k];
+            char *path = is_relative(content) ? realpath(content->data, NULL) : NULL;
+            json_t *part = json_array_get(json_object_get(json_array_get(messages, i), "content"), k);
+            if (path)
+                json_object_set_new(part, json_string_value(json_object_get(part, "type")),
+                                    json_string(path));
+            free(path);
+        }
+}
+
+/* The messages as JSON, which are read from where the trace lies. */
+static tess_status write_messages(const tess_conversation *talk, char **out, tess_error *err)
+{
+    tess_text json = {0};
+    tess_status status = tess_conversation_write(talk, &json, err);
+    if (status != TESS_OK) return status;
+    json_t *messages = json_loadb(json.data, json.count, JSON_ALLOW_NUL, NULL);
+    tess_text_release(&json);
+    if (messages) settle_paths(talk, messages);
+    *out = messages ? json_dumps(messages, JSON_COMPACT) : NULL;
+    json_decref(messages);
+    return *out ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for messages as JSON");
+}
+
 /* What was said, for whoever reads the trace with a tokenizer: the raw text, or the messages as JSON. */
 static int note_prompt(const cli_command *self, request *r)
 {
@@ -162,9 +200,7 @@ static int note_prompt(const cli_command *self, request *r)
         return r->inputs.raw ? -1 : no_memory(self, r);
     }
     tess_error err;
-    tess_text json = {0};
-    tess_status status = tess_conversation_write(&p->talk, &json, &err);
-    r->inputs.messages = json.data;
+    tess_status status = write_messages(&p->talk, &r->inputs.messages, &err);
     return status == TESS_OK ? -1 : cli_report(self, &r->common, &err);
 }
 

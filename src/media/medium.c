@@ -25,7 +25,7 @@ struct tess_medium {
     tess_source source;          /* with owned NULL where it belongs to a film */
     tess_medium_facts facts;
     tess_video_facts video; /* of the first pass over a film */
-    bool is_inside; /* the sound of a film */
+    bool is_inside;         /* the sound of a film */
     bool is_prepared;
     const tess_progress *progress; /* of the call */
     tess_features features;

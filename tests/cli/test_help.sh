@@ -64,7 +64,7 @@ guess "not part of this version" serve
 guess "--temprature: no such option; did you mean --temperature?" run --temprature 1
 guess "--max_new: no such option; did you mean --max-new?" run --max_new=5
 guess "--to: could be --top-k, --top-p, --top" run --to 5
-guess "--t: could be --temperature, --top-k" run --t 5
+guess "--t: could be --think, --temperature, --top-k" run --t 5
 guess "--model: no such option; did you mean --model?" run -model x
 guess "-m: no such option" run -m x
 guess "--frobnicate: no such option" run --frobnicate
@@ -93,7 +93,7 @@ for command in $commands; do
         [ "$argument" ] || continue
         equals "$(exit_of "$tessera" "$command" "--$option" 7 "--$option" 7)" 2 "$command: --$option twice"
         case "$command --$option" in
-        "verify --golden" | "trace --taps") equals "$(grep -c 'given twice' "$work/err")" 0 "$command: --$option may be repeated" ;;
+        "verify --golden" | "trace --taps" | *" --audio" | *" --image" | *" --video") equals "$(grep -c 'given twice' "$work/err")" 0 "$command: --$option may be repeated" ;;
         *) contains "$(cat "$work/err")" "--$option is given twice" "$command: --$option is named" ;;
         esac
     done < <("$tessera" help "$command" | sed -n '/^Options:/,/^$/s/^  --\([a-z-]*\)\( [A-Z][^ ]*\)\{0,1\} .*/\1\2/p')

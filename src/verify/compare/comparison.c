@@ -301,6 +301,17 @@ void tess_comparison_isolate(tess_comparison *c)
     c->is_isolated = true;
 }
 
+bool tess_comparison_has_other_inputs(const tess_comparison *c)
+{
+    for (int i = 0; i < c->n_tap; i++) {
+        const tess_tap_state *s = &c->tap[i];
+        if (s->place.part != TESS_PART_INPUTS || !s->is_present) continue;
+        bool is_longer = s->length_is_compared && s->other_length != tess_tensor_count(s->reference);
+        if (s->is_misshapen || is_longer || (s->is_integer && s->n_different > 0)) return true;
+    }
+    return false;
+}
+
 void tess_comparison_end(tess_comparison *c, const tess_error *err)
 {
     snprintf(c->ended_at, sizeof c->ended_at, "%s", err->field);

@@ -119,6 +119,21 @@ static bool has_last_logits(const tess_trace_reader *reader, int n_tok)
     return t && t->n_dim == 2 && t->dim[0] == 1 && n_tok > 1;
 }
 
+/* What was heard before is evidence enough, and the taps that follow fail: where a value is not finite, and
+ * where a model that would make other inputs of what was said does not take the golden's. */
+static tess_status end_early(verifying *v, const tess_error *end, tess_error *err)
+{
+    bool is_evident =
+        end->status == TESS_ENONFINITE ||
+        (end->status == TESS_EINPUT && *end->field && tess_comparison_has_other_inputs(v->comparison));
+    if (is_evident) {
+        tess_comparison_end(v->comparison, end);
+        return TESS_OK;
+    }
+    if (err) *err = *end;
+    return end->status;
+}
+
 static tess_status run_golden(verifying *v, tess_error *err)
 {
     const tess_trace_inputs *in = &v->golden->inputs;
@@ -140,14 +155,7 @@ static tess_status run_golden(verifying *v, tess_error *err)
     if (status == TESS_OK && in->generate && tess_comparison_find(v->comparison, TESS_GREEDY_TAP))
         status = generate_tokens(v, session, &end);
     tess_session_free(session);
-    if (status == TESS_OK) return TESS_OK;
-    if (status != TESS_ENONFINITE) {
-        if (err) *err = end;
-        return status;
-    }
-    /* What was heard before is evidence enough; the taps that follow fail. */
-    tess_comparison_end(v->comparison, &end);
-    return TESS_OK;
+    return status == TESS_OK ? TESS_OK : end_early(v, &end, err);
 }
 
 /* ---- before the run ---- */
@@ -240,6 +248,13 @@ static tess_status hear_text(verifying *v, tess_error *err)
     return tess_golden_hear_media(v->comparison, said->media, said->n_media, err);
 }
 
+static tess_status run_or_end(verifying *v, tess_error *err)
+{
+    tess_error lacking;
+    tess_status status = v->options->isolate ? find_supply(v, &lacking) : TESS_OK;
+    return status == TESS_OK ? run_golden(v, err) : end_early(v, &lacking, err);
+}
+
 static tess_status name_truth(const verifying *v, tess_compare_result *result, tess_error *err)
 {
     if (!result->truth || !v->options->truth_name) return TESS_OK;
@@ -257,12 +272,11 @@ static tess_status verify_golden(verifying *v, tess_compare_result **out, tess_e
     tess_status status = check_request(v->engine, v->golden, err);
     if (status == TESS_OK) status = tess_comparison_new(v->golden->path, &options, &v->comparison, err);
     if (status == TESS_OK) status = meet_golden(v, err);
-    if (status == TESS_OK && v->options->isolate) status = find_supply(v, err);
     if (status != TESS_OK) return status;
     if (v->options->isolate) tess_comparison_isolate(v->comparison);
     v->comparison->is_run = true;
     status = hear_text(v, err);
-    if (status == TESS_OK) status = run_golden(v, err);
+    if (status == TESS_OK) status = run_or_end(v, err);
     if (status == TESS_OK) status = tess_comparison_finish(v->comparison, out, err);
     return status == TESS_OK ? name_truth(v, *out, err) : status;
 }
