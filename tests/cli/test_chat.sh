@@ -11,7 +11,7 @@ equals "$(printf 'Who are you?\n' | chat --system "Be brief.")" "$one" "a system
 equals "$(printf 'What is the capital of Italy?\n/reset\nWhat is the capital of France?\n' | chat 2>/dev/null | tail -n 1)" "Paris." "/reset"
 equals "$(printf '/quit\nWhat is the capital of France?\n' | chat)" "" "/quit"
 printf '/image cat.png\n/help\n' | chat 2>"$work/err" >/dev/null
-contains "$(cat "$work/err")" "/image is not part of this version" "media is refused by name"
+contains "$(cat "$work/err")" "cat.png: found no such file" "a medium that is not there is named"
 equals "$(exit_of chat --context 8 --prompt x)" 2 "--prompt belongs to run"
 printf 'What is the capital of France?\n' | chat --context 8 >"$work/out" 2>"$work/err"
 equals "$?" 2 "a question that does not fit the context"
