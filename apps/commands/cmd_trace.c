@@ -226,6 +226,7 @@ static int take_prompt(const cli_command *self, request *r)
     r->inputs.fps = r->prompt.made.n_media > 0 ? r->prompt.media.fps : 0;
     cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
                            r->prompt.system);
+    cli_ledger_note_media(&r->engine.ledger, r->inputs.media, r->inputs.n_media);
     tess_tokenizer_close(r->prompt.tokenizer);
     r->prompt.tokenizer = NULL;
     return -1;
@@ -243,6 +244,7 @@ static int take_inputs(const cli_command *self, request *r)
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
     cli_ledger_note_prompt(&r->engine.ledger, "ids", r->inputs.ids,
                            (size_t)r->inputs.n_tok * sizeof *r->inputs.ids, NULL);
+    cli_ledger_note_media(&r->engine.ledger, r->inputs.media, r->inputs.n_media);
     return -1;
 }
 

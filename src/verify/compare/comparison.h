@@ -16,6 +16,7 @@
 
 #include "tessera/compare.h"
 #include "verify/compare/measure.h"
+#include "verify/compare/media_map.h"
 
 typedef struct tess_comparison {
     tess_compare_options options;
@@ -35,6 +36,7 @@ typedef struct tess_comparison {
         is_run; /* the other side is a run, which tells of every expert that a token chose; a file need not */
     char **extra;
     int n_extra;
+    tess_media_map media; /* once it is finished */
 } tess_comparison;
 
 tess_status tess_comparison_new(const char *reference, const tess_compare_options *options,
