@@ -360,10 +360,12 @@ static tess_status merge(const piece *p, int part, float *all, tess_error *err)
     return TESS_OK;
 }
 
-static tess_status tell_progress(const piece *p, int layer, tess_error *err)
+/* So many rows of a layer are done. */
+static tess_status tell_rows(void *context, int layer, int n_row, tess_error *err)
 {
-    int64_t per_token = patches_of_token(p->tower->config),
-            done = (int64_t)p->n_patch / per_token * (layer + 1) / p->tower->config->n_layer;
+    const piece *p = context;
+    int64_t per_token = patches_of_token(p->tower->config), n_layer = p->tower->config->n_layer,
+            done = ((int64_t)p->n_patch * layer + n_row) / (per_token * n_layer);
     int paused = tess_guard_pause(); /* who is told may allocate */
     tess_status status =
         tess_progress_tell(p->progress, TESS_ACTIVITY_ENCODING, (uint64_t)(p->first / per_token + done),
@@ -380,7 +382,7 @@ static tess_status end_layer(void *context, int layer, tess_error *err)
     for (int k = 0; k < c->n_deepstack && status == TESS_OK; k++)
         if (c->deepstack_layer[k] == layer)
             status = merge(p, TESS_VISION_DEEPSTACK + k, p->deepstack[k], err);
-    return status == TESS_OK ? tell_progress(p, layer, err) : status;
+    return status;
 }
 
 /* DeepStack's taps come behind those of all blocks, as in the table of taps. */
@@ -401,6 +403,7 @@ static tess_status run_piece(piece *p, tess_error *err)
                                     .cosines = p->tower->cosines,
                                     .sines = p->tower->sines,
                                     .on_layer = end_layer,
+                                    .on_rows = tell_rows,
                                     .context = p};
     tess_status status = begin_piece(p, err);
     if (status == TESS_OK) status = tess_encoder_run(&p->tower->encoder, &pass, err);
