@@ -44,16 +44,33 @@ int tess_audio_count_window_tokens(const tess_audio_config *config)
     return window_chunks(config) * FULL_CHUNK_STEPS;
 }
 
+static tess_encoder_config encoder_config(const tess_audio_config *config)
+{
+    return (tess_encoder_config){.n_layer = config->n_layer,
+                                 .d_model = config->d_model,
+                                 .n_head = config->n_head,
+                                 .d_ff = config->d_ff,
+                                 .norm_eps = 1e-5};
+}
+
+double tess_audio_count_products(const tess_audio_config *config, int64_t n_frame)
+{
+    const tess_encoder_config layers = encoder_config(config);
+    int full = chunk_frames(config), n_chunk = (int)((n_frame + full - 1) / full);
+    int n_tok = tess_audio_count_tokens(config, n_frame), window = tess_audio_count_window_tokens(config),
+        rest = n_tok % window;
+    double d_model = config->d_model;
+    return n_chunk * tess_audio_stem_count_products(config, n_frame < full ? (int)n_frame : full) +
+           tess_encoder_count_products(&layers, n_tok - rest, window) +
+           tess_encoder_count_products(&layers, rest, rest) + n_tok * d_model * (d_model + config->d_output);
+}
+
 /* ---- memory ---- */
 
 tess_audio_tower tess_audio_tower_make(const tess_audio_config *config, const tess_compute *compute)
 {
-    const tess_encoder_config layers = {.n_layer = config->n_layer,
-                                        .d_model = config->d_model,
-                                        .n_head = config->n_head,
-                                        .d_ff = config->d_ff,
-                                        .norm_eps = 1e-5};
-    return (tess_audio_tower){.config = config, .encoder = {.config = layers, .compute = *compute}};
+    return (tess_audio_tower){.config = config,
+                              .encoder = {.config = encoder_config(config), .compute = *compute}};
 }
 
 static tess_encoder_sizes encoder_sizes(const tess_audio_tower *tower, const tess_audio_sizes *sizes)

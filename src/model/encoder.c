@@ -36,6 +36,12 @@ void tess_encoder_init_layers(tess_encoder *encoder, tess_store *store, const te
     tess_bank_init(&encoder->layers, store, &layers, arena);
 }
 
+double tess_encoder_count_products(const tess_encoder_config *c, double n_row, double n_key)
+{
+    double d_model = c->d_model;
+    return c->n_layer * n_row * d_model * (4 * d_model + 2.0 * c->d_ff + 2 * n_key);
+}
+
 /* ---- a block of rows ---- */
 
 /* Rows [first, first + n) of a pass in one layer; `group` is the one that the first row belongs to. */

@@ -69,6 +69,9 @@ void tess_encoder_init_workspace(tess_encoder *encoder, const tess_encoder_sizes
 void tess_encoder_init_layers(tess_encoder *encoder, tess_store *store, const tess_tower_weights *weights,
                               const tess_encoder_sizes *sizes, tess_arena *arena);
 
+/* Multiplications of all layers over n_row rows that each see n_key. */
+double tess_encoder_count_products(const tess_encoder_config *config, double n_row, double n_key);
+
 /* Runs all layers over the rows in residual. Errors: those of tess_bank_lease, of on_layer and of on_rows. */
 tess_status tess_encoder_run(tess_encoder *encoder, const tess_encoder_pass *pass, tess_error *err);
 

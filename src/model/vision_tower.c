@@ -25,18 +25,33 @@ int tess_vision_count_tokens(const tess_vision_config *config, const tess_featur
     return item->n_step * (item->n_high / merge) * (item->n_wide / merge);
 }
 
+static tess_encoder_config encoder_config(const tess_vision_config *config)
+{
+    return (tess_encoder_config){.n_layer = config->n_layer,
+                                 .d_model = config->d_model,
+                                 .n_head = config->n_head,
+                                 .d_ff = config->d_ff,
+                                 .norm_eps = norm_eps,
+                                 .is_tanh = true};
+}
+
+double tess_vision_count_products(const tess_vision_config *config, const tess_features *item)
+{
+    const tess_encoder_config layers = encoder_config(config);
+    double n_step_patch = (double)item->n_high * item->n_wide, n_patch = item->n_step * n_step_patch,
+           d_merged = (double)patches_of_token(config) * config->d_model;
+    return n_patch * (double)width_of_patch(config) * config->d_model +
+           tess_encoder_count_products(&layers, n_patch, n_step_patch) +
+           (1 + config->n_deepstack) * n_patch / patches_of_token(config) * d_merged *
+               (d_merged + config->d_output);
+}
+
 /* ---- layout ---- */
 
 tess_vision_tower tess_vision_tower_make(const tess_vision_config *config, const tess_compute *compute)
 {
     return (tess_vision_tower){.config = config,
-                               .encoder = {.config = {.n_layer = config->n_layer,
-                                                      .d_model = config->d_model,
-                                                      .n_head = config->n_head,
-                                                      .d_ff = config->d_ff,
-                                                      .norm_eps = norm_eps,
-                                                      .is_tanh = true},
-                                           .compute = *compute}};
+                               .encoder = {.config = encoder_config(config), .compute = *compute}};
 }
 
 static tess_encoder_sizes encoder_sizes(const tess_vision_sizes *sizes)
