@@ -69,8 +69,8 @@ tess_status tess_comparison_note_extra(tess_comparison *c, const char *name, tes
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,
                                  size_t count, tess_error *err);
 
-/* Whether integers among the inputs, or the shape of one, are other than the reference's: then the reference's
- * own inputs may be refused by who would make others of the same request. */
+/* Whether integers among the inputs, or the shape of one, are other than the reference's: then the
+ * reference's own inputs may be refused by who would make others of the same request. */
 bool tess_comparison_has_other_inputs(const tess_comparison *c);
 
 /* The other side ended early: `err` is its TESS_ENONFINITE, or why it refused the inputs. */

@@ -10,16 +10,17 @@ static const struct {
     const char *name, *component;
     tess_tap_class class;
 } inputs[] = {
+    /* Where media are of other sizes, the ids are others for it: sizes come first, then values, then ids. */
+    {"audio_feature_lengths", "preprocess", TESS_CLASS_INPUT},
+    {"input_features", "preprocess", TESS_CLASS_FEATURES},
+    {"image_grid_thw", "preprocess", TESS_CLASS_INPUT},
+    {"pixel_values", "preprocess", TESS_CLASS_INPUT},
+    {"video_second_per_grid", "preprocess", TESS_CLASS_INPUT},
+    {"video_grid_thw", "preprocess", TESS_CLASS_INPUT},
+    {"pixel_values_videos", "preprocess", TESS_CLASS_INPUT},
     {"input_ids", "tokenizer", TESS_CLASS_INPUT},
     {"position_ids", "position_ids", TESS_CLASS_INPUT},
     {"use_audio_in_video", "position_ids", TESS_CLASS_INPUT},
-    {"video_second_per_grid", "preprocess", TESS_CLASS_INPUT},
-    {"input_features", "preprocess", TESS_CLASS_FEATURES},
-    {"audio_feature_lengths", "preprocess", TESS_CLASS_INPUT},
-    {"pixel_values", "preprocess", TESS_CLASS_INPUT},
-    {"image_grid_thw", "preprocess", TESS_CLASS_INPUT},
-    {"pixel_values_videos", "preprocess", TESS_CLASS_INPUT},
-    {"video_grid_thw", "preprocess", TESS_CLASS_INPUT},
     {"codes", "code2wav", TESS_CLASS_INPUT},
 };
 
