@@ -4,8 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char SUPPORTED[] =
-    "WAV, FLAC, MP3, OGG, AAC, AIFF, CAF, MP4 (M4A, MOV), WebM (MKV), AVI, MPEG, FLV or ASF";
+#include "media/image_file.h"
+
+static const char *const supported[] = {
+    [TESS_TRACK_AUDIO] = "sound: WAV, FLAC, MP3, OGG, AAC, AIFF, CAF, or the sound of a film",
+    [TESS_TRACK_VIDEO] = "a film: MP4 (MOV), WebM (MKV), AVI, MPEG, FLV, ASF or GIF",
+};
 /* Demuxers, by FFmpeg's names. Others are for devices, playlists, subtitles, or text drawn as pictures. */
 static const char allowed_formats[] =
     "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,mov,matroska,avi,mpegts,mpeg,flv,asf,"
@@ -92,6 +96,16 @@ static tess_status refuse_code(const tess_track *track, int code, const char *ex
     return tess_refuse(err, name_of(track), "", -1, expected, "what cannot be read (%s)", reason);
 }
 
+/* What is no file of tracks: by name where it is a picture, for that goes elsewhere. */
+static tess_status refuse_kind(const tess_track *track, int code, tess_error *err)
+{
+    tess_image_facts picture;
+    if (!track->failure && tess_image_probe(track->reader.source, &picture, NULL) == TESS_OK)
+        return tess_refuse(err, name_of(track), "", -1, supported[track->kind], "a picture (%s)",
+                           picture.format);
+    return refuse_code(track, code, supported[track->kind], err);
+}
+
 /* ---- opening ---- */
 
 static tess_status open_format(tess_track *track, tess_error *err)
@@ -113,9 +127,9 @@ static tess_status open_format(tess_track *track, tess_error *err)
     track->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
     int code = lib->avformat_open_input(&track->format, "", NULL, &options);
     codec->av_dict_free(&options);
-    if (code < 0) return refuse_code(track, code, SUPPORTED, err);
+    if (code < 0) return refuse_kind(track, code, err);
     code = lib->avformat_find_stream_info(track->format, NULL);
-    return code < 0 ? refuse_code(track, code, SUPPORTED, err) : TESS_OK;
+    return code < 0 ? refuse_kind(track, code, err) : TESS_OK;
 }
 
 static AVStream *find_stream(const tess_track *track, tess_track_kind kind)
@@ -129,7 +143,7 @@ static AVStream *find_stream(const tess_track *track, tess_track_kind kind)
     return NULL;
 }
 
-static tess_status open_decoder(tess_track *track, int64_t max_pixels, tess_error *err)
+static tess_status open_decoder(tess_track *track, tess_error *err)
 {
     const tess_codec_library *lib = &track->codec_lib;
     const AVCodec *codec = lib->avcodec_find_decoder(track->stream->codecpar->codec_id);
@@ -147,12 +161,11 @@ static tess_status open_decoder(tess_track *track, int64_t max_pixels, tess_erro
     track->context->pkt_timebase = track->stream->time_base;
     /* FLAC tells damage by a checksum; of what has none, stricter rules refuse files that are merely old. */
     if (codec->id == AV_CODEC_ID_FLAC) track->context->err_recognition |= AV_EF_CRCCHECK | AV_EF_EXPLODE;
-    if (max_pixels) track->context->max_pixels = max_pixels;
     code = lib->avcodec_open2(track->context, codec, NULL);
     return code < 0 ? refuse_code(track, code, "what its decoder can begin with", err) : TESS_OK;
 }
 
-static tess_status open_track(tess_track *track, int64_t max_pixels, tess_error *err)
+static tess_status open_track(tess_track *track, tess_error *err)
 {
     tess_status status = open_format(track, err);
     if (status != TESS_OK) return status;
@@ -163,11 +176,10 @@ static tess_status open_track(tess_track *track, int64_t max_pixels, tess_error 
                            track->kind == TESS_TRACK_AUDIO ? "no audio track" : "no video track");
     for (unsigned i = 0; i < track->format->nb_streams; i++)
         if (track->format->streams[i] != track->stream) track->format->streams[i]->discard = AVDISCARD_ALL;
-    return open_decoder(track, max_pixels, err);
+    return open_decoder(track, err);
 }
 
-tess_status tess_track_open(const tess_source *source, tess_track_kind kind, int64_t max_pixels,
-                            tess_track *out, tess_error *err)
+tess_status tess_track_open(const tess_source *source, tess_track_kind kind, tess_track *out, tess_error *err)
 {
     *out = (tess_track){.kind = kind, .reader = {.fd = -1}};
     tess_status status = tess_codec_library_open(&out->codec_lib, err);
@@ -177,7 +189,7 @@ tess_status tess_track_open(const tess_source *source, tess_track_kind kind, int
     out->allowance = out->reader.n_byte > UINT64_MAX / (2 * ROUNDS)
                          ? UINT64_MAX
                          : ROUNDS * out->reader.n_byte + FREE_BYTES;
-    return open_track(out, max_pixels, err);
+    return open_track(out, err);
 }
 
 void tess_track_close(tess_track *track)

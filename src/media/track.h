@@ -36,11 +36,10 @@ typedef struct tess_track {
     int64_t n_frame; /* given so far */
 } tess_track;
 
-/* Opens the first track of a kind. max_pixels: the largest frame allowed, in pixels; 0 where that does not
- * matter. Release it after a failure too. Errors: TESS_EINPUT  no such track, an unsupported kind, damage;
- * TESS_EUNSUPPORTED  a library is not installed; TESS_EIO; TESS_ENOMEM. */
-tess_status tess_track_open(const tess_source *source, tess_track_kind kind, int64_t max_pixels,
-                            tess_track *out, tess_error *err);
+/* Opens the first track of a kind. Release it after a failure too. Errors: TESS_EINPUT  no such track, an
+ * unsupported kind, damage; TESS_EUNSUPPORTED  a library is not installed; TESS_EIO; TESS_ENOMEM. */
+tess_status tess_track_open(const tess_source *source, tess_track_kind kind, tess_track *out,
+                            tess_error *err);
 void tess_track_close(tess_track *track);
 
 /* *is_there: track->frame is the next frame; false at the end. */

@@ -112,11 +112,17 @@ static tess_status check_size(const tess_track *track, int width, int height, ui
         return tess_refuse(err, name, "size", -1, "at least one pixel", "%d x %d", width, height);
     uint64_t bytes = count_bytes(track, width, height);
     if (bytes <= max_bytes) return TESS_OK;
-    char expected[96];
-    snprintf(expected, sizeof expected, "frames that are decoded in at most %llu bytes",
-             (unsigned long long)max_bytes);
-    return tess_refuse(err, name, "size", -1, expected, "%d x %d pixels, which take %llu bytes", width,
-                       height, (unsigned long long)bytes);
+    tess_status status =
+        tess_fail(err, TESS_EBUDGET,
+                  "%s: max_bytes: its %d x %d pixels take %llu bytes, and %llu of the budget is left", name,
+                  width, height, (unsigned long long)bytes, (unsigned long long)max_bytes);
+    if (!err) return status;
+    snprintf(err->file, sizeof err->file, "%.250s", name);
+    snprintf(err->field, sizeof err->field, "max_bytes");
+    snprintf(err->found, sizeof err->found, "%llu bytes", (unsigned long long)max_bytes);
+    snprintf(err->expected, sizeof err->expected, "%llu bytes", (unsigned long long)bytes);
+    err->smallest_budget_bytes = bytes;
+    return status;
 }
 
 /* How many samples there are: those before the middle of the last frame's time. */
@@ -138,14 +144,15 @@ static void count_samples(const frame_clock *clock, const tess_video_options *op
 static tess_status open_film(const tess_source *source, const tess_video_options *options, tess_track *track,
                              int *orientation, tess_error *err)
 {
-    /* No frame may be larger than what the room is for, whatever the stream says later. */
-    int64_t max_pixels =
-        options->max_bytes / 3 > INT32_MAX ? INT32_MAX : (int64_t)(options->max_bytes / 3) + 1;
-    tess_status status = tess_track_open(source, TESS_TRACK_VIDEO, max_pixels, track, err);
+    tess_status status = tess_track_open(source, TESS_TRACK_VIDEO, track, err);
     if (status == TESS_OK)
         status = check_size(track, track->stream->codecpar->width, track->stream->codecpar->height,
                             options->max_bytes, err);
-    return status == TESS_OK ? read_orientation(track, orientation, err) : status;
+    if (status != TESS_OK) return status;
+    /* No frame may be larger than what the room is for, whatever the stream says later. */
+    track->context->max_pixels =
+        options->max_bytes / 3 > INT32_MAX ? INT32_MAX : (int64_t)(options->max_bytes / 3) + 1;
+    return read_orientation(track, orientation, err);
 }
 
 /* Every frame is as large as the first. */
