@@ -149,6 +149,33 @@ static bool is_usual(const cli_prompt *p, const char *model_dir)
     return same;
 }
 
+/* The whole path of a medium, as JSON; NULL: it is in the message itself, or came by standard input. */
+static json_t *whole_path(const json_t *part)
+{
+    const char *kind = json_string_value(json_object_get(part, "type"));
+    const char *source = kind ? json_string_value(json_object_get(part, kind)) : NULL;
+    if (!source || !strcmp(kind, "text") || !strcmp(source, "-") || !strncmp(source, "data:", 5)) return NULL;
+    char *path = realpath(source, NULL);
+    json_t *value = path ? cli_text(path, strlen(path)) : NULL;
+    free(path);
+    return value;
+}
+
+/* Who verifies a trace sees media from its folder, not from where it was asked for. */
+static char *with_whole_paths(const tess_text *said)
+{
+    size_t i, k;
+    json_t *messages = json_loadb(said->data, said->count, JSON_ALLOW_NUL, NULL), *message, *part;
+    json_array_foreach(messages, i, message) json_array_foreach(json_object_get(message, "content"), k, part)
+    {
+        json_t *path = whole_path(part);
+        if (path) json_object_set_new(part, json_string_value(json_object_get(part, "type")), path);
+    }
+    char *text = json_dumps(messages, JSON_COMPACT);
+    json_decref(messages);
+    return text;
+}
+
 /* What was said, for whoever reads the trace with a tokenizer: the raw text, or the messages as JSON. */
 static int note_prompt(const cli_command *self, request *r)
 {
@@ -164,6 +191,11 @@ static int note_prompt(const cli_command *self, request *r)
     tess_error err;
     tess_text json = {0};
     tess_status status = tess_conversation_write(&p->talk, &json, &err);
+    if (status == TESS_OK && p->made.n_media > 0) {
+        r->inputs.messages = with_whole_paths(&json);
+        tess_text_release(&json);
+        return r->inputs.messages ? -1 : no_memory(self, r);
+    }
     r->inputs.messages = json.data;
     return status == TESS_OK ? -1 : cli_report(self, &r->common, &err);
 }
@@ -343,6 +375,9 @@ const cli_command cli_trace = {
     .examples = {"tessera trace --model tests/golden/c --inputs tests/golden/c-f32/text.safetensors --out "
                  "ours.safetensors",
                  "tessera trace --model demo/checkpoint --raw --prompt \"The capital of France is\" --taps "
-                 "'thinker.model.layers.*.mlp,thinker.lm_head' --last-logits --out france.safetensors"},
+                 "'thinker.model.layers.*.mlp,thinker.lm_head' --last-logits --out france.safetensors",
+                 "tessera trace --model demo/checkpoint --image tests/data/media/images/420.jpg --prompt "
+                 "\"What is it?\" --out picture.safetensors"},
     .run = run_trace,
+    .notes = CLI_PROMPT_NOTES,
 };

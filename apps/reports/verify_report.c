@@ -22,15 +22,24 @@ static void print_weights(const verify_report *report, const tess_golden *golden
         puts("weights: the golden does not say of which it was made");
 }
 
+/* Whether what was said was compared, and why not. */
+static void print_text(const tess_golden *golden)
+{
+    if (golden->text_is_checked)
+        puts("text: rendered, encoded and compared with in.input_ids");
+    else if (golden->unchecked)
+        cli_print_sentence("text: not checked, %s", CLI_SAFE(golden->unchecked));
+    else
+        puts("text: not checked, the model has no tokenizer files");
+}
+
 static void print_golden(const verify_report *report, int i)
 {
     const tess_golden *golden = &report->golden[i];
     const tess_compare_result *result = report->result[i];
     cli_print_comparison(result);
     print_weights(report, golden, result);
-    if (golden->inputs.raw || golden->inputs.messages)
-        printf("text: %s\n", golden->text_is_checked ? "rendered, encoded and compared with in.input_ids"
-                                                     : "not checked, the model has no tokenizer files");
+    if (golden->inputs.raw || golden->inputs.messages) print_text(golden);
     if (report->truth_is_computed && result->truth)
         cli_print_sentence("truth: computed here from the same weights; a defect of theirs is in it too");
     if (result->both_sides)
