@@ -163,8 +163,8 @@ def planned_bytes(root, parts, inputs, generate, with_experts):
     layer = largest * item + scores + keys_values + rows + routing
     head = config.vocab_size * config.hidden_size * item + n_prompt * config.vocab_size * (4 if item == 4 else 6) + rows
     process = -(-max(PROCESS_BYTES, status_bytes("VmRSS")) // (64 * MIB)) * 64 * MIB
-    media = towers.planned_bytes(root, inputs, parts.dtype)
-    return max(process + ALLOWANCE_BYTES + max(layer, head) + media, status_bytes("VmHWM"))
+    media, tower = towers.planned_bytes(root, inputs, parts.dtype)
+    return max(process + ALLOWANCE_BYTES + media + max(tower, layer, head), status_bytes("VmHWM"))
 
 
 def put(path, write):
@@ -328,6 +328,8 @@ class Run:
             })
         self.state["layer"] = 0
         self.folder.keep_state()
+        if self.first and self.has_media:
+            self.folder.keep_media(self.media)
         self.progress("embedding", "embedding")
 
     def merge(self, table):
@@ -356,7 +358,8 @@ class Run:
         self.media = {"positions": keywords["position_ids"][-3:, 0].to(torch.float32),
                       "mask": keywords["visual_pos_masks"], "features": keywords["deepstack_visual_embeds"]}
         taps = unkept()
-        self.folder.keep_media({name: value for name, value in self.media.items() if value is not None})
+        self.media = {name: value for name, value in self.media.items() if value is not None}
+        self.folder.keep_media({"places": places, **self.media})  # the places until the state says that this is done
         return keywords["inputs_embeds"], taps
 
     def with_features(self, number, hidden):

@@ -142,6 +142,29 @@ def tone_files():
     }
 
 
+def atom(name, *parts):
+    data = b"".join(parts)
+    return struct.pack(">I", 8 + len(data)) + name + data
+
+
+def circles():
+    """A MOV of 19 KB whose 1,600 chunks are all the same 12 KB: 20 MB of sound."""
+    n_chunk, n_sample = 1600, 6000
+    full = lambda name, *parts: atom(name, b"\0\0\0\0", *parts)
+    u = lambda *values: struct.pack(f">{len(values)}I", *values)
+    total, head = n_chunk * n_sample, 40
+    matrix = u(1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    entry = atom(b"sowt", b"\0" * 6, struct.pack(">HHHIHHHHI", 1, 0, 0, 0, 1, 16, 0, 0, RATE << 16))
+    table = atom(b"stbl", full(b"stsd", u(1), entry), full(b"stts", u(1, total, 1)), full(b"stsc", u(1, 1, n_sample, 1)),
+                 full(b"stsz", u(2, total)), full(b"stco", u(n_chunk), u(*[head] * n_chunk)))
+    info = atom(b"minf", full(b"smhd", u(0)), atom(b"dinf", full(b"dref", u(1), full(b"url ")[:-1] + b"\1")), table)
+    media = atom(b"mdia", full(b"mdhd", u(0, 0, RATE, total, 0)), full(b"hdlr", b"mhlrsoun", u(0, 0, 0), b"\0"), info)
+    track = atom(b"trak", atom(b"tkhd", b"\0\0\0\7", u(0, 0, 1, 0, total, 0, 0, 0, 0), matrix, u(0, 0)), media)
+    movie = atom(b"moov", full(b"mvhd", u(0, 0, RATE, total, 1 << 16, 0x1000000, 0, 0), matrix, u(0, 0, 0, 0, 0, 0, 2)), track)
+    data = b"".join(struct.pack("<h", i % 2000) for i in range(n_sample))
+    return atom(b"ftyp", b"qt  ", u(0), b"qt  ") + atom(b"free", b"\0" * 4) + atom(b"mdat", data) + movie
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.iterdir():
@@ -159,6 +182,8 @@ def main():
     for name, data in tone_files().items():
         lines.append(f"{name} 48000 1 8000 tone 440\n")
         (OUT / name).write_bytes(data)
+    (OUT.parent / "refused").mkdir(exist_ok=True)
+    (OUT.parent / "refused/circles.mov").write_bytes(circles())
     (OUT / "samples.txt").write_text("".join(sorted(lines)))
     total = sum(path.stat().st_size for path in OUT.iterdir())
     print(f"{len(lines)} files, {total} bytes, soxr {soxr.__version__}", file=sys.stderr)

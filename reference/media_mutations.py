@@ -22,6 +22,7 @@ import original  # before transformers, whose loudness it sets
 import torch
 import torch.nn.functional as F
 import transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe as modeling
+from transformers import Qwen3OmniMoeConfig
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 from transformers.models.qwen3_omni_moe import processing_qwen3_omni_moe as processing
 
@@ -120,7 +121,8 @@ def with_tanh_gelu(model):
     """Wherever the original has the exact one: the convolutions and layers of the audio tower, and all mergers."""
     tower, gelu = audio_of(model), Gelu("tanh")
     mergers = (visual_of(model).merger, *visual_of(model).merger_list)
-    return replaced((modeling, "F", OtherFunctions()), (tower, "act", gelu), *((layer, "activation_fn", gelu) for layer in tower.layers),
+    return replaced((modeling, "F", OtherFunctions()), (tower, "act", gelu),
+                    *((layer, "activation_fn", gelu) for layer in tower.layers),
                     *((merger.mlp, "1", gelu) for merger in mergers))
 
 
@@ -328,7 +330,7 @@ def prepare(defect, metadata):
     folder = (GOLDEN / defect.golden).parent
     checkpoint = GOLDEN / folder.name.split("-")[0]
     messages = request.with_paths(json.loads(metadata["messages"]), lambda path: folder / path)
-    made = media.Media(media.Front(checkpoint), original.Qwen3OmniMoeConfig.from_pretrained(checkpoint))
+    made = media.Media(media.Front(checkpoint), Qwen3OmniMoeConfig.from_pretrained(checkpoint))
     with defect.plant(made.front):
         for kind, path in prompt.media_of(messages):
             made.add(kind, path)
@@ -340,7 +342,8 @@ def measure_input(made, kept, name):
     """How far one input moved; of integers how many differ."""
     one, other = made[name], kept[name]
     if one.dtype.kind == "f":
-        return {"rel_l2": relative_l2(one, other), "max_abs": float(np.abs(one - other).max())} if one.tobytes() != other.tobytes() else {}
+        moved = one.tobytes() != other.tobytes()
+        return {"rel_l2": relative_l2(one, other), "max_abs": float(np.abs(one - other).max())} if moved else {}
     different = abs(one.size - other.size) + sum(a != b for a, b in zip(one.ravel().tolist(), other.ravel().tolist()))
     return {"different": int(different), "of": int(other.size)} if different else {}
 

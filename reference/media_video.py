@@ -7,6 +7,7 @@ timestamps, pixels from the ffmpeg program with swscale's exact arithmetic; turn
 import hashlib
 import json
 import math
+import struct
 import subprocess
 import sys
 from fractions import Fraction
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 OUT = Path(__file__).resolve().parent.parent / "tests/data/media/video"
+REFUSED = OUT.parent / "refused"
 EXACT = "bicubic+bitexact+accurate_rnd+full_chroma_int"
 QUIET = ["ffmpeg", "-v", "error", "-y", "-bitexact"]
 
@@ -52,6 +54,22 @@ def make():
     film("animated.gif", scene("24x20", "5", "1"))
     for degrees in (90, 180, 270):
         run(*QUIET, "-i", str(OUT / "bt709.mp4"), "-c", "copy", "-metadata:s:v", f"rotate={degrees}", str(OUT / f"turned{degrees}.mp4"))
+
+
+def make_refused():
+    """A film whose frames become larger: the frames of two, one after the other, which an IVF file just numbers."""
+    head, frames = b"", []
+    for size in ("32x32", "320x240"):
+        film("part.ivf", f"color=gray:size={size}:rate=10:duration=0.5", "-c:v", "libvpx")
+        data = (OUT / "part.ivf").read_bytes()
+        head, at = head or data[:32], 32
+        while at < len(data):
+            (n,) = struct.unpack_from("<I", data, at)
+            frames.append(struct.pack("<IQ", n, len(frames)) + data[at + 12 : at + 12 + n])
+            at += 12 + n
+    (OUT / "part.ivf").unlink()
+    REFUSED.mkdir(parents=True, exist_ok=True)
+    (REFUSED / "growing.ivf").write_bytes(head + b"".join(frames))
 
 
 def probe(path):
@@ -99,6 +117,7 @@ def main():
     for old in OUT.iterdir():
         old.unlink()
     make()
+    make_refused()
     lines = []
     for path in sorted(OUT.iterdir()):
         for fps, most in (("2", 768), ("10", 768), ("1", 768), ("25", 6)):

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import transformers
 from torch.overrides import TorchFunctionMode
-from transformers import Qwen3OmniMoeConfig, Qwen3OmniMoeForConditionalGeneration
+from transformers import Qwen3OmniMoeForConditionalGeneration
 
 transformers.logging.disable_progress_bar()
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

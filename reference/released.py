@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes a checkpoint with the text model's released dimensions, cut to a few layers, of cheap random weights.
 
-    released.py FOLDER [--layers N] [--experts N] [--full]
+    released.py FOLDER [--layers N] [--experts N] [--towers N] [--full]
 
 One block of normal values is drawn; every tensor takes its own stretch of it, in a size that keeps activations finite
-and lets every branch carry signal. Norms are near one. The towers are tiny. Of the experts only those whose id is a
+and lets every branch carry signal. Norms are near one. The towers are tiny, or with --towers of the released dimensions
+and N layers each. Of the experts only those whose id is a
 multiple of 16, and of embedding and head only the first 8,192 rows, are written; the rest are holes of the files,
 which read as zeros: six layers of 8.7 GB take 0.8 GB of disk. With --full nothing is a hole.
 """
@@ -26,14 +27,18 @@ VOCAB = 151936
 ROWS = 8192
 
 
-def config(n_layer, n_expert=128):
-    """The text model as released; layouts of special ids and towers as in the tiny checkpoints."""
-    ids = tiny.special_ids(VOCAB, tiny.ROOT_IDS)
-    text = layout.text_config(
-        "published", 1000000.0, [24, 20, 20], vocab_size=VOCAB, hidden_size=2048, intermediate_size=768,
-        num_hidden_layers=n_layer, num_attention_heads=32, num_key_value_heads=4, head_dim=128,
-        moe_intermediate_size=768, num_experts=n_expert, num_experts_per_tok=8,
-    )
+def tower_configs(n_tower):
+    """Both towers as released but for their number of layers; tiny ones if that is 0."""
+    if n_tower:
+        audio = layout.audio_config(
+            d_model=1280, encoder_layers=n_tower, encoder_attention_heads=20, encoder_ffn_dim=5120,
+            downsample_hidden_size=480, output_dim=2048,
+        )
+        vision = layout.vision_config(
+            depth=n_tower, hidden_size=1152, num_heads=16, intermediate_size=4304, out_hidden_size=2048,
+            deepstack_visual_indexes=list(range(n_tower))[:3],
+        )
+        return audio, vision
     audio = layout.audio_config(
         d_model=16, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=24, downsample_hidden_size=4,
         output_dim=2048,
@@ -42,6 +47,18 @@ def config(n_layer, n_expert=128):
         depth=1, hidden_size=16, num_heads=2, intermediate_size=20, out_hidden_size=2048, num_position_embeddings=100,
         deepstack_visual_indexes=[],
     )
+    return audio, vision
+
+
+def config(n_layer, n_expert=128, n_tower=0):
+    """The text model as released; layouts of special ids as in the tiny checkpoints."""
+    ids = tiny.special_ids(VOCAB, tiny.ROOT_IDS)
+    text = layout.text_config(
+        "published", 1000000.0, [24, 20, 20], vocab_size=VOCAB, hidden_size=2048, intermediate_size=768,
+        num_hidden_layers=n_layer, num_attention_heads=32, num_key_value_heads=4, head_dim=128,
+        moe_intermediate_size=768, num_experts=n_expert, num_experts_per_tok=8,
+    )
+    audio, vision = tower_configs(n_tower)
     return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision))
 
 
@@ -115,12 +132,22 @@ def tower_tensors(folder):
         }
     for name, tower in towers.items():
         for key, tensor in tower.state_dict().items():
-            yield f"thinker.{name}.{key}", tuple(tensor.shape), 0, 0.1
+            yield f"thinker.{name}.{key}", tuple(tensor.shape), *size_of(key, tensor.shape)
 
 
-def write(folder, n_layer, n_expert=128, full=False):
+def size_of(key, shape):
+    """(mean, standard deviation) of a tower's tensor. Few are distinct, for each takes a block: the deviation that keeps
+    a product's size is rounded to a power of two."""
+    if re.search(r"(norm\d?|ln_q|ln_post)\.weight$", key):
+        return 1, 0.2
+    if key.endswith("bias") or len(shape) < 2:
+        return 0, 0.1
+    return 0, 2.0 ** round(np.log2(0.3 if "pos_embed" in key else np.prod(shape[1:]) ** -0.5))
+
+
+def write(folder, n_layer, n_expert=128, full=False, n_tower=0):
     folder = Path(folder)
-    layout.write_config(folder, config(n_layer, n_expert))
+    layout.write_config(folder, config(n_layer, n_expert, n_tower))
     values = np.random.Generator(np.random.PCG64(40)).standard_normal(BLOCK, dtype=np.float32)
     blocks = {(0, 1): torch.from_numpy(values).to(torch.bfloat16)}  # by mean and standard deviation
     tensors = [*text_tensors(n_layer, n_expert), *tower_tensors(folder)]
@@ -138,9 +165,10 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--experts", type=int, default=128)
+    parser.add_argument("--towers", type=int, default=0)
     parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
-    write(options.folder, options.layers, options.experts, options.full)
+    write(options.folder, options.layers, options.experts, options.full, options.towers)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def add_arguments(parser):
     source.add_argument("--prompt", help="the text of one user turn, or with --raw the whole prompt")
     source.add_argument("--messages", help="a JSON array of objects with role and content, this a text or a list of parts")
     for kind in ("audio", "image", "video"):
-        parser.add_argument("--" + kind, action=Medium, metavar="FILE", help="comes before the text of --prompt; may be repeated")
+        parser.add_argument("--" + kind, action=Medium, metavar="FILE", help="comes before the text of --prompt, in order")
     parser.add_argument("--fps", type=float, default=2.0, help="frames per second taken of a video")
     parser.add_argument("--audio-in-video", action="store_true", help="each video's sound is heard in it")
     parser.set_defaults(media=None)
@@ -69,7 +69,8 @@ def with_paths(messages, change):
         kind = part["type"]
         return part if kind == "text" else {"type": kind, kind: str(change(part[kind]))}
 
-    return [m if isinstance(m["content"], str) else {**m, "content": [changed(part) for part in m["content"]]} for m in messages]
+    return [m if isinstance(m["content"], str) else {**m, "content": [changed(part) for part in m["content"]]}
+            for m in messages]
 
 
 def beside(messages, folder):
@@ -79,10 +80,12 @@ def beside(messages, folder):
 
 def add_media(text, messages, options):
     """(text with placeholders expanded, the media's tensors, what the metadata says of them)."""
+    from transformers import Qwen3OmniMoeConfig
+
     import media  # which needs the processors; a text does not
 
     front = media.Front(options.model, options.fps)
-    made = media.Media(front, original.Qwen3OmniMoeConfig.from_pretrained(options.model), options.audio_in_video)
+    made = media.Media(front, Qwen3OmniMoeConfig.from_pretrained(options.model), options.audio_in_video)
     for kind, path in prompt.media_of(messages):
         made.add(kind, path)
     return made.expand(text), made.tensors(), {"fps": f"{options.fps:g}"} if made.videos else {}

@@ -19,6 +19,7 @@ messages, as `golden.py` makes one.
 
 import argparse
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -32,8 +33,12 @@ import randomweights
 import request
 import text_golden
 import tracefile
+from bits import relative_l2
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+MEDIA = {"in.input_features", "in.pixel_values", "in.pixel_values_videos"}
 
 
 def special_ids(vocab, root_names):
@@ -245,7 +250,7 @@ CHECKPOINTS = {
             "positions": case(random_ids(5, 31, 285), 8, unequal_positions(31)),
             "stop": case(random_ids(6, 11, 285), 40),
             "audio": mix(8, 4, text(4), audio(131), text(3), audio(46), text(2)),
-            "image": mix(9, 4, text(3), image(4, 2), text(2), image(2, 6), text(2)),
+            "image": mix(22, 4, text(3), image(4, 2), text(2), image(2, 6), text(2)),
             "omni": mix(10, 6, text(3), image(2, 4), text(1), audio(63), text(1), video(2, 4, 2, 3), text(4)),
         },
     },
@@ -289,14 +294,15 @@ def write_checkpoint(folder, spec):
         spec["files"](Path(folder))
 
 
-def inputs_of(model, spec, one, out):
+def inputs_of(model, spec, one):
     """(the `in.*` tensors of a case, what its metadata says of text and media)."""
     if "inputs" in one:
         return one["inputs"], {}
     if "parts" in one:
         return mixes.inputs(mixes.Prompt(one["parts"], spec["config"]()["thinker_config"]), one["seed"]), {}
-    messages = request.with_paths([{"role": "user", "content": one["content"]}], lambda path: out / path)
-    said = ["--model", str(model), "--messages", json.dumps(messages), "--out", str(out / "golden")]
+    place = ROOT / "tests" / "golden" / "any"  # a folder beside `front`, wherever the goldens are written
+    messages = request.with_paths([{"role": "user", "content": one["content"]}], lambda path: os.path.normpath(place / path))
+    said = ["--model", str(model), "--messages", json.dumps(messages), "--out", str(place / "golden")]
     return request.inputs_of(golden.parse_arguments(said))
 
 
@@ -306,6 +312,23 @@ def cases_of(spec, dtype):
     return [(title, spec["cases"][title]) for title in named]
 
 
+# What media of a case are moved by, relatively, and how far its taps may move for it: a case that magnifies more would
+# accuse two correct implementations of each other.
+NUDGE, MOVED = 1e-6, 1.5e-5
+
+
+def check_condition(model, inputs, kept, title):
+    source = np.random.default_rng(0)
+    moved = {name: (array * (1 + NUDGE * source.standard_normal(array.shape))).astype(np.float32) if name in MEDIA else array
+             for name, array in inputs.items()}
+    made = original.trace(model, moved, "float32")
+    found = {name: relative_l2(array, kept[name]) for name, array in made.items()
+             if array.dtype.kind == "f" and not name.endswith(".weights")}
+    worst = max(found, key=found.get)
+    if found[worst] > MOVED:
+        raise ValueError(f"{title}: {worst} moves by {found[worst]:.1e}")
+
+
 def write_goldens(folder, name, spec):
     identity = tracefile.identity(folder / name)
     for dtype, suffix in (("float32", "f32"), ("bfloat16", "bf16")):
@@ -313,9 +336,11 @@ def write_goldens(folder, name, spec):
         out.mkdir(parents=True, exist_ok=True)
         model = original.load(folder / name, dtype)
         for title, one in cases_of(spec, dtype):
-            inputs, metadata = inputs_of(folder / name, spec, one, out)
-            golden.make(model, folder / name, inputs, dtype, title, one["generate"], out / f"{title}.safetensors", metadata,
-                        one["with_experts"], identity)
+            inputs, metadata = inputs_of(folder / name, spec, one)
+            made = golden.make(model, folder / name, inputs, dtype, title, one["generate"], out / f"{title}.safetensors",
+                               metadata, one["with_experts"], identity)
+            if dtype == "float32" and not MEDIA.isdisjoint(inputs):
+                check_condition(model, inputs, made, f"{name}/{title}")
 
 
 def main():

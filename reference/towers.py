@@ -134,10 +134,11 @@ class Tower:
 
 
 def planned_bytes(root, inputs, dtype):
-    """What the towers take at most, over the process's own: the largest part's weights and its activations."""
+    """(what media take from the beginning to the end, what the towers take beside it): inputs and DeepStack features, then
+    the largest part's weights and activations."""
     audio, vision, item = root.thinker_config.audio_config, root.thinker_config.vision_config, dtype.itemsize
     media = sum(array.nbytes for name, array in inputs.items() if name.startswith(("in.input_f", "in.pixel")))
-    needed = [0]
+    needed = []
     if "in.audio_feature_lengths" in inputs:
         lengths, chunk = inputs["in.audio_feature_lengths"], 2 * audio.n_window
         chunks = int((-(-lengths // chunk)).sum())
@@ -158,4 +159,4 @@ def planned_bytes(root, inputs, dtype):
             work = rows * (16 * d + 3 * vision.intermediate_size)
             needed.append((max(layer, merger) + work) * 4 + vision.num_heads * step**2 * (8 if item == 4 else 10))
     features = sum(array.nbytes for name, array in inputs.items() if name.startswith("in.pixel")) // 6
-    return 3 * media + features + max(needed)
+    return media + features, 2 * media + max(needed, default=0)

@@ -5,7 +5,7 @@
 
   odd/    blocks of 2 x 2 patches, three heads of 8, a table of 7 x 7 positions, DeepStack behind the first block and
           the last
-  thirds/ blocks of 3 x 3, patches of one frame and one channel, one head of 12, a table of 4 x 4
+  thirds/ blocks of 3 x 3, patches of one frame, one head of 12, a table of 4 x 4
   least/  blocks of one patch, so that a grid may be one patch high or wide; two heads of 4; no DeepStack
 
 Each has config.json, model.safetensors, and f32/ and bf16/ with one golden per case: `in.pixel_values` (bf16 values,
@@ -38,10 +38,10 @@ MODELS = {
     "odd": dict(depth=4, hidden_size=24, num_heads=3, intermediate_size=37, patch_size=3, in_channels=3,
                 temporal_patch_size=2, spatial_merge_size=2, num_position_embeddings=49,
                 deepstack_visual_indexes=[0, 3]),
-    "thirds": dict(depth=3, hidden_size=12, num_heads=1, intermediate_size=40, patch_size=5, in_channels=1,
+    "thirds": dict(depth=3, hidden_size=12, num_heads=1, intermediate_size=40, patch_size=5, in_channels=3,
                    temporal_patch_size=1, spatial_merge_size=3, num_position_embeddings=16,
                    deepstack_visual_indexes=[1]),
-    "least": dict(depth=4, hidden_size=8, num_heads=2, intermediate_size=5, patch_size=1, in_channels=2,
+    "least": dict(depth=4, hidden_size=8, num_heads=2, intermediate_size=5, patch_size=1, in_channels=3,
                   temporal_patch_size=1, spatial_merge_size=1, num_position_embeddings=1, deepstack_visual_indexes=[]),
 }
 CASES = {

@@ -111,9 +111,11 @@ static int run_request(const cli_command *self, request *r)
 {
     tess_error err;
     cli_progress_init(&r->bar, &r->common);
-    cli_catch_termination(); /* what was begun of the file must go */
     tess_status status = tess_preprocessor_load(r->model, &r->preprocessor, &err);
     if (status == TESS_OK) status = prepare_all(r, &err);
+    /* Up to here a signal ends the command, waiting for standard input included; what is begun of the file
+     * must go. */
+    cli_catch_termination();
     if (status == TESS_OK)
         status = tess_trace_write_media(r->features, r->n_medium, r->media.use_audio_in_video,
                                         &r->bar.drawn_bar, r->out, &err);

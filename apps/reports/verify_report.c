@@ -22,15 +22,17 @@ static void print_weights(const verify_report *report, const tess_golden *golden
         puts("weights: the golden does not say of which it was made");
 }
 
-/* Whether what was said was compared, and why not. */
+/* Whether what was said becomes what the golden's inputs are. */
 static void print_text(const tess_golden *golden)
 {
-    if (golden->text_is_checked)
-        puts("text: rendered, encoded and compared with in.input_ids");
-    else if (golden->unchecked)
-        cli_print_sentence("text: not checked, %s", CLI_SAFE(golden->unchecked));
-    else
+    if (golden->unchecked)
+        cli_print_sentence("text and media: not checked, %s", CLI_SAFE(golden->unchecked));
+    else if (!golden->text_is_checked)
         puts("text: not checked, the model has no tokenizer files");
+    else if (golden->said.n_media > 0)
+        puts("text and media: rendered, encoded, prepared and compared with the golden's inputs");
+    else
+        puts("text: rendered, encoded and compared with in.input_ids");
 }
 
 static void print_golden(const verify_report *report, int i)

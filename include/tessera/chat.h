@@ -33,9 +33,6 @@ typedef struct tess_message {
     size_t n_own;
 } tess_message;
 
-/* What the template writes for a medium of a list: its start, its placeholder, its end; static strings. */
-extern const char tess_chat_audio[], tess_chat_image[], tess_chat_video[];
-
 enum {
     TESS_CHAT_GENERATE = 1,    /* end with the start of the assistant's turn */
     TESS_CHAT_NO_THINKING = 2, /* with TESS_CHAT_GENERATE: an empty block of reasoning after it */

@@ -240,7 +240,11 @@ static tess_status refuse_medium(size_t i, size_t k, tess_content_kind kind, tes
 /* What the template writes of a part. */
 static const char *text_of(const tess_content *content, size_t *n_byte)
 {
-    static const char *const placeholder[] = {NULL, tess_chat_image, tess_chat_audio, tess_chat_video};
+    static const char *const placeholder[] = {
+        [TESS_CONTENT_TEXT] = NULL,
+        [TESS_CONTENT_IMAGE] = "<|vision_start|><|image_pad|><|vision_end|>",
+        [TESS_CONTENT_AUDIO] = "<|audio_start|><|audio_pad|><|audio_end|>",
+        [TESS_CONTENT_VIDEO] = "<|vision_start|><|video_pad|><|vision_end|>"};
     const char *text = placeholder[content->kind];
     *n_byte = text ? strlen(text) : content->n_byte;
     return text ? text : content->data;

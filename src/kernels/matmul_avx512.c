@@ -7,7 +7,7 @@ enum {
     TILE_ROWS = 6,
     TILE_TOKENS = 4,
     COLUMN_BLOCK = 2048,
-    TOKEN_BLOCK_FLOATS = 128 * 1024 /* packed rows that stay in the L2 cache while rows of weights pass */
+    TOKEN_BLOCK_FLOATS = 384 * 1024 /* packed rows that stay near while rows of weights pass */
 };
 
 typedef __m512 reg;

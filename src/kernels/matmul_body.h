@@ -27,7 +27,10 @@
 #include "kernels/kernel_list.h"
 
 enum {
-    MAX_TOKENS = 64,      /* in one pass over the weights */
+    MAX_TOKENS = 80,      /* in one pass over the weights */
+    SHORT_COLS = 16,      /* a row of so few has one element in a lane at most, and none in the upper half */
+    SHORT_TOKENS = 16,    /* fewer do not pay for turning the weights */
+    SHORT_ROWS = 256,     /* turned at once */
     PREFETCH_BYTES = 8192 /* how far ahead a matrix-vector product asks for weights */
 };
 
@@ -160,7 +163,7 @@ VEC_INLINE void finish(float *y, size_t y_stride, reg saved[PLANES][TILE_ROWS * 
 }
 
 /* `rows` rows against up to MAX_TOKENS tokens: a block of weights stays in the L1 cache while every tile of
- * tokens passes; the tokens stay in the L2. */
+ * tokens passes; the tokens stay in the L2, or pass from the L3 as one stream. */
 VEC_INLINE void multiply_rows(float *y, size_t y_stride, const uint16_t *w, size_t n_col, const float *x,
                               size_t n_tok, size_t rows, tess_rounding rounding)
 {
@@ -173,7 +176,7 @@ VEC_INLINE void multiply_rows(float *y, size_t y_stride, const uint16_t *w, size
         gather_rows(near, w, n_col, block, rows);
         for (size_t t = 0; t < n_tok; t += TILE_TOKENS) {
             const size_t tokens = n_tok - t < TILE_TOKENS ? n_tok - t : TILE_TOKENS;
-            reg(*tile)[TILE_ROWS * TILE_TOKENS] = saved[t / TILE_TOKENS];
+            reg(*tile)[TILE_ROWS * TILE_TOKENS] = saved[n_col <= COLUMN_BLOCK ? 0 : t / TILE_TOKENS];
             for (size_t pair = 0; pair < PLANES / 2; pair++) {
                 walk_tokens(tile[2 * pair], near, x + t * x_stride, x_stride, block, pair, false, rows,
                             tokens);
@@ -287,12 +290,56 @@ static void multiply_many(float *y, size_t y_stride, const uint16_t *w, size_t n
     for (; r < n_row; r++) multiply_row(y + r, y_stride, w + r * n_col, n_col, x, n_tok, rounding);
 }
 
+/* The dots of sixteen rows, turned[k] their elements k, with the token whose element k is x[place[k]]; n <=
+ * 16 of them. A lane has one product, and absent lanes are +0: after the first step of the tree, which adds
+ * one to every lane, no lane is -0, and adding another changes nothing. */
+VEC_INLINE vec short_dots(float turned[][SHORT_ROWS], const float *x, const unsigned char *place, size_t n)
+{
+    const vec zero = vec_set(0.0f);
+    vec lane[SHORT_COLS];
+    lane[0] = zero;
+    for (size_t k = 0; k < n; k++)
+        lane[k] = vec_add(vec_fma(vec_load(turned[k]), vec_set(x[place[k]]), zero), zero);
+    for (size_t half = 8; half > 0; half /= 2)
+        for (size_t k = 0; k < half && k + half < n; k++) lane[k] = vec_add(lane[k], lane[k + half]);
+    return lane[0];
+}
+
+/* Few columns, as a convolution of one channel has: a row of weights in each lane of a vector, so that the
+ * trees, most of the work, need no shuffle. */
+static void multiply_short(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t n_row,
+                           const float *x, size_t n_tok, tess_rounding rounding)
+{
+    float turned[SHORT_COLS][SHORT_ROWS];
+    unsigned char place[SHORT_COLS]; /* where pack puts an element */
+    for (size_t k = 0; k < SHORT_COLS; k++)
+        place[k] =
+            (unsigned char)((k / (2 * PLANE_LANES) * 2 + k % 2) * PLANE_LANES + k % (2 * PLANE_LANES) / 2);
+    for (size_t r = 0; r < n_row; r += SHORT_ROWS) {
+        const size_t rows = n_row - r < SHORT_ROWS ? n_row - r : SHORT_ROWS;
+        for (size_t i = 0; i < SHORT_ROWS; i++)
+            for (size_t k = 0; k < n_col; k++)
+                turned[k][i] = i < rows ? tess_float_of_bits((uint32_t)w[(r + i) * n_col + k] << 16) : 0.0f;
+        for (size_t t = 0; t < n_tok; t++)
+            for (size_t i = 0; i < rows; i += 16) {
+                const vec sums = short_dots((float(*)[SHORT_ROWS])(turned[0] + i),
+                                            x + t * tess_packed_floats(n_col), place, n_col);
+                vec_store_n(y + t * y_stride + r + i,
+                            rounding == TESS_ROUND_BF16 ? vec_round_bf16(sums) : sums, rows - i);
+            }
+    }
+}
+
 void KERNEL(matmul, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t row_begin,
                           size_t row_end, const float *packed, size_t n_tok, tess_rounding rounding)
 {
     const size_t x_stride = tess_packed_floats(n_col), n_row = row_end - row_begin;
     y += row_begin;
     w += row_begin * n_col;
+    if (n_col <= SHORT_COLS && n_tok >= SHORT_TOKENS) {
+        multiply_short(y, y_stride, w, n_col, n_row, packed, n_tok, rounding);
+        return;
+    }
     size_t block = TOKEN_BLOCK_FLOATS / (x_stride + 1) / TILE_TOKENS * TILE_TOKENS;
     if (block < TILE_TOKENS) block = TILE_TOKENS;
     if (block > MAX_TOKENS) block = MAX_TOKENS / TILE_TOKENS * TILE_TOKENS;

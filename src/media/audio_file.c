@@ -188,7 +188,7 @@ tess_status tess_audio_decode(const tess_source *source, int rate_hz, tess_sampl
     TESS_ASSERT(rate_hz > 0);
     stream s = {.rate_hz = rate_hz, .sink = sink, .context = context, .name = source->name};
     tess_track track;
-    tess_status status = tess_track_open(source, TESS_TRACK_AUDIO, &track, err);
+    tess_status status = tess_track_open(source, TESS_TRACK_AUDIO, 0, &track, err);
     if (status == TESS_OK) status = decode(&s, &track, err);
     if (status == TESS_OK && out) {
         *out = (tess_audio_facts){s.file_rate_hz, s.n_channel, (double)s.n_in / s.file_rate_hz, ""};

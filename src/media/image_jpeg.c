@@ -49,6 +49,16 @@ static void watch_scans(j_common_ptr info)
     longjmp(d->refused, 1);
 }
 
+/* Behind the file's last byte stands the marker of the end: where only that is missing, as Pillow allows, no
+ * pixel is; where more is, the decoder says that it came too early. */
+static boolean end_quietly(j_decompress_ptr info)
+{
+    static const JOCTET end[] = {0xff, JPEG_EOI};
+    info->src->next_input_byte = end;
+    info->src->bytes_in_buffer = sizeof end;
+    return TRUE;
+}
+
 static void spread_grey(uint8_t *rgb, int width)
 {
     for (int x = width - 1; x >= 0; x--) rgb[3 * x] = rgb[3 * x + 1] = rgb[3 * x + 2] = rgb[x];
@@ -83,6 +93,8 @@ static bool decode(decoding *d, const tess_image_bytes *file, tess_rows *rows)
     d->lib.jpeg_CreateDecompress(&d->info, JPEG_LIB_VERSION, sizeof d->info);
     d->info.progress = &d->progress;
     d->lib.jpeg_mem_src(&d->info, file->data, (unsigned long)file->n_byte);
+    /* Of a picture in several scans a whole one may be missing, and nothing would tell. */
+    if (file->header->decoder_bytes == 0) d->info.src->fill_input_buffer = end_quietly;
     d->lib.jpeg_read_header(&d->info, TRUE);
     if ((int)d->info.image_width != rows->width || (int)d->info.image_height != rows->height) {
         snprintf(d->reason, sizeof d->reason, "a second size, of %u x %u pixels", d->info.image_width,

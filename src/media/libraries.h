@@ -78,6 +78,7 @@
     X(av_packet_free)                                                                                        \
     X(av_packet_unref)                                                                                       \
     X(avcodec_alloc_context3)                                                                                \
+    X(avcodec_default_get_buffer2)                                                                           \
     X(avcodec_find_decoder)                                                                                  \
     X(avcodec_free_context)                                                                                  \
     X(avcodec_get_name)                                                                                      \

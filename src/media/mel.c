@@ -259,6 +259,7 @@ static tess_status read_frames(void *context, int64_t first, int64_t n, float *o
     (void)err;
     const tess_mel *mel = context;
     TESS_ASSERT(first >= 0 && n >= 0 && n <= mel->n_frame - first);
+    const tess_fpenv saved = tess_fpenv_enter();
     const float floor = mel->max - 8.0f;
     for (int64_t t = first; t < first + n; t++) {
         const float *frame = get_frame(mel, t);
@@ -267,6 +268,7 @@ static tess_status read_frames(void *context, int64_t first, int64_t n, float *o
             *out++ = (raised + 4.0f) / 4.0f;
         }
     }
+    tess_fpenv_leave(saved);
     return TESS_OK;
 }
 

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "media/image_file.h"
 
 static const char *const supported[] = {
@@ -15,6 +17,12 @@ static const char allowed_formats[] =
     "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,mov,matroska,avi,mpegts,mpeg,flv,asf,"
     "amr,ac3,eac3,wv,gif,ivf";
 enum { IO_BYTES = 1 << 15, ROUNDS = 8, FREE_BYTES = 16 << 20 };
+/* Frames that a decoder keeps for others to refer to, at most 16 in H.264 and HEVC, the one it makes, and one
+ * that waits; what it takes beside them; pictures of three bytes a pixel, before and after they are turned.
+ */
+enum { KEPT_FRAMES = 18, DECODER_BYTES = 32 << 20, PICTURE_BYTES = 6 };
+/* While the tracks of a sound file are looked at, a film in it may have frames of that many pixels. */
+enum { BYSTANDER_PIXELS = 1 << 25 };
 
 /* ---- reading ---- */
 
@@ -106,7 +114,89 @@ static tess_status refuse_kind(const tess_track *track, int code, tess_error *er
     return refuse_code(track, code, supported[track->kind], err);
 }
 
+/* ---- sizes ---- */
+
+static uint64_t count_bytes(const tess_track *track, int form, uint64_t wide, uint64_t high)
+{
+    const AVPixFmtDescriptor *d = track->codec_lib.av_pix_fmt_desc_get((enum AVPixelFormat)form);
+    uint64_t n_bit = d ? (uint64_t)track->codec_lib.av_get_padded_bits_per_pixel(d) : 32, sum;
+    bool fits = tess_mul_u64(wide * high, (n_bit * KEPT_FRAMES + 7) / 8 + PICTURE_BYTES, &sum) &&
+                tess_add_u64(sum, DECODER_BYTES, &sum);
+    return fits ? sum : UINT64_MAX;
+}
+
+uint64_t tess_track_count_bytes(const tess_track *track, int width, int height)
+{
+    /* Until there is a decoder, the form is what the file says. Decoders round up to whole blocks. */
+    int form = track->context ? (int)track->context->pix_fmt : track->stream->codecpar->format;
+    return count_bytes(track, form, (uint64_t)width + 64, (uint64_t)height + 64);
+}
+
+static tess_status refuse_size(const tess_track *track, int width, int height, uint64_t bytes,
+                               tess_error *err)
+{
+    const unsigned long long needed = bytes, left = track->max_bytes;
+    tess_status status =
+        tess_fail(err, TESS_EBUDGET,
+                  "%s: max_bytes: its %d x %d pixels take %llu bytes, and %llu of the budget is left",
+                  name_of(track), width, height, needed, left);
+    if (!err) return status;
+    snprintf(err->file, sizeof err->file, "%.250s", name_of(track));
+    snprintf(err->field, sizeof err->field, "max_bytes");
+    snprintf(err->found, sizeof err->found, "%llu bytes", left);
+    snprintf(err->expected, sizeof err->expected, "%llu bytes", needed);
+    err->smallest_budget_bytes = bytes;
+    return status;
+}
+
+tess_status tess_track_check_size(const tess_track *track, int width, int height, tess_error *err)
+{
+    if (width < 1 || height < 1)
+        return tess_refuse(err, name_of(track), "size", -1, "at least one pixel", "%d x %d", width, height);
+    uint64_t bytes = tess_track_count_bytes(track, width, height);
+    return bytes <= track->max_bytes ? TESS_OK : refuse_size(track, width, height, bytes, err);
+}
+
+/* Called for each frame the decoder makes, whatever size and form the stream has come to by then. */
+static int get_frame_memory(AVCodecContext *context, AVFrame *frame, int flags)
+{
+    tess_track *track = context->opaque;
+    uint64_t wide = (uint64_t)frame->width, high = (uint64_t)frame->height;
+    if (track->kind == TESS_TRACK_VIDEO && count_bytes(track, frame->format, wide, high) > track->max_bytes) {
+        track->too_wide = frame->width;
+        track->too_high = frame->height;
+        return AVERROR(EINVAL);
+    }
+    return track->codec_lib.avcodec_default_get_buffer2(context, frame, flags);
+}
+
+/* Pixels of the largest frame that could be allowed: FFmpeg looks at some before it is asked to. */
+static int64_t count_most_pixels(const tess_track *track)
+{
+    if (track->kind == TESS_TRACK_AUDIO) return BYSTANDER_PIXELS;
+    uint64_t most = track->max_bytes / (KEPT_FRAMES + PICTURE_BYTES);
+    return most < 1 ? 1 : most > INT32_MAX ? INT32_MAX : (int64_t)most;
+}
+
 /* ---- opening ---- */
+
+/* Learns what the header does not say, by decoding a little of each track. */
+static tess_status look_at_streams(tess_track *track, tess_error *err)
+{
+    const tess_codec_library *lib = &track->codec_lib;
+    char most_pixels[24];
+    snprintf(most_pixels, sizeof most_pixels, "%lld", (long long)count_most_pixels(track));
+    unsigned n = track->format->nb_streams;
+    AVDictionary **options = calloc(n + 1, sizeof *options);
+    if (!options) return refuse_memory(track, err);
+    int code = 0;
+    for (unsigned i = 0; i < n && code >= 0; i++)
+        code = lib->av_dict_set(&options[i], "max_pixels", most_pixels, 0);
+    if (code >= 0) code = track->format_lib.avformat_find_stream_info(track->format, options);
+    for (unsigned i = 0; i < n; i++) lib->av_dict_free(&options[i]);
+    free(options);
+    return code < 0 ? refuse_kind(track, code, err) : TESS_OK;
+}
 
 static tess_status open_format(tess_track *track, tess_error *err)
 {
@@ -127,9 +217,7 @@ static tess_status open_format(tess_track *track, tess_error *err)
     track->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
     int code = lib->avformat_open_input(&track->format, "", NULL, &options);
     codec->av_dict_free(&options);
-    if (code < 0) return refuse_kind(track, code, err);
-    code = lib->avformat_find_stream_info(track->format, NULL);
-    return code < 0 ? refuse_kind(track, code, err) : TESS_OK;
+    return code < 0 ? refuse_kind(track, code, err) : look_at_streams(track, err);
 }
 
 static AVStream *find_stream(const tess_track *track, tess_track_kind kind)
@@ -161,6 +249,9 @@ static tess_status open_decoder(tess_track *track, tess_error *err)
     track->context->pkt_timebase = track->stream->time_base;
     /* FLAC tells damage by a checksum; of what has none, stricter rules refuse files that are merely old. */
     if (codec->id == AV_CODEC_ID_FLAC) track->context->err_recognition |= AV_EF_CRCCHECK | AV_EF_EXPLODE;
+    track->context->max_pixels = count_most_pixels(track);
+    track->context->opaque = track;
+    track->context->get_buffer2 = get_frame_memory;
     code = lib->avcodec_open2(track->context, codec, NULL);
     return code < 0 ? refuse_code(track, code, "what its decoder can begin with", err) : TESS_OK;
 }
@@ -176,12 +267,16 @@ static tess_status open_track(tess_track *track, tess_error *err)
                            track->kind == TESS_TRACK_AUDIO ? "no audio track" : "no video track");
     for (unsigned i = 0; i < track->format->nb_streams; i++)
         if (track->format->streams[i] != track->stream) track->format->streams[i]->discard = AVDISCARD_ALL;
-    return open_decoder(track, err);
+    const AVCodecParameters *said = track->stream->codecpar;
+    if (track->kind == TESS_TRACK_VIDEO)
+        status = tess_track_check_size(track, said->width, said->height, err);
+    return status == TESS_OK ? open_decoder(track, err) : status;
 }
 
-tess_status tess_track_open(const tess_source *source, tess_track_kind kind, tess_track *out, tess_error *err)
+tess_status tess_track_open(const tess_source *source, tess_track_kind kind, uint64_t max_bytes,
+                            tess_track *out, tess_error *err)
 {
-    *out = (tess_track){.kind = kind, .reader = {.fd = -1}};
+    *out = (tess_track){.kind = kind, .max_bytes = max_bytes, .reader = {.fd = -1}};
     tess_status status = tess_codec_library_open(&out->codec_lib, err);
     if (status == TESS_OK) status = tess_format_library_open(&out->format_lib, err);
     if (status == TESS_OK) status = tess_source_reader_open(source, &out->reader, err);
@@ -214,6 +309,15 @@ static void note_damage(tess_track *track, int64_t offset)
     track->damage = offset;
 }
 
+/* What is more than damage of the packet that the decoder has just refused. */
+static tess_status check_decoder(const tess_track *track, int code, tess_error *err)
+{
+    if (track->too_wide)
+        return refuse_size(track, track->too_wide, track->too_high,
+                           tess_track_count_bytes(track, track->too_wide, track->too_high), err);
+    return code == AVERROR(ENOMEM) ? refuse_memory(track, err) : TESS_OK;
+}
+
 /* Hands one packet of the track to the decoder, or tells it that there are no more. */
 static tess_status feed(tess_track *track, tess_error *err)
 {
@@ -237,7 +341,7 @@ static tess_status feed(tess_track *track, tess_error *err)
         if (code < 0) note_damage(track, packet->pos);
     }
     lib->av_packet_unref(packet);
-    return code == AVERROR(ENOMEM) ? refuse_memory(track, err) : TESS_OK;
+    return check_decoder(track, code, err);
 }
 
 static bool is_flawed(const tess_track *track)
@@ -280,13 +384,12 @@ tess_status tess_track_next(tess_track *track, bool *is_there, tess_error *err)
         int code = lib->avcodec_receive_frame(track->context, track->frame);
         if (code >= 0)
             status = take_frame(track, is_there, err);
-        else if (code == AVERROR(ENOMEM))
-            status = refuse_memory(track, err);
         else if (code == AVERROR_EOF || track->is_draining)
-            return TESS_OK;
+            return check_decoder(track, code, err);
         else {
             if (code != AVERROR(EAGAIN)) note_damage(track, -1);
-            status = feed(track, err);
+            status = check_decoder(track, code, err);
+            if (status == TESS_OK) status = feed(track, err);
         }
         if (status != TESS_OK) return status;
     }

@@ -20,12 +20,14 @@ typedef struct tess_track {
     tess_codec_library codec_lib;
     tess_format_library format_lib;
     tess_source_reader reader;
-    uint64_t offset;    /* of the next byte FFmpeg reads */
-    uint64_t allowance; /* bytes that may yet be read or taken as packets */
-    int failure;        /* errno of a read that failed; 0 */
-    bool is_circular;   /* the allowance is spent */
-    bool is_draining;   /* all packets are with the decoder */
-    int64_t damage;     /* byte of a packet that could not be decoded, with nothing after it so far; -1 */
+    uint64_t offset;        /* of the next byte FFmpeg reads */
+    uint64_t max_bytes;     /* that decoding frames may take; 0 for sound */
+    int too_wide, too_high; /* a frame that would take more; 0 */
+    uint64_t allowance;     /* bytes that may yet be read or taken as packets */
+    int failure;            /* errno of a read that failed; 0 */
+    bool is_circular;       /* the allowance is spent */
+    bool is_draining;       /* all packets are with the decoder */
+    int64_t damage;         /* byte of a packet that could not be decoded, with nothing after it so far; -1 */
     bool is_damaged;
     AVFormatContext *format;
     AVIOContext *io;
@@ -36,14 +38,22 @@ typedef struct tess_track {
     int64_t n_frame; /* given so far */
 } tess_track;
 
-/* Opens the first track of a kind. Release it after a failure too. Errors: TESS_EINPUT  no such track, an
- * unsupported kind, damage; TESS_EUNSUPPORTED  a library is not installed; TESS_EIO; TESS_ENOMEM. */
-tess_status tess_track_open(const tess_source *source, tess_track_kind kind, tess_track *out,
-                            tess_error *err);
+/* Opens the first track of a kind. max_bytes: what decoding frames may take, by tess_track_count_bytes; of no
+ * meaning for sound. Close it after a failure too. Errors: TESS_EINPUT  no such track, an unsupported kind,
+ * damage; TESS_EBUDGET  frames that are too large; TESS_EUNSUPPORTED  a library is not installed; TESS_EIO;
+ * TESS_ENOMEM. */
+tess_status tess_track_open(const tess_source *source, tess_track_kind kind, uint64_t max_bytes,
+                            tess_track *out, tess_error *err);
 void tess_track_close(tess_track *track);
 
 /* *is_there: track->frame is the next frame; false at the end. */
 tess_status tess_track_next(tess_track *track, bool *is_there, tess_error *err);
+
+/* Bytes that decoding frames of a size takes at most, in the form of pixels the decoder has: its own, one
+ * that waits, and a picture, twice where it is turned. UINT64_MAX where it is more than can be counted. */
+uint64_t tess_track_count_bytes(const tess_track *track, int width, int height);
+/* Refuses a size that takes more than the track's max_bytes. */
+tess_status tess_track_check_size(const tess_track *track, int width, int height, tess_error *err);
 
 /* Whether the file has a track of a kind; a cover is no film. */
 bool tess_track_file_has(const tess_track *track, tess_track_kind kind);

@@ -5,13 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/checked.h"
 #include "media/rows.h"
 #include "media/track.h"
 
-/* Frames that a decoder keeps for others to refer to, at most 16 in H.264 and HEVC, the one it makes, and the
- * one that waits. */
-enum { KEPT_FRAMES = 18, DECODER_BYTES = 32 << 20 };
 static const double FALLBACK_FPS = 25;
 
 /* ---- time ---- */
@@ -93,38 +89,6 @@ static tess_status read_orientation(const tess_track *track, int *out, tess_erro
                        "a rotation by a multiple of 90 degrees", "another");
 }
 
-/* Bytes that decoding frames of this size takes at most: the decoder's own, one that waits for its end to be
- * known, and a picture, twice where it is turned. */
-static uint64_t count_bytes(const tess_track *track, int width, int height)
-{
-    const AVPixFmtDescriptor *form = track->codec_lib.av_pix_fmt_desc_get(track->context->pix_fmt);
-    uint64_t n_bit = form ? (uint64_t)track->codec_lib.av_get_padded_bits_per_pixel(form) : 32;
-    uint64_t pixels = ((uint64_t)width + 64) * ((uint64_t)height + 64), sum;
-    if (!tess_mul_u64(pixels, (n_bit * KEPT_FRAMES + 7) / 8 + 6, &sum)) return UINT64_MAX;
-    return tess_add_u64(sum, DECODER_BYTES, &sum) ? sum : UINT64_MAX;
-}
-
-static tess_status check_size(const tess_track *track, int width, int height, uint64_t max_bytes,
-                              tess_error *err)
-{
-    const char *name = track->reader.source->name;
-    if (width < 1 || height < 1)
-        return tess_refuse(err, name, "size", -1, "at least one pixel", "%d x %d", width, height);
-    uint64_t bytes = count_bytes(track, width, height);
-    if (bytes <= max_bytes) return TESS_OK;
-    tess_status status =
-        tess_fail(err, TESS_EBUDGET,
-                  "%s: max_bytes: its %d x %d pixels take %llu bytes, and %llu of the budget is left", name,
-                  width, height, (unsigned long long)bytes, (unsigned long long)max_bytes);
-    if (!err) return status;
-    snprintf(err->file, sizeof err->file, "%.250s", name);
-    snprintf(err->field, sizeof err->field, "max_bytes");
-    snprintf(err->found, sizeof err->found, "%llu bytes", (unsigned long long)max_bytes);
-    snprintf(err->expected, sizeof err->expected, "%llu bytes", (unsigned long long)bytes);
-    err->smallest_budget_bytes = bytes;
-    return status;
-}
-
 /* How many samples there are: those before the middle of the last frame's time. */
 static void count_samples(const frame_clock *clock, const tess_video_options *options,
                           tess_video_facts *facts)
@@ -144,15 +108,8 @@ static void count_samples(const frame_clock *clock, const tess_video_options *op
 static tess_status open_film(const tess_source *source, const tess_video_options *options, tess_track *track,
                              int *orientation, tess_error *err)
 {
-    tess_status status = tess_track_open(source, TESS_TRACK_VIDEO, track, err);
-    if (status == TESS_OK)
-        status = check_size(track, track->stream->codecpar->width, track->stream->codecpar->height,
-                            options->max_bytes, err);
-    if (status != TESS_OK) return status;
-    /* No frame may be larger than what the room is for, whatever the stream says later. */
-    track->context->max_pixels =
-        options->max_bytes / 3 > INT32_MAX ? INT32_MAX : (int64_t)(options->max_bytes / 3) + 1;
-    return read_orientation(track, orientation, err);
+    tess_status status = tess_track_open(source, TESS_TRACK_VIDEO, options->max_bytes, track, err);
+    return status == TESS_OK ? read_orientation(track, orientation, err) : status;
 }
 
 /* Every frame is as large as the first. */
@@ -178,8 +135,8 @@ static tess_status probe(tess_track *track, const tess_video_options *options, i
         if (status == TESS_OK && clock.n_frame == 0) {
             facts.width = is_turned ? frame->height : frame->width;
             facts.height = is_turned ? frame->width : frame->height;
-            facts.bytes = count_bytes(track, frame->width, frame->height);
-            status = check_size(track, frame->width, frame->height, options->max_bytes, err);
+            facts.bytes = tess_track_count_bytes(track, frame->width, frame->height);
+            status = tess_track_check_size(track, frame->width, frame->height, err);
         }
         if (status == TESS_OK) status = check_frame(track, &facts, is_turned, err);
         if (status != TESS_OK) return status;

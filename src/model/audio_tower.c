@@ -266,7 +266,7 @@ static tess_status begin_piece(audio_call *call, tess_error *err)
     while (call->next_clip < call->n_clip && status == TESS_OK) {
         int64_t n_frame = next_window(call);
         int n_tok = tess_audio_count_tokens(tower->config, n_frame);
-        TESS_ASSERT(n_tok <= tower->encoder.n_row);
+        if (n_tok > tower->encoder.n_row) TESS_BUG("a window longer than the pieces that were planned");
         if (n_tok > tower->encoder.n_row - call->n_tok) break;
         status = add_window(call, weights, n_frame, err);
     }

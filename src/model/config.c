@@ -211,7 +211,7 @@ static tess_status read_vision(const tess_json_section *s, tess_vision_config *o
         {"temporal_patch_size", AT(tess_vision_config, temporal_patch_size), 1, 1 << 6},
         {"spatial_merge_size", AT(tess_vision_config, spatial_merge_size), 1, 1 << 4},
         {"out_hidden_size", AT(tess_vision_config, d_output), 1, MAX_WIDTH},
-        {"in_channels", AT(tess_vision_config, n_channel), 3, 3}, /* pixels are red, green and blue */
+        {"in_channels", AT(tess_vision_config, n_channel), 1, 16}, /* pictures from files have three */
         {"num_position_embeddings", AT(tess_vision_config, n_position), 1, 1 << 24},
     };
     static const tess_fixed_key fixed[] = {{"hidden_act", "\"gelu_pytorch_tanh\"", true},

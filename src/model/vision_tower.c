@@ -194,6 +194,7 @@ static void measure_piece(piece *p)
     for (const tess_features *item; (item = next_step(p, &at));) {
         int n = patches_of_step(item);
         TESS_ASSERT(n >= 1 && n <= tower->encoder.n_group_row);
+        TESS_ASSERT((size_t)item->width == width_of_patch(tower->config));
         if (n > tower->encoder.n_row - p->n_patch) break;
         p->n_patch += n;
         tower->group[++p->n_group] = p->n_patch;

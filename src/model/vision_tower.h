@@ -49,7 +49,7 @@ void tess_vision_tower_init_weights(tess_vision_tower *tower, tess_store *store,
                                     const tess_tower_weights *weights, const tess_vision_sizes *sizes,
                                     tess_arena *arena);
 
-/* Tokens of an image or a video. */
+/* Tokens of an image or a video, of fewer than 2^31 patches. */
 int tess_vision_count_tokens(const tess_vision_config *config, const tess_features *item);
 
 /* Visits the taps of a run in model order; `run` is 0 for the first of a prompt (images, or videos where

@@ -14,10 +14,6 @@
 #include "base/utf8.h"
 #include "text/tokenizer.h"
 
-const char tess_chat_audio[] = "<|audio_start|><|audio_pad|><|audio_end|>";
-const char tess_chat_image[] = "<|vision_start|><|image_pad|><|vision_end|>";
-const char tess_chat_video[] = "<|vision_start|><|video_pad|><|vision_end|>";
-
 static const char think_end[] = "</think>", think_start[] = "<think>";
 
 typedef struct span {

@@ -62,6 +62,12 @@ preprocess --image "$work/sound.mp3" >"$work/said"
 inputs same "$out" "$work/a.safetensors"
 result $? "the bytes decide, not the name"
 
+mkfifo "$work/pipe"
+sleep 20 >"$work/pipe" &
+equals "$(exit_of timeout --preserve-status -s INT 1 bash -c 'exec "$@" <"$0"' "$work/pipe" "$tessera" preprocess --model $model --image - --out "$out")" 130 \
+    "Ctrl-C ends the wait for standard input"
+kill $!
+
 # ---- lengths: frames are samples // 160 ----
 for n in 160 161 200 201 319 320 368 400 799 800 801 48001; do
     make_media wav "$work/n.wav" $n
@@ -143,10 +149,10 @@ refuse 3 "words.wav" "words for a film" --video "$work/words.wav"
 refuse 3 "420.jpg" "a picture for sound" --audio $images/420.jpg
 make_media png "$work/strip.png" 4000 19
 refuse 3 "4000 x 19 pixels, 210.5 to 1" "too long a strip" --image "$work/strip.png"
-refuse 3 "found no such file, expected the file that says how sounds" "no preprocessor_config.json" --model "$work" --image "$work/photo.png"
+model=$work refuse 3 "found no such file, expected the file that says how sounds" "no preprocessor_config.json" --image "$work/photo.png"
 mkdir "$work/other"
 sed 's/"n_fft": 400/"n_fft": 512/' $model/preprocessor_config.json >"$work/other/preprocessor_config.json"
-refuse 3 "n_fft: found 512, expected 400" "another transform" --model "$work/other" --image "$work/photo.png"
+model=$work/other refuse 3 "n_fft: found 512, expected 400" "another transform" --image "$work/photo.png"
 refuse 3 "plain.mp4: sound: found none" "the sound of a silent film" --use-audio-in-video --video $films/plain.mp4
 refuse 3 "plain.mp4" "a silent film for sound" --audio $films/plain.mp4
 refuse 3 "plain.mp4" "one film with sound and one without" --use-audio-in-video --video $films/sound.mp4 --video $films/plain.mp4

@@ -57,7 +57,7 @@ static void films(void **state)
 {
     (void)state;
     path = FOLDER "video/turned90.mp4";
-    assert_true(fault_alloc_each(decode_video, &err) == 3);
+    assert_true(fault_alloc_each(decode_video, &err) == 5);
 }
 
 static tess_status open_source(void)

@@ -38,7 +38,7 @@ static tess_status read_golden(void)
     tess_golden read;
     tess_status status = tess_golden_read(path, model, &read, &err);
     if (status != TESS_OK) return status;
-    assert_true(read.text_is_checked && read.said.count == (size_t)read.inputs.n_tok);
+    assert_true(read.text_is_checked && read.said.ids.count == (size_t)read.inputs.n_tok);
     tess_golden_release(&read);
     return TESS_OK;
 }

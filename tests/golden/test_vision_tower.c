@@ -101,6 +101,7 @@ static void take_media(const test_tensors *golden, bool is_video, media *out)
         reader *r = &readers[i + (is_video ? MAX_ITEMS : 0)];
         *r = (reader){out, pixels->values + (size_t)out->n_patch * out->width};
         out->item[i] = (tess_features){.kind = is_video ? TESS_MEDIA_VIDEO : TESS_MEDIA_IMAGE,
+                                       .width = (int32_t)out->width,
                                        .n_step = (int32_t)grid[0],
                                        .n_high = (int32_t)grid[1],
                                        .n_wide = (int32_t)grid[2],

@@ -457,8 +457,11 @@ static void case_matmul(const tess_kernels *k, size_t n, int style, tess_roundin
 static void case_matmul_tokens(const tess_kernels *k)
 {
     for (size_t n_tok = 1; n_tok <= 70; n_tok++) matmul_case(k, 67, 9, n_tok, ORDINARY, TESS_ROUND_NONE);
-    matmul_case(k, MAX_LENGTH, 8, 70, ORDINARY, TESS_ROUND_NONE); /* more than one block of tokens */
+    matmul_case(k, MAX_LENGTH, 8, 100, ORDINARY, TESS_ROUND_NONE); /* more than one block of tokens */
     matmul_case(k, 33, 9, 300, ORDINARY, TESS_ROUND_BF16);
+    for (size_t n_col = 0; n_col <= 20; n_col++) /* one element in a lane at most, and many tokens */
+        for (int style = 0; style < STYLES; style++)
+            matmul_case(k, n_col, 1 + draw() % 300, 14 + draw() % 9, style, (tess_rounding)(draw() % 2));
 }
 
 /* Slot 0: out, 1: q, 2: keys, 3: values, 4: scores. */

@@ -1,4 +1,5 @@
-/* For tests of the front end: the inputs of tests/golden/front, made by the formulas of reference/front_formulas.py.
+/* For tests of the front end: the inputs of tests/golden/front, made by the formulas of
+ * reference/front_formulas.py.
  */
 #ifndef TESS_TESTS_FRONT_H
 #define TESS_TESTS_FRONT_H

@@ -131,7 +131,7 @@ static void test_bf16_tokens_and_choices_are_not_judged(void **state)
     of(&fx.trace, LAYER(1, ".mlp.gate.indices"))->integers[5] = 5;
     expect(TESS_VERDICT_AGREE, 0);
     assert_string_equal(report("tap.thinker.generated")->why,
-                        "the first 1 tokens agree, of 4 in the reference and 4 in the trace");
+                        "only the first token agrees, of 4 in the reference and 4 in the trace");
 }
 
 static void test_bf16_truth_must_fit(void **state)

@@ -284,7 +284,7 @@ static void test_values_not_implemented(void **state)
         {"thinker_config.vision_config.num_attention_heads", "2"},
         {"thinker_config.vision_config.num_hidden_layers", "1"},
         {"thinker_config.vision_config.head_dim", "4"},
-        {"thinker_config.vision_config.in_channels", "1"},
+        {"thinker_config.vision_config.in_channels", "99"},
         {"thinker_config.vision_config.is_causal", "false"},
         {"thinker_config.vision_config.rope_theta", "500.0"},
         {"thinker_config.vision_config.rope_scaling", "{\"rope_theta\": 500.0, \"rope_type\": \"axial\"}"},

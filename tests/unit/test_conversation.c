@@ -174,16 +174,19 @@ static void test_media(void **state)
                       "{\"type\":\"text\",\"text\":\"What is it?\"},{\"type\":\"audio\",\"audio\":\"b.wav\"},"
                       "{\"type\":\"video\",\"video\":\"c.mp4\"}]}]");
     tess_text text = {0};
-    assert_int_equal(tess_conversation_render(&c, 0, &text, &err), TESS_EUNSUPPORTED);
-    assert_string_equal(err.field, "messages[0].content[0]");
-    assert_non_null(strstr(err.message, "image is not part of this version"));
+    assert_int_equal(tess_conversation_render(&c, 0, &text, &err), TESS_OK);
+    assert_string_equal(text.data,
+                        "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>What is it?"
+                        "<|audio_start|><|audio_pad|><|audio_end|><|vision_start|><|video_pad|><|vision_end|>"
+                        "<|im_end|>\n");
     tess_conversation_truncate(&c, 0);
     tess_conversation_say(&c, "user", "x", 1, &err);
-    tess_conversation_begin_list(&c, "user", &err);
+    tess_conversation_begin_list(&c, "assistant", &err);
     tess_conversation_add_text(&c, "y", 1, &err);
     tess_conversation_add_medium(&c, TESS_CONTENT_VIDEO, "c.mp4", &err);
-    assert_int_equal(tess_conversation_render(&c, 0, &text, &err), TESS_EUNSUPPORTED);
+    assert_int_equal(tess_conversation_render(&c, 0, &text, &err), TESS_EINPUT);
     assert_string_equal(err.field, "messages[1].content[1]");
+    assert_non_null(strstr(err.message, "media stand in what the user says"));
     tess_text_release(&text);
     tess_conversation_release(&c);
 }

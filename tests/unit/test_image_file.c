@@ -237,6 +237,26 @@ static void refuses_damage(void **state)
     free(bytes);
 }
 
+/* As Pillow does; but where scans follow each other, the mark is what tells that none is missing. */
+static void takes_a_jpeg_that_lacks_only_its_end_mark(void **state)
+{
+    (void)state;
+    size_t n;
+    tess_picture whole, picture;
+    tess_error err;
+    uint8_t *bytes = media_read(FOLDER "420.jpg", &n);
+    assert_int_equal(decode(bytes, n, &whole, &err), TESS_OK);
+    assert_int_equal(decode(bytes, n - 2, &picture, &err), TESS_OK);
+    assert_memory_equal(whole.rgb, picture.rgb, 3 * (size_t)whole.width * (size_t)whole.height);
+    free(whole.rgb);
+    free(picture.rgb);
+    must_refuse(bytes, n - 30, "", "premature end");
+    free(bytes);
+    bytes = media_read(FOLDER "420-progressive.jpg", &n);
+    must_refuse(bytes, n - 2, "", "Premature end");
+    free(bytes);
+}
+
 /* FFmpeg would make pixels of these, but not Pillow's. */
 static void refuses_rare_kinds_of_tiff(void **state)
 {
@@ -291,6 +311,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_too_large_before_decoding),
         cmocka_unit_test(counts_what_decoding_takes),
         cmocka_unit_test(refuses_damage),
+        cmocka_unit_test(takes_a_jpeg_that_lacks_only_its_end_mark),
         cmocka_unit_test(refuses_rare_kinds_of_tiff),
         cmocka_unit_test(refuses_random_bytes),
         cmocka_unit_test(refuses_what_is_cut_off),

@@ -14,9 +14,6 @@
 
 enum { N_MEL = 5, WIDTH = 3 * 2 * 4 * 4 };
 
-static const tess_preprocessor preprocessor = {
-    .n_mel = N_MEL, .patch_size = 4, .merge_size = 2, .temporal_patch_size = 2};
-
 /* A medium whose values say whose they are, which row and which place. */
 typedef struct fake {
     tess_features features;
@@ -42,19 +39,32 @@ static tess_status read_rows(void *context, int64_t first, int64_t n, float *out
 }
 
 static fake fakes[] = {
-    {{.kind = TESS_MEDIA_AUDIO, .n_frame = 7}, 1, N_MEL, -1},
-    {{.kind = TESS_MEDIA_IMAGE, .n_step = 1, .n_high = 2, .n_wide = 4}, 2, WIDTH, -1},
-    {{.kind = TESS_MEDIA_AUDIO, .n_frame = 9000}, 3, N_MEL, -1}, /* more than are read at a time */
-    {{.kind = TESS_MEDIA_VIDEO, .n_step = 3, .n_high = 4, .n_wide = 2, .seconds_per_grid = 1.0f},
+    {{.kind = TESS_MEDIA_AUDIO, .width = N_MEL, .n_frame = 7}, 1, N_MEL, -1},
+    {{.kind = TESS_MEDIA_IMAGE, .width = WIDTH, .n_step = 1, .n_high = 2, .n_wide = 4}, 2, WIDTH, -1},
+    {{.kind = TESS_MEDIA_AUDIO, .width = N_MEL, .n_frame = 9000},
+     3,
+     N_MEL,
+     -1}, /* more than are read at a time */
+    {{.kind = TESS_MEDIA_VIDEO,
+      .width = WIDTH,
+      .n_step = 3,
+      .n_high = 4,
+      .n_wide = 2,
+      .seconds_per_grid = 1.0},
      4,
      WIDTH,
      -1},
-    {{.kind = TESS_MEDIA_IMAGE, .n_step = 1, .n_high = 32, .n_wide = 30}, 5, WIDTH, -1},
-    {{.kind = TESS_MEDIA_VIDEO, .n_step = 1, .n_high = 2, .n_wide = 2, .seconds_per_grid = 0.2f},
+    {{.kind = TESS_MEDIA_IMAGE, .width = WIDTH, .n_step = 1, .n_high = 32, .n_wide = 30}, 5, WIDTH, -1},
+    {{.kind = TESS_MEDIA_VIDEO,
+      .width = WIDTH,
+      .n_step = 1,
+      .n_high = 2,
+      .n_wide = 2,
+      .seconds_per_grid = 0.2},
      6,
      WIDTH,
      -1},
-    {{.kind = TESS_MEDIA_AUDIO, .n_frame = 1}, 7, N_MEL, -1},
+    {{.kind = TESS_MEDIA_AUDIO, .width = N_MEL, .n_frame = 1}, 7, N_MEL, -1},
 };
 enum { N_FAKE = sizeof fakes / sizeof fakes[0] };
 
@@ -84,7 +94,7 @@ static int tear_down(void **state)
 static void write_media(int n, bool use_audio_in_video, test_tensors *out)
 {
     tess_error err;
-    if (tess_trace_write_media(media, n, &preprocessor, use_audio_in_video, NULL, path, &err) != TESS_OK)
+    if (tess_trace_write_media(media, n, use_audio_in_video, NULL, path, &err) != TESS_OK)
         fail_msg("%s", err.message);
     test_tensors_read(path, out);
 }
@@ -175,24 +185,22 @@ static void nothing_is_left_after_a_failure(void **state)
     tess_error err;
     unlink(path);
     fakes[4].fails_at = 900;
-    assert_int_equal(tess_trace_write_media(media, N_FAKE, &preprocessor, false, NULL, path, &err), TESS_EIO);
+    assert_int_equal(tess_trace_write_media(media, N_FAKE, false, NULL, path, &err), TESS_EIO);
     fakes[4].fails_at = -1;
     assert_int_equal(access(path, F_OK), -1);
     int n_call = 0;
     const tess_progress progress = {stop, &n_call};
-    assert_int_equal(tess_trace_write_media(media, N_FAKE, &preprocessor, false, &progress, path, &err),
-                     TESS_EINTERRUPTED);
+    assert_int_equal(tess_trace_write_media(media, N_FAKE, false, &progress, path, &err), TESS_EINTERRUPTED);
     assert_int_equal(n_call, 3);
     assert_int_equal(access(path, F_OK), -1);
-    assert_int_equal(tess_trace_write_media(media, N_FAKE, &preprocessor, false, NULL, "/nowhere/x", &err),
-                     TESS_EIO);
+    assert_int_equal(tess_trace_write_media(media, N_FAKE, false, NULL, "/nowhere/x", &err), TESS_EIO);
 }
 
 static tess_error fault_err;
 
 static tess_status write_without_memory(void)
 {
-    return tess_trace_write_media(media, 4, &preprocessor, true, NULL, path, &fault_err);
+    return tess_trace_write_media(media, 4, true, NULL, path, &fault_err);
 }
 
 static void runs_out_of_memory_safely(void **state)

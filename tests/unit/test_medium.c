@@ -212,7 +212,7 @@ static void a_step_is_two_frames(void **state)
     prepare(medium);
     const tess_features *film = tess_medium_get_features(medium);
     const int per_step = film->n_high * film->n_wide;
-    assert_true(film->seconds_per_grid == 0.4f);
+    assert_true(film->seconds_per_grid == 0.4);
     float *rows = read_all(film, (int64_t)film->n_step * per_step, 1536);
     frames kept = {.n = 0};
     const tess_source source = {.name = film_path, .path = film_path};

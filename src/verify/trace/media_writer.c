@@ -1,204 +1,72 @@
-/* Media as the inputs of a trace: all clips one after the other, all images, all videos. */
-#include <stdlib.h>
-
+/* Media as the inputs of a trace. */
 #include "base/error.h"
-#include "base/progress.h"
 #include "verify/trace/media.h"
+#include "verify/trace/media_tensors.h"
 #include "verify/trace/writer.h"
 
-/* What the media of a kind make together. */
-typedef struct totals {
-    int64_t n, n_row, width;
-} totals;
-
-static int64_t count_rows(const tess_features *f)
+static tess_status declare(void *context, const char *name, bool is_integer, int n_dim, const int64_t *dim,
+                           tess_error *err)
 {
-    return f->kind == TESS_MEDIA_AUDIO ? f->n_frame : (int64_t)f->n_step * f->n_high * f->n_wide;
+    return tess_trace_writer_declare(context, name, is_integer, n_dim, dim, err);
 }
 
-static totals total_of(const tess_features *const *media, int n, tess_media_kind kind)
+static tess_status put(void *context, const char *name, int64_t first, const void *values, int64_t n,
+                       tess_error *err)
 {
-    totals t = {0};
-    for (int i = 0; i < n; i++) {
-        if (media[i]->kind != kind) continue;
-        t.n++;
-        t.n_row += count_rows(media[i]);
-        t.width = media[i]->width;
-    }
-    return t;
-}
-
-/* What belongs to a kind of pictures. */
-typedef struct pixel_names {
-    tess_media_kind kind;
-    const char *pixels, *grids;
-} pixel_names;
-
-static const pixel_names images = {TESS_MEDIA_IMAGE, "in.pixel_values", "in.image_grid_thw"},
-                         videos = {TESS_MEDIA_VIDEO, "in.pixel_values_videos", "in.video_grid_thw"};
-
-typedef struct putter {
-    const tess_features *const *media;
-    int n;
-    tess_trace_writer *writer;
-    const tess_progress *progress;
-    uint64_t n_done, n_all; /* rows */
-    tess_error *err;
-} putter;
-
-static tess_status tell_rows(putter *p, int64_t n)
-{
-    p->n_done += (uint64_t)n;
-    return tess_progress_tell(p->progress, TESS_ACTIVITY_PREPARING, p->n_done, p->n_all, p->err);
-}
-
-static tess_status declare(const putter *p, const char *name, bool is_integer, int n_dim, int64_t a,
-                           int64_t b)
-{
-    return tess_trace_writer_declare(p->writer, name, is_integer, n_dim, (int64_t[]){a, b}, p->err);
-}
-
-static tess_status declare_pictures(const putter *p, const totals *t, const pixel_names *names)
-{
-    if (t->n == 0) return TESS_OK;
-    tess_status status = declare(p, names->pixels, false, 2, t->n_row, t->width);
-    return status == TESS_OK ? declare(p, names->grids, true, 2, t->n, 3) : status;
+    return tess_trace_writer_put(context, name, first, values, (size_t)n, err);
 }
 
 tess_status tess_trace_media_declare(const tess_features *const *media, int n, tess_trace_writer *writer,
                                      tess_error *err)
 {
-    const putter p = {.media = media, .n = n, .writer = writer, .err = err};
-    totals clips = total_of(media, n, TESS_MEDIA_AUDIO), of_images = total_of(media, n, TESS_MEDIA_IMAGE),
-           of_videos = total_of(media, n, TESS_MEDIA_VIDEO);
-    tess_status status = TESS_OK;
-    if (clips.n) status = declare(&p, "in.input_features", false, 2, clips.width, clips.n_row);
-    if (clips.n && status == TESS_OK) status = declare(&p, "in.audio_feature_lengths", true, 1, clips.n, 0);
-    if (status == TESS_OK) status = declare_pictures(&p, &of_images, &images);
-    if (status == TESS_OK) status = declare_pictures(&p, &of_videos, &videos);
-    if (of_videos.n && status == TESS_OK)
-        status = declare(&p, "in.video_second_per_grid", false, 1, of_videos.n, 0);
-    return status;
-}
-
-enum { PIECE_FLOATS = 1 << 16 };
-
-/* Rows of a clip become columns: a block of frames is turned around and written bin by bin. */
-static tess_status put_frames(putter *p, const tess_features *f, int64_t column, int64_t n_column,
-                              float *rows, float *line)
-{
-    int64_t most = PIECE_FLOATS / f->width;
-    tess_status status = TESS_OK;
-    for (int64_t at = 0; at < f->n_frame && status == TESS_OK;) {
-        int64_t n = f->n_frame - at < most ? f->n_frame - at : most;
-        status = f->read(f->context, at, n, rows, p->err);
-        for (int64_t mel = 0; mel < f->width && status == TESS_OK; mel++) {
-            for (int64_t i = 0; i < n; i++) line[i] = rows[i * f->width + mel];
-            status = tess_trace_writer_put(p->writer, "in.input_features", mel * n_column + column + at, line,
-                                           (size_t)n, p->err);
-        }
-        if (status == TESS_OK) status = tell_rows(p, n);
-        at += n;
-    }
-    return status;
-}
-
-static tess_status put_patches(putter *p, const tess_features *f, const char *name, int64_t first,
-                               float *rows)
-{
-    int64_t n_row = count_rows(f), most = PIECE_FLOATS / f->width;
-    tess_status status = TESS_OK;
-    for (int64_t at = 0; at < n_row && status == TESS_OK;) {
-        int64_t n = n_row - at < most ? n_row - at : most;
-        status = f->read(f->context, at, n, rows, p->err);
-        if (status == TESS_OK)
-            status = tess_trace_writer_put(p->writer, name, (first + at) * f->width, rows,
-                                           (size_t)(n * f->width), p->err);
-        if (status == TESS_OK) status = tell_rows(p, n);
-        at += n;
-    }
-    return status;
-}
-
-static tess_status put_clips(putter *p, float *rows, float *line)
-{
-    totals t = total_of(p->media, p->n, TESS_MEDIA_AUDIO);
-    int64_t column = 0, clip = 0;
-    tess_status status = TESS_OK;
-    for (int i = 0; i < p->n && status == TESS_OK; i++) {
-        const tess_features *f = p->media[i];
-        if (f->kind != TESS_MEDIA_AUDIO) continue;
-        status = put_frames(p, f, column, t.n_row, rows, line);
-        if (status == TESS_OK)
-            status =
-                tess_trace_writer_put(p->writer, "in.audio_feature_lengths", clip++, &f->n_frame, 1, p->err);
-        column += f->n_frame;
-    }
-    return status;
-}
-
-static tess_status put_pictures(putter *p, const pixel_names *names, float *rows)
-{
-    int64_t first = 0, picture = 0;
-    tess_status status = TESS_OK;
-    for (int i = 0; i < p->n && status == TESS_OK; i++) {
-        const tess_features *f = p->media[i];
-        if (f->kind != names->kind) continue;
-        status = put_patches(p, f, names->pixels, first, rows);
-        const int64_t grid[3] = {f->n_step, f->n_high, f->n_wide};
-        if (status == TESS_OK)
-            status = tess_trace_writer_put(p->writer, names->grids, 3 * picture, grid, 3, p->err);
-        float seconds = (float)f->seconds_per_grid;
-        if (status == TESS_OK && f->kind == TESS_MEDIA_VIDEO)
-            status =
-                tess_trace_writer_put(p->writer, "in.video_second_per_grid", picture, &seconds, 1, p->err);
-        first += count_rows(f);
-        picture++;
-    }
-    return status;
+    const tess_media_sink sink = {declare, put, writer};
+    return tess_media_tensors_declare(media, n, &sink, err);
 }
 
 tess_status tess_trace_media_put(const tess_features *const *media, int n, tess_trace_writer *writer,
                                  const tess_progress *progress, tess_error *err)
 {
-    if (n == 0) return TESS_OK;
-    putter p = {.media = media, .n = n, .writer = writer, .progress = progress, .err = err};
-    for (int i = 0; i < n; i++) p.n_all += (uint64_t)count_rows(media[i]);
-    float *rows = malloc(2 * PIECE_FLOATS * sizeof *rows);
-    if (!rows) return tess_fail(err, TESS_ENOMEM, "no memory to write a request's media");
-    tess_status status = put_clips(&p, rows, rows + PIECE_FLOATS);
-    if (status == TESS_OK) status = put_pictures(&p, &images, rows);
-    if (status == TESS_OK) status = put_pictures(&p, &videos, rows);
-    free(rows);
-    return status;
+    const tess_media_sink sink = {declare, put, writer};
+    return tess_media_tensors_put(media, n, &sink, progress, err);
 }
 
 /* ---- a trace of media alone ---- */
 
-static tess_status write_all(const putter *p, bool use_audio_in_video, const char *path)
+typedef struct lone_media {
+    const tess_features *const *media;
+    int n;
+    bool use_audio_in_video;
+    const tess_progress *progress;
+} lone_media;
+
+static tess_status write_all(tess_trace_writer *writer, const lone_media *m, const char *path,
+                             tess_error *err)
 {
     static const char *const notes[][2] = {
         {"made_by", "tessera"}, {"version", TESS_VERSION}, {"dtype", "float32"}, {"case", "media"}};
+    static const char flag[] = "in.use_audio_in_video";
     tess_status status = TESS_OK;
     for (int i = 0; i < 4 && status == TESS_OK; i++)
-        status = tess_trace_writer_note(p->writer, notes[i][0], notes[i][1], p->err);
-    if (status == TESS_OK) status = tess_trace_media_declare(p->media, p->n, p->writer, p->err);
-    if (status == TESS_OK && use_audio_in_video) status = declare(p, "in.use_audio_in_video", true, 1, 1, 0);
-    if (status == TESS_OK) status = tess_trace_writer_open(p->writer, path, p->err);
-    if (status == TESS_OK) status = tess_trace_media_put(p->media, p->n, p->writer, p->progress, p->err);
-    if (status == TESS_OK && use_audio_in_video)
-        status = tess_trace_writer_put(p->writer, "in.use_audio_in_video", 0, &(int64_t){1}, 1, p->err);
+        status = tess_trace_writer_note(writer, notes[i][0], notes[i][1], err);
+    if (status == TESS_OK) status = tess_trace_media_declare(m->media, m->n, writer, err);
+    if (status == TESS_OK && m->use_audio_in_video)
+        status = tess_trace_writer_declare(writer, flag, true, 1, (int64_t[]){1}, err);
+    if (status == TESS_OK) status = tess_trace_writer_open(writer, path, err);
+    if (status == TESS_OK) status = tess_trace_media_put(m->media, m->n, writer, m->progress, err);
+    if (status == TESS_OK && m->use_audio_in_video)
+        status = tess_trace_writer_put(writer, flag, 0, (int64_t[]){1}, 1, err);
     return status;
 }
 
 tess_status tess_trace_write_media(const tess_features *const *media, int n_medium, bool use_audio_in_video,
                                    const tess_progress *progress, const char *path, tess_error *err)
 {
-    putter p = {.media = media, .n = n_medium, .progress = progress, .err = err};
-    tess_status status = tess_trace_writer_new(&p.writer, err);
+    const lone_media m = {media, n_medium, use_audio_in_video, progress};
+    tess_trace_writer *writer;
+    tess_status status = tess_trace_writer_new(&writer, err);
     if (status != TESS_OK) return status;
-    status = write_all(&p, use_audio_in_video, path);
-    if (status == TESS_OK) return tess_trace_writer_commit(p.writer, err);
-    tess_trace_writer_abandon(p.writer);
+    status = write_all(writer, &m, path, err);
+    if (status == TESS_OK) return tess_trace_writer_commit(writer, err);
+    tess_trace_writer_abandon(writer);
     return status;
 }

@@ -1,0 +1,28 @@
+/* Media as in.* tensors, [mel bins, frames] of all clips one after the other, and patches of all images and
+ * of all videos: their shapes, and their values piece by piece. Writing a trace and comparing with one are
+ * sinks.
+ */
+#ifndef TESS_VERIFY_TRACE_MEDIA_TENSORS_H
+#define TESS_VERIFY_TRACE_MEDIA_TENSORS_H
+
+#include "tessera/features.h"
+#include "tessera/progress.h"
+
+typedef struct tess_media_sink {
+    /* A tensor: I64 if is_integer, else F32. */
+    tess_status (*declare)(void *context, const char *name, bool is_integer, int n_dim, const int64_t *dim,
+                           tess_error *err);
+    /* Elements [first, first + n) of it, int64_t or float; every one comes once. */
+    tess_status (*put)(void *context, const char *name, int64_t first, const void *values, int64_t n,
+                       tess_error *err);
+    void *context;
+} tess_media_sink;
+
+/* Errors: those of the sink. */
+tess_status tess_media_tensors_declare(const tess_features *const *media, int n, const tess_media_sink *sink,
+                                       tess_error *err);
+/* Errors: those of the sink and of reading rows; TESS_ENOMEM. `progress` may be NULL. */
+tess_status tess_media_tensors_put(const tess_features *const *media, int n, const tess_media_sink *sink,
+                                   const tess_progress *progress, tess_error *err);
+
+#endif
