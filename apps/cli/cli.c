@@ -438,6 +438,9 @@ tess_error cli_translate(const tess_error *from)
                              : ", fewer positions (--context) need less");
         add_hint(&err, rest);
     }
+    if (err.status == TESS_EINPUT &&
+        (strstr(err.expected, "where this tensor ends") || !strncmp(err.expected, "a shard with ", 13)))
+        add_hint(&err, "'tessera inspect --check' lists all that is wrong with the checkpoint");
     if (err.status == TESS_ENONFINITE)
         add_hint(&err, "are the weights intact? 'tessera inspect --checksum' tells");
     return err;
