@@ -75,26 +75,11 @@ static void run_tower(bench *b)
 
 /* ---- as many multiplications ---- */
 
-static double count_multiplications(const tess_audio_config *c)
-{
-    double n_chunk = N_FRAME / (2.0 * c->n_window), d = c->d_model, channels = c->d_downsample;
-    double n_tok = tess_audio_count_tokens(c, N_FRAME), sum = 0, n_in = 1;
-    int time = 2 * c->n_window, mel = c->n_mel;
-    for (int i = 0; i < 3; i++, n_in = channels) {
-        time = (time + 1) / 2;
-        mel = (mel + 1) / 2;
-        sum += n_chunk * time * mel * channels * 9 * n_in;
-    }
-    sum += n_tok * d * channels * mel;
-    sum += n_tok * c->n_layer * (4 * d * d + 2 * d * c->d_ff + 2 * n_tok * d);
-    return sum + n_tok * d * (d + c->d_output);
-}
-
 static void run_products(bench *b)
 {
     const tess_audio_config *c = &b->config.thinker.audio;
     double each = (double)PRODUCT_TOKENS * c->d_model * c->d_ff;
-    int n = (int)(count_multiplications(c) / each + 0.5);
+    int n = (int)(tess_audio_count_products(c, N_FRAME) / each + 0.5);
     const tess_matrix *layer;
     for (int i = 0; i < n; i++) {
         int segment = i % c->n_layer;

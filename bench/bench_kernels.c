@@ -174,7 +174,7 @@ PEER static void peer_matmul(float *y, size_t y_stride, const uint16_t *w, size_
 
 /* -- one measurement -- */
 
-enum { WEIGHT_BYTES = 256 << 20, SMALL_BYTES = 256 << 10, MAX_TOK = 64, MAX_COL = 4096 };
+enum { WEIGHT_BYTES = 256 << 20, SMALL_BYTES = 256 << 10, MAX_TOK = 512, MAX_COL = 7680, MAX_KEY = 8192 };
 
 typedef struct bench {
     const tess_kernels *k;
@@ -326,6 +326,13 @@ static void bench_matmul(bench *b)
         matrix_matrix(b, 24576, 2048, 8);
         matrix_matrix(b, 2048, 768, 64);
         matrix_matrix(b, 2048, 4096, 64);
+        /* the encoders' layers, their mergers and their convolutions */
+        static const size_t shapes[][3] = {
+            {1280, 1280, 104}, {1280, 1280, 512}, {5120, 1280, 104}, {5120, 1280, 512}, {1280, 5120, 104},
+            {1280, 5120, 512}, {3456, 1152, 512}, {4304, 1152, 512}, {1152, 4304, 512}, {4608, 4608, 256},
+            {480, 9, 512},     {480, 4320, 512},  {1280, 7680, 256}};
+        for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+            matrix_matrix(b, shapes[i][0], shapes[i][1], shapes[i][2]);
     }
     b->pool = pool;
 }
@@ -338,6 +345,25 @@ static void attend_work(bench *b, int part, int n_part)
         for (size_t h = 0; h < 8; h += heads)
             b->k->attend(b->y + h * b->d_head, b->x + h * b->d_head, heads, b->keys, b->values, b->d_head,
                          b->n_key, b->d_head, 0.088f, b->scores, TESS_ROUND_NONE);
+}
+
+/* Rows of one head that see each other: n_query of them, TESS_QUERY_GRAIN at once. */
+static void attend_rows_work(bench *b, int part, int n_part)
+{
+    (void)part, (void)n_part;
+    for (size_t i = 0; i < b->times; i++)
+        for (size_t row = 0; row < b->n_query; row += TESS_QUERY_GRAIN)
+            b->k->attend(b->y + row * b->d_head, b->x + row * b->d_head, TESS_QUERY_GRAIN, b->keys, b->values,
+                         b->d_head, b->n_key, b->d_head, 0.125f, b->scores, TESS_ROUND_NONE);
+}
+
+static void bench_attend_rows(bench *b, size_t n_key, size_t d_head)
+{
+    char what[80];
+    b->d_head = d_head, b->n_key = n_key, b->n_query = 64;
+    b->times = slow(b) ? 1 : 1 + 4096 / n_key;
+    snprintf(what, sizeof what, "64 rows, %zu keys of %zu", n_key, d_head);
+    measure(b, "attend", what, attend_rows_work, 4.0 * (double)(b->n_query * d_head * n_key * b->times));
 }
 
 static void bench_attend(bench *b)
@@ -355,6 +381,12 @@ static void bench_attend(bench *b)
                      b->n_key);
             measure(b, "attend", what, attend_work, 4.0 * 8 * 128 * (double)(b->n_key * b->times));
         }
+    bench_attend_rows(b, 104, 64);
+    if (!slow(b)) {
+        bench_attend_rows(b, 1024, 64);
+        bench_attend_rows(b, 1024, 72);
+        bench_attend_rows(b, MAX_KEY, 72);
+    }
     b->pool = pool;
 }
 
@@ -446,7 +478,7 @@ static void run_isa(bench *b, unsigned need, const yardstick *stick)
     b->k = &k;
     b->stick = stick;
     b->peer = strcmp(k.name, "avx512") == 0;
-    for (size_t t = 0; t < 256; t++) k.pack(b->packed + t * MAX_COL, b->x + t * 64, MAX_COL);
+    for (size_t t = 0; t < MAX_TOK; t++) k.pack(b->packed + t * MAX_COL, b->x + t * 64, MAX_COL);
 #define RUN_ENTRY(op, types, isa)                                                                            \
     if (strcmp(#isa, k.name) == 0) bench_##op(b);
     TESS_KERNEL_LIST(RUN_ENTRY)
@@ -462,14 +494,14 @@ int main(void)
     const size_t n_x = 1 << 16;
     b.w = reserve(WEIGHT_BYTES);
     b.x = reserve(n_x * sizeof(float));
-    b.packed = reserve(256 * MAX_COL * sizeof(float));
-    b.y = reserve(((size_t)WEIGHT_BYTES / 768 + 256 * MAX_COL) * sizeof(float));
-    b.keys = reserve(4096 * 128 * sizeof(float));
-    b.values = reserve(4096 * 128 * sizeof(float));
-    b.scores = reserve(8 * 4096 * sizeof(float));
+    b.packed = reserve((size_t)MAX_TOK * MAX_COL * sizeof(float));
+    b.y = reserve(((size_t)WEIGHT_BYTES / 768 + (size_t)MAX_TOK * MAX_COL) * sizeof(float));
+    b.keys = reserve((size_t)MAX_KEY * 128 * sizeof(float));
+    b.values = reserve((size_t)MAX_KEY * 128 * sizeof(float));
+    b.scores = reserve((size_t)TESS_QUERY_GRAIN * MAX_KEY * sizeof(float));
     fill(b.x, n_x);
-    fill(b.keys, 4096 * 128);
-    fill(b.values, 4096 * 128);
+    fill(b.keys, MAX_KEY * 128);
+    fill(b.values, MAX_KEY * 128);
     for (size_t i = 0; i < WEIGHT_BYTES / 2; i++)
         b.w[i] = (uint16_t)(0x3c00u + (i * 2654435761u >> 23 & 0x83ffu));
     printf("%-15s %-9s %7s  %-34s %13s %13s %8s %s\n", "kernel", "isa", "threads", "work", "rate",

@@ -244,16 +244,10 @@ def without_antialias(made):
     return replaced((made.images, "resize", resize))
 
 
-def unpaired(inputs):
-    """Every frame a step of its own, repeated as an image is: the inputs of a golden with videos, changed."""
-    grids, done, rows = inputs["in.video_grid_thw"], 0, []
-    for steps, high, wide in grids.tolist():
-        patches = inputs["in.pixel_values_videos"][done : done + steps * high * wide]
-        done += len(patches)
-        pairs = patches.reshape(steps, high * wide, 3, 2, -1)
-        frames = np.stack([pairs[:, :, :, i : i + 1].repeat(2, 3) for i in (0, 1)], 1)
-        rows.append(frames.reshape(2 * steps * high * wide, -1))
-    return {**inputs, "in.pixel_values_videos": np.concatenate(rows), "in.video_grid_thw": grids * [2, 1, 1]}
+def without_pairs(front):
+    """Every frame a step of its own, repeated as an image is."""
+    movie = front.movie
+    return replaced((front, "movie", lambda frames: movie(np.repeat(frames, 2, axis=0))))
 
 
 def rounding_to_zero(_front):
@@ -271,8 +265,8 @@ def rounding_to_zero(_front):
 class Defect:
     title: str
     golden: str
-    plant: object  # of a model; before the network of a Front, or of inputs
-    before: str = ""  # "front" or "inputs"
+    plant: object  # of a model; before the network, of a Front
+    before: bool = False  # the network
     generated: bool = False  # nothing of the prompt's pass moves
 
 
@@ -289,11 +283,11 @@ DEFECTS = {
     "turned_positions": Defect("h and w exchanged in the thinker's positions", IMAGE, with_turned_positions),
     "turned_rotation": Defect("h and w exchanged in the vision tower's positions", IMAGE, with_turned_rotation),
     "counted_positions": Defect("decoding positions counted from the number of tokens", TALL, counting_tokens, generated=True),
-    "unpaired_frames": Defect("frames not paired", "e-f32/video", unpaired, "inputs"),
-    "natural_logarithm": Defect("mel logarithm of base e", WHOLE, natural_logarithm, "front"),
-    "no_mel_floor": Defect("mel values not held at the floor", WHOLE, without_floor, "front"),
-    "no_antialias": Defect("image resized with antialias off", IMAGE, without_antialias, "front"),
-    "rounding_to_zero": Defect("-1 // 2 taken as 0 in the token count", WHOLE, rounding_to_zero, "front"),
+    "unpaired_frames": Defect("frames not paired", "e-f32/film", without_pairs, True),
+    "natural_logarithm": Defect("mel logarithm of base e", WHOLE, natural_logarithm, True),
+    "no_mel_floor": Defect("mel values not held at the floor", WHOLE, without_floor, True),
+    "no_antialias": Defect("image resized with antialias off", IMAGE, without_antialias, True),
+    "rounding_to_zero": Defect("-1 // 2 taken as 0 in the token count", WHOLE, rounding_to_zero, True),
 }
 
 
@@ -351,7 +345,7 @@ def measure_input(made, kept, name):
 def measure_prepared(defect, model, kept, metadata):
     """The record of a defect before the network: the first input that moves, and what the original makes of them."""
     inputs = inputs_of(kept)
-    made = prepare(defect, metadata) if defect.before == "front" else defect.plant(inputs)
+    made = prepare(defect, metadata)
     grids = [name for name in sorted(made) if name.endswith(("grid_thw", "lengths"))]
     names = [*grids, *(name for name in sorted(made) if name not in grids)]
     name, moved = next((name, moved) for name in names for moved in [measure_input(made, inputs, name)] if moved)

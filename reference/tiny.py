@@ -275,6 +275,7 @@ CHECKPOINTS = {
             "audio_two": mix(12, 4, text(3), audio(17), text(2), audio(223), text(2)),
             "image": asked(4, of_file("image", "square.png"), {"type": "text", "text": "Or"}, of_file("image", "wide.png"),
                            {"type": "text", "text": "?"}),
+            "film": asked(4, of_file("video", "film.mkv"), {"type": "text", "text": "Where to?"}),
             "video": mix(13, 4, text(3), video(3, 2, 4, 2), text(2), video(2, 4, 2, 3), text(2)),
             "av": mix(14, 4, text(3), video(2, 4, 2, 3.25, 123), text(3)),
             "omni": mix(15, 6, text(3), audio(109), text(1), image(2, 6), text(2), video(2, 4, 2, 1), text(4)),

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Makes the demo checkpoint: a small, complete Qwen3-Omni in the published layout, with a trained text model.
 
-    train_demo.py [--out FOLDER] [--steps N]
+    train_demo.py [--out FOLDER] [--steps N] [--senses N] [--from FOLDER]
 
-The thinker's text model is trained with the original implementation itself on the text of demo_text.py; the audio
-tower, vision tower, talker, code predictor and code2wav are random, sized so that they compute something sane. The
+The thinker's text model is trained with the original implementation itself on the text of demo_text.py; talker, code
+predictor and code2wav are random, sized so that they compute something sane. With --senses the whole thinker then learns
+for N further steps to name pictures, tones and clips (demo_media.py), text among them so that nothing is forgotten;
+without it the towers stay random. --from takes the thinker of another checkpoint instead of training its text model. The
 load-balancing loss of the original keeps the routers spread. A toy: it knows what it was shown.
 """
 
@@ -20,12 +22,16 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch
 import transformers
+from PIL import Image
 from safetensors.torch import load_file
 from tokenizers import pre_tokenizers, trainers
-from transformers import Qwen3OmniMoeConfig, Qwen3OmniMoeForConditionalGeneration
+from transformers import Qwen3OmniMoeForConditionalGeneration
 
+import demo_media
 import demo_text
 import layout
+import media
+import placeholders
 import prompt
 import randomweights
 import tracefile
@@ -39,6 +45,9 @@ STEPS = 900
 BATCH = 32
 LEARNING_RATE = 3e-3
 BALANCE = 0.02
+# Samples of a step that also hears and sees, and the size of that step.
+SENSES = {"text": 16, "image": 12, "audio": 12, "video": 2}
+SENSES_RATE = 2e-3
 SHARD_STARTS = [
     "thinker.model.layers.1.mlp.experts.6.gate_proj.weight",
     "thinker.model.layers.3.mlp.experts.9.up_proj.weight",
@@ -218,13 +227,28 @@ def initialise(parameters, generator):
                 parameter.normal_(0.0, size, generator=generator)
 
 
+class Texts:
+    """Draws samples of text."""
+
+    def __init__(self, source, tokenizer):
+        self.source, self.tokenizer = source, tokenizer
+        exchange_list, _ = demo_text.exchanges()
+        sums = [pair for pair in exchange_list if any(char.isdigit() for char in pair[1]) and len(pair[1]) <= 3]
+        others = [pair for pair in exchange_list if pair not in set(sums)]
+        few = [(wording, answer) for wordings, answer in demo_text.FACTS + demo_text.CHAT for wording in wordings]
+        self.groups, self.line_list = (sums, others, few), demo_text.lines()
+
+    def sample(self):
+        if self.source.random() < 0.2:
+            return line_sample(self.source, self.line_list, self.tokenizer)
+        return chat_sample(self.source, self.source.choices(self.groups, (3, 4, 2))[0], self.tokenizer)
+
+    def batch(self, count, pad):
+        return batch_of([self.sample() for _ in range(count)], pad)
+
+
 def train(model, tokenizer, steps, seconds_between_reports=20):
-    source = random.Random(SEED)
-    exchange_list, _ = demo_text.exchanges()
-    sums = [pair for pair in exchange_list if any(char.isdigit() for char in pair[1]) and len(pair[1]) <= 3]
-    others = [pair for pair in exchange_list if pair not in set(sums)]
-    few = [(wording, answer) for wordings, answer in demo_text.FACTS + demo_text.CHAT for wording in wordings]
-    line_list = demo_text.lines()
+    texts = Texts(random.Random(SEED), tokenizer)
     thinker = model.thinker
     thinker.config.text_config.router_aux_loss_coef = thinker.router_aux_loss_coef = BALANCE
     learned = [
@@ -241,15 +265,7 @@ def train(model, tokenizer, steps, seconds_between_reports=20):
     model.train()
     started = reported = time.monotonic()
     for step in range(steps):
-        samples = []
-        for _ in range(BATCH):
-            kind = source.random()
-            if kind < 0.2:
-                samples.append(line_sample(source, line_list, tokenizer))
-            else:
-                group = source.choices((sums, others, few), (3, 4, 2))[0]
-                samples.append(chat_sample(source, group, tokenizer))
-        ids, labels, mask = batch_of(samples, pad)
+        ids, labels, mask = texts.batch(BATCH, pad)
         result = thinker(
             input_ids=ids, attention_mask=mask, labels=labels, output_router_logits=True, use_cache=False
         )
@@ -263,6 +279,84 @@ def train(model, tokenizer, steps, seconds_between_reports=20):
             text_loss = result.loss.item() - BALANCE * result.aux_loss.item()
             print(f"step {step + 1} of {steps}, loss {text_loss:.4f}, balance {result.aux_loss.item():.3f}, "
                   f"{reported - started:.0f} s", flush=True)
+    model.eval()
+
+
+class Senses:
+    """Draws samples of media, as the original's processors prepare them."""
+
+    def __init__(self, source, tokenizer, folder):
+        self.source, self.tokenizer = source, tokenizer
+        self.front, self.processor = media.Front(folder), placeholders.processor()
+
+    def prepare(self, kind, drawn):
+        """(the sizes that placeholders follow, what the model takes)."""
+        if kind == "audio":
+            features = torch.from_numpy(self.front.features(drawn))
+            return {"frames": [features.shape[1]]}, features
+        patches, grid = self.front.picture(Image.fromarray(drawn)) if kind == "image" else self.front.movie(drawn)
+        sizes = {"images": [grid]} if kind == "image" else {"videos": [grid], "seconds": [1.0]}
+        return sizes, (torch.from_numpy(patches), torch.tensor(grid))
+
+    def sample(self, kind):
+        """((ids, labels), what the model takes); only the answer is learned."""
+        drawn, question, answer_text = demo_media.SAMPLES[kind](self.source)
+        sizes, made = self.prepare(kind, drawn)
+        content = [{"type": kind, kind: ""}, {"type": "text", "text": question}]
+        text = placeholders.expand(self.processor, prompt.render([{"role": "user", "content": content}]), **sizes)
+        ids, learned = self.tokenizer.encode(text), self.tokenizer.encode(f"{answer_text}<|im_end|>")
+        return (ids + learned, [-100] * len(ids) + learned), made
+
+    def batch(self, kind, count, pad):
+        """(arguments of the thinker, labels)."""
+        samples, made = zip(*(self.sample(kind) for _ in range(count)))
+        ids, labels, mask = batch_of(samples, pad)
+        values = {"input_ids": ids, "attention_mask": mask}
+        if kind == "audio":
+            frames = max(features.shape[1] for features in made)
+            padded = [torch.nn.functional.pad(features, (0, frames - features.shape[1])) for features in made]
+            valid = [[1] * features.shape[1] + [0] * (frames - features.shape[1]) for features in made]
+            values.update(input_features=torch.stack(padded), feature_attention_mask=torch.tensor(valid))
+            return values, labels
+        patches, grids = torch.cat([one for one, _ in made]), torch.stack([grid for _, grid in made])
+        if kind == "image":
+            values.update(pixel_values=patches, image_grid_thw=grids)
+        else:
+            values.update(pixel_values_videos=patches, video_grid_thw=grids, video_second_per_grid=torch.ones(count))
+        return values, labels
+
+
+def train_senses(model, tokenizer, folder, steps, seconds_between_reports=20):
+    """The whole thinker, on media and text; kinds take their turns within a step, for they pad to unlike lengths."""
+    source, thinker = random.Random(SEED), model.thinker
+    texts, senses = Texts(source, tokenizer), Senses(source, tokenizer, folder)
+    thinker.config.text_config.router_aux_loss_coef = thinker.router_aux_loss_coef = BALANCE
+    optimizer = torch.optim.AdamW(thinker.parameters(), lr=SENSES_RATE, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / 30, max(0.02, 1 - max(0, step - steps * 0.5) / (steps * 0.5)))
+    )
+    pad = tokenizer.encode("<|endoftext|>")[0]
+    model.train()
+    started, reported, losses = time.monotonic(), 0.0, {}
+    for step in range(steps):
+        optimizer.zero_grad()
+        for kind, count in SENSES.items():
+            if kind == "text":
+                ids, labels, mask = texts.batch(count, pad)
+                values = {"input_ids": ids, "attention_mask": mask}
+            else:
+                values, labels = senses.batch(kind, count, pad)
+            result = thinker(**values, labels=labels, output_router_logits=True, use_cache=False)
+            (result.loss / len(SENSES)).backward()
+            loss = result.loss.item() - BALANCE * result.aux_loss.item()
+            losses[kind] = 0.95 * losses.get(kind, loss) + 0.05 * loss
+        torch.nn.utils.clip_grad_norm_(thinker.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if time.monotonic() - reported > seconds_between_reports or step + 1 == steps:
+            reported = time.monotonic()
+            said = ", ".join(f"{kind} {loss:.3f}" for kind, loss in losses.items())
+            print(f"step {step + 1} of {steps} with media, {said}, {reported - started:.0f} s", flush=True)
     model.eval()
 
 
@@ -285,22 +379,56 @@ def score(model, tokenizer, pairs):
     return right
 
 
+@torch.no_grad()
+def score_senses(model, tokenizer, folder, count, seed):
+    """Of `count` new samples of each kind, how many get exactly the right answer."""
+    senses, right = Senses(random.Random(seed), tokenizer, folder), {}
+    for kind in demo_media.SAMPLES:
+        for _ in range(count):
+            values, labels = senses.batch(kind, 1, 0)
+            learned = labels[0] >= 0
+            prompt_length = int((~learned).sum())
+            asked = {**values, "input_ids": values["input_ids"][:, :prompt_length],
+                     "attention_mask": values["attention_mask"][:, :prompt_length]}
+            out = model.thinker.generate(**asked, max_new_tokens=40, do_sample=False,
+                                         eos_token_id=model.config.im_end_token_id)
+            right[kind] = right.get(kind, 0) + (out[0, prompt_length:].tolist() == labels[0][learned].tolist())
+    return right
+
+
 # ---- the checkpoint
 
-def trained_weights(model, folder):
-    """The trained tensors under their published names, as the original itself saves them."""
+def trained_weights(model):
+    """The thinker's tensors under their published names, as the original itself saves them."""
     tensors = {}
     with tempfile.TemporaryDirectory() as saved:
         model.to(torch.bfloat16).save_pretrained(saved)
         for shard in tracefile.shards(saved):
             tensors.update(load_file(shard))
-    return {name: tensor for name, tensor in tensors.items() if name.startswith(("thinker.model.", "thinker.lm_head."))}
+    return {name: tensor for name, tensor in tensors.items() if name.startswith("thinker.")}
+
+
+def is_text(name):
+    return name.startswith(("thinker.model.", "thinker.lm_head."))
+
+
+def begin_model(options, tensors):
+    """The model before training: random, or with the thinker of --from."""
+    if options.begin:
+        for shard in tracefile.shards(options.begin):
+            tensors.update({name: tensor for name, tensor in load_file(shard).items() if name.startswith("thinker.")})
+    layout.write_shards(options.out, tensors, SHARD_STARTS)
+    return Qwen3OmniMoeForConditionalGeneration.from_pretrained(
+        options.out, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager"
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "demo" / "checkpoint")
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--senses", type=int, default=0, metavar="N", help="steps with media")
+    parser.add_argument("--from", dest="begin", type=Path, metavar="FOLDER")
     options = parser.parse_args()
     torch.set_num_threads(1)  # on models this small a second thread costs more than it gives
     torch.manual_seed(SEED)
@@ -309,12 +437,13 @@ def main():
     tokenizer = prompt.Tokenizer(options.out)
     layout.write_config(options.out, demo_config(token_ids(tokenizer)))
     tensors = randomweights.draw_all(options.out, SEED, wav=0.24)
-    config = Qwen3OmniMoeConfig.from_pretrained(options.out)
-    model = Qwen3OmniMoeForConditionalGeneration._from_config(
-        config, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager"
-    )
-    train(model, tokenizer, options.steps)
-    tensors.update(trained_weights(model, options.out))
+    model = begin_model(options, tensors)
+    if not options.begin:
+        train(model, tokenizer, options.steps)
+    if options.senses:
+        train_senses(model, tokenizer, options.out, options.senses)
+    made = trained_weights(model)
+    tensors.update(made if options.senses else {name: made[name] for name in made if is_text(name)})
     layout.write_shards(options.out, tensors, SHARD_STARTS)
 
 

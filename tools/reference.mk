@@ -16,15 +16,18 @@ check-reference: reference deps ## check the goldens of the tree against the ori
 	@$(PYTHON) reference/media_images.py --check
 
 goldens: reference ## write them again
+	$(PYTHON) reference/front.py
+	$(PYTHON) reference/front_formulas.py
 	$(PYTHON) reference/tiny.py
+	$(PYTHON) reference/positions.py
 	$(PYTHON) reference/decoders.py
 	$(PYTHON) reference/vision_tower.py
 	$(PYTHON) reference/audio_tower.py
 	$(PYTHON) reference/topk.py
-	$(PYTHON) reference/front.py
 	$(PYTHON) reference/unicode_tables.py
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py
+	$(PYTHON) reference/media_mutations.py
 	$(PYTHON) reference/known_answers.py
 
 demo-checkpoint: reference ## train the demo checkpoint again, with its goldens

@@ -122,13 +122,42 @@ static void hash(const void *bytes, size_t n_byte, char hex[65])
     tess_sha256_finish(&sha, hex);
 }
 
+/* The digest of all that was noted so far. */
+static void end_prompt(cli_ledger *l)
+{
+    tess_sha256 sha = l->prompt;
+    tess_sha256_finish(&sha, l->prompt_sha256);
+}
+
+static const char *kind_with_media(const char *kind)
+{
+    static const char *const kinds[][2] = {
+        {"chat", "chat with media"}, {"messages", "messages with media"}, {"ids", "ids with media"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (!strcmp(kinds[i][0], kind)) return kinds[i][1];
+    return kind;
+}
+
+void cli_ledger_note_media(cli_ledger *l, const tess_features *const *media, int n)
+{
+    static const unsigned char unknown[sizeof media[0]->digest];
+    if (!l->ledger || !l->prompt_kind || n == 0) return;
+    l->prompt_kind = kind_with_media(l->prompt_kind);
+    for (int i = 0; i < n; i++)
+        if (memcmp(media[i]->digest, unknown, sizeof unknown) != 0)
+            tess_sha256_add(&l->prompt, media[i]->digest, sizeof media[i]->digest);
+    end_prompt(l);
+}
+
 void cli_ledger_note_prompt(cli_ledger *l, const char *kind, const void *bytes, size_t n_byte,
                             const char *system)
 {
     if (!l->ledger) return;
     forget_prompt(l);
     l->prompt_kind = kind;
-    hash(bytes, n_byte, l->prompt_sha256);
+    tess_sha256_init(&l->prompt);
+    tess_sha256_add(&l->prompt, bytes, n_byte);
+    end_prompt(l);
     if (system) hash(system, strlen(system), l->system_sha256);
     if (!system) *l->system_sha256 = 0;
     if (!l->keep_text || !strcmp(kind, "ids")) return;

@@ -13,6 +13,7 @@
 #ifndef TESS_APPS_CLI_LEDGER_H
 #define TESS_APPS_CLI_LEDGER_H
 
+#include "base/digest.h"
 #include "cli/cli.h"
 
 typedef struct cli_ledger {
@@ -25,6 +26,7 @@ typedef struct cli_ledger {
     int64_t checkpoint, run; /* entries; 0: none */
     uint64_t bytes_read;     /* by the engine, up to the end of the last run */
     const char *prompt_kind; /* NULL: no prompt was noted */
+    tess_sha256 prompt;      /* so far: media may still join it */
     char prompt_sha256[65], system_sha256[65];
     char *prompt_text, *system_text; /* NULL unless they are kept */
     size_t n_prompt_text, n_system_text;
@@ -49,6 +51,8 @@ void cli_ledger_close(cli_ledger *l); /* also after an open that failed */
 /* What will be run: "chat", "raw", "messages" (as JSON) or "ids", and its bytes; `system` may be NULL. */
 void cli_ledger_note_prompt(cli_ledger *l, const char *kind, const void *bytes, size_t n_byte,
                             const char *system);
+/* Media of the prompt just noted: its kind tells of them, and the digests that are known join its own. */
+void cli_ledger_note_media(cli_ledger *l, const tess_features *const *media, int n);
 void cli_ledger_begin_run(cli_ledger *l, const tess_engine_options *options, uint64_t seed);
 /* Who hears the routers of this run; NULL if nothing is recorded. */
 const tess_tap_listener *cli_ledger_get_listener(const cli_ledger *l);

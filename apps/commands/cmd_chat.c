@@ -142,7 +142,14 @@ static void print_answer_json(const tess_answer *answer)
 static void begin_turn(chat *c, const char *question, size_t n_byte)
 {
     cli_ledger *ledger = &c->engine_options.ledger;
+    const tess_turn *draft = c->has_draft ? &c->talk.turn[c->talk.count - 1] : NULL;
     cli_ledger_note_prompt(ledger, "chat", question, n_byte, c->system);
+    for (size_t i = 0; draft && i < draft->n_content; i++) {
+        const tess_content *content = &draft->content[i];
+        const tess_features *sound = content->sound ? tess_medium_get_features(content->sound) : NULL;
+        if (content->features) cli_ledger_note_media(ledger, &content->features, 1);
+        if (sound) cli_ledger_note_media(ledger, &sound, 1);
+    }
     cli_ledger_begin_run(ledger, &c->engine_options.options, c->engine_options.seed);
 }
 

@@ -47,6 +47,8 @@ static void print_json(const tess_plan *plan, const estimate *e)
     json_object_set_new(root, "bytes_load", json_integer((json_int_t)e->costs.load_bytes));
     json_object_set_new(root, "bytes_first_token", json_integer((json_int_t)e->costs.first_token_bytes));
     json_object_set_new(root, "bytes_next_token", json_integer((json_int_t)e->costs.next_token_bytes));
+    json_object_set_new(root, "bytes_towers", json_integer((json_int_t)plan->tower_bytes));
+    json_object_set_new(root, "seconds_towers", cli_number(e->costs.tower_seconds));
     json_object_set_new(root, "seconds_next_token", cli_number(e->costs.next_token_seconds));
     json_object_set_new(root, "tokens_to_fill", json_integer(e->costs.n_tok_to_fill));
     json_object_set_new(root, "expert_slots_without_dense", json_integer(plan->n_expert_slot_instead));
@@ -95,7 +97,7 @@ static void format_seconds(double seconds, char out[32])
         snprintf(out, 32, "%.2f s", seconds);
 }
 
-static void print_estimate(const estimate *e)
+static void print_estimate(const tess_plan *plan, const estimate *e)
 {
     const tess_estimate *c = &e->costs;
     char size[32], fresh[32], first[32], next[32], full[32];
@@ -104,6 +106,12 @@ static void print_estimate(const estimate *e)
     format_seconds(c->full_token_seconds, full);
     cli_format_bytes(c->first_token_bytes, size, sizeof size);
     printf("estimate for a prompt of %d tokens: first token %s (%s read),\n", e->n_prompt, first, size);
+    if (plan->tower_bytes) {
+        char towers[32], read[32];
+        format_seconds(c->tower_seconds, towers);
+        cli_format_bytes(plan->tower_bytes, read, sizeof read);
+        printf("  of which the towers for the media take %s (%s read),\n", towers, read);
+    }
     if (c->n_tok_to_fill > 0)
         printf("  then %s per token, %s when the bank is full, in about %d tokens\n", next, full,
                c->n_tok_to_fill);
@@ -135,7 +143,7 @@ static void print_text(const tess_plan *plan, const estimate *e)
                        plan->n_thread, *plan->thread_origin ? " (" : "", plan->thread_origin,
                        *plan->thread_origin ? ")" : "");
     print_experts(plan);
-    print_estimate(e);
+    print_estimate(plan, e);
 }
 
 static void remark_budget(const cli_command *self, const tess_plan *plan)

@@ -230,6 +230,7 @@ static int run_request(const cli_command *self, request *r)
     cli_ledger_open(&r->engine.ledger, self, &r->common);
     cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
                            r->prompt.system);
+    cli_ledger_note_media(&r->engine.ledger, r->prompt.made.media, r->prompt.made.n_media);
     cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;
     tess_engine *engine;

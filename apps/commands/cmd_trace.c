@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/outputs.h"
+#include "base/error.h"
 #include "base/system.h"
 #include "cli/engine_options.h"
 #include "cli/folder.h"
@@ -149,31 +150,41 @@ static bool is_usual(const cli_prompt *p, const char *model_dir)
     return same;
 }
 
-/* The whole path of a medium, as JSON; NULL: it is in the message itself, or came by standard input. */
-static json_t *whole_path(const json_t *part)
+/* Whether a medium's source is a path that depends on where one stands. */
+static bool is_relative(const tess_content *content)
 {
-    const char *kind = json_string_value(json_object_get(part, "type"));
-    const char *source = kind ? json_string_value(json_object_get(part, kind)) : NULL;
-    if (!source || !strcmp(kind, "text") || !strcmp(source, "-") || !strncmp(source, "data:", 5)) return NULL;
-    char *path = realpath(source, NULL);
-    json_t *value = path ? cli_text(path, strlen(path)) : NULL;
-    free(path);
-    return value;
+    const char *source = content->data;
+    return content->kind != TESS_CONTENT_TEXT && *source != '/' && strcmp(source, "-") != 0 &&
+           strncmp(source, "data:", 5) != 0;
 }
 
-/* Who verifies a trace sees media from its folder, not from where it was asked for. */
-static char *with_whole_paths(const tess_text *said)
+/* The parts of messages as JSON get the paths that their media have from everywhere. */
+static void settle_paths(const tess_conversation *talk, json_t *messages)
 {
-    size_t i, k;
-    json_t *messages = json_loadb(said->data, said->count, JSON_ALLOW_NUL, NULL), *message, *part;
-    json_array_foreach(messages, i, message) json_array_foreach(json_object_get(message, "content"), k, part)
-    {
-        json_t *path = whole_path(part);
-        if (path) json_object_set_new(part, json_string_value(json_object_get(part, "type")), path);
-    }
-    char *text = json_dumps(messages, JSON_COMPACT);
+    for (size_t i = 0; i < talk->count; i++)
+        for (size_t k = 0; k < talk->turn[i].n_content; k++) {
+            const tess_content *content = &talk->turn[i].content[k];
+            char *path = is_relative(content) ? realpath(content->data, NULL) : NULL;
+            json_t *part = json_array_get(json_object_get(json_array_get(messages, i), "content"), k);
+            if (path)
+                json_object_set_new(part, json_string_value(json_object_get(part, "type")),
+                                    json_string(path));
+            free(path);
+        }
+}
+
+/* The messages as JSON, which are read from where the trace lies. */
+static tess_status write_messages(const tess_conversation *talk, char **out, tess_error *err)
+{
+    tess_text json = {0};
+    tess_status status = tess_conversation_write(talk, &json, err);
+    if (status != TESS_OK) return status;
+    json_t *messages = json_loadb(json.data, json.count, JSON_ALLOW_NUL, NULL);
+    tess_text_release(&json);
+    if (messages) settle_paths(talk, messages);
+    *out = messages ? json_dumps(messages, JSON_COMPACT) : NULL;
     json_decref(messages);
-    return text;
+    return *out ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for messages as JSON");
 }
 
 /* What was said, for whoever reads the trace with a tokenizer: the raw text, or the messages as JSON. */
@@ -189,14 +200,7 @@ static int note_prompt(const cli_command *self, request *r)
         return r->inputs.raw ? -1 : no_memory(self, r);
     }
     tess_error err;
-    tess_text json = {0};
-    tess_status status = tess_conversation_write(&p->talk, &json, &err);
-    if (status == TESS_OK && p->made.n_media > 0) {
-        r->inputs.messages = with_whole_paths(&json);
-        tess_text_release(&json);
-        return r->inputs.messages ? -1 : no_memory(self, r);
-    }
-    r->inputs.messages = json.data;
+    tess_status status = write_messages(&p->talk, &r->inputs.messages, &err);
     return status == TESS_OK ? -1 : cli_report(self, &r->common, &err);
 }
 
@@ -222,6 +226,7 @@ static int take_prompt(const cli_command *self, request *r)
     r->inputs.fps = r->prompt.made.n_media > 0 ? r->prompt.media.fps : 0;
     cli_ledger_note_prompt(&r->engine.ledger, r->prompt.kind, r->prompt.said, r->prompt.n_said,
                            r->prompt.system);
+    cli_ledger_note_media(&r->engine.ledger, r->inputs.media, r->inputs.n_media);
     tess_tokenizer_close(r->prompt.tokenizer);
     r->prompt.tokenizer = NULL;
     return -1;
@@ -239,6 +244,7 @@ static int take_inputs(const cli_command *self, request *r)
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
     cli_ledger_note_prompt(&r->engine.ledger, "ids", r->inputs.ids,
                            (size_t)r->inputs.n_tok * sizeof *r->inputs.ids, NULL);
+    cli_ledger_note_media(&r->engine.ledger, r->inputs.media, r->inputs.n_media);
     return -1;
 }
 

@@ -179,6 +179,7 @@ void cli_print_place(const char *label, const tess_tap_report *tap)
     if (tap->position >= 0)
         used += snprintf(text + used, sizeof text - (size_t)used, ", from position %lld on",
                          (long long)tap->position);
+    if (*tap->where) used += snprintf(text + used, sizeof text - (size_t)used, ", %s", tap->where);
     snprintf(text + used, sizeof text - (size_t)used, ")%s%s", *tap->why ? ": " : "", CLI_SAFE(tap->why));
     cli_print_wrapped(stdout, text);
 }

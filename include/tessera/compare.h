@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "tessera/engine.h"
+#include "tessera/features.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -67,7 +68,9 @@ typedef struct tess_tap_report {
     const int *experts;    /* all that explain it, n_experts of them */
     int n_experts;
     int64_t position; /* of the prompt, the first that fails; -1 */
-    int64_t row;      /* of the first axis, the first that fails; -1 */
+    int64_t row;      /* of the first axis, the first that fails; -1. Of an audio tower's chunks: a step in
+                         time, one chunk after the other */
+    char where[112];  /* of a tower's tap: the place of that row in a medium, in words; or "" */
     int n_dim;
     int64_t dim[8]; /* the reference's shape */
     bool is_integer;
@@ -123,6 +126,24 @@ typedef struct tess_next_token {
     int64_t rank; /* of `expected` in the trace, 1: the likeliest; of equals the lower id comes first */
 } tess_next_token;
 
+/* A medium of the reference's prompt, and how far one tap of its tower lies off at each of its tokens: the
+ * first tap that failed, else the one nearest its bar. */
+typedef struct tess_medium_report {
+    tess_media_kind kind;
+    int number;                 /* among those of its kind, from 1 */
+    int n_step, n_high, n_wide; /* images, videos: the grid in tokens, which stand in this order */
+    int merge;                  /* and the patches along an edge of a token */
+    double seconds_per_step;    /* videos */
+    int64_t n_frame;            /* clips: of 10 ms each */
+    int n_chunk_frame;          /* clips: frames of a chunk of the audio tower, but for a clip's last */
+    int64_t n_token;
+    int tap;               /* whose errors, an index; -1: no tap of the tower was compared */
+    tess_measure measure;  /* which errors: TESS_MEASURE_STEPS, _RATIO (distances to the truth) or _REL_L2 */
+    double tolerance;      /* of them, NaN if there is none */
+    float *error;          /* [n_token] the largest of a token's rows; NaN: a value is not finite; or NULL */
+    unsigned char *failed; /* [n_token] not 0: a row is beyond the bar; or NULL */
+} tess_medium_report;
+
 typedef enum tess_sameness { TESS_SAME_UNKNOWN, TESS_SAME_YES, TESS_SAME_NO } tess_sameness;
 
 typedef struct tess_compare_result {
@@ -159,6 +180,9 @@ typedef struct tess_compare_result {
     int64_t n_position, n_position_other;
     int n_token, n_token_worst; /* listed; of those the worst, 0 if all positions are listed */
     tess_next_token *token;     /* [n_token] */
+    int n_medium;
+    tess_medium_report *medium; /* [n_medium] clips, images, videos, as the reference's in.* hold them */
+    char no_media[160]; /* why some or all of them, or their places, are not known; "" if none are left out */
 } tess_compare_result;
 
 /* Positions that are listed at most; of more, one half are the worst and one half the last. */

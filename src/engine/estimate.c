@@ -7,6 +7,9 @@
  * not read; a union that is larger than the share runs through it from one end to the other, so that nothing
  * is left of what the next step asks for first. Reading and computing are not overlapped: their times add.
  *
+ * Towers come before the prompt. That they are read into memory which the experts have afterwards is counted
+ * once, as the experts'.
+ *
  * What stays is read into memory that the process has not had, and that memory takes time as well: where the
  * machine is a virtual one that has given it back to its host, more than the reading (docs/PERFORMANCE.md).
  */
@@ -46,9 +49,10 @@ typedef struct cost {
     double read_bytes, seconds;
 } cost;
 
-/* One step of n tokens, the last of them with logits if it ends a prompt. */
-static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, double n_before, double n,
-                     bool has_logits)
+/* One step of n tokens behind n_past, the last of them with logits if it ends a prompt. The bank is as it is
+ * when n_before tokens have run. */
+static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, double n_before, double n_past,
+                     double n, bool has_logits)
 {
     double experts = plan->n_expert_layer * (double)plan->expert_bytes;
     double head = has_logits ? (double)plan->head_bytes : 0;
@@ -56,10 +60,12 @@ static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, d
     if (!plan->layers_resident) read += (double)plan->layer_bytes;
     if (!plan->head_resident) read += head;
     if (!plan->embedding_resident) read += n * (double)plan->embedding_block_bytes;
-    double touched = (double)plan->layer_bytes + head + expected_union(plan, n) * experts;
+    double touched = (double)plan->layer_bytes + head + expected_union(plan, n) * experts +
+                     (n_past + n) * (double)plan->position_bytes;
     double fresh = (count_held(plan, n_before + n) - count_held(plan, n_before)) * experts;
     /* A bf16 weight is two bytes and two operations per token. */
-    double operations = n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head;
+    double operations = n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head +
+                        n * (n_past + (n + 1) / 2) * (double)plan->position_operations;
     double computing = fmax(touched / rates->memory_bytes, operations / rates->operations);
     sum.read_bytes += read;
     sum.seconds += read / rates->disk_bytes + fresh / rates->fresh_bytes + computing;
@@ -69,7 +75,7 @@ static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, d
 uint64_t tess_plan_count_warm_bytes(const tess_plan *plan)
 {
     const tess_rates rates = {1, 1, 1, 1};
-    return (uint64_t)add_step(plan, &rates, (cost){0}, INFINITY, 1, true).read_bytes;
+    return (uint64_t)add_step(plan, &rates, (cost){0}, INFINITY, 0, 1, true).read_bytes;
 }
 
 static double count_resident_bytes(const tess_plan *plan)
@@ -87,22 +93,31 @@ static int count_tokens_to_fill(const tess_plan *plan)
     return (int)ceil(log(1 - goal / n_expert) / log(1 - plan->n_expert_used / n_expert));
 }
 
+static double count_tower_seconds(const tess_plan *plan, const tess_rates *rates)
+{
+    double read = (double)plan->tower_bytes;
+    return read / rates->disk_bytes +
+           fmax(read / rates->memory_bytes, plan->tower_operations / rates->operations);
+}
+
 void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_prompt, tess_estimate *out)
 {
-    double loaded = count_resident_bytes(plan);
-    cost prompt = {.read_bytes = loaded, .seconds = loaded / rates->disk_bytes + loaded / rates->fresh_bytes};
+    double loaded = count_resident_bytes(plan), towers = count_tower_seconds(plan, rates);
+    cost prompt = {.read_bytes = loaded + (double)plan->tower_bytes,
+                   .seconds = loaded / rates->disk_bytes + loaded / rates->fresh_bytes + towers};
     for (int done = 0, n; done < n_prompt; done += n) {
         n = n_prompt - done < plan->n_chunk ? n_prompt - done : plan->n_chunk;
-        prompt = add_step(plan, rates, prompt, done, n, done + n == n_prompt);
+        prompt = add_step(plan, rates, prompt, done, done, n, done + n == n_prompt);
     }
-    cost next = add_step(plan, rates, (cost){0}, n_prompt, 1, true);
-    cost later = add_step(plan, rates, (cost){0}, INFINITY, 1, true);
+    int n_fill = count_tokens_to_fill(plan), n_full = n_fill > n_prompt ? n_fill : n_prompt;
+    cost next = add_step(plan, rates, (cost){0}, n_prompt, n_prompt, 1, true);
+    cost later = add_step(plan, rates, (cost){0}, INFINITY, n_full, 1, true);
     *out = (tess_estimate){.load_bytes = (uint64_t)loaded,
                            .first_token_bytes = (uint64_t)prompt.read_bytes,
                            .next_token_bytes = (uint64_t)next.read_bytes,
                            .first_token_seconds = prompt.seconds,
                            .next_token_seconds = next.seconds,
-                           .full_token_seconds = later.seconds};
-    int n_fill = count_tokens_to_fill(plan);
-    out->n_tok_to_fill = n_fill > n_prompt ? n_fill - n_prompt : 0;
+                           .full_token_seconds = later.seconds,
+                           .tower_seconds = towers,
+                           .n_tok_to_fill = n_full - n_prompt};
 }

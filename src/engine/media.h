@@ -13,6 +13,14 @@ tess_status tess_media_choose(const tess_thinker_config *config, const tess_medi
 /* *choice is enough for `other` as well. */
 void tess_media_choice_join(tess_media_choice *choice, const tess_media_choice *other);
 
+/* What the towers read and compute for the media of a feed. */
+typedef struct tess_media_cost {
+    uint64_t read_bytes; /* of weights: once, or once for every piece where they do not stay */
+    double operations;   /* two for a multiplication and an addition */
+} tess_media_cost;
+tess_media_cost tess_media_count_cost(const tess_model *model, const tess_media_choice *choice,
+                                      const tess_media_list *media);
+
 /* Refuses media that the plan does not provide for: TESS_EUSAGE, option "media". */
 tess_status tess_media_check_room(const tess_rooms *rooms, const tess_media_list *media, tess_error *err);
 

@@ -37,6 +37,8 @@ typedef struct planner {
     tess_model *model;
     tess_choice choice;
     tess_media_choice most_media; /* what towers could use */
+    const tess_feed *expected;    /* [n_expected] */
+    int n_expected;
     uint64_t budget, process;
     int most_expert_slots;
 } planner;
@@ -180,6 +182,24 @@ static void count_weights(const planner *p, tess_plan *plan)
                              (uint64_t)plan->n_expert_total;
 }
 
+static void count_attention(const tess_decoder_config *c, tess_plan *plan)
+{
+    uint64_t n_layer = (uint64_t)c->n_layer, d_head = (uint64_t)c->d_head;
+    plan->position_bytes = n_layer * 2 * (uint64_t)c->n_kv_head * d_head * sizeof(float);
+    plan->position_operations = n_layer * 2 * 2 * (uint64_t)c->n_head * d_head;
+}
+
+static void count_towers(const planner *p, tess_plan *plan)
+{
+    for (int i = 0; i < p->n_expected; i++) {
+        const tess_media_list media = {p->expected[i].media, p->expected[i].n_media};
+        const tess_media_cost cost = tess_media_count_cost(p->model, &p->choice.media, &media);
+        if (cost.operations <= plan->tower_operations) continue;
+        plan->tower_bytes = cost.read_bytes;
+        plan->tower_operations = cost.operations;
+    }
+}
+
 static void count_reads(tess_plan *plan)
 {
     uint64_t always = plan->embedding_resident ? 0 : plan->embedding_block_bytes;
@@ -221,6 +241,8 @@ static void describe_plan(const planner *p, tess_plan *plan)
     plan->head_resident = thinker->n_head_slot == p->model->thinker.head.n_block;
     plan->embedding_resident = thinker->n_embedding_slot == p->model->thinker.embedding.n_block;
     count_weights(p, plan);
+    count_attention(&p->model->config.thinker.text, plan);
+    count_towers(p, plan);
     count_reads(plan);
     plan->n_expert_slot_instead = count_slots_instead(p);
 }
@@ -294,11 +316,11 @@ static tess_status choose_counts(const tess_engine_options *options, const tess_
     return status;
 }
 
-static tess_status choose_media(planner *p, const tess_engine_options *options, tess_error *err)
+static tess_status choose_media(planner *p, tess_error *err)
 {
     const tess_thinker_config *config = &p->model->config.thinker;
-    for (int i = 0; options->expected && i < options->n_expected; i++) {
-        const tess_media_list media = {options->expected[i].media, options->expected[i].n_media};
+    for (int i = 0; i < p->n_expected; i++) {
+        const tess_media_list media = {p->expected[i].media, p->expected[i].n_media};
         tess_media_choice least, most;
         tess_status status = tess_media_check(config, &media, err);
         if (status == TESS_OK)
@@ -345,12 +367,14 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
                             tess_choice *choice, tess_error *err)
 {
     const tess_decoder_config *c = &model->config.thinker.text;
-    planner p = {.model = model};
+    planner p = {.model = model,
+                 .expected = options->expected,
+                 .n_expected = options->expected ? options->n_expected : 0};
     int most_chunk = 0;
     memset(plan, 0, sizeof *plan);
     tess_status status =
         choose_counts(options, c, &p.choice, plan->thread_origin, &most_chunk, &p.most_expert_slots, err);
-    if (status == TESS_OK) status = choose_media(&p, options, err);
+    if (status == TESS_OK) status = choose_media(&p, err);
     if (status != TESS_OK) return status;
     choose_budget(options, plan);
     p.budget = plan->budget_bytes;

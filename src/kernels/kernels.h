@@ -76,8 +76,9 @@ typedef float tess_dot_fn(const float *a, const float *b, size_t n);
  *   keys, values  key_j = keys + j*kv_stride, value_j likewise; key 0 is absolute position 0
  *   scores  scratch [n_query, n_key]
  *
- * The bits of a query do not depend on n_query. TESS_QUERY_GRAIN queries at once are the fastest: more are
- * taken in groups of that many, and their scores should stay in the L2 cache. */
+ * Keys and values that lie next to each other (kv_stride = d_head) are read twice as fast as those of a head
+ * among the others. The bits of a query do not depend on n_query. TESS_QUERY_GRAIN queries at once are the
+ * fastest: more are taken in groups of that many, and their scores should stay in the L2 cache. */
 typedef void tess_attend_fn(float *out, const float *q, size_t n_query, const float *keys,
                             const float *values, size_t kv_stride, size_t n_key, size_t d_head, float scale,
                             float *scores, tess_rounding rounding);

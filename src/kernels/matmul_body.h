@@ -27,7 +27,8 @@
 #include "kernels/kernel_list.h"
 
 enum {
-    MAX_TOKENS = 80,      /* in one pass over the weights */
+    MAX_TOKENS = 160,     /* in one pass over the weights */
+    MAX_SAVED = 80,       /* the same where accumulators rest between blocks of columns */
     SHORT_COLS = 16,      /* a row of so few has one element in a lane at most, and none in the upper half */
     SHORT_TOKENS = 16,    /* fewer do not pay for turning the weights */
     SHORT_ROWS = 256,     /* turned at once */
@@ -162,14 +163,14 @@ VEC_INLINE void finish(float *y, size_t y_stride, reg saved[PLANES][TILE_ROWS * 
     }
 }
 
-/* `rows` rows against up to MAX_TOKENS tokens: a block of weights stays in the L1 cache while every tile of
- * tokens passes; the tokens stay in the L2, or pass from the L3 as one stream. */
+/* `rows` rows against up to MAX_TOKENS or MAX_SAVED tokens: a block of weights stays in the L1 cache while
+ * every tile of tokens passes; the tokens stay in the L2, or pass from the L3 as one stream. */
 VEC_INLINE void multiply_rows(float *y, size_t y_stride, const uint16_t *w, size_t n_col, const float *x,
                               size_t n_tok, size_t rows, tess_rounding rounding)
 {
     const size_t x_stride = tess_packed_floats(n_col);
     uint16_t near[COLUMN_BLOCK * TILE_ROWS] __attribute__((aligned(64)));
-    reg saved[MAX_TOKENS / TILE_TOKENS + 1][PLANES][TILE_ROWS * TILE_TOKENS];
+    reg saved[MAX_SAVED / TILE_TOKENS + 1][PLANES][TILE_ROWS * TILE_TOKENS];
     size_t k = 0;
     do { /* once for n_col = 0 too: the sums start somewhere */
         const columns block = {k, k + COLUMN_BLOCK < n_col ? k + COLUMN_BLOCK : n_col};
@@ -340,9 +341,10 @@ void KERNEL(matmul, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t n
         multiply_short(y, y_stride, w, n_col, n_row, packed, n_tok, rounding);
         return;
     }
-    size_t block = TOKEN_BLOCK_FLOATS / (x_stride + 1) / TILE_TOKENS * TILE_TOKENS;
-    if (block < TILE_TOKENS) block = TILE_TOKENS;
-    if (block > MAX_TOKENS) block = MAX_TOKENS / TILE_TOKENS * TILE_TOKENS;
+    const size_t most = n_col <= COLUMN_BLOCK ? MAX_TOKENS : MAX_SAVED;
+    size_t block = TOKEN_BLOCK_FLOATS / (x_stride + 1);
+    if (block > most) block = most;
+    block = block < TILE_TOKENS ? TILE_TOKENS : block / TILE_TOKENS * TILE_TOKENS;
     for (size_t t = 0; t < n_tok; t += block) {
         const size_t n = n_tok - t < block ? n_tok - t : block;
         if (n <= TILE_TOKENS)

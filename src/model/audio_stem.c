@@ -17,6 +17,18 @@ int tess_audio_stem_steps(int n)
     return halve(halve(halve(n)));
 }
 
+double tess_audio_stem_count_products(const tess_audio_config *config, int n_frame)
+{
+    double n_channel = config->d_downsample, n_in = 1, sum = 0;
+    int n_time = n_frame, n_mel = config->n_mel;
+    for (int i = 0; i < 3; i++, n_in = n_channel) {
+        n_time = halve(n_time);
+        n_mel = halve(n_mel);
+        sum += (double)n_time * n_mel * n_channel * N_TAP * n_in;
+    }
+    return sum + (double)n_time * config->d_model * n_channel * n_mel;
+}
+
 /* ---- memory ---- */
 
 /* The positions of a chunk's steps: sines, then cosines, of step * frequency. Frequencies fall from 1 to

@@ -6,7 +6,10 @@
 #include "base/progress.h"
 #include "model/audio_stem.h"
 
-enum { FULL_CHUNK_STEPS = 13 };
+enum {
+    FULL_CHUNK_STEPS = 13,
+    STEM_WORTH = 8 /* layers that take as long as the stem, at the released dimensions */
+};
 
 /* ---- counting ---- */
 
@@ -41,16 +44,33 @@ int tess_audio_count_window_tokens(const tess_audio_config *config)
     return window_chunks(config) * FULL_CHUNK_STEPS;
 }
 
+static tess_encoder_config encoder_config(const tess_audio_config *config)
+{
+    return (tess_encoder_config){.n_layer = config->n_layer,
+                                 .d_model = config->d_model,
+                                 .n_head = config->n_head,
+                                 .d_ff = config->d_ff,
+                                 .norm_eps = 1e-5};
+}
+
+double tess_audio_count_products(const tess_audio_config *config, int64_t n_frame)
+{
+    const tess_encoder_config layers = encoder_config(config);
+    int full = chunk_frames(config), n_chunk = (int)((n_frame + full - 1) / full);
+    int n_tok = tess_audio_count_tokens(config, n_frame), window = tess_audio_count_window_tokens(config),
+        rest = n_tok % window;
+    double d_model = config->d_model;
+    return n_chunk * tess_audio_stem_count_products(config, n_frame < full ? (int)n_frame : full) +
+           tess_encoder_count_products(&layers, n_tok - rest, window) +
+           tess_encoder_count_products(&layers, rest, rest) + n_tok * d_model * (d_model + config->d_output);
+}
+
 /* ---- memory ---- */
 
 tess_audio_tower tess_audio_tower_make(const tess_audio_config *config, const tess_compute *compute)
 {
-    const tess_encoder_config layers = {.n_layer = config->n_layer,
-                                        .d_model = config->d_model,
-                                        .n_head = config->n_head,
-                                        .d_ff = config->d_ff,
-                                        .norm_eps = 1e-5};
-    return (tess_audio_tower){.config = config, .encoder = {.config = layers, .compute = *compute}};
+    return (tess_audio_tower){.config = config,
+                              .encoder = {.config = encoder_config(config), .compute = *compute}};
 }
 
 static tess_encoder_sizes encoder_sizes(const tess_audio_tower *tower, const tess_audio_sizes *sizes)
@@ -121,6 +141,18 @@ typedef struct audio_call {
     int64_t next_frame;
     int n_tok, n_group; /* of the piece */
 } audio_call;
+
+/* Of the present piece as much is done as so many rows are in one layer. */
+static tess_status tell_work(const audio_call *call, int64_t n_row, tess_error *err)
+{
+    int64_t done = n_row / (STEM_WORTH + call->tower->config->n_layer);
+    int paused = tess_guard_pause(); /* who is told may allocate */
+    tess_status status =
+        tess_progress_tell(call->progress, TESS_ACTIVITY_ENCODING, (uint64_t)(call->n_tok_done + done),
+                           (uint64_t)call->shape.n_tok, err);
+    tess_guard_resume(paused);
+    return status;
+}
 
 /* ---- taps ---- */
 
@@ -224,7 +256,7 @@ static tess_status add_chunk(audio_call *call, const tess_matrix *weights, const
     compute->kernels->add(rows, tower->positions, (size_t)n_step * d_model, compute->rounding);
     call->n_tok += n_step;
     call->n_chunk_done++;
-    return TESS_OK;
+    return tell_work(call, (int64_t)call->n_tok * STEM_WORTH, err);
 }
 
 /* The window that begins at call->next_frame has so many frames. */
@@ -279,16 +311,13 @@ static tess_status begin_piece(audio_call *call, tess_error *err)
 static tess_status end_layer(void *context, int layer, tess_error *err)
 {
     const audio_call *call = context;
-    const tess_audio_tower *tower = call->tower;
-    tess_status status =
-        emit_rows(call, TESS_AUDIO_TAP_LAYER, layer, 0, call->n_tok, tower->encoder.residual, err);
-    if (status != TESS_OK) return status;
-    int64_t done = (int64_t)call->n_tok * (layer + 1) / tower->config->n_layer;
-    int paused = tess_guard_pause(); /* who is told may allocate */
-    status = tess_progress_tell(call->progress, TESS_ACTIVITY_ENCODING, (uint64_t)(call->n_tok_done + done),
-                                (uint64_t)call->shape.n_tok, err);
-    tess_guard_resume(paused);
-    return status;
+    return emit_rows(call, TESS_AUDIO_TAP_LAYER, layer, 0, call->n_tok, call->tower->encoder.residual, err);
+}
+
+static tess_status tell_rows(void *context, int layer, int n_row, tess_error *err)
+{
+    const audio_call *call = context;
+    return tell_work(call, (int64_t)call->n_tok * (STEM_WORTH + layer) + n_row, err);
 }
 
 static void multiply_rows(const tess_encoder *encoder, const tess_matrix *weights, tess_head_weight weight,
@@ -353,8 +382,11 @@ tess_status tess_audio_tower_run(tess_audio_tower *tower, const tess_features *c
     tess_status status = TESS_OK;
     while (call.next_clip < n_clip && status == TESS_OK) {
         status = begin_piece(&call, err);
-        const tess_encoder_pass pass = {
-            .n_group = call.n_group, .group = tower->group, .on_layer = end_layer, .context = &call};
+        const tess_encoder_pass pass = {.n_group = call.n_group,
+                                        .group = tower->group,
+                                        .on_layer = end_layer,
+                                        .on_rows = tell_rows,
+                                        .context = &call};
         if (status == TESS_OK) status = tess_encoder_run(&tower->encoder, &pass, err);
         if (status == TESS_OK) status = end_piece(&call, err);
     }

@@ -45,6 +45,8 @@ tess_status tess_audio_check_config(const tess_audio_config *config, tess_error 
 /* Tokens of a clip of n_frame frames, 0 … 10^10, and of the longest window. */
 int tess_audio_count_tokens(const tess_audio_config *config, int64_t n_frame);
 int tess_audio_count_window_tokens(const tess_audio_config *config);
+/* Multiplications of a clip on its own. */
+double tess_audio_count_products(const tess_audio_config *config, int64_t n_frame);
 
 /* A tower whose config and compute are known; the rest is laid out by what follows, each in an arena that may
  * be one that measures. `weights` must outlive the tower. The config has passed tess_audio_check_config. */

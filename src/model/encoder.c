@@ -36,6 +36,12 @@ void tess_encoder_init_layers(tess_encoder *encoder, tess_store *store, const te
     tess_bank_init(&encoder->layers, store, &layers, arena);
 }
 
+double tess_encoder_count_products(const tess_encoder_config *c, double n_row, double n_key)
+{
+    double d_model = c->d_model;
+    return c->n_layer * n_row * d_model * (4 * d_model + 2.0 * c->d_ff + 2 * n_key);
+}
+
 /* ---- a block of rows ---- */
 
 /* Rows [first, first + n) of a pass in one layer; `group` is the one that the first row belongs to. */
@@ -201,8 +207,10 @@ static void run_block(block_task *task)
     add_to_residual(task, e->normed);
 }
 
-/* Keys and values of all rows come first: a block changes the stream they are made from. */
-static void run_layer(const tess_encoder *encoder, const tess_encoder_pass *pass, const tess_matrix *weights)
+/* Keys and values of all rows come first: a block changes the stream they are made from. They are told as no
+ * row done, to be heard. */
+static tess_status run_layer(const tess_encoder *encoder, const tess_encoder_pass *pass, int layer,
+                             const tess_matrix *weights, tess_error *err)
 {
     int n_row = pass->group[pass->n_group];
     block_task task = {.encoder = encoder, .pass = pass, .weights = weights};
@@ -215,7 +223,10 @@ static void run_layer(const tess_encoder *encoder, const tess_encoder_pass *pass
                 make_keys(&task);
             else
                 run_block(&task);
+            tess_status status = pass->on_rows(pass->context, layer, round * (task.first + task.n), err);
+            if (status != TESS_OK) return status;
         }
+    return TESS_OK;
 }
 
 static void check_pass(const tess_encoder *encoder, const tess_encoder_pass *pass)
@@ -235,9 +246,9 @@ tess_status tess_encoder_run(tess_encoder *encoder, const tess_encoder_pass *pas
         const tess_matrix *weights;
         tess_status status = tess_bank_lease(&encoder->layers, layer, &weights, err);
         if (status != TESS_OK) return status;
-        run_layer(encoder, pass, weights);
+        status = run_layer(encoder, pass, layer, weights, err);
         tess_bank_release(&encoder->layers, layer);
-        status = pass->on_layer(pass->context, layer, err);
+        if (status == TESS_OK) status = pass->on_layer(pass->context, layer, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;

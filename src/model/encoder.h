@@ -57,6 +57,9 @@ typedef struct tess_encoder_pass {
     /* Told after each layer, when its output stands in residual and nothing is leased; what it returns other
      * than TESS_OK ends the run. */
     tess_status (*on_layer)(void *context, int layer, tess_error *err);
+    /* Told after each block of rows, whose layer is leased, how many rows of the layer are done: with many
+     * rows a layer takes minutes. Ends the run likewise. */
+    tess_status (*on_rows)(void *context, int layer, int n_row, tess_error *err);
     void *context;
 } tess_encoder_pass;
 
@@ -66,7 +69,10 @@ void tess_encoder_init_workspace(tess_encoder *encoder, const tess_encoder_sizes
 void tess_encoder_init_layers(tess_encoder *encoder, tess_store *store, const tess_tower_weights *weights,
                               const tess_encoder_sizes *sizes, tess_arena *arena);
 
-/* Runs all layers over the rows in residual. Errors: those of tess_bank_lease and of on_layer. */
+/* Multiplications of all layers over n_row rows that each see n_key. */
+double tess_encoder_count_products(const tess_encoder_config *config, double n_row, double n_key);
+
+/* Runs all layers over the rows in residual. Errors: those of tess_bank_lease, of on_layer and of on_rows. */
 tess_status tess_encoder_run(tess_encoder *encoder, const tess_encoder_pass *pass, tess_error *err);
 
 #endif

@@ -25,18 +25,33 @@ int tess_vision_count_tokens(const tess_vision_config *config, const tess_featur
     return item->n_step * (item->n_high / merge) * (item->n_wide / merge);
 }
 
+static tess_encoder_config encoder_config(const tess_vision_config *config)
+{
+    return (tess_encoder_config){.n_layer = config->n_layer,
+                                 .d_model = config->d_model,
+                                 .n_head = config->n_head,
+                                 .d_ff = config->d_ff,
+                                 .norm_eps = norm_eps,
+                                 .is_tanh = true};
+}
+
+double tess_vision_count_products(const tess_vision_config *config, const tess_features *item)
+{
+    const tess_encoder_config layers = encoder_config(config);
+    double n_step_patch = (double)item->n_high * item->n_wide, n_patch = item->n_step * n_step_patch,
+           d_merged = (double)patches_of_token(config) * config->d_model;
+    return n_patch * (double)width_of_patch(config) * config->d_model +
+           tess_encoder_count_products(&layers, n_patch, n_step_patch) +
+           (1 + config->n_deepstack) * n_patch / patches_of_token(config) * d_merged *
+               (d_merged + config->d_output);
+}
+
 /* ---- layout ---- */
 
 tess_vision_tower tess_vision_tower_make(const tess_vision_config *config, const tess_compute *compute)
 {
     return (tess_vision_tower){.config = config,
-                               .encoder = {.config = {.n_layer = config->n_layer,
-                                                      .d_model = config->d_model,
-                                                      .n_head = config->n_head,
-                                                      .d_ff = config->d_ff,
-                                                      .norm_eps = norm_eps,
-                                                      .is_tanh = true},
-                                           .compute = *compute}};
+                               .encoder = {.config = encoder_config(config), .compute = *compute}};
 }
 
 static tess_encoder_sizes encoder_sizes(const tess_vision_sizes *sizes)
@@ -360,10 +375,12 @@ static tess_status merge(const piece *p, int part, float *all, tess_error *err)
     return TESS_OK;
 }
 
-static tess_status tell_progress(const piece *p, int layer, tess_error *err)
+/* So many rows of a layer are done. */
+static tess_status tell_rows(void *context, int layer, int n_row, tess_error *err)
 {
-    int64_t per_token = patches_of_token(p->tower->config),
-            done = (int64_t)p->n_patch / per_token * (layer + 1) / p->tower->config->n_layer;
+    const piece *p = context;
+    int64_t per_token = patches_of_token(p->tower->config), n_layer = p->tower->config->n_layer,
+            done = ((int64_t)p->n_patch * layer + n_row) / (per_token * n_layer);
     int paused = tess_guard_pause(); /* who is told may allocate */
     tess_status status =
         tess_progress_tell(p->progress, TESS_ACTIVITY_ENCODING, (uint64_t)(p->first / per_token + done),
@@ -380,7 +397,7 @@ static tess_status end_layer(void *context, int layer, tess_error *err)
     for (int k = 0; k < c->n_deepstack && status == TESS_OK; k++)
         if (c->deepstack_layer[k] == layer)
             status = merge(p, TESS_VISION_DEEPSTACK + k, p->deepstack[k], err);
-    return status == TESS_OK ? tell_progress(p, layer, err) : status;
+    return status;
 }
 
 /* DeepStack's taps come behind those of all blocks, as in the table of taps. */
@@ -401,6 +418,7 @@ static tess_status run_piece(piece *p, tess_error *err)
                                     .cosines = p->tower->cosines,
                                     .sines = p->tower->sines,
                                     .on_layer = end_layer,
+                                    .on_rows = tell_rows,
                                     .context = p};
     tess_status status = begin_piece(p, err);
     if (status == TESS_OK) status = tess_encoder_run(&p->tower->encoder, &pass, err);

@@ -51,6 +51,8 @@ void tess_vision_tower_init_weights(tess_vision_tower *tower, tess_store *store,
 
 /* Tokens of an image or a video, of fewer than 2^31 patches. */
 int tess_vision_count_tokens(const tess_vision_config *config, const tess_features *item);
+/* Multiplications of it. */
+double tess_vision_count_products(const tess_vision_config *config, const tess_features *item);
 
 /* Visits the taps of a run in model order; `run` is 0 for the first of a prompt (images, or videos where
  * there are none) and 1 for the second, whose taps end in "#1". */

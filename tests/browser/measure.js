@@ -13,12 +13,12 @@
     const page = {left: 0, top: 0, right: document.documentElement.clientWidth, bottom: document.documentElement.scrollHeight};
     const blocks = all('h1, h2, p, dl, dd, figure, figcaption, .wide');
     const outside = blocks.filter((block) => !inside(box(block), page)).map(name);
-    const drawn = all('svg, svg text, svg rect, svg circle, td, th, h1, h2, figure, dd');
+    const drawn = all('svg, svg text, svg rect, svg circle, svg image, svg use, td, th, h1, h2, figure, dd');
     const empty = drawn.filter((element) => {
         const b = box(element);
         return !(b.width > 0 && b.height > 0);
     }).map(name);
-    const cut = all('svg').flatMap((svg) => all('text, rect, circle, line', svg).filter((part) => !inside(box(part), box(svg)))).map(name);
+    const cut = all('svg').flatMap((svg) => all('text, rect, circle, line, image, use', svg).filter((part) => !inside(box(part), box(svg)))).map(name);
     const overlapping = all('svg').flatMap((svg) => {
         const texts = all('text', svg).map((text) => [text, box(text)]);
         return texts.flatMap(([a, boxA], i) => texts.slice(i + 1).filter(([, boxB]) => meet(boxA, boxB))
@@ -53,6 +53,13 @@
         outlined: outlines.length,
         outline_contrast: outlines.length ? Math.round(contrast(getComputedStyle(outlines[0]).stroke, ground)) : 0,
         cell_width: Math.round(10 * Math.min(...all('.cell:not(.unused)').map((cell) => box(cell).width))) / 10,
+        tokens: all('.token').length,
+        moments: all('.moment').length,
+        pictures: all('svg image').filter((image) => box(image).width >= 20).length,
+        repeated: all('svg use').filter((use) => inside(box(use), box(use.closest('svg'))) && document.querySelector(use.getAttribute('href'))).length,
+        beyond: all('.beyond').map((cell) => cell.querySelector('title').textContent),
+        marked: all('.beyond').filter((cell) => all('.outline', cell.closest('svg')).some((outline) => inside(box(cell), box(outline)))).length,
+        captions: all('.medium figcaption').map((caption) => caption.textContent),
         token_rows: all('.tokens tbody tr:not(.part)').length,
         outlined_rows: all('.tokens tr.other').filter((row) => getComputedStyle(row).outlineStyle === 'solid').length,
         tap_rows: all('.taps tbody tr').length,

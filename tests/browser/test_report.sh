@@ -60,12 +60,20 @@ cp tests/golden/demo/f32/turns.safetensors "$long"
 "$tessera" verify --ledger off --quiet --model demo/checkpoint --golden "$long" tests/golden/demo/f32/turns.safetensors \
     --html "$work/names-page" >"$work/out" 2>"$work/err"
 result $? "a page of two goldens with long names"
+# Media: a patch of the image's middle token is off, and the clip's last token.
+media=tests/golden/e-f32/omni.safetensors
+python tests/support/edit_trace.py $media "$work/off" add thinker.visual.blocks.1 $((5 * 36 + 3)) 0.01 \
+    add thinker.audio_tower.layers.1 $((14 * 30)) 1
+equals "$(exit_of "$tessera" compare --html "$work/media-page" $media "$work/off")" 1 "a patch and a token off: exit 1"
 TESS_PAGE=$work/large-page "$build/tests/browser/test_large_report" >"$work/out" 2>&1
-equals "$(grep -c -E 'https?:|src=|@import|url\(' "$work/page" "$work/isolated" "$work/large-page" | tr '\n' ' ' | sed "s|$work/||g")" \
-    "page:0 isolated:0 large-page:0 " "the pages name nothing outside themselves"
+equals "$(grep -c -E 'https?:|src=|@import|url\(' "$work/page" "$work/isolated" "$work/media-page" "$work/large-page" | tr '\n' ' ' | sed "s|$work/||g")" \
+    "page:0 isolated:0 media-page:0 large-page:0 " "the pages name nothing outside themselves"
 
 render "$work/page" light 1200,2600 --no-pdf-header-footer --print-to-pdf="$work/light.pdf" &
 render "$work/isolated" dark 1200,2600 --force-dark-mode &
+wait
+render "$work/media-page" media 1200,2600 --no-pdf-header-footer --print-to-pdf="$work/media.pdf" &
+render "$work/media-page" media-dark 1200,2600 --force-dark-mode &
 wait
 render "$work/page" narrow 500,1600 &
 render "$work/large-page" large 1200,1700 --no-pdf-header-footer --print-to-pdf="$work/large.pdf" &
@@ -73,6 +81,9 @@ wait
 framed=yes
 render "$work/names-page" small 420,2600 &
 render "$work/page" smallest 320,2600 &
+wait
+render "$work/media-page" media-small 420,2600 &
+render "$work/media-page" media-smallest 320,2600 &
 wait
 framed=
 render "$work/large-page" large-dark 1200,1700 --force-dark-mode
@@ -95,16 +106,25 @@ fact large cells 6144 "48 layers by 128 experts"
 fact large outlined 1 "one of them outlined"
 fact large token_rows 64 "64 positions of many"
 fact large cell_width 7 "cells are wide enough to be told apart"
-for name in light dark narrow small smallest large large-dark; do looks_right $name $name; done
+for name in media media-dark media-small media-smallest; do
+    fact $name tokens 3 "$name: a cell for every token of the image, none where no tap was compared"
+    fact $name moments 15 "$name: and of the clip"
+    fact $name pictures 6 "$name: spectrogram, image, and both frames of two steps"
+    fact $name repeated 1 "$name: the image once more below the errors"
+    fact $name marked 2 "$name: what is beyond the bar is outlined"
+done
+fact media beyond '["1.08 s to 1.09 s: 7.0e-2, beyond the bar", "row 1, column 2: 6.3e-4, beyond the bar"]' "the places that are off"
+fact media captions '["clip 1: 1.09 s, 15 tokens. The relative L2 error of thinker.audio_tower.layers.1; beyond the bar: 1 of 15 tokens.", "image 1: 6 \\u00d7 2 patches, 3 \\u00d7 1 tokens. The relative L2 error of thinker.visual.blocks.1; beyond the bar: 1 of 3 tokens.", "video 1: 2 \\u00d7 4 patches, 2 steps of 2 s with 1 \\u00d7 2 tokens. No tap of its tower was compared."]' "each with its sizes and what is drawn of it"
+for name in light dark narrow small smallest large large-dark media media-dark media-small media-smallest; do looks_right $name $name; done
 equals "$(json scrolling <"$work/small.json" | grep -c reference)" 0 "small: the verdicts of all goldens are in view"
 equals "$(json scrolling <"$work/light.json")" "[]" "light: and everything is"
-for name in light large; do
+for name in light large media; do
     [ "$(pages_of "$work/$name.pdf")" -gt 0 ]
     result $? "$name: prints on $(pages_of "$work/$name.pdf") pages"
     grep -a -q -E '/MediaBox \[0 0 84[12][.0-9]* 59[0-9]' "$work/$name.pdf"
     result $? "$name: prints on wide A4"
 done
-for name in light dark narrow large large-dark; do
+for name in light dark narrow large large-dark media media-dark media-small; do
     [ "$(head -c 8 "$work/$name.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ] && cp "$work/$name.png" "$build/report-$name.png"
     result $? "$build/report-$name.png"
 done

@@ -346,3 +346,34 @@ for i in 1 2 3 4; do run "${raw[@]}" --ledger "$work/shared" >/dev/null 2>>"$wor
 wait
 equals "$(ledger list --ledger "$work/shared" --json | json entries | grep -o '"outcome": "length"\|"outcome": "stop"' | wc -l)" 4 "four at once are all recorded"
 equals "$(cat "$work/errors")" "" "without a word"
+
+# --- media
+eyes=tests/golden/e
+entry() { ledger show "$1" --json --ledger "$work/media"; }
+look() { "$tessera" run --model $eyes --memory 1GiB --quiet --max-new 2 --prompt "What?" --ledger "$work/media" "$@" >/dev/null 2>>"$work/errors"; }
+look --image tests/golden/front/even.png
+equals "$(entry 2 | json prompt_kind)" "chat with media" "a run with a picture says so"
+equals "$(entry 2 | python -c 'import json, sys; print(sorted({r["component"] for r in json.load(sys.stdin)["routing"]}))')" "['thinker']" "and counts its experts"
+look --image tests/golden/front/even.png --ledger-text
+look --image tests/golden/front/square.png
+look
+equals "$(entry 3 | json prompt_sha256)" "$(entry 2 | json prompt_sha256)" "the same words and picture have the same digest"
+equals "$(entry 3 | json prompt_text)" "What?" "of which the words can be kept"
+equals "$(for i in 2 4 5; do entry $i | json prompt_sha256; done | sort -u | wc -l)" 3 "with another picture, or none, they have another"
+equals "$(entry 5 | json prompt_kind) $(entry 5 | json prompt_sha256)" "chat $(printf 'What?' | sha256sum | cut -d' ' -f1)" "without media it is as it was"
+printf '/image tests/golden/front/even.png\nWhat?\nWhat?\n' |
+    "$tessera" chat --model $eyes --memory 1GiB --quiet --max-new 2 --ledger "$work/media" >/dev/null 2>>"$work/errors"
+equals "$(entry 6 | json prompt_kind) $(entry 6 | json prompt_sha256)" "chat with media $(entry 2 | json prompt_sha256)" "a question of a chat with a picture"
+equals "$(entry 7 | json prompt_kind)" chat "and the next, without"
+"$tessera" trace --model $eyes --memory 1GiB --quiet --inputs $eyes-f32/omni.safetensors --out "$work/o.safetensors" --ledger "$work/media"
+equals "$(entry 8 | json prompt_kind)" "ids with media" "a trace of a golden's inputs"
+"$tessera" verify --model $eyes --memory 1GiB --quiet --golden $eyes-f32/omni.safetensors --ledger "$work/media" >/dev/null
+equals "$(entry 10 | json kind) $(entry 10 | json verdict) $(entry 10 | json golden_sha256)" \
+    "verification agree $(sha256sum $eyes-f32/omni.safetensors | cut -d' ' -f1)" "and a verification"
+equals "$(entry 10 | python -c 'import json, sys
+taps = [t for t in json.load(sys.stdin)["taps"] if t["component"] in ("audio_tower", "visual")]
+print(len(taps), {t["position"] for t in taps}, {t["outcome"] for t in taps})')" "14 {None} {'agrees'}" "with every tap of the towers"
+equals "$(cat "$work/errors")" "" "without a word"
+ledger export --ledger "$work/media" | python -c 'import json, sys
+print([json.loads(line).get("prompt_kind") for line in sys.stdin][1:3])' >"$work/kinds"
+equals "$(cat "$work/kinds")" "['chat with media', 'chat with media']" "and all of it is exported"

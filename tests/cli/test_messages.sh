@@ -65,7 +65,7 @@ equals "$("$tessera" run --model $model --messages "$work/bad.json" --json 2>/de
 for kind in image audio video; do
     refusal "a part of type $kind" 'messages[0].content[1]' \
         '[{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "'$kind'", "'$kind'": "file"}]}]'
-    contains "$(cat "$work/err")" "file: found no such file" "$kind: the file is named"
+    contains "$(cat "$work/err")" "file: found no such file" "the file of the $kind is named"
 done
 [ ! -e "$work/none" ]
 result $? "a refused trace leaves no file"

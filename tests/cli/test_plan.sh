@@ -105,7 +105,7 @@ for path in sys.argv[1:]:
 P
 equals "$(exit_of "$tessera" plan --model "$work/sparse" --measure)" 0 "--measure of sparse files"
 contains "$(cat "$work/err")" "of weights are holes in sparse files" "says that they are"
-contains "$(cat "$work/out")" "(measured, but on holes)" "beside the rate"
+contains "$(cat "$work/out")" "(measured, but the disk on holes)" "beside the rate"
 [ "$("$tessera" plan --model "$work/sparse" --measure --json --quiet | json hole_bytes)" -gt 3000000 ]
 result $? "and how much of them"
 equals "$(exit_of plan --measure)" 0 "--measure of whole files"

@@ -200,7 +200,7 @@ equals "$(json identity config <"$work/out") $(json identity weights <"$work/out
 equals "$(exit_of verify --json --golden $golden)" 0 "a golden that says which: exit 0"
 equals "$(json identity config <"$work/out") $(json identity weights <"$work/out")" "same same" "the same"
 refusal 3 "an id that is no token" in.input_ids set in.input_ids 2 100000
-refusal 3 "media" in.input_features rename thinker.model.norm in.input_features
+refusal 3 "frames of sound without their number" in.audio_feature_lengths rename thinker.model.norm in.input_features
 edit $golden "$work/edited" drop thinker.model.layers.1.self_attn
 equals "$(exit_of verify --golden "$work/edited")" 0 "a tap less in the golden: exit 0"
 equals "$(exit_of verify --json --golden "$work/edited" --isolate)" 3 "isolated it is needed: exit 3"

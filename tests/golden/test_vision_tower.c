@@ -534,8 +534,13 @@ static void test_taps_and_progress(void **state)
         assert_int_equal(visited.n, 1 + 4 + 2 + 1);
         assert_memory_equal(&visited, &heard, sizeof heard);
         assert_true(w.done == w.total && w.total * 4 == (uint64_t)m.n_patch);
-        w = (watcher){.stop_after = w.n_told / 2};
-        assert_int_equal(try_tower(&t, &m, run, &listener, &progress, &err), TESS_EINTERRUPTED);
+        /* Within layers as well, of which each goes over its rows twice. */
+        assert_true(w.n_told >= 2 * t.config.thinker.vision.n_layer * (m.n_patch / m.n_step_patch));
+        for (int n = 1, n_told = w.n_told; n <= n_told; n++) {
+            w = (watcher){.stop_after = n};
+            assert_int_equal(try_tower(&t, &m, run, NULL, &progress, &err), TESS_EINTERRUPTED);
+            assert_int_equal(w.n_told, n);
+        }
     }
     close_tower(&t);
     test_tensors_release(&golden);

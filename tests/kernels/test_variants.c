@@ -458,10 +458,12 @@ static void case_matmul_tokens(const tess_kernels *k)
 {
     for (size_t n_tok = 1; n_tok <= 70; n_tok++) matmul_case(k, 67, 9, n_tok, ORDINARY, TESS_ROUND_NONE);
     matmul_case(k, MAX_LENGTH, 8, 100, ORDINARY, TESS_ROUND_NONE); /* more than one block of tokens */
-    matmul_case(k, 33, 9, 300, ORDINARY, TESS_ROUND_BF16);
+    matmul_case(k, 33, 9, 340, ORDINARY, TESS_ROUND_BF16);
     for (size_t n_col = 0; n_col <= 20; n_col++) /* one element in a lane at most, and many tokens */
-        for (int style = 0; style < STYLES; style++)
-            matmul_case(k, n_col, 1 + draw() % 300, 14 + draw() % 9, style, (tess_rounding)(draw() % 2));
+        for (int style = 0; style < STYLES; style++) {
+            const size_t n_row = 1 + draw() % 300, n_tok = 14 + draw() % 9;
+            matmul_case(k, n_col, n_row, n_tok, style, (tess_rounding)(n_row % 2));
+        }
 }
 
 /* Slot 0: out, 1: q, 2: keys, 3: values, 4: scores. */

@@ -9,7 +9,7 @@ import json
 import random
 import shutil
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 GOLDEN = Path("tests/golden")
@@ -230,6 +230,8 @@ class Defect:
     change: object = None  # of a Checkpoint; None: the defect is in CODE
     options: tuple = ()  # of the run
     others: tuple = ()  # of (component, layer)
+    whole_only: bool = False  # no module is at fault by itself
+    refused: dict = field(default_factory=dict)  # what a run says that refuses, by how it is asked
 
     @property
     def places(self):
@@ -299,8 +301,6 @@ DEFECTS = {
     "no_header": prompt("chat template without the header", MESSAGES, "chat_template"),
     "stale_entry": attention("stale KV entry after a chunk", C, 1, options=("--chunk", "16")),
 }
-# Runs without a defect: every golden as the defects run it.
-CONTROLS = list(dict.fromkeys((defect.golden, defect.options) for defect in DEFECTS.values()))
 
 
 # ---- goldens ----

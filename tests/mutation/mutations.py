@@ -19,11 +19,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from catalogue import ALSO, CODE, CONTROLS, DEFECTS, Checkpoint
-from catalogue import checkpoint_of, dtype_of, path_of, read_metadata, truth_of
+import catalogue
+import media_catalogue
+from catalogue import Checkpoint, checkpoint_of, dtype_of, path_of, read_metadata, truth_of
 
 BUILD = Path(os.environ.get("TESS_BUILD", "build/release-gcc"))
-MOVES = Path(__file__).parent / "original_moves.json"
+DEFECTS = {**catalogue.DEFECTS, **media_catalogue.DEFECTS}
+# Runs without a defect: every golden as the defects run it.
+CONTROLS = list(dict.fromkeys((defect.golden, defect.options) for defect in DEFECTS.values()))
+# A file, and pairs of a text and its replacement.
+CODE = {name: (source, (old, new), *([catalogue.ALSO[name]] if name in catalogue.ALSO else []))
+        for name, (source, old, new) in catalogue.CODE.items()}
+CODE.update(media_catalogue.CODE)
+RECORDS = [Path(__file__).parent / name for name in ("original_moves.json", "original_moves_media.json")]
 
 
 def output_of(command):
@@ -32,9 +40,9 @@ def output_of(command):
 
 def compile_with(name, folder):
     """A binary with the defect, from a copy of one source file and the objects of the ordinary build."""
-    source, text, replacement = CODE[name]
+    source, *changes = CODE[name]
     content = Path(source).read_text()
-    for old, new in [(text, replacement), *([ALSO[name]] if name in ALSO else [])]:
+    for old, new in changes:
         if content.count(old) != 1:
             raise ValueError(f"{source} has {content.count(old)} places for the defect, expected one")
         content = content.replace(old, new)
@@ -51,14 +59,26 @@ def compile_with(name, folder):
     return binary
 
 
-def inputs_of(golden):
-    """The options that repeat a golden's inputs; text is given as text, so that tokenizer and template take part."""
+def messages_of(golden, text):
+    """A golden's messages, whose media are seen from its folder."""
+    messages = json.loads(text)
+    for turn in messages:
+        for part in turn["content"] if isinstance(turn["content"], list) else []:
+            kind = part["type"]
+            if kind != "text":
+                part[kind] = str((path_of(golden).parent / part[kind]).resolve())
+    return json.dumps(messages)
+
+
+def inputs_of(golden, work):
+    """The options that repeat a golden's inputs; what was said is said, so that all that makes ids of it takes part."""
     metadata = read_metadata(path_of(golden))
     if "raw" in metadata:
         return ["--raw", "--prompt", metadata["raw"], "--generate", metadata["generate"]]
     if "messages" in metadata:
-        (turn,) = json.loads(metadata["messages"])
-        return ["--prompt", turn["content"], "--generate", metadata["generate"]]
+        path = work / "messages.json"
+        path.write_text(messages_of(golden, metadata["messages"]))
+        return ["--messages", path, "--generate", metadata["generate"]]
     return ["--inputs", path_of(golden)]
 
 
@@ -79,11 +99,12 @@ def look(binary, golden, folder, options, work):
     common = ["--ledger", "off", "--memory", "1GiB", "--threads", "1", "--model", folder, *options]
     truth = ["--truth", truth_of(golden)] if truth_of(golden) else []
     trace = work / "trace.safetensors"
-    subprocess.run([binary, "trace", "--quiet", *common, "--dtype", dtype_of(golden), *inputs_of(golden), "--out",
-                    trace], check=True)
+    done = subprocess.run([binary, "trace", "--quiet", *common, "--dtype", dtype_of(golden), *inputs_of(golden, work),
+                           "--out", trace], text=True, capture_output=True)
     verify = [*common, "--golden", path_of(golden)]
     return {
-        "trace": run_tessera(BUILD / "tessera", "compare", [*truth, path_of(golden), trace]),
+        "trace": {"verdict": "refused", "says": done.stderr} if done.returncode else
+                 run_tessera(BUILD / "tessera", "compare", [*truth, path_of(golden), trace]),
         "verify": run_tessera(binary, "verify", [*verify, *truth]),
         "isolated": run_tessera(binary, "verify", [*verify, "--isolate"]),
     }
@@ -98,9 +119,11 @@ def place_text(places, experts=()):
     for component, layer in sorted(places, key=lambda place: (place[1] is None, place[0], place[1] or 0)):
         of.setdefault(component, []).append(layer)
     parts = []
-    for component, numbers in of.items():
+    for component, layers in of.items():
+        numbers = [number for number in layers if number is not None]
         run = len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1))
-        text = f"{numbers[0]}-{numbers[-1]}" if run else "+".join(str(n) for n in numbers if n is not None)
+        text = f"{numbers[0]}-{numbers[-1]}" if run else "+".join(map(str, numbers))
+        text += " and others" if numbers and None in of[component] else ""
         parts.append(f"{component} {text}".rstrip())
     return ", ".join(parts) + (f" expert {'+'.join(map(str, experts))}" if experts else "")
 
@@ -119,12 +142,19 @@ def judge(how, result, defect):
     """Whether what is found is what was planted, the tap that shows it, the place found and the expected one."""
     # The trace command cannot tell whether the tokenizer or the template made other ids.
     component = "tokenizer" if how == "trace" and defect.component == "chat_template" else defect.component
-    expected = defect.places if how == "isolated" else {(component, defect.layer)}
+    # Where one run is refused the others end with the inputs, and whatever follows is missing.
+    is_apart = how == "isolated" and not defect.refused
+    expected = defect.places if is_apart else {(component, defect.layer)}
     wanted = place_text(expected, defect.experts)
+    if result["verdict"] == "refused" or how in defect.refused:
+        says = result.get("says", "")
+        return bool(says) and defect.refused.get(how, "\n") in says, "none", "refused", wanted
+    if how == "isolated" and defect.whole_only:
+        return not result["failed"], "none", "nowhere", "nowhere"
     if not result["failed"]:
         return False, "none", "nowhere", wanted
     first = result["first"]
-    found = {place_of(entry) for entry in (result["failed"] if how == "isolated" else [first])}
+    found = {place_of(entry) for entry in (result["failed"] if is_apart else [first])}
     experts = experts_of(result, found) if defect.experts else ()
     tap = first["tap"].split(".experts.")[0]  # where the golden holds them, single experts come before their sum
     ok = found == expected and experts == defect.experts
@@ -137,7 +167,7 @@ def judge(how, result, defect):
 # ---- the original, changed the same way ----
 
 
-def tolerance_of(control, tap):
+def measure_of(control, tap):
     """The bar of a tap, from a run without a defect, and what it measures.
 
     The ratio of two distances to the truth is 1 where nothing moves: the bar is what its mean may be above 1.
@@ -152,11 +182,16 @@ def moved_enough(defect, record, control):
     """Whether the original moves by more than ten times the tolerance, and that as text."""
     if (record["golden"], record["tap"]) != (defect.golden, defect.tap_name):
         return False, f"recorded at {record['tap']} of {record['golden']}"
-    if "output" in record:  # integers differ or do not; what they choose has a measure
-        if not record["different"]:
+    if "refused" in record:
+        return True, "it refuses the inputs"
+    if "output" not in record and record["tap"].endswith(".generated"):
+        return record["different"] > 0, f"{record['different']} of {record['of']} tokens differ"
+    # Inputs and integers differ or do not; what comes of them has a measure.
+    if "output" in record and (record["tap"].startswith("in.") or measure_of(control, record["tap"])[0] == "exact"):
+        if "different" in record and not record["different"]:
             return False, "nothing differs"
         record = record["output"]
-    measure, tolerance = tolerance_of(control, record["tap"])
+    measure, tolerance = measure_of(control, record["tap"])
     moved = record["ratio"] - 1 if measure == "ratio" else record[measure]
     share = moved / tolerance
     return share > 10, f"{measure} {moved:.1e}, {share:.0f} times the tolerance"
@@ -224,7 +259,7 @@ def run_defect(report, name, controls, moves, work):
 def main():
     wanted = sys.argv[1:] or list(DEFECTS)
     report, controls, table, complete = Report(), {}, [], 0
-    moves = json.loads(MOVES.read_text())["defects"]
+    moves = {name: record for path in RECORDS for name, record in json.loads(path.read_text())["defects"].items()}
     report.line(set(moves) == set(DEFECTS), "the original was changed by every defect here, and by no other")
     with tempfile.TemporaryDirectory() as folder:
         for golden, options in CONTROLS:

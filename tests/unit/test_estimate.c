@@ -114,6 +114,45 @@ static void computing_takes_time_too(void **state)
     assert_true(fabs(e.first_token_seconds - (10 * 0.130 + 0.007)) < 1e-9);
 }
 
+/* A token reads the keys and values of all before it, and multiplies with them. */
+static void long_prompts_take_longer(void **state)
+{
+    (void)state;
+    tess_plan plan = PLAN;
+    tess_estimate e;
+    const tess_rates memory = {INFINITY, 1e6, INFINITY, INFINITY},
+                     arithmetic = {INFINITY, INFINITY, 1e6, INFINITY};
+    plan.position_bytes = 1000;
+    plan.position_operations = 500;
+    tess_plan_estimate(&plan, &memory, 1, &e);
+    assert_true(fabs(e.first_token_seconds - (0.137 + 0.001)) < 1e-9);
+    assert_true(fabs(e.next_token_seconds - (0.137 + 0.002)) < 1e-9);
+    /* 40 tokens, each with itself and those before it, however they are cut into chunks. */
+    tess_plan_estimate(&plan, &arithmetic, 40, &e);
+    assert_true(fabs(e.first_token_seconds - (40 * 0.130 + 0.007 + 40 * 41 / 2 * 0.0005)) < 1e-9);
+    assert_true(fabs(e.next_token_seconds - (0.137 + 41 * 0.0005)) < 1e-9);
+    assert_true(fabs(e.full_token_seconds - e.next_token_seconds) < 1e-9);
+}
+
+static void towers_come_first(void **state)
+{
+    (void)state;
+    tess_plan plan = PLAN;
+    tess_estimate without = estimate(&plan, 40), e;
+    plan.tower_bytes = 300000;
+    plan.tower_operations = 5e6;
+    e = estimate(&plan, 40);
+    assert_int_equal(e.first_token_bytes, without.first_token_bytes + 300000);
+    assert_true(fabs(e.tower_seconds - 0.3) < 1e-9);
+    assert_true(fabs(e.first_token_seconds - without.first_token_seconds - 0.3) < 1e-9);
+    assert_true(e.next_token_seconds == without.next_token_seconds && e.load_bytes == without.load_bytes);
+    /* Reading and computing add; computing waits for memory or for arithmetic. */
+    tess_plan_estimate(&plan, &(tess_rates){1e6, 1e6, 1e6, INFINITY}, 1, &e);
+    assert_true(fabs(e.tower_seconds - 5.3) < 1e-9);
+    tess_plan_estimate(&plan, &(tess_rates){INFINITY, 1e5, 1e9, INFINITY}, 1, &e);
+    assert_true(fabs(e.tower_seconds - 3) < 1e-9);
+}
+
 /* Memory that is used for the first time: what is loaded, then slots until all are full, and no more. */
 static void memory_comes_once(void **state)
 {
@@ -156,6 +195,8 @@ int main(void)
         cmocka_unit_test(half_of_the_experts_fit),
         cmocka_unit_test(computing_takes_time_too),
         cmocka_unit_test(memory_comes_once),
+        cmocka_unit_test(long_prompts_take_longer),
+        cmocka_unit_test(towers_come_first),
         cmocka_unit_test(a_model_without_experts),
     };
     return cmocka_run_group_tests_name("estimate", tests, NULL, NULL);

@@ -60,11 +60,13 @@ static tess_status check_reference(const tess_trace_reader *reader, const tess_t
     return TESS_OK;
 }
 
-/* Elements of one row: of the first axis; a tensor of one axis is one row. */
-static size_t row_width(const tess_tensor *t)
+/* Elements of one row: of the first axis; a tensor of one axis is one row. An audio tower's chunks are many
+ * rows each: a step in time is one. */
+static size_t row_width(const tess_tensor *t, const tess_tap_place *place)
 {
     uint64_t n = tess_tensor_count(t);
-    if (t->n_dim < 2 || !t->dim[0]) return (size_t)n;
+    if (t->n_dim < 2 || !n) return (size_t)n;
+    if (place->part == TESS_PART_AUDIO) return (size_t)t->dim[t->n_dim - 1];
     return (size_t)(n / t->dim[0]);
 }
 
@@ -123,7 +125,7 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         tess_status status = check_reference(&c->hearing.reference, t, &s->place, err);
         if (status != TESS_OK) return status;
         s->is_integer = t->dtype == TESS_DTYPE_I64;
-        s->row_width = row_width(t);
+        s->row_width = row_width(t, &s->place);
         s->length_is_compared = s->place.class == TESS_CLASS_TOKENS || s->place.class == TESS_CLASS_EXPERT ||
                                 (s->is_integer && t->n_dim == 1 && !strcmp(t->name, "in.input_ids"));
         s->rule = tess_rule_of(&s->place, s->is_integer, c->precision, c->has_truth);
@@ -262,6 +264,7 @@ void tess_comparison_free(tess_comparison *c)
     free(c->hearing.place);
     free(c->hearing.logits);
     free(c->hearing.side_window);
+    tess_media_map_release(&c->media);
     free(c->other_path);
     free(c);
 }
@@ -296,6 +299,17 @@ void tess_comparison_isolate(tess_comparison *c)
     }
     c->n_tap = n;
     c->is_isolated = true;
+}
+
+bool tess_comparison_has_other_inputs(const tess_comparison *c)
+{
+    for (int i = 0; i < c->n_tap; i++) {
+        const tess_tap_state *s = &c->tap[i];
+        if (s->place.part != TESS_PART_INPUTS || !s->is_present) continue;
+        bool is_longer = s->length_is_compared && s->other_length != tess_tensor_count(s->reference);
+        if (s->is_misshapen || is_longer || (s->is_integer && s->n_different > 0)) return true;
+    }
+    return false;
 }
 
 void tess_comparison_end(tess_comparison *c, const tess_error *err)

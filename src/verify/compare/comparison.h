@@ -16,6 +16,7 @@
 
 #include "tessera/compare.h"
 #include "verify/compare/measure.h"
+#include "verify/compare/media_map.h"
 
 typedef struct tess_comparison {
     tess_compare_options options;
@@ -35,6 +36,7 @@ typedef struct tess_comparison {
         is_run; /* the other side is a run, which tells of every expert that a token chose; a file need not */
     char **extra;
     int n_extra;
+    tess_media_map media; /* once it is finished */
 } tess_comparison;
 
 tess_status tess_comparison_new(const char *reference, const tess_compare_options *options,
@@ -67,7 +69,11 @@ tess_status tess_comparison_note_extra(tess_comparison *c, const char *name, tes
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,
                                  size_t count, tess_error *err);
 
-/* The other side ended early: `err` is its TESS_ENONFINITE. */
+/* Whether integers among the inputs, or the shape of one, are other than the reference's: then the
+ * reference's own inputs may be refused by who would make others of the same request. */
+bool tess_comparison_has_other_inputs(const tess_comparison *c);
+
+/* The other side ended early: `err` is its TESS_ENONFINITE, or why it refused the inputs. */
 void tess_comparison_end(tess_comparison *c, const tess_error *err);
 
 /* Judges what was heard. The result does not depend on `c` any more. */

@@ -215,16 +215,104 @@ static tess_status fill_tokens(const tess_comparison *c, tess_compare_result *re
     return status;
 }
 
+/* ---- media ---- */
+
+/* The one of two taps of a tower to show: that which failed, the first of such; or that nearer its bar. */
+static bool is_better(const tess_compare_result *result, int tap, int than)
+{
+    if (than < 0) return true;
+    const tess_tap_report *a = &result->tap[tap], *b = &result->tap[than];
+    if (tess_tap_has_failed(b)) return false;
+    if (tess_tap_has_failed(a)) return true;
+    bool is_judged = a->tolerance > 0 && b->tolerance > 0;
+    double x = is_judged ? a->error / a->tolerance : a->rel_l2,
+           y = is_judged ? b->error / b->tolerance : b->rel_l2;
+    return isnan(y) || x >= y;
+}
+
+/* The tap whose errors a medium shows, an index; -1: there is none. */
+static int choose_tap(tess_comparison *c, const tess_compare_result *result, const tess_mapped_medium *medium)
+{
+    int best = -1;
+    for (int i = 0; i < result->n_tap; i++) {
+        const tess_tap_state *s = tess_comparison_find(c, result->tap[i].name);
+        if (!result->tap[i].is_measured || !s->row_error || !tess_media_map_covers(&c->media, medium, s))
+            continue;
+        if (is_better(result, i, best)) best = i;
+    }
+    return best;
+}
+
+/* A value that is not finite counts more than any error. */
+static tess_status fill_errors(tess_comparison *c, const tess_compare_result *result,
+                               const tess_mapped_medium *medium, tess_medium_report *r, tess_error *err)
+{
+    const tess_tap_report *tap = &result->tap[r->tap];
+    const tess_tap_state *s = tess_comparison_find(c, tap->name);
+    r->measure = s->rule.measure == TESS_MEASURE_STEPS ? TESS_MEASURE_STEPS
+                 : s->truth                            ? TESS_MEASURE_RATIO
+                                                       : TESS_MEASURE_REL_L2;
+    if (s->rule.measure == r->measure && r->measure != TESS_MEASURE_RATIO) r->tolerance = s->rule.tolerance;
+    r->error = calloc((size_t)r->n_token + 1, sizeof *r->error);
+    r->failed = calloc((size_t)r->n_token + 1, 1);
+    if (!r->error || !r->failed) return no_memory(err);
+    bool is_judged = tess_tap_has_failed(tap) && s->row_failed;
+    for (int64_t t = 0; t < r->n_token; t++) {
+        int64_t first, n = tess_media_map_rows(&c->media, medium, s, t, &first);
+        for (int64_t row = first; row < first + n; row++) {
+            float error = s->row_error[row];
+            if (isnan(error) || error > r->error[t]) r->error[t] = error;
+            if (is_judged && s->row_failed[row]) r->failed[t] = 1;
+        }
+    }
+    return TESS_OK;
+}
+
+static tess_status fill_media(tess_comparison *c, tess_compare_result *result, tess_error *err)
+{
+    const tess_media_map *map = &c->media;
+    memcpy(result->no_media, map->unknown, sizeof result->no_media);
+    result->medium = calloc((size_t)map->n + 1, sizeof *result->medium);
+    if (!result->medium) return no_memory(err);
+    tess_status status = TESS_OK;
+    for (int i = 0; i < map->n && status == TESS_OK; i++) {
+        const tess_mapped_medium *m = &map->medium[i];
+        if (!m->n_token) continue;
+        bool is_clip = m->kind == TESS_MEDIA_AUDIO;
+        tess_medium_report *r = &result->medium[result->n_medium++];
+        *r = (tess_medium_report){.kind = m->kind,
+                                  .number = m->number,
+                                  .n_step = m->n_step,
+                                  .n_high = is_clip ? 0 : m->n_high / map->merge,
+                                  .n_wide = is_clip ? 0 : m->n_wide / map->merge,
+                                  .merge = is_clip ? 0 : map->merge,
+                                  .seconds_per_step = m->seconds_per_step,
+                                  .n_frame = m->n_frame,
+                                  .n_chunk_frame = is_clip ? map->n_chunk_frame : 0,
+                                  .n_token = m->n_token,
+                                  .tap = choose_tap(c, result, m),
+                                  .tolerance = NAN};
+        if (r->tap >= 0) status = fill_errors(c, result, m, r, err);
+    }
+    return status;
+}
+
 tess_status tess_details_fill(tess_comparison *c, tess_compare_result *result, tess_error *err)
 {
     tess_status status = fill_routing(c, result, err);
     if (status == TESS_OK) status = fill_experts(c, result, err);
+    if (status == TESS_OK) status = fill_media(c, result, err);
     return status == TESS_OK ? fill_tokens(c, result, err) : status;
 }
 
 void tess_details_release(tess_compare_result *result)
 {
     for (int i = 0; i < result->n_experts; i++) free(result->experts[i].expert);
+    for (int i = 0; i < result->n_medium; i++) {
+        free(result->medium[i].error);
+        free(result->medium[i].failed);
+    }
+    free(result->medium);
     free(result->experts);
     free(result->routing);
     free(result->token);

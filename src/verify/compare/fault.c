@@ -117,6 +117,7 @@ tess_status tess_find_fault(tess_comparison *c, const tess_tap_state *s, const t
     char name[256];
     bool is_expert = s->place.class == TESS_CLASS_EXPERT;
     if (!is_expert && !s->row_failed && !s->row_error) return TESS_OK;
+    if (tess_tap_state_is_tower(s)) return TESS_OK; /* its rows tell a place, and no expert */
     int *experts = malloc(TESS_COMPARE_MAX_EXPERT * sizeof *experts), n = 0;
     if (!experts) return tess_fail(err, TESS_ENOMEM, "no memory to look for the experts at fault");
     if (is_expert) {

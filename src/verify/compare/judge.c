@@ -301,6 +301,7 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
     if (r->is_measured) {
         r->row = s->first_row;
         r->position = position_of(c, s, r);
+        tess_media_map_say(&c->media, s, r->row, r->first_different, r->where, sizeof r->where);
     }
     return tess_find_fault(c, s, so_far, r, err);
 }

@@ -39,20 +39,21 @@ static double row_share(const tess_tap_state *s)
     return 0;
 }
 
-/* The output of experts and the router's choice are traced back to experts, so there rows are remembered. */
-static bool remembers_rows(const tess_tap_place *place)
+/* The output of experts and the router's choice are traced back to experts, and what a tower puts out to
+ * places of a medium, so there rows are remembered. */
+static bool remembers_rows(const tess_tap_state *s)
 {
-    return place->class == TESS_CLASS_ROUTER_INDICES ||
-           (place->class == TESS_CLASS_HIDDEN && strstr(place->component, "mlp"));
+    return s->place.class == TESS_CLASS_ROUTER_INDICES || tess_tap_state_is_tower(s) ||
+           (s->place.class == TESS_CLASS_HIDDEN && strstr(s->place.component, "mlp"));
 }
 
 static tess_status note_failed_row(tess_tap_state *s, int64_t row, tess_error *err)
 {
     if (s->first_row < 0) s->first_row = row;
     s->n_row_failed++;
-    if (!remembers_rows(&s->place)) return TESS_OK;
+    if (!remembers_rows(s)) return TESS_OK;
     if (!s->row_failed) {
-        s->row_failed = calloc((size_t)s->reference->dim[0], 1);
+        s->row_failed = calloc((size_t)tess_tap_state_count_rows(s), 1);
         if (!s->row_failed) return tess_fail(err, TESS_ENOMEM, "no memory to note the rows that differ");
     }
     s->row_failed[row] = 1;
@@ -68,12 +69,20 @@ static tess_status add_to_experts(tess_hearing *h, tess_tap_state *s, int64_t ro
                                 &s->reference_truth_row, err);
 }
 
-static tess_status note_error(tess_tap_state *s, int64_t row, double share, tess_error *err)
+static tess_status note_error(tess_tap_state *s, int64_t row, double error, tess_error *err)
 {
-    if (!s->row_error) s->row_error = calloc((size_t)s->reference->dim[0], sizeof *s->row_error);
+    if (!s->row_error) s->row_error = calloc((size_t)tess_tap_state_count_rows(s), sizeof *s->row_error);
     if (!s->row_error) return tess_fail(err, TESS_ENOMEM, "no memory to note the errors of rows");
-    s->row_error[row] = (float)share;
+    s->row_error[row] = (float)error;
     return TESS_OK;
+}
+
+/* What a report draws of a row: as it draws the errors of experts. */
+static double drawn_error(const tess_tap_state *s)
+{
+    if (s->row.n_nonfinite || s->row.n_nonfinite_reference) return NAN;
+    if (s->rule.measure == TESS_MEASURE_STEPS) return tess_sums_bf16_steps(&s->row);
+    return tess_sums_rel_l2(s->truth ? &s->truth_row : &s->row);
 }
 
 static tess_status end_row(tess_hearing *h, tess_tap_state *s, int64_t row, tess_error *err)
@@ -88,6 +97,7 @@ static tess_status end_row(tess_hearing *h, tess_tap_state *s, int64_t row, tess
     }
     tess_status status = s->choices ? add_to_experts(h, s, row, err) : TESS_OK;
     if (status == TESS_OK && s->choices) status = note_error(s, row, share, err);
+    if (status == TESS_OK && tess_tap_state_is_tower(s)) status = note_error(s, row, drawn_error(s), err);
     if (status != TESS_OK) return status;
     s->worst_steps = fmax(s->worst_steps, tess_sums_bf16_steps(&s->row));
     tess_sums_fold(&s->total, &s->row);

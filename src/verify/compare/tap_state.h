@@ -30,13 +30,26 @@ typedef struct tess_tap_state {
      * has. */
     bool length_is_compared;
     uint64_t other_length; /* elements */
-    float *row_error;      /* [rows] error ÷ bar, of outputs of expert layers; NULL before a row is heard */
-    unsigned char *row_failed;  /* [rows], for taps that can name experts; NULL until a row fails */
+    /* [rows], NULL before a row is heard. Of outputs of expert layers: error ÷ bar. Of a tower's: the error
+     * that a report draws, NaN beside values that are not finite. */
+    float *row_error;
+    unsigned char *row_failed;  /* [rows], for taps that can name experts or places of a medium; NULL until a
+                                   row fails */
     int64_t n_argmax;           /* rows with another arg max */
     tess_logits_sums *logits;   /* of taps of logits, once heard */
     const tess_tensor *choices; /* of an expert layer's output: the reference's indices; or NULL */
     tess_expert_sums experts;   /* of the same */
     int64_t frame, frame_row;   /* codes: the first frame that differs, and its codebook; -1 */
 } tess_tap_state;
+
+static inline bool tess_tap_state_is_tower(const tess_tap_state *s)
+{
+    return (s->place.part == TESS_PART_AUDIO || s->place.part == TESS_PART_VISION) && !s->is_integer;
+}
+
+static inline int64_t tess_tap_state_count_rows(const tess_tap_state *s)
+{
+    return s->row_width ? (int64_t)(tess_tensor_count(s->reference) / s->row_width) : 0;
+}
 
 #endif

@@ -142,7 +142,8 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
         return tess_refuse(err, c->other_path, "", -1, "at least one tap that the reference has too", "none");
     tess_compare_result *result = calloc(1, sizeof *result);
     if (!result) return tess_fail(err, TESS_ENOMEM, "no memory for the result");
-    tess_status status = describe(c, result, err);
+    tess_status status = tess_media_map_make(c->hearing.reference.st, &c->media, err);
+    if (status == TESS_OK) status = describe(c, result, err);
     for (int i = 0; i < c->n_tap && status == TESS_OK; i++) {
         tess_tap_state *s = &c->tap[i];
         tess_tap_report *r = &result->tap[result->n_tap];

@@ -28,6 +28,7 @@ static void adopt_judgement(tess_tap_report *to, tess_tap_report *from)
     to->error = from->error;
     to->tolerance = from->tolerance;
     memcpy(to->why, from->why, sizeof to->why);
+    memcpy(to->where, from->where, sizeof to->where);
 }
 
 static void adopt_faults(tess_compare_result *whole, const tess_compare_result *isolated)
@@ -40,8 +41,30 @@ static void adopt_faults(tess_compare_result *whole, const tess_compare_result *
     }
 }
 
+static bool has_failed(const tess_compare_result *result, const tess_medium_report *medium)
+{
+    return medium->tap >= 0 && tess_tap_has_failed(&result->tap[medium->tap]);
+}
+
+/* A tower that fails module by module only, or earlier, is shown as it fails there. The lists are exchanged,
+ * so that either is freed once. Asked before judgements are adopted. */
+static void adopt_media(tess_compare_result *whole, tess_compare_result *isolated)
+{
+    for (int i = 0; i < whole->n_medium && i < isolated->n_medium; i++) {
+        tess_medium_report *to = &whole->medium[i], *from = &isolated->medium[i];
+        if (!has_failed(isolated, from)) continue;
+        tess_tap_report *tap = find_tap(whole, isolated->tap[from->tap].name);
+        if (!tap || (has_failed(whole, to) && to->tap < tap - whole->tap)) continue;
+        tess_medium_report own = *to;
+        *to = *from;
+        *from = own;
+        to->tap = (int)(tap - whole->tap);
+    }
+}
+
 void tess_both_sides_merge(tess_compare_result *whole, tess_compare_result *isolated)
 {
+    adopt_media(whole, isolated);
     for (int i = 0; i < isolated->n_tap; i++) {
         tess_tap_report *from = &isolated->tap[i], *to = find_tap(whole, from->name);
         if (to && tess_tap_has_failed(from)) adopt_judgement(to, from);

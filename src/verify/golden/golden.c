@@ -4,6 +4,7 @@
 
 #include "tessera/verify.h"
 #include "verify/compare/measure.h"
+#include "verify/compare/media_map.h"
 #include "verify/golden/prompt_check.h"
 
 void tess_golden_release(tess_golden *golden)
@@ -34,7 +35,16 @@ static uint64_t tap_bytes(const tess_tensor *t)
         sizeof(tess_tap_state) + 2 * sizeof(tess_tap_report) + 4 * (strlen(t->name) + 1) + sizeof(*t);
     if (t->n_byte == 0) return n; /* its rows or columns may be any number */
     uint64_t n_row = t->n_dim ? t->dim[0] : 1, n_column = t->n_dim > 1 ? t->dim[1] : 1;
-    switch (tess_tap_place_of(t->name).class) {
+    tess_tap_place place = tess_tap_place_of(t->name);
+    if (place.part == TESS_PART_AUDIO || place.part == TESS_PART_VISION) {
+        /* Steps of chunks are rows, and one tap of a tower is kept in either report. */
+        if (t->n_dim > 2) n_row *= n_column;
+        return n + 3 * n_row * (1 + sizeof(float));
+    }
+    if (place.part == TESS_PART_INPUTS && !strcmp(place.component, "preprocess") &&
+        t->dtype == TESS_DTYPE_I64)
+        return n + n_row * (sizeof(tess_mapped_medium) + 2 * sizeof(tess_medium_report)); /* one a medium */
+    switch (place.class) {
     case TESS_CLASS_ROUTER_LOGITS:
         return n + n_column * (sizeof(tess_expert_sum) + 2 * sizeof(tess_expert_error));
     case TESS_CLASS_ROUTER_INDICES:
@@ -46,10 +56,11 @@ static uint64_t tap_bytes(const tess_tensor *t)
     }
 }
 
-/* Beside the taps: windows of three readers, one more, and what is shared while they are heard. */
+/* Beside the taps: windows of three readers, of the media's, one more, and what is shared while they are
+ * heard. */
 static uint64_t working_bytes(const tess_trace_reader *reader)
 {
-    uint64_t n = 5 * (uint64_t)tess_window_bytes(TESS_TRACE_PIECE_BYTES) +
+    uint64_t n = 6 * (uint64_t)tess_window_bytes(TESS_TRACE_PIECE_BYTES) +
                  TESS_COMPARE_MAX_EXPERT * (sizeof(float) + sizeof(int)) + TESS_ROUTED_ROOM * sizeof(int64_t);
     for (size_t i = 0; i < tess_safetensors_get_count(reader->st); i++)
         n += tap_bytes(tess_safetensors_get(reader->st, i));

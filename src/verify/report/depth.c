@@ -6,6 +6,7 @@
 
 #include "verify/report/decades.h"
 #include "verify/report/page.h"
+#include "verify/trace/tap_name.h"
 
 enum {
     WIDTH = TESS_REPORT_WIDTH,
@@ -126,6 +127,48 @@ static void draw_layers(FILE *out, const scale *s, const tess_compare_result *re
             HEIGHT - BOTTOM + 16);
 }
 
+static const char *part_word(const tess_tap_report *tap)
+{
+    switch (tess_tap_place_of(tap->name).part) {
+    case TESS_PART_AUDIO:
+        return "audio tower";
+    case TESS_PART_VISION:
+        return "vision tower";
+    case TESS_PART_THINKER:
+        return "thinker";
+    case TESS_PART_TALKER:
+        return "talker";
+    default:
+        return "";
+    }
+}
+
+/* Where layers of several parts stand beside each other, whose they are. */
+static void draw_parts(FILE *out, const scale *s, const tess_compare_result *result)
+{
+    const char *before = "";
+    double free_from = LEFT;
+    for (int i = 0, at = 0; i < result->n_tap; i++) {
+        if (tess_report_is_expert(&result->tap[i])) continue;
+        const char *word = part_word(&result->tap[i]);
+        double x = x_of(s, at++) - 0.5 * (WIDTH - LEFT - RIGHT) / s->n;
+        if (strcmp(word, before) != 0 && *word && x >= free_from) {
+            fprintf(out, "<text x=\"%.1f\" y=\"%d\">%s</text>\n", x + 3, HEIGHT - BOTTOM + 30, word);
+            free_from = x + 10 + 7 * (double)strlen(word);
+        }
+        before = word;
+    }
+}
+
+static bool has_towers(const tess_compare_result *result)
+{
+    for (int i = 0; i < result->n_tap; i++) {
+        tess_tap_part part = tess_tap_place_of(result->tap[i].name).part;
+        if (part == TESS_PART_AUDIO || part == TESS_PART_VISION) return true;
+    }
+    return false;
+}
+
 static void draw_tap(FILE *out, const scale *s, const tess_tap_report *tap, int i)
 {
     double error = drawn_error(s, tap), bar = drawn_bar(tap), x = x_of(s, i);
@@ -202,6 +245,7 @@ void tess_report_depth(FILE *out, const tess_compare_result *result)
             TESS_REPORT_VIEW_OF(WIDTH, HEIGHT), what, s.n, result->n_failed);
     draw_grid(out, &s);
     draw_layers(out, &s, result);
+    if (has_towers(result)) draw_parts(out, &s, result);
     for (int i = 0, at = 0; i < result->n_tap; i++)
         if (!tess_report_is_expert(&result->tap[i])) draw_tap(out, &s, &result->tap[i], at++);
     draw_legend(out, &s);

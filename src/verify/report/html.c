@@ -31,6 +31,7 @@ static void put_place(FILE *out, const tess_tap_report *tap)
     for (int i = 0; tap->expert < 0 && i < tap->n_experts && i < 16; i++)
         fprintf(out, "%s%d", i ? ", " : ", experts ", tap->experts[i]);
     if (tap->position >= 0) fprintf(out, ", from position %" PRId64 " on", tap->position);
+    if (*tap->where) fprintf(out, ", %s", tap->where);
     fputs("</span>", out);
 }
 
@@ -125,6 +126,7 @@ static void put_result(FILE *out, const tess_compare_result *result, int place, 
     tess_report_depth(out, result);
     tess_report_routing(out, result);
     tess_report_mosaic(out, result);
+    tess_report_media(out, result, place);
     tess_report_tokens(out, result, options);
     tess_report_taps(out, result);
     put_extra(out, result);

@@ -12,10 +12,8 @@ enum {
     LEFT = TESS_REPORT_LEFT,
     RIGHT = TESS_REPORT_RIGHT,
     TOP = 22,
-    STEPS = 10,  /* colours */
     LEGEND = 92, /* height below the cells */
-    LEGEND_WIDTH = 470,
-    RAMP = 300 /* its width */
+    LEGEND_WIDTH = 470
 };
 
 /* Of one part of the model. */
@@ -61,17 +59,9 @@ static void set_places(mosaic *m)
     m->high_px = m->wide < 8 ? 8 : m->wide > 20 ? 20 : m->wide;
 }
 
-static void put_class(FILE *out, const mosaic *m, const tess_expert_error *e)
+static const char *class_of(const mosaic *m, const tess_expert_error *e)
 {
-    double error = drawn_error(m, e);
-    if (!e->n_tok)
-        fputs("unused", out);
-    else if (isnan(error) || isinf(error))
-        fputs("odd", out);
-    else if (error == 0)
-        fputs("exact", out);
-    else
-        fprintf(out, "e%d", (int)fmin(STEPS - 1, tess_decades_share(&m->decades, error) * STEPS));
+    return e->n_tok ? tess_report_error_class(&m->decades, drawn_error(m, e)) : "unused";
 }
 
 static void put_cell_title(FILE *out, const mosaic *m, int layer, int expert, const tess_expert_error *e)
@@ -100,11 +90,10 @@ static void draw_cells(FILE *out, const mosaic *m)
         for (int e = 0; e < layer->n_expert; e++) {
             /* A frame lies on the edge of its cell: it is drawn half a line inside. */
             double inset = layer->expert[e].n_tok ? 0 : 0.5;
-            fputs("<rect class=\"cell ", out);
-            put_class(out, m, &layer->expert[e]);
-            fprintf(out, "%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">",
-                    layer->expert[e].is_fault ? " fault" : "", LEFT + e * m->wide + inset,
-                    TOP + l * m->high_px + inset, m->wide - gap - 2 * inset, m->high_px - gap - 2 * inset);
+            fprintf(out, "<rect class=\"cell %s%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">",
+                    class_of(m, &layer->expert[e]), layer->expert[e].is_fault ? " fault" : "",
+                    LEFT + e * m->wide + inset, TOP + l * m->high_px + inset, m->wide - gap - 2 * inset,
+                    m->high_px - gap - 2 * inset);
             put_cell_title(out, m, layer->layer, e, &layer->expert[e]);
             fputs("</rect>\n", out);
         }
@@ -120,17 +109,9 @@ static void draw_cells(FILE *out, const mosaic *m)
                         m->wide - gap + 2, m->high_px - gap + 2);
 }
 
-/* The smallest power of two whose multiples stand `room` apart. */
-static int label_step(double pitch, double room)
-{
-    int step = 1;
-    while (step * pitch < room) step *= 2;
-    return step;
-}
-
 static void draw_axes(FILE *out, const mosaic *m)
 {
-    int rows = label_step(m->high_px, 13), columns = label_step(m->wide, 28);
+    int rows = tess_report_label_step(m->high_px, 13), columns = tess_report_label_step(m->wide, 28);
     fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">expert</text>", LEFT - 8, TOP - 8);
     for (int e = 0; e < m->n_expert; e += columns)
         fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%d</text>", LEFT + (e + 0.5) * m->wide,
@@ -141,30 +122,12 @@ static void draw_axes(FILE *out, const mosaic *m)
     fputc('\n', out);
 }
 
-static void draw_ramp(FILE *out, const mosaic *m, double y)
-{
-    for (int k = 0; k < STEPS; k++)
-        fprintf(out, "<rect class=\"e%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"14\"/>", k,
-                LEFT + RAMP * (double)k / STEPS, y, RAMP / (double)STEPS + 0.3);
-    int decades = (int)(m->decades.high - m->decades.low), step = label_step(RAMP / (double)decades, 36);
-    for (int d = 0; d <= decades; d += step)
-        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">1e%d</text>",
-                LEFT + RAMP * (double)d / decades, y + 28, (int)m->decades.low + d);
-    if (m->tolerance > 0 && !m->by_truth) {
-        double x = LEFT + RAMP * tess_decades_share(&m->decades, m->tolerance);
-        fprintf(out, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", x, x, y - 6,
-                y + 17);
-        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">bar</text>", x, y - 9);
-    }
-    fputc('\n', out);
-}
-
 static void draw_legend(FILE *out, const mosaic *m)
 {
     static const char *const items[][2] = {
         {"exact", "equal"}, {"unused", "no tokens"}, {"odd", "no number"}, {"outline", "at fault"}};
     double y = TOP + m->n_layer * m->high_px + 26;
-    draw_ramp(out, m, y);
+    tess_report_ramp(out, &m->decades, m->by_truth ? NAN : m->tolerance, LEFT, y);
     double x = LEFT;
     y += 44;
     for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {

@@ -7,6 +7,7 @@
 
 #include "tessera/compare.h"
 #include "tessera/trace.h"
+#include "verify/report/decades.h"
 
 /* Width of every drawing in its own units, which are pixels on a wide window. */
 enum { TESS_REPORT_WIDTH = 1120, TESS_REPORT_LEFT = 76, TESS_REPORT_RIGHT = 16 };
@@ -26,6 +27,13 @@ void tess_report_put_token(FILE *out, const char *bytes, size_t n_byte);
 /* "2.3e-7", "0", "∞", or "–" for NaN. */
 void tess_report_put_number(FILE *out, double value);
 
+/* The smallest power of two whose multiples stand `room` apart. */
+int tess_report_label_step(double pitch, double room);
+/* The class of a rectangle that stands for an error: "exact", "e0" … "e9", "odd" for what is no number. */
+const char *tess_report_error_class(const tess_decades *decades, double error);
+/* The scale of those colours, 300 wide, with its numbers below; bar: NaN for none. */
+void tess_report_ramp(FILE *out, const tess_decades *decades, double bar, double x, double y);
+
 /* Whether a tap is a single expert's own output: those are drawn as cells of a mosaic. */
 bool tess_report_is_expert(const tess_tap_report *tap);
 
@@ -36,6 +44,8 @@ bool tess_report_by_truth(const tess_compare_result *result);
 void tess_report_depth(FILE *out, const tess_compare_result *result);   /* the error of every tap */
 void tess_report_routing(FILE *out, const tess_compare_result *result); /* bars per layer */
 void tess_report_mosaic(FILE *out, const tess_compare_result *result);  /* layers × experts */
+/* Pictures and sounds; `place` of the result on the page. */
+void tess_report_media(FILE *out, const tess_compare_result *result, int place);
 void tess_report_tokens(FILE *out, const tess_compare_result *result, const tess_page_options *options);
 void tess_report_taps(FILE *out, const tess_compare_result *result); /* the table of all */
 

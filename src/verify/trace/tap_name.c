@@ -10,16 +10,17 @@ static const struct {
     const char *name, *component;
     tess_tap_class class;
 } inputs[] = {
+    /* Where media are of other sizes, the ids are others for it: sizes come first, then values, then ids. */
+    {"audio_feature_lengths", "preprocess", TESS_CLASS_INPUT},
+    {"input_features", "preprocess", TESS_CLASS_FEATURES},
+    {"image_grid_thw", "preprocess", TESS_CLASS_INPUT},
+    {"pixel_values", "preprocess", TESS_CLASS_INPUT},
+    {"video_second_per_grid", "preprocess", TESS_CLASS_INPUT},
+    {"video_grid_thw", "preprocess", TESS_CLASS_INPUT},
+    {"pixel_values_videos", "preprocess", TESS_CLASS_INPUT},
     {"input_ids", "tokenizer", TESS_CLASS_INPUT},
     {"position_ids", "position_ids", TESS_CLASS_INPUT},
     {"use_audio_in_video", "position_ids", TESS_CLASS_INPUT},
-    {"video_second_per_grid", "preprocess", TESS_CLASS_INPUT},
-    {"input_features", "preprocess", TESS_CLASS_FEATURES},
-    {"audio_feature_lengths", "preprocess", TESS_CLASS_INPUT},
-    {"pixel_values", "preprocess", TESS_CLASS_INPUT},
-    {"image_grid_thw", "preprocess", TESS_CLASS_INPUT},
-    {"pixel_values_videos", "preprocess", TESS_CLASS_INPUT},
-    {"video_grid_thw", "preprocess", TESS_CLASS_INPUT},
     {"codes", "code2wav", TESS_CLASS_INPUT},
 };
 
@@ -61,7 +62,7 @@ static bool matches(const char *text, const char *name, int number[2], int *run)
 
 static tess_tap_place place_input(const char *name)
 {
-    tess_tap_place place = {TESS_CLASS_INPUT, TESS_PART_INPUTS, "other", -1, -1, false, 0xff};
+    tess_tap_place place = {TESS_CLASS_INPUT, TESS_PART_INPUTS, "other", -1, -1, false, 0xff, 0, 0};
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++)
         if (!strcmp(name, inputs[i].name)) {
             place.component = inputs[i].component;
@@ -81,7 +82,9 @@ static tess_tap_place place_in(tess_tap_part part, size_t line, const tess_tap_l
         p->numbers == TESS_NUMBERS_LAYER || p->numbers == TESS_NUMBERS_LAYER_EXPERT ? number[0] : -1,
         p->numbers == TESS_NUMBERS_LAYER_EXPERT ? number[1] : -1,
         p->rows_are_positions,
-        0};
+        0,
+        run,
+        (int)line};
     uint64_t first = number[0] < 0 ? 0 : (uint64_t)number[0],
              second = number[1] < 0 ? 0 : (uint64_t)number[1];
     place.order = (uint64_t)part << 56 | (uint64_t)run << 48 | (uint64_t)p->stage << 40 | first << 24 |
@@ -103,7 +106,7 @@ tess_tap_place tess_tap_place_of(const char *name)
                 return place_in(part, (size_t)(p - table), p, number, run);
         }
     }
-    return (tess_tap_place){TESS_CLASS_HIDDEN, TESS_PART_OTHER, "other", -1, -1, false, UINT64_MAX};
+    return (tess_tap_place){TESS_CLASS_HIDDEN, TESS_PART_OTHER, "other", -1, -1, false, UINT64_MAX, 0, 0};
 }
 
 const char *tess_tap_short_name(const char *name)

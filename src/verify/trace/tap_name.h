@@ -18,6 +18,7 @@ typedef struct tess_tap_place {
     int layer, expert;       /* -1: does not apply */
     bool rows_are_positions; /* row i belongs to position i of the prompt */
     uint64_t order;          /* ascending in model order; equal only for names outside the grammar */
+    int run, line;           /* of the module in a prompt, from 0; in its part's table */
 } tess_tap_place;
 
 /* name: with its "tap." or "in.". Never fails. */

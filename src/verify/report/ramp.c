@@ -1,0 +1,39 @@
+/* The scale that turns errors into colours: ten steps on a log scale. */
+#include <math.h>
+
+#include "verify/report/page.h"
+
+enum { STEPS = 10, RAMP = 300 /* its width */ };
+
+int tess_report_label_step(double pitch, double room)
+{
+    int step = 1;
+    while (step * pitch < room) step *= 2;
+    return step;
+}
+
+const char *tess_report_error_class(const tess_decades *decades, double error)
+{
+    static const char *const steps[STEPS] = {"e0", "e1", "e2", "e3", "e4", "e5", "e6", "e7", "e8", "e9"};
+    if (isnan(error) || isinf(error)) return "odd";
+    if (error == 0) return "exact";
+    return steps[(int)fmin(STEPS - 1, tess_decades_share(decades, error) * STEPS)];
+}
+
+void tess_report_ramp(FILE *out, const tess_decades *scale, double bar, double x, double y)
+{
+    for (int k = 0; k < STEPS; k++)
+        fprintf(out, "<rect class=\"e%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"14\"/>", k,
+                x + RAMP * (double)k / STEPS, y, RAMP / (double)STEPS + 0.3);
+    int decades = (int)(scale->high - scale->low), step = tess_report_label_step(RAMP / (double)decades, 36);
+    for (int d = 0; d <= decades; d += step)
+        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">1e%d</text>",
+                x + RAMP * (double)d / decades, y + 28, (int)scale->low + d);
+    if (bar > 0) {
+        double at = x + RAMP * tess_decades_share(scale, bar);
+        fprintf(out, "<line class=\"bar\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", at, at, y - 6,
+                y + 17);
+        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">bar</text>", at, y - 9);
+    }
+    fputc('\n', out);
+}

@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# Media from outside, through run, trace, chat and plan: what is said of them, in which order they are told, where they
+# may come from, and what is refused, by which code and with which file's name. preprocess has a test of its own.
+. tests/support/tap.sh
+model=demo/checkpoint
+images=tests/data/media/images
+sounds=tests/data/media/audio
+films=tests/data/media/video
+photo=$images/420.jpg
+other=$images/444.jpg
+sound=$sounds/s16.wav
+film=$films/sound.mp4
+mute=$films/plain.mp4
+run() { "$tessera" run --ledger off --memory "${memory:-512MiB}" --model "${of:-$model}" --max-new 4 "$@"; }
+trace() { "$tessera" trace --ledger off --memory 512MiB --model $model "$@"; }
+chat() { "$tessera" chat --ledger off --memory 512MiB --model $model --max-new 4 "$@"; }
+plan() { "$tessera" plan --memory "${memory:-512MiB}" --model $model --quiet "$@"; }
+messages() { printf '%s' "$1" >"$work/messages.json"; }
+
+# ---- what is said ----
+equals "$(exit_of run --image $photo --prompt "What is it?")" 0 "run with a picture"
+equals "$(sed -n 1p "$work/err")" "$photo: 45 × 37, taken as 64 × 64, 4 tokens" "says what it is taken as"
+equals "$(exit_of run --audio $sound --prompt "What is it?")" 0 "run with sound"
+equals "$(sed -n 1p "$work/err")" "$sound: 0.08 s of mono sound at 16000 Hz, 7 frames, 1 token" "says how long it is"
+equals "$(exit_of run --video $film --prompt "What is it?")" 0 "run with a film"
+equals "$(sed -n 1p "$work/err")" "$film: 36 × 28, taken as 416 × 320, 0.40 s, 2 frames at 2 a second, 130 tokens" \
+    "says how many frames were taken"
+equals "$(exit_of run --video $film --use-audio-in-video --json --prompt "What is it?")" 0 "run with a film's sound"
+equals "$(json parts 0 tokens <"$work/out") $(json parts 0 kind <"$work/out")" "136 video" "its sound is told with its frames"
+equals "$(exit_of run --quiet --image $photo --prompt x)" 0 "--quiet"
+equals "$(cat "$work/err")" "" "says nothing"
+equals "$(exit_of run --json --image $photo --audio $sound --image $other --prompt "What?")" 0 "--json"
+for pair in "parts 0 kind=image" "parts 0 source=$photo" "parts 0 width=45" "parts 0 taken_width=64" "parts 0 tokens=4" \
+    "parts 0 seconds=null" "parts 1 kind=audio" "parts 1 frames=7" "parts 1 rate_hz=16000" "parts 1 width=null" "parts 2 source=$other"; do
+    read -ra path <<<"${pair%%=*}"
+    equals "$(json "${path[@]}" <"$work/out")" "${pair#*=}" "--json: ${pair%%=*}"
+done
+text_ids() { python -c 'import json, sys; print(*json.load(sys.stdin)["prompt_ids"])' <"$work/out"; }
+said=$(text_ids)
+
+# ---- order and turns ----
+part() { printf '{"type": "%s", "%s": "%s"}' "$1" "$1" "$2"; }
+messages "[{\"role\": \"user\", \"content\": [$(part image $photo), $(part audio $sound), $(part image $other), $(part text "What?")]}]"
+equals "$(exit_of run --json --messages "$work/messages.json")" 0 "--messages with parts"
+equals "$(text_ids)" "$said" "are the ids of the same options"
+answer=$(json text <"$work/out")
+messages "[{\"role\": \"user\", \"content\": [$(part text "What?"), $(part image $other), $(part audio $sound), $(part image $photo)]}]"
+equals "$(exit_of run --json --messages "$work/messages.json")" 0 "--messages in another order"
+[ "$(text_ids)" != "$said" ]
+result $? "are other ids"
+equals "$(json parts 0 source <"$work/out") $(json parts 2 source <"$work/out")" "$other $photo" "told in that order"
+messages "[{\"role\": \"user\", \"content\": [$(part image $photo), $(part text "Who?")]}, {\"role\": \"assistant\", \"content\": \"Me.\"},
+    {\"role\": \"user\", \"content\": [$(part image $other), $(part text "And this?")]}]"
+equals "$(exit_of run --json --messages "$work/messages.json")" 0 "pictures in two turns"
+equals "$(json parts 1 source <"$work/out")" $other "both are told"
+
+# ---- sources ----
+equals "$(exit_of run --quiet --image $photo --prompt "What is it?")" 0 "a path"
+equals "$("$tessera" run --ledger off --memory 512MiB --model $model --max-new 4 --quiet --image - --prompt "What is it?" <$photo)" \
+    "$(cat "$work/out")" "standard input"
+url="data:image/jpeg;base64,$(base64 -w 0 $photo)"
+equals "$(run --quiet --image "$url" --prompt "What is it?")" "$(cat "$work/out")" "a data URL"
+cp $photo "$work/--odd name.mp3"
+equals "$(run --quiet --image "$work/--odd name.mp3" --prompt "What is it?")" "$(cat "$work/out")" "a name that lies about the kind"
+equals "$(run --quiet --image $photo --audio $sound --image $other --prompt "What?")" "$answer" "the answer does not depend on how it was asked"
+
+# ---- what is refused ----
+: >"$work/empty.png"
+head -c 300 $photo >"$work/cut.jpg"
+head -c 20 $sound >"$work/cut.wav"
+head -c 1500 $film >"$work/cut.mp4"
+refused() { # refused EXIT PART TEXT OPTION...: by run and by trace, which leaves no file
+    local code=$1 part=$2 text=$3
+    shift 3
+    equals "$(exit_of run "$@")" "$code" "$text: exit $code"
+    contains "$(cat "$work/err")" "$part" "$text: $part"
+    equals "$(exit_of trace --out "$work/none" "$@")" "$code" "$text: exit $code by trace"
+    contains "$(cat "$work/err")" "$part" "$text: $part, by trace"
+}
+refused 3 "$work/empty.png: found nothing" "an empty picture" --image "$work/empty.png" --prompt x
+refused 3 "$work/cut.jpg at byte" "a cut picture" --image "$work/cut.jpg" --prompt x
+refused 3 "$work/cut.wav" "cut sound" --audio "$work/cut.wav" --prompt x
+refused 3 "$work/cut.mp4" "a cut film" --video "$work/cut.mp4" --prompt x
+refused 3 "$photo: found" "a picture for sound" --audio $photo --prompt x
+refused 3 "$sound: found sound (WAV)" "sound for a picture" --image $sound --prompt x
+refused 3 "$sound: found" "sound for a film" --video $sound --prompt x
+refused 3 "absent.png: found no such file" "no file" --image absent.png --prompt x
+refused 3 "$work" "a folder" --image "$work" --prompt x
+refused 3 "$mute: sound: found none" "a film without sound" --video $mute --use-audio-in-video --prompt x
+refused 3 "$mute: sound: found none" "one film with sound and one without" --video $film --video $mute --use-audio-in-video --prompt x
+refused 3 "for each image of the request: 1" "a placeholder more than media" --image $photo --prompt "<|image_pad|>"
+refused 3 "for each audio of the request: 1" "likewise of sound" --audio $sound --prompt "a <|audio_pad|> b"
+refused 3 "for each video of the request: 0" "a placeholder of another kind" --audio $sound --prompt "a <|video_pad|> b"
+refused 3 "standard input: found nothing" "nothing on standard input" --image - --prompt x
+refused 3 "data URL at byte 22" "a data URL that is none" --image "data:image/png;base64,@@@@" --prompt x
+refused 2 "--raw leaves out" "--raw" --raw --image $photo --prompt x
+refused 2 "there is no --video" "--use-audio-in-video without a film" --image $photo --use-audio-in-video --prompt x
+refused 2 "there is no --video" "--fps without a film" --image $photo --fps 3 --prompt x
+refused 2 "--fps: found 0" "no frame a second" --video $film --fps 0 --prompt x
+messages "[{\"role\": \"user\", \"content\": [$(part image $photo)]}]"
+refused 2 "--messages says what is asked" "media beside messages" --messages "$work/messages.json" --image $photo
+messages "[{\"role\": \"user\", \"content\": [$(part image $photo), $(part image "$work/cut.jpg")]}]"
+refused 3 "$work/cut.jpg at byte" "a cut picture in messages" --messages "$work/messages.json"
+for role in system assistant; do
+    messages "[{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"$role\", \"content\": [$(part text x), $(part image $photo)]}]"
+    refused 3 "messages[1].content[1]" "a picture of the $role" --messages "$work/messages.json"
+done
+[ ! -e "$work/none" ]
+result $? "a refused trace leaves no file"
+equals "$(exit_of run --json --image "$work/cut.jpg" --prompt x)" 3 "--json: exit 3"
+equals "$(json error file <"$work/out") $(json error offset <"$work/out")" "$work/cut.jpg 393" "the file and the byte are members"
+equals "$(exit_of run --quiet --plain --image $photo --prompt "a <|image_pad|> b")" 0 "--plain: what text spells stays text"
+equals "$(exit_of run --quiet --prompt "a <|image_pad|> b")" 0 "without media a placeholder is a token"
+
+# ---- plans; the budgets that they tell are tried by test_memory.sh ----
+plan --image $photo --audio $sound >"$work/out"
+for region in "media .*features .*always" "audio .*weights .*audio" "audio .*workspace" "vision .*weights .*vision" "vision .*workspace"; do
+    grep -q "^$region" "$work/out"
+    result $? "plan counts $region"
+done
+! plan | grep -q '^\(media\|audio\|vision\)'
+result $? "without media there are none"
+
+# ---- traces ----
+equals "$(exit_of trace --quiet --image $photo --audio "$sound" --prompt "What?" --out "$work/media.safetensors")" 0 "trace"
+"$tessera" compare --quiet "$work/media.safetensors" "$work/media.safetensors" >/dev/null
+result $? "can be compared"
+mkdir "$work/elsewhere"
+mv "$work/media.safetensors" "$work/elsewhere"
+equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/elsewhere/media.safetensors")" 0 \
+    "verify finds its media wherever it lies"
+equals "$(json verdict <"$work/out") $(json text_checked <"$work/out")" "equal true" "and prepares them again"
+equals "$(exit_of trace --quiet --image "$url" --prompt "What?" --out "$work/url.safetensors")" 0 "trace with a data URL"
+equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/url.safetensors")" 0 "is verified"
+equals "$(json text_checked <"$work/out")" true "from the URL itself"
+equals "$(exit_of trace --quiet --video $film --use-audio-in-video --fps 5 --prompt "What?" --out "$work/film.safetensors")" 0 "trace with a film"
+equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/film.safetensors")" 0 "is verified"
+equals "$(json verdict <"$work/out") $(json text_checked <"$work/out")" "equal true" "at its rate, with its sound"
+
+# ---- chat ----
+two=$(printf '/image %s\nWhat is it?\nAre you sure?\n' $photo | chat --quiet)
+equals "$(wc -l <<<"$two")" 2 "chat: a picture and a question, and one more"
+equals "$(sed -n 1p <<<"$two")" "$(run --quiet --image $photo --prompt "What is it?")" "the first answer is run's"
+messages "[{\"role\": \"user\", \"content\": [$(part image $photo), $(part text "What is it?")]},
+    {\"role\": \"assistant\", \"content\": $(sed -n 1p <<<"$two" | python -c 'import json, sys; print(json.dumps(sys.stdin.read()[:-1]))')},
+    {\"role\": \"user\", \"content\": \"Are you sure?\"}]"
+equals "$(sed -n 2p <<<"$two")" "$(run --quiet --messages "$work/messages.json")" "the second is that of the whole conversation"
+printf '/image %s\n/audio %s\nWhat?\n/video %s\nAnd this?\n' $photo $sound $film | chat >"$work/out" 2>"$work/err"
+equals "$? $(wc -l <"$work/out") $(grep -c 'tokens\?$' "$work/err")" "0 2 3" "pictures, sound and films of two turns"
+
+# ---- thinking and the Captioner ----
+equals "$(exit_of run --think perhaps --prompt x)" 2 "--think takes on or off"
+thinker=tests/golden/e
+equals "$(of=$thinker exit_of run --json --think off --image $photo --prompt x)" 0 "--think with a picture"
+closed=$(text_ids)
+equals "$(of=$thinker exit_of run --json --think on --image $photo --prompt x)" 0 "--think on"
+[ "$(text_ids)" != "$closed" ]
+result $? "is another prompt"
+cp -r $thinker "$work/Qwen3-Omni-Captioner"
+caption() { of="$work/Qwen3-Omni-Captioner" exit_of run "$@"; }
+equals "$(caption --audio $sound --prompt "")" 0 "the Captioner takes one clip"
+equals "$(caption --audio $sound --prompt x)" 3 "and no text"
+contains "$(cat "$work/err")" "exactly one clip and no text" "and says so"
+equals "$(caption --audio $sound --audio $sound --prompt "")" 3 "nor two clips"
+equals "$(caption --image $photo --prompt "")" 3 "nor a picture"
+equals "$(caption --prompt "Hello")" 3 "nor text alone"
