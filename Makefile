@@ -125,7 +125,7 @@ bench-deps: deps
 layers: ## check that includes go down the layers only
 	@tools/check_layers
 
-demo: deps ## build, then inspect, plan and run the demo checkpoint
+demo: deps ## build, then inspect, run and verify the demo checkpoint
 	@$(MAKE) --no-print-directory all
 	@tools/demo
 

@@ -18,14 +18,17 @@ static const char *const reserved[] = {CLI_RESERVED};
 static void print_overview(FILE *out)
 {
     fputs("Usage: tessera COMMAND [options]\n\n"
-          "Runs Qwen3-Omni whole in small memory, and shows that it computes what the original computes.\n\n"
+          "Runs Qwen3-Omni whole in small memory, and shows that it computes what the\n"
+          "original computes.\n\n"
           "Commands:\n",
           out);
     for (size_t i = 0; commands[i]; i++)
         fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     putc('\n', out);
     cli_exit_codes_print(out, ~0u);
-    fputs("\n'tessera help COMMAND' explains one command; 'tessera version' prints the version.\n", out);
+    fputs("\n'tessera help COMMAND' explains one command, with examples; 'tessera version'\nprints the "
+          "version.\n",
+          out);
 }
 
 static const char *const help_words[] = {"help", "--help", "-h", NULL};

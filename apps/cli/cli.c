@@ -83,6 +83,7 @@ static const char *store_value(const cli_option *option, const char *text)
     uint64_t number;
     switch (option->kind) {
     case CLI_LATER:
+    case CLI_ELSEWHERE:
         break;
     case CLI_FLAG:
         *(bool *)option->target = true;
@@ -238,6 +239,8 @@ static int take_option(const cli_command *self, const cli_common *common, const 
 {
     if (option->kind == CLI_LATER)
         return cli_usage(self, common, "--%s is not part of this version (%s)", option->name, TESS_VERSION);
+    if (option->kind == CLI_ELSEWHERE)
+        return cli_usage(self, common, "--%s is not for %s: %s", option->name, self->name, option->help);
     if (*is_given && option->kind != CLI_LIST && option->kind != CLI_MARKED && option->kind != CLI_FLAG)
         return cli_usage(self, common, "--%s is given twice; it takes one value", option->name);
     *is_given = true;
@@ -353,13 +356,23 @@ int cli_report(const cli_command *self, const cli_common *common, const tess_err
     return cli_report_with(self, common, err, common->json ? json_object() : NULL);
 }
 
+/* What preparing media is expected to take when a model comes after them. */
+static const char MEDIA_FIRST[] = "before the model";
+
+void cli_say_media_first(tess_error *err)
+{
+    size_t n = strlen(err->expected);
+    snprintf(err->expected + n, sizeof err->expected - n, " %s", MEDIA_FIRST);
+}
+
 /* What the library calls by the name of a member, a user knows as an option; and what helps. */
 static const struct {
     const char *field, *option, *hint; /* option NULL: the field keeps its name; hint NULL: none */
     const char *hinted;                /* the hint belongs to expectations that say this; NULL: to all */
 } words_for_fields[] = {
     {"memory_bytes", "--memory", NULL, NULL},
-    {"max_bytes", "--memory", NULL, NULL},
+    {"max_bytes", "--memory", "'tessera plan' with the same media and no --memory tells what all takes",
+     MEDIA_FIRST},
     {"fps", "--fps", NULL, NULL},
     {"n_context", "--context", "a larger one makes room, and 'tessera plan' says what it costs",
      "planned for"},
@@ -417,11 +430,17 @@ tess_error cli_translate(const tess_error *from)
     if (err.status == TESS_EBUDGET) {
         /* In tenths of MiB, rounded up: whole ones would tell some that are larger than need be. */
         unsigned long long tenths = (err.smallest_budget_bytes / 1024 * 10 + 10 + 1023) / 1024;
-        snprintf(rest, sizeof rest, "the smallest that works is --memory %llu.%lluMiB%s", tenths / 10,
-                 tenths % 10,
-                 strcmp(from->field, "max_bytes") ? ", fewer positions (--context) need less" : "");
+        bool is_medium = !strcmp(from->field, "max_bytes"), comes_first = strstr(err.expected, MEDIA_FIRST);
+        snprintf(rest, sizeof rest, "%s --memory %llu.%lluMiB%s",
+                 comes_first ? "it takes" : "the smallest that works is", tenths / 10, tenths % 10,
+                 comes_first ? " at least"
+                 : is_medium ? ""
+                             : ", fewer positions (--context) need less");
         add_hint(&err, rest);
     }
+    if (err.status == TESS_EINPUT &&
+        (strstr(err.expected, "where this tensor ends") || !strncmp(err.expected, "a shard with ", 13)))
+        add_hint(&err, "'tessera inspect --check' lists all that is wrong with the checkpoint");
     if (err.status == TESS_ENONFINITE)
         add_hint(&err, "are the weights intact? 'tessera inspect --checksum' tells");
     return err;

@@ -31,28 +31,32 @@ typedef enum cli_feature {
     CLI_HAS_BUDGET = 8,     /* exit code 5 */
 } cli_feature;
 
+enum { CLI_MOST_EXAMPLES = 4 };
+
 typedef struct cli_command cli_command;
 struct cli_command {
     const char *name;
     const char *summary;                                        /* one line for `tessera --help` */
     const char *arguments;                                      /* "[options] DIR" for the usage line */
     unsigned has;                                               /* bits of cli_feature */
-    const char *examples[2];                                    /* whole command lines */
+    const char *examples[CLI_MOST_EXAMPLES];                    /* whole command lines; at least two */
     int (*run)(const cli_command *self, int argc, char **argv); /* argv[0] is the command's name */
+    const char *notes; /* lines of the help behind the options, with a heading; NULL: none */
 };
 
 typedef enum cli_kind {
-    CLI_FLAG,   /* bool, set to true */
-    CLI_TEXT,   /* const char * */
-    CLI_NAME,   /* const char *, of a file or folder: not empty */
-    CLI_COUNT,  /* int, 0 or more */
-    CLI_SOME,   /* int, 1 or more: 0 is the library's word for its default, and nobody's wish */
-    CLI_U64,    /* uint64_t */
-    CLI_SIZE,   /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, 12g (binary), plain bytes; units in any case */
-    CLI_NUMBER, /* double, finite */
-    CLI_LIST,   /* cli_list * of texts that are not empty; repeatable, as the next and no other kind */
-    CLI_MARKED, /* the same, of several options: name and value by turns, in the order given */
-    CLI_LATER,  /* a name that is reserved: not shown in the help, refused by name; target is not used */
+    CLI_FLAG,      /* bool, set to true */
+    CLI_TEXT,      /* const char * */
+    CLI_NAME,      /* const char *, of a file or folder: not empty */
+    CLI_COUNT,     /* int, 0 or more */
+    CLI_SOME,      /* int, 1 or more: 0 is the library's word for its default, and nobody's wish */
+    CLI_U64,       /* uint64_t */
+    CLI_SIZE,      /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, 12g (binary), plain bytes; units in any case */
+    CLI_NUMBER,    /* double, finite */
+    CLI_LIST,      /* cli_list * of texts that are not empty; repeatable, as the next and no other kind */
+    CLI_MARKED,    /* the same, of several options: name and value by turns, in the order given */
+    CLI_LATER,     /* a name that is reserved: not shown in the help, refused by name; target is not used */
+    CLI_ELSEWHERE, /* another command's, likewise; help says what is done instead here */
 } cli_kind;
 
 typedef struct cli_list {
@@ -114,6 +118,9 @@ int cli_report_with(const cli_command *self, const cli_common *common, const tes
 /* The error in the words of the command line: the library names members of its structs, a user knows options.
  */
 tess_error cli_translate(const tess_error *err);
+
+/* Notes in an error about the memory of media that what it tells is not all: a model comes on top. */
+void cli_say_media_first(tess_error *err);
 
 /* A value as compact JSON on standard output, safe on a terminal. */
 void cli_write_json(const json_t *value, size_t flags);

@@ -5,7 +5,7 @@
 
 bool cli_option_is_offered(const cli_option *option)
 {
-    return option->kind != CLI_LATER && option->help;
+    return option->kind != CLI_LATER && option->kind != CLI_ELSEWHERE && option->help;
 }
 
 static void print_option(const cli_option *option)
@@ -32,6 +32,32 @@ void cli_exit_codes_print(FILE *out, unsigned has)
     fputs("  130  interrupted\n", out);
 }
 
+/* Where a line of a command of at most `room` characters may end: before an option or a bar, outside of
+ * quotes. NULL: it fits, or there is no such place. */
+static const char *find_break(const char *text, size_t room)
+{
+    const char *last = NULL;
+    char quote = 0;
+    for (const char *at = text; *at; at++) {
+        if ((size_t)(at - text) > room) return last;
+        if (quote ? *at == quote : *at == '"' || *at == '\'') quote = quote ? 0 : *at;
+        if (!quote && at > text && *at == ' ' && (at[1] == '|' || (at[1] == '-' && at[2] == '-'))) last = at;
+    }
+    return NULL;
+}
+
+/* A command line over as many lines as it needs, that can be taken as it stands. */
+static void print_example(const char *text)
+{
+    enum { INDENT = 2, FURTHER = 6 };
+    int indent = INDENT;
+    for (const char *end; (end = find_break(text, (size_t)(CLI_COLUMNS - indent - 2))); indent = FURTHER) {
+        printf("%*s%.*s \\\n", indent, "", (int)(end - text), text);
+        text = end + 1;
+    }
+    printf("%*s%s\n", indent, "", text);
+}
+
 void cli_help_print(const cli_command *self, const cli_option *options, size_t n_option)
 {
     cli_print_sentence("Usage: tessera %s %s", self->name, self->arguments);
@@ -41,8 +67,10 @@ void cli_help_print(const cli_command *self, const cli_option *options, size_t n
     puts("Options:");
     for (size_t i = 0; i < n_option; i++) print_option(&options[i]);
     putchar('\n');
+    if (self->notes) printf("%s\n", self->notes);
     cli_exit_codes_print(stdout, self->has);
-    printf("\nExamples:\n  %s\n  %s\n", self->examples[0], self->examples[1]);
+    puts("\nExamples:");
+    for (int i = 0; i < CLI_MOST_EXAMPLES && self->examples[i]; i++) print_example(self->examples[i]);
 }
 
 enum { MAX_GUESSED = 32 }; /* letters of a word; longer ones are like no name */

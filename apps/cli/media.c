@@ -2,6 +2,11 @@
 
 #include <string.h>
 
+uint64_t cli_add_bytes(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
 tess_media_kind cli_media_kind(const cli_media_options *options, size_t i)
 {
     const char *name = options->named.item[2 * i];

@@ -16,13 +16,23 @@ typedef struct cli_media_options {
 
 #define CLI_MEDIA_OPTIONS(m)                                                                                 \
     {"audio", CLI_MARKED, &(m)->named, "FILE",                                                               \
-     "a file of sound; \"-\" for standard input, or a data URL; repeatable, as the next two"},               \
-        {"image", CLI_MARKED, &(m)->named, "FILE", "a picture; they stand in the order given"},              \
-        {"video", CLI_MARKED, &(m)->named, "FILE", "a film"},                                                \
+     "a sound: WAV, FLAC, MP3, OGG, AAC, M4A and others; \"-\" for standard input, or a data URL; "          \
+     "repeatable, as the next two"},                                                                         \
+        {"image", CLI_MARKED, &(m)->named, "FILE", "a picture: JPEG, PNG, WebP, GIF, BMP or TIFF"},          \
+        {"video", CLI_MARKED, &(m)->named, "FILE", "a film: MP4, MOV, WebM, MKV, AVI and others"},           \
         {"use-audio-in-video", CLI_FLAG, &(m)->use_audio_in_video, NULL, "hear the films as well"},          \
     {                                                                                                        \
         "fps", CLI_NUMBER, &(m)->fps, "N", "frames of a film taken a second; default 2"                      \
     }
+
+/* For the help of commands that take media. */
+#define CLI_MEDIA_NOTES                                                                                      \
+    "Media are decoded by libraries that are opened when a file needs them:\n"                               \
+    "libjpeg-turbo, libwebp, zlib, FFmpeg, libsoxr. One that is not installed is\n"                          \
+    "told by the name of its package. Several media stand in the order given.\n"
+
+/* The sum, or the largest number where that is less: what a medium says it takes may be any number. */
+uint64_t cli_add_bytes(uint64_t a, uint64_t b);
 
 /* One medium as named: its kind and its source. */
 tess_media_kind cli_media_kind(const cli_media_options *options, size_t i);

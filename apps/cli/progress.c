@@ -41,7 +41,9 @@ static void draw_line(cli_progress *progress, tess_activity activity, uint64_t d
     else
         cli_format_bytes(done, amount, sizeof amount);
     format_amount(unit, rate, speed, sizeof speed);
-    fprintf(stderr, "\r%s %s %3.0f %%  %s  %s/s", activities[activity].word, bar, share * 100, amount, speed);
+    fprintf(stderr, "\r%s ", activities[activity].word);
+    if (total) fprintf(stderr, "%s %3.0f %%  ", bar, share * 100);
+    fprintf(stderr, "%s  %s/s", amount, speed);
     if (rate > 0 && done < total) fprintf(stderr, "  %.0f s left", (double)(total - done) / rate);
     fputs("\033[K", stderr);
     fflush(stderr);
@@ -52,14 +54,16 @@ static bool tell_drawn(void *context, tess_activity activity, uint64_t done, uin
 {
     cli_progress *progress = context;
     double now = tess_system_seconds();
-    bool is_due = !progress->dirty || done >= total || now - progress->drawn >= 0.1;
-    if (progress->shown && activities[activity].word && total > 0 && is_due) {
+    bool is_due = !progress->dirty || (total && done >= total) || now - progress->drawn >= 0.1;
+    bool is_told =
+        total > 0 || activity == TESS_ACTIVITY_PREPARING; /* how long a sound is shows at its end */
+    if (progress->shown && activities[activity].word && is_told && is_due) {
         if (done == 0 || !progress->dirty) progress->started = now;
         progress->drawn = now;
         progress->dirty = true;
         draw_line(progress, activity, done, total);
     }
-    if (done >= total) cli_progress_clear(progress);
+    if (total && done >= total) cli_progress_clear(progress);
     return !cli_interrupted();
 }
 

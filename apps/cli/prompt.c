@@ -69,6 +69,9 @@ static tess_status check_texts(const cli_prompt *prompt, tess_error *err)
 
 /* ---- media ---- */
 
+/* Two runs map different numbers of library pages. */
+#define RUN_BYTES (1ull << 20)
+
 static bool has_media(const tess_conversation *talk)
 {
     for (size_t i = 0; i < talk->count; i++)
@@ -99,27 +102,50 @@ json_t *cli_prompt_list_parts(const cli_prompt *prompt)
     return parts;
 }
 
-/* What the process holds already is not there for media. */
-static uint64_t memory_for_media(uint64_t memory_bytes)
+/* What the process holds already, and libraries will, is not there for media. */
+static uint64_t memory_for_media(uint64_t memory_bytes, uint64_t used)
 {
     uint64_t budget = memory_bytes ? memory_bytes : tess_budget_get_default();
-    uint64_t used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
     return budget > used ? budget - used : 1;
+}
+
+/* What media took while they were prepared, one after the other, those before being held. */
+static uint64_t bytes_of_media(const tess_conversation *talk)
+{
+    uint64_t held = 0, most = 0;
+    for (size_t i = 0; i < talk->count; i++)
+        for (size_t k = 0; k < talk->turn[i].n_content; k++) {
+            const tess_content *content = &talk->turn[i].content[k];
+            const tess_medium *const media[] = {content->medium, content->sound};
+            for (int m = 0; m < 2; m++) {
+                if (!media[m]) continue;
+                const tess_medium_facts *facts = tess_medium_get_facts(media[m]);
+                const uint64_t now = cli_add_bytes(held, facts->bytes_peak);
+                if (now > most) most = now;
+                held = cli_add_bytes(held, facts->bytes_held);
+            }
+        }
+    return most;
 }
 
 static tess_status prepare_media(cli_prompt *prompt, const cli_common *common, const cli_request_means *means,
                                  tess_error *err)
 {
     if (!has_media(&prompt->talk)) return TESS_OK;
-    uint64_t most = memory_for_media(means->memory_bytes);
+    const uint64_t used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
+    uint64_t most = memory_for_media(means->memory_bytes, used);
     const tess_media_use use = {.model_dir = means->model_dir,
                                 .fps = prompt->media.fps,
                                 .use_audio_in_video = prompt->media.use_audio_in_video,
                                 .max_bytes = most,
                                 .progress = means->progress};
     tess_status status = tess_conversation_prepare(&prompt->talk, &use, err);
-    if (status == TESS_EBUDGET) /* what media need comes on top of the process */
-        err->smallest_budget_bytes += means->memory_bytes > most ? means->memory_bytes - most : 0;
+    if (status == TESS_OK)
+        prompt->least_bytes = cli_add_bytes(used + RUN_BYTES, bytes_of_media(&prompt->talk));
+    if (status == TESS_EBUDGET) { /* what media need comes on top of the process */
+        err->smallest_budget_bytes = cli_add_bytes(err->smallest_budget_bytes, used + RUN_BYTES);
+        cli_say_media_first(err);
+    }
     cli_progress_clear(means->bar);
     if (status == TESS_OK && !common->quiet) show_media(&prompt->talk);
     return status;
@@ -132,8 +158,12 @@ int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli
     int code = cli_media_check(&prompt->media, false, self, common);
     if (code >= 0 || cli_media_count(&prompt->media) == 0) return code;
     tess_error err;
+    /* It is there while media of a question are prepared, and has its place in what they leave. */
+    if (tess_tokenizer_open(means->model_dir, &prompt->tokenizer, NULL) != TESS_OK) prompt->tokenizer = NULL;
     tess_status status = take_media(prompt, &err);
     if (status == TESS_OK) status = prepare_media(prompt, common, means, &err);
+    tess_tokenizer_close(prompt->tokenizer);
+    prompt->tokenizer = NULL;
     if (status == TESS_OK) status = tess_prompt_list_media(&prompt->talk, &prompt->made, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
     for (size_t k = 0; k < prompt->talk.turn[0].n_content; k++)
@@ -216,6 +246,14 @@ static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_co
     return -1;
 }
 
+/* Whether a medium comes from where words would. */
+static bool has_standard_input(const cli_media_options *media)
+{
+    for (size_t i = 0; i < cli_media_count(media); i++)
+        if (!strcmp(cli_media_source(media, i), "-")) return true;
+    return false;
+}
+
 /* What is said in words: --prompt, or standard input. */
 static int read_words(cli_prompt *prompt, const cli_command *self, const cli_common *common)
 {
@@ -225,7 +263,8 @@ static int read_words(cli_prompt *prompt, const cli_command *self, const cli_com
         return -1;
     }
     /* Media may stand alone, and nobody types at a terminal what was not asked for. */
-    if (cli_media_count(&prompt->media) && isatty(STDIN_FILENO)) return -1;
+    if (cli_media_count(&prompt->media) && (isatty(STDIN_FILENO) || has_standard_input(&prompt->media)))
+        return -1;
     int code = cli_read_input(self, common, &prompt->input, &prompt->n_said);
     if (code) return code;
     prompt->said = prompt->input;
@@ -248,7 +287,8 @@ static int check_options(const cli_prompt *prompt, const cli_command *self, cons
     bool names_media = cli_media_count(&prompt->media) > 0;
     if (prompt->messages && (prompt->text || prompt->system || prompt->raw || names_media))
         return cli_usage(self, common,
-                         "--messages says what is asked; --prompt, --system, --raw and media say it too");
+                         "--messages says what is asked, media included: --prompt, --system, --raw, --image, "
+                         "--audio and --video go without it");
     if (prompt->raw && prompt->system)
         return cli_usage(self, common, "--system is a message of the chat template, which --raw leaves out");
     if (prompt->raw && names_media)

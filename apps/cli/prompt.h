@@ -16,6 +16,7 @@ typedef struct cli_prompt {
     tess_prompt made;       /* its media are those of talk */
     char *input;            /* what came from standard input */
     tess_text json;         /* what --messages said, as compact JSON */
+    uint64_t least_bytes;   /* the smallest budget in which the media can be prepared; 0: there are none */
     const char *kind;       /* of what was encoded: "chat", "raw" or "messages" */
     const char *said;       /* what was encoded, n_said bytes: text, input or json */
     size_t n_said;
@@ -38,9 +39,18 @@ typedef struct cli_prompt {
      "the question; default: standard input, less one final newline"},                                       \
         {"system", CLI_TEXT, &(p)->system, "TEXT", "a system message before it; default none"},              \
         {"messages", CLI_NAME, &(p)->messages, "FILE",                                                       \
-         "instead of both: a JSON array of messages with role and content"},                                 \
+         "instead of both: a JSON array of messages; see below"},                                            \
         {"raw", CLI_FLAG, &(p)->raw, NULL, "the text as it is, without the chat template"},                  \
         CLI_THINKING_OPTION(&(p)->thinking), CLI_PLAIN_OPTION(&(p)->plain), CLI_MEDIA_OPTIONS(&(p)->media)
+
+/* For the help of commands that take a prompt. */
+#define CLI_PROMPT_NOTES                                                                                     \
+    "Messages, with media or without:\n"                                                                     \
+    "  [{\"role\": \"system\", \"content\": \"Answer briefly.\"},\n"                                         \
+    "   {\"role\": \"user\", \"content\": [{\"type\": \"image\", \"image\": \"photo.jpg\"},\n"               \
+    "                                {\"type\": \"text\", \"text\": \"What is it?\"}]}]\n"                   \
+    "\"audio\" and \"video\" as \"image\"; paths are seen from the working directory.\n\n" CLI_MEDIA_NOTES   \
+    "They stand before the question.\n"
 
 #define CLI_PROMPT_DEFAULT ((cli_prompt){.media = CLI_MEDIA_DEFAULT})
 

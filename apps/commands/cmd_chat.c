@@ -238,19 +238,19 @@ static int ask(chat *c, const char *question, size_t n_byte)
 /* ---- media --------------------------------------------------------------------------------------------- */
 
 /* What a medium may take: what the budget leaves beside what is in use. */
-static uint64_t memory_for_media(const chat *c)
+static uint64_t memory_for_media(const chat *c, uint64_t used)
 {
-    uint64_t budget = tess_engine_get_plan(c->engine)->budget_bytes,
-             used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
+    uint64_t budget = tess_engine_get_plan(c->engine)->budget_bytes;
     return budget > used ? budget - used : 1;
 }
 
 static tess_status add_medium(chat *c, tess_content_kind kind, const char *source, tess_error *err)
 {
+    const uint64_t used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
     const tess_media_use use = {.model_dir = c->engine_options.options.model_dir,
                                 .fps = c->fps,
                                 .use_audio_in_video = c->use_audio_in_video && kind == TESS_CONTENT_VIDEO,
-                                .max_bytes = memory_for_media(c),
+                                .max_bytes = memory_for_media(c, used),
                                 .progress = &c->engine_options.bar.drawn_bar};
     tess_status status = c->has_draft ? TESS_OK : tess_conversation_begin_list(&c->talk, "user", err);
     if (status != TESS_OK) return status;
@@ -258,9 +258,19 @@ static tess_status add_medium(chat *c, tess_content_kind kind, const char *sourc
     status = tess_conversation_add_medium(&c->talk, kind, source, err);
     if (status != TESS_OK) return status;
     status = tess_conversation_prepare(&c->talk, &use, err);
+    if (status == TESS_EBUDGET) {
+        err->smallest_budget_bytes = cli_add_bytes(err->smallest_budget_bytes, used);
+        cli_say_media_first(err);
+    }
     cli_progress_clear(&c->engine_options.bar);
     if (status != TESS_OK) tess_conversation_drop_part(&c->talk);
     return status;
+}
+
+/* What is refused while nobody looks shows in the exit code. */
+static void note_refusal(chat *c, int code)
+{
+    if (!c->editor && !c->refused) c->refused = code;
 }
 
 /* "/image FILE": the medium joins the next question. Returns 0 or an exit code to end with. */
@@ -274,16 +284,19 @@ static void attach(chat *c, tess_content_kind kind, const char *text, size_t n_b
     char source[4096];
     if (begin == n_byte || n_byte - begin >= sizeof source) {
         fputs("Say which file: /image photo.jpg, /audio question.wav or /video clip.mp4.\n", stderr);
+        note_refusal(c, CLI_USAGE);
         return;
     }
     if (c->n_media_tok == 0) {
-        fputs("There is no room for media in this budget; a larger --memory makes some.\n", stderr);
+        fputs("There is no room for media in this budget; a larger --memory makes some,\n"
+              "and 'tessera plan --image FILE' tells how much it takes.\n",
+              stderr);
+        note_refusal(c, CLI_BUDGET);
         return;
     }
     snprintf(source, sizeof source, "%.*s", (int)(n_byte - begin), text + begin);
     if (add_medium(c, kind, source, &err) != TESS_OK) {
-        int code = cli_report(c->self, &c->common, &err);
-        if (!c->editor && !c->refused) c->refused = code;
+        note_refusal(c, cli_report(c->self, &c->common, &err));
         return;
     }
     const tess_turn *turn = &c->talk.turn[c->talk.count - 1];
@@ -333,8 +346,8 @@ static void say_help(const chat *c)
     if (c->n_media_tok > 0)
         fputs("/image FILE, /audio FILE and /video FILE join the next question.\n", stderr);
     if (c->editor)
-        fputs("Enter asks; Alt-Enter, or Ctrl-V Ctrl-J, begins a new line; the up arrow brings back what was "
-              "typed.\n",
+        fputs("Enter asks; Alt-Enter, or Ctrl-V Ctrl-J, begins a new line;\n"
+              "the up arrow brings back what was typed.\n",
               stderr);
 }
 
@@ -513,6 +526,11 @@ static int run_chat(const cli_command *self, int argc, char **argv)
               .max_new = 1024};
     const cli_option options[] = {
         {"use-audio-in-video", CLI_FLAG, &c.use_audio_in_video, NULL, "hear the films of /video as well"},
+        {"image", CLI_ELSEWHERE, NULL, "FILE", "in the chat, /image FILE joins the next question"},
+        {"audio", CLI_ELSEWHERE, NULL, "FILE", "in the chat, /audio FILE joins the next question"},
+        {"video", CLI_ELSEWHERE, NULL, "FILE", "in the chat, /video FILE joins the next question"},
+        {"prompt", CLI_ELSEWHERE, NULL, "TEXT", "questions are asked in the chat, or by run --prompt"},
+        {"messages", CLI_ELSEWHERE, NULL, "FILE", "run --messages answers a conversation of a file"},
         {"fps", CLI_NUMBER, &c.fps, "N", "frames of a film taken a second; default 2"},
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
         CLI_PLAIN_OPTION(&c.plain),
@@ -549,6 +567,16 @@ const cli_command cli_chat = {
     .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples =
         {"tessera chat --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --temperature 0.6 --top-p 0.95",
-         "tessera chat --model demo/checkpoint --system \"Answer briefly.\""},
+         "tessera chat --model demo/checkpoint --system \"Answer briefly.\"",
+         "printf '/image tests/data/media/images/420.jpg\\nWhat is it?\\n' | tessera chat --model "
+         "demo/checkpoint"},
     .run = run_chat,
+    .notes = "In the chat:\n"
+             "  /image FILE   a picture joins the next question\n"
+             "  /audio FILE   a sound does\n"
+             "  /video FILE   a film does\n"
+             "  /reset        the conversation starts over\n"
+             "  /help         what can be typed\n"
+             "  /quit         leaves, as /exit and Ctrl-D do; Ctrl-C stops an answer\n"
+             "From a pipe every line is a question or one of these.\n\n" CLI_MEDIA_NOTES,
 };

@@ -85,7 +85,7 @@ static int run_compare(const cli_command *self, int argc, char **argv)
 
 const cli_command cli_compare = {
     .name = "compare",
-    .summary = "Compares a trace with a reference, tap by tap, and names the first divergence.",
+    .summary = "Compares two traces tap by tap, and names the first divergence.",
     .arguments = "[options] REFERENCE TRACE",
     .has = CLI_HAS_DIFFERENCE,
     .examples =

@@ -24,6 +24,7 @@ typedef struct inspection {
     inspect_digests digests;
     FILE *problem_out; /* where problems go as text, NULL with --json */
     size_t n_shown, most_shown, n_wrong;
+    bool is_part; /* a shard is absent or cut off */
     /* With --json: */
     json_t *root, *problems, *tensors;
 } inspection;
@@ -32,8 +33,18 @@ static void show_problem(void *context, const tess_problem *problem)
 {
     inspection *in = context;
     cli_progress_clear(&in->bar);
+    in->is_part |= problem->kind == TESS_PROBLEM_SHARD || problem->kind == TESS_PROBLEM_TRUNCATED;
     if (in->problems) json_array_append_new(in->problems, inspect_problem_json(problem));
     if (in->problem_out && in->n_shown++ < in->most_shown) inspect_print_problem(in->problem_out, problem);
+}
+
+/* What is nearly always the reason, and what to do then. */
+static void remark_part(const inspection *in)
+{
+    if (in->is_part && !in->common.quiet)
+        cli_remark(in->self,
+                   "what is absent or cut off was not fetched whole: fetch it again; the hub's client "
+                   "goes on where it stopped");
 }
 
 /* What opening found does not stop a plain inspection: it shows what it can, and says so. */
@@ -47,6 +58,7 @@ static void show_opening(inspection *in)
         if (n > MOST_PROBLEMS_SHOWN)
             fprintf(stderr, "and %zu more; --check lists all\n", n - MOST_PROBLEMS_SHOWN);
         fprintf(stderr, "tessera inspect: %s has %zu problem%s\n", in->dir, n, n == 1 ? "" : "s");
+        remark_part(in);
     }
 }
 
@@ -75,6 +87,7 @@ static tess_status check_problems(inspection *in, tess_error *err)
     else
         fputs("exactly what config.json implies", stdout);
     puts(cli_colour_end());
+    remark_part(in);
     return TESS_OK;
 }
 

@@ -54,7 +54,9 @@ static int show_entry(const request *r, int64_t id)
     const char *kind;
     tess_status status = tess_ledger_get_kind(r->ledger, id, &kind, &err);
     if (status != TESS_OK) return cli_report(r->self, &r->common, &err);
-    if (!*kind) return cli_usage(r->self, &r->common, "there is no entry %lld in %s", (long long)id, r->path);
+    if (!*kind)
+        return cli_usage(r->self, &r->common, "there is no entry %lld in %s; 'tessera ledger list' shows all",
+                         (long long)id, r->path);
     json_t *entry = ledger_entry_json(r->ledger, id, &err);
     if (!entry) return cli_report(r->self, &r->common, &err);
     if (r->common.json) {

@@ -227,6 +227,8 @@ static tess_status make_plan(const cli_command *self, request *r, tess_plan *pla
     if (tess_tokenizer_open(options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
     cli_ledger_open_measuring(&r->engine.ledger, self, &options);
     tess_status status = tess_plan_make(&options, plan, err);
+    if (plan->smallest_budget_bytes < r->prompt.least_bytes) /* media come before the model */
+        plan->smallest_budget_bytes = r->prompt.least_bytes;
     cli_ledger_close(&r->engine.ledger);
     tess_tokenizer_close(tokenizer);
     return status;
@@ -318,6 +320,8 @@ const cli_command cli_plan = {
     .arguments = "[options] --model DIR",
     .has = CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples = {"tessera plan --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB",
-                 "tessera plan --model demo/checkpoint --memory 64MiB --measure --json"},
+                 "tessera plan --model demo/checkpoint --memory 64MiB --measure --json",
+                 "tessera plan --model demo/checkpoint --video tests/data/media/video/plain.mp4 --fps 1"},
     .run = run_plan,
+    .notes = CLI_MEDIA_NOTES,
 };

@@ -66,7 +66,9 @@ static tess_status prepare_one(request *r, size_t i, uint64_t process_bytes, tes
         if (status == TESS_OK) status = keep(r, medium, err);
     }
     /* Two runs map different numbers of library pages. */
-    if (status == TESS_EBUDGET) err->smallest_budget_bytes += r->memory_bytes - options.max_bytes + RUN_BYTES;
+    if (status == TESS_EBUDGET)
+        err->smallest_budget_bytes =
+            cli_add_bytes(err->smallest_budget_bytes, process_bytes + r->bytes_held + RUN_BYTES);
     return status;
 }
 
@@ -165,7 +167,7 @@ static int run_preprocess(const cli_command *self, int argc, char **argv)
 
 const cli_command cli_preprocess = {
     .name = "preprocess",
-    .summary = "Turns sounds, pictures and films into what the network takes of them.",
+    .summary = "Turns sounds, pictures and films into the network's inputs.",
     .arguments = "[options] --model DIR (--audio FILE | --image FILE | --video FILE)... --out FILE",
     .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples =
@@ -174,4 +176,7 @@ const cli_command cli_preprocess = {
          "cat tests/data/media/images/rgb.jpg | tessera preprocess --model demo/checkpoint --image - --out "
          "picture.safetensors"},
     .run = run_preprocess,
+    .notes = "OUT holds the tensors that the original's processor calls input_features,\n"
+             "pixel_values and so on, each as \"in.\" and that name: to be compared with its\n"
+             "own. To ask about media, name them to run, chat or trace.\n\n" CLI_MEDIA_NOTES,
 };

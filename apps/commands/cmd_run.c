@@ -299,6 +299,11 @@ const cli_command cli_run = {
     .examples = {"tessera run --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --prompt \"What is the "
                  "capital of France?\"",
                  "tessera run --model demo/checkpoint --raw --prompt \"The capital of France is\" --top 5 "
-                 "--max-new 8"},
+                 "--max-new 8",
+                 "tessera run --model demo/checkpoint --image tests/data/media/images/420.jpg --prompt "
+                 "\"What is it?\"",
+                 "tessera run --model demo/checkpoint --audio tests/data/media/audio/tone.mp3 --video "
+                 "tests/data/media/video/sound.mp4 --use-audio-in-video --prompt \"What do you hear?\""},
     .run = run_run,
+    .notes = CLI_PROMPT_NOTES,
 };

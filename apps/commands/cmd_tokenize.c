@@ -306,20 +306,22 @@ static int run_detokenize(const cli_command *self, int argc, char **argv)
 
 const cli_command cli_tokenize = {
     "tokenize",
-    "text to token ids (TEXT, or standard input as it is)",
+    "Turns text into token ids: TEXT, or standard input as it is.",
     "[options] --model DIR [TEXT]",
     CLI_HAS_REMARKS,
     {"tessera tokenize --model demo/checkpoint \"The capital of France is\"",
      "printf '\"%s\"\\n' Hello Goodbye | tessera tokenize --model demo/checkpoint --jsonl"},
     run_tokenize,
+    NULL,
 };
 
 const cli_command cli_detokenize = {
     "detokenize",
-    "token ids to text (ids, or standard input)",
+    "Turns token ids into text: IDs, or those on standard input.",
     "[options] --model DIR [ID...]",
     CLI_HAS_REMARKS,
     {"tessera detokenize --model demo/checkpoint 40 75 76",
      "tessera tokenize --model demo/checkpoint Hello | tessera detokenize --model demo/checkpoint"},
     run_detokenize,
+    NULL,
 };

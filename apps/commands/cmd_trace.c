@@ -381,6 +381,9 @@ const cli_command cli_trace = {
     .examples = {"tessera trace --model tests/golden/c --inputs tests/golden/c-f32/text.safetensors --out "
                  "ours.safetensors",
                  "tessera trace --model demo/checkpoint --raw --prompt \"The capital of France is\" --taps "
-                 "'thinker.model.layers.*.mlp,thinker.lm_head' --last-logits --out france.safetensors"},
+                 "'thinker.model.layers.*.mlp,thinker.lm_head' --last-logits --out france.safetensors",
+                 "tessera trace --model demo/checkpoint --image tests/data/media/images/420.jpg --prompt "
+                 "\"What is it?\" --out picture.safetensors"},
     .run = run_trace,
+    .notes = CLI_PROMPT_NOTES,
 };

@@ -523,12 +523,18 @@ static int run_verify(const cli_command *self, int argc, char **argv)
 
 const cli_command cli_verify = {
     .name = "verify",
-    .summary = "Runs the inputs of goldens again and compares every tap with the original's.",
-    .arguments = "[options] --model DIR --golden FILE...",
+    .summary = "Compares the model with the original's values, tap by tap.",
+    .arguments = "[options] --model DIR (--golden FILE... | --check-certificate FILE | --known-answers)",
     .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_DIFFERENCE | CLI_HAS_BUDGET,
     .examples = {"tessera verify --model tests/golden/c --golden tests/golden/c-f32/text.safetensors --html "
                  "report.html",
                  "tessera verify --model tests/golden/c --golden tests/golden/c-f32/text.safetensors "
-                 "--isolate --json"},
+                 "--isolate --json",
+                 "tessera verify --model demo/checkpoint --golden tests/golden/demo/f32/*.safetensors "
+                 "--certificate certificate.json",
+                 "tessera verify --model demo/checkpoint --check-certificate certificate.json"},
     .run = run_verify,
+    .notes = "Goldens are made by the original, here those in tests/golden; 'make golden'\n"
+             "makes more. A golden of other weights is refused, as weights that changed are\n"
+             "found by their SHA-256; --ignore-identity goes on and finds where.\n",
 };

@@ -129,14 +129,21 @@ typedef struct outcome {
     tess_certificate_difference difference; /* if not */
 } outcome;
 
+static void print_same(const outcome *o, const char *path)
+{
+    char counts[64], shown[512];
+    int n = snprintf(counts, sizeof counts, ": %s, %d taps", o->verdict, o->n_tap);
+    cli_text_shorten(path, cli_screen_columns() - 14 - n, shown, sizeof shown);
+    printf("%sas certified%s  %s%s\n", cli_colour_begin(CLI_GOOD), cli_colour_end(), shown, counts);
+}
+
 static void print_outcome(const outcome *o)
 {
     char path[512], field[sizeof o->difference.field * 4];
     cli_escape(o->golden, strlen(o->golden), path, sizeof path);
     cli_escape(o->difference.field, strlen(o->difference.field), field, sizeof field);
     if (o->is_same)
-        printf("%sas certified%s  %s: %s, %d taps\n", cli_colour_begin(CLI_GOOD), cli_colour_end(), path,
-               o->verdict, o->n_tap);
+        print_same(o, path);
     else
         printf("%sDIFFERENT%s     %s: %s: certified %s, found %s\n", cli_colour_begin(CLI_BAD),
                cli_colour_end(), path, field, CLI_SAFE(o->difference.certified),

@@ -26,7 +26,7 @@ static void print_weights(const verify_report *report, const tess_golden *golden
 static void print_text(const tess_golden *golden)
 {
     if (golden->unchecked)
-        cli_print_sentence("text and media: not checked, %s", golden->unchecked);
+        cli_print_sentence("text and media: not checked, %s", CLI_SAFE(golden->unchecked));
     else if (!golden->text_is_checked)
         puts("text: not checked, the model has no tokenizer files");
     else if (golden->said.n_media > 0)

@@ -103,7 +103,7 @@ static void lay_out_vision(tess_rooms *rooms, tess_layout *layout)
         sizes->n_layer_slot == rooms->model->vision.n_layer ? "all blocks" : "one block at a time",
         TESS_PHASE_VISION);
     tess_vision_tower_init_weights(&rooms->vision, rooms->model->store, &rooms->model->vision, sizes, arena);
-    arena = tess_layout_open(layout, "vision", "workspace", "activations of a piece of the pictures",
+    arena = tess_layout_open(layout, "vision", "workspace", "activations of a piece of pictures",
                              TESS_PHASE_VISION);
     tess_vision_tower_init_workspace(&rooms->vision, sizes, arena);
 }

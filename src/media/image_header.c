@@ -326,6 +326,7 @@ static const kind_mark marks[] = {
     {"HEIC", 4, 7, "ftyphev", -1},
     {"HEIF", 4, 8, "ftypmif1", -1},
     {"HEIF", 4, 8, "ftypmsf1", -1},
+    {"sound (M4A)", 4, 7, "ftypM4A", -1},
     {"a film (MP4 or MOV)", 4, 4, "ftyp", -1},
     {"a film (Matroska or WebM)", 0, 4, "\x1a\x45\xdf\xa3", -1},
     {"JPEG XL", 0, 2, "\xff\x0a", -1},
@@ -343,6 +344,12 @@ static const kind_mark marks[] = {
     {"HTML", 0, 9, "<!DOCTYPE", -1},
     {"an icon (ICO)", 0, 4, "\0\0\1\0", -1},
     {"sound (WAV)", 8, 4, "WAVE", -1},
+    {"a film (AVI)", 8, 4, "AVI ", -1},
+    {"sound (FLAC)", 0, 4, "fLaC", -1},
+    {"sound (OGG)", 0, 4, "OggS", -1},
+    {"sound (MP3)", 0, 3, "ID3", -1},
+    {"sound (AIFF)", 8, 3, "AIF", -1},
+    {"sound (CAF)", 0, 4, "caff", -1},
 };
 
 static tess_status find_kind(tess_peek *peek, tess_image_kind *out, tess_error *err)

@@ -51,9 +51,9 @@ static tess_status check_options(const tess_medium_options *o, tess_error *err)
 
 static tess_status refuse_bytes(const tess_medium *m, uint64_t n_byte, tess_error *err)
 {
-    const tess_status status =
-        tess_fail(err, TESS_EBUDGET, "%s: max_bytes: %llu bytes are left to prepare it, %llu are needed",
-                  m->facts.name, (unsigned long long)m->options.max_bytes, (unsigned long long)n_byte);
+    const tess_status status = tess_fail(
+        err, TESS_EBUDGET, "%s: max_bytes: preparing it takes %llu bytes, and %llu of the budget is left",
+        m->facts.name, (unsigned long long)n_byte, (unsigned long long)m->options.max_bytes);
     if (!err) return status;
     snprintf(err->file, sizeof err->file, "%.250s", m->facts.name);
     snprintf(err->field, sizeof err->field, "max_bytes");
@@ -214,7 +214,8 @@ tess_status tess_medium_open_sound(const tess_medium *film, tess_medium **out, t
 {
     TESS_ASSERT(film->facts.kind == TESS_MEDIA_VIDEO);
     if (!film->facts.has_sound)
-        return tess_refuse(err, film->facts.name, "sound", -1, "an audio track beside the picture", "none");
+        return tess_refuse(err, film->facts.name, "sound", -1,
+                           "an audio track beside the picture; a silent film is only seen", "none");
     tess_medium *m;
     const tess_status status = medium_new(TESS_MEDIA_AUDIO, film->text, &film->options, &m, err);
     if (status != TESS_OK) return status;
@@ -263,13 +264,57 @@ static int64_t most_mel_frames(const tess_medium *m)
     return fit > 0 ? (int64_t)fit : 1;
 }
 
+typedef struct sample_count {
+    const tess_medium *medium;
+    uint64_t n;
+} sample_count;
+
+static tess_status count_samples(void *context, const float *samples, size_t n, tess_error *err)
+{
+    sample_count *count = context;
+    (void)samples;
+    count->n += n;
+    return tess_progress_tell(count->medium->progress, TESS_ACTIVITY_PREPARING, count->n / TESS_MEL_HOP, 0,
+                              err);
+}
+
+static uint64_t sound_bytes(const tess_medium *m, int64_t n_frame)
+{
+    return sizeof *m + m->source.n_byte + tess_mel_bytes(m->preprocessor.n_mel, n_frame);
+}
+
+/* A clip for which there is too little memory is heard to its end, to say how much it takes; one that is too
+ * long with any is left at `why`. */
+static tess_status refuse_clip(const tess_medium *m, const tess_error *why, tess_error *err)
+{
+    sample_count count = {.medium = m};
+    tess_status status = tess_audio_decode(&m->source, TESS_MEL_RATE_HZ, count_samples, &count, NULL, err);
+    int64_t n_frame = (int64_t)(count.n / TESS_MEL_HOP);
+    if (status != TESS_OK) return status;
+    if (n_frame <= m->options.most_mel_frames) return refuse_bytes(m, sound_bytes(m, n_frame), err);
+    if (err) *err = *why;
+    return why->status;
+}
+
+static tess_status hear(tess_medium *m, tess_audio_facts *audio, tess_error *err)
+{
+    const int64_t most = most_mel_frames(m);
+    tess_error why;
+    tess_status status = tess_mel_new(&m->mel, m->facts.name, m->preprocessor.n_mel, most, &why);
+    if (status == TESS_OK)
+        status = tess_audio_decode(&m->source, TESS_MEL_RATE_HZ, take_samples, m, audio, &why);
+    if (status == TESS_OK) status = tess_mel_finish(m->mel, &why);
+    if (status == TESS_EINPUT && m->mel && most < m->options.most_mel_frames &&
+        tess_mel_get_samples(m->mel) / TESS_MEL_HOP > most)
+        return refuse_clip(m, &why, err);
+    if (status != TESS_OK && err) *err = why;
+    return status;
+}
+
 static tess_status prepare_audio(tess_medium *m, tess_error *err)
 {
     tess_audio_facts audio = {0};
-    tess_status status = tess_mel_new(&m->mel, m->facts.name, m->preprocessor.n_mel, most_mel_frames(m), err);
-    if (status == TESS_OK)
-        status = tess_audio_decode(&m->source, TESS_MEL_RATE_HZ, take_samples, m, &audio, err);
-    if (status == TESS_OK) status = tess_mel_finish(m->mel, err);
+    tess_status status = hear(m, &audio, err);
     if (status != TESS_OK) return status;
     m->features = tess_mel_get_features(m->mel);
     m->features.is_inside_video = m->is_inside;
@@ -278,8 +323,7 @@ static tess_status prepare_audio(tess_medium *m, tess_error *err)
     m->facts.rate_hz = audio.rate_hz;
     m->facts.n_channel = audio.n_channel;
     snprintf(m->facts.format, sizeof m->facts.format, "%s", audio.format);
-    m->facts.bytes_held =
-        sizeof *m + m->source.n_byte + tess_mel_bytes(m->preprocessor.n_mel, m->facts.n_frame);
+    m->facts.bytes_held = sound_bytes(m, m->facts.n_frame);
     m->facts.bytes_peak = m->facts.bytes_held;
     return TESS_OK;
 }

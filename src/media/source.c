@@ -174,8 +174,17 @@ static tess_status open_data_url(const char *url, uint64_t most_bytes, tess_sour
     return hold(status, name, bytes, n_byte, out);
 }
 
+/* "scheme://…": what is elsewhere is not fetched. A file of such a name can be given as "./…". */
+static bool is_url(const char *text)
+{
+    size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return n > 1 && !strncmp(text + n, "://", 3);
+}
+
 tess_status tess_source_open(const char *text, uint64_t most_bytes, tess_source *out, tess_error *err)
 {
+    if (is_url(text))
+        return tess_refuse(err, text, "", -1, "the path of a file: nothing is fetched", "a URL");
     if (!strcmp(text, "-")) return open_standard_input(most_bytes, out, err);
     if (!strncasecmp(text, "data:", 5)) return open_data_url(text, most_bytes, out, err);
     tess_status status = check_file(text, err);

@@ -6,9 +6,12 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "media/image_file.h"
 
-static const char SUPPORTED[] =
-    "WAV, FLAC, MP3, OGG, AAC, AIFF, CAF, MP4 (M4A, MOV), WebM (MKV), AVI, MPEG, FLV or ASF";
+static const char *const supported[] = {
+    [TESS_TRACK_AUDIO] = "sound: WAV, FLAC, MP3, OGG, AAC, AIFF, CAF, or the sound of a film",
+    [TESS_TRACK_VIDEO] = "a film: MP4 (MOV), WebM (MKV), AVI, MPEG, FLV, ASF or GIF",
+};
 /* Demuxers, by FFmpeg's names. Others are for devices, playlists, subtitles, or text drawn as pictures. */
 static const char allowed_formats[] =
     "wav,w64,aiff,au,caf,mp3,aac,flac,ogg,mov,matroska,avi,mpegts,mpeg,flv,asf,"
@@ -101,6 +104,16 @@ static tess_status refuse_code(const tess_track *track, int code, const char *ex
     return tess_refuse(err, name_of(track), "", -1, expected, "what cannot be read (%s)", reason);
 }
 
+/* What is no file of tracks: by name where it is a picture, for that goes elsewhere. */
+static tess_status refuse_kind(const tess_track *track, int code, tess_error *err)
+{
+    tess_image_facts picture;
+    if (!track->failure && tess_image_probe(track->reader.source, &picture, NULL) == TESS_OK)
+        return tess_refuse(err, name_of(track), "", -1, supported[track->kind], "a picture (%s)",
+                           picture.format);
+    return refuse_code(track, code, supported[track->kind], err);
+}
+
 /* ---- sizes ---- */
 
 static uint64_t count_bytes(const tess_track *track, int form, uint64_t wide, uint64_t high)
@@ -114,18 +127,26 @@ static uint64_t count_bytes(const tess_track *track, int form, uint64_t wide, ui
 
 uint64_t tess_track_count_bytes(const tess_track *track, int width, int height)
 {
-    /* Decoders round up to whole blocks. */
-    return count_bytes(track, track->context->pix_fmt, (uint64_t)width + 64, (uint64_t)height + 64);
+    /* Until there is a decoder, the form is what the file says. Decoders round up to whole blocks. */
+    int form = track->context ? (int)track->context->pix_fmt : track->stream->codecpar->format;
+    return count_bytes(track, form, (uint64_t)width + 64, (uint64_t)height + 64);
 }
 
 static tess_status refuse_size(const tess_track *track, int width, int height, uint64_t bytes,
                                tess_error *err)
 {
-    char expected[96];
-    snprintf(expected, sizeof expected, "frames that are decoded in at most %llu bytes",
-             (unsigned long long)track->max_bytes);
-    return tess_refuse(err, name_of(track), "size", -1, expected, "%d x %d pixels, which take %llu bytes",
-                       width, height, (unsigned long long)bytes);
+    const unsigned long long needed = bytes, left = track->max_bytes;
+    tess_status status =
+        tess_fail(err, TESS_EBUDGET,
+                  "%s: max_bytes: its %d x %d pixels take %llu bytes, and %llu of the budget is left",
+                  name_of(track), width, height, needed, left);
+    if (!err) return status;
+    snprintf(err->file, sizeof err->file, "%.250s", name_of(track));
+    snprintf(err->field, sizeof err->field, "max_bytes");
+    snprintf(err->found, sizeof err->found, "%llu bytes", left);
+    snprintf(err->expected, sizeof err->expected, "%llu bytes", needed);
+    err->smallest_budget_bytes = bytes;
+    return status;
 }
 
 tess_status tess_track_check_size(const tess_track *track, int width, int height, tess_error *err)
@@ -174,7 +195,7 @@ static tess_status look_at_streams(tess_track *track, tess_error *err)
     if (code >= 0) code = track->format_lib.avformat_find_stream_info(track->format, options);
     for (unsigned i = 0; i < n; i++) lib->av_dict_free(&options[i]);
     free(options);
-    return code < 0 ? refuse_code(track, code, SUPPORTED, err) : TESS_OK;
+    return code < 0 ? refuse_kind(track, code, err) : TESS_OK;
 }
 
 static tess_status open_format(tess_track *track, tess_error *err)
@@ -196,8 +217,7 @@ static tess_status open_format(tess_track *track, tess_error *err)
     track->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
     int code = lib->avformat_open_input(&track->format, "", NULL, &options);
     codec->av_dict_free(&options);
-    if (code < 0) return refuse_code(track, code, SUPPORTED, err);
-    return look_at_streams(track, err);
+    return code < 0 ? refuse_kind(track, code, err) : look_at_streams(track, err);
 }
 
 static AVStream *find_stream(const tess_track *track, tess_track_kind kind)
@@ -248,9 +268,9 @@ static tess_status open_track(tess_track *track, tess_error *err)
     for (unsigned i = 0; i < track->format->nb_streams; i++)
         if (track->format->streams[i] != track->stream) track->format->streams[i]->discard = AVDISCARD_ALL;
     const AVCodecParameters *said = track->stream->codecpar;
-    status = open_decoder(track, err);
-    if (status != TESS_OK || track->kind == TESS_TRACK_AUDIO) return status;
-    return tess_track_check_size(track, said->width, said->height, err);
+    if (track->kind == TESS_TRACK_VIDEO)
+        status = tess_track_check_size(track, said->width, said->height, err);
+    return status == TESS_OK ? open_decoder(track, err) : status;
 }
 
 tess_status tess_track_open(const tess_source *source, tess_track_kind kind, uint64_t max_bytes,

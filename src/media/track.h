@@ -40,7 +40,8 @@ typedef struct tess_track {
 
 /* Opens the first track of a kind. max_bytes: what decoding frames may take, by tess_track_count_bytes; of no
  * meaning for sound. Close it after a failure too. Errors: TESS_EINPUT  no such track, an unsupported kind,
- * damage, frames that are too large; TESS_EUNSUPPORTED  a library is not installed; TESS_EIO; TESS_ENOMEM. */
+ * damage; TESS_EBUDGET  frames that are too large; TESS_EUNSUPPORTED  a library is not installed; TESS_EIO;
+ * TESS_ENOMEM. */
 tess_status tess_track_open(const tess_source *source, tess_track_kind kind, uint64_t max_bytes,
                             tess_track *out, tess_error *err);
 void tess_track_close(tess_track *track);

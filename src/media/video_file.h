@@ -43,9 +43,9 @@ tess_status tess_video_probe(const tess_source *source, const tess_video_options
                              tess_video_facts *out, tess_error *err);
 
 /* Gives facts.n_frame frames to the sink. `out` may be NULL.
- * Errors: TESS_EINPUT  no video in it, an unsupported kind, frames too large for max_bytes, damage with
- * frames behind it (what cannot be decoded at the end is left out); TESS_EUNSUPPORTED  a library is not
- * installed; TESS_EIO; TESS_ENOMEM; what the sink returns. */
+ * Errors: TESS_EINPUT  no video in it, an unsupported kind, damage with frames behind it (what cannot be
+ * decoded at the end is left out); TESS_EBUDGET  frames too large for max_bytes; TESS_EUNSUPPORTED  a library
+ * is not installed; TESS_EIO; TESS_ENOMEM; what the sink returns. */
 tess_status tess_video_decode(const tess_source *source, const tess_video_options *options,
                               tess_frame_sink *sink, void *context, tess_video_facts *out, tess_error *err);
 

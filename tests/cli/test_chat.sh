@@ -10,8 +10,22 @@ one=$("$tessera" run --model $model --quiet --system "Be brief." --prompt "Who a
 equals "$(printf 'Who are you?\n' | chat --system "Be brief.")" "$one" "a system text"
 equals "$(printf 'What is the capital of Italy?\n/reset\nWhat is the capital of France?\n' | chat 2>/dev/null | tail -n 1)" "Paris." "/reset"
 equals "$(printf '/quit\nWhat is the capital of France?\n' | chat)" "" "/quit"
-printf '/image cat.png\n/help\n' | chat 2>"$work/err" >/dev/null
-contains "$(cat "$work/err")" "cat.png: found no such file" "a medium that is not there is named"
+photo=tests/data/media/images/420.jpg
+printf '/image %s\nWhat is it?\n/help\n' $photo | "$tessera" chat --model $model --memory 256MiB 2>"$work/err" >"$work/out"
+equals "$? $(wc -l <"$work/out")" "0 1" "a question with a picture"
+equals "$(cat "$work/out")" "$("$tessera" run --model $model --quiet --image $photo --prompt "What is it?")" "is answered as by run"
+contains "$(cat "$work/err")" "$photo: 45 × 37, taken as 64 × 64, 4 tokens" "what it is taken as is said"
+contains "$(cat "$work/err")" "/image FILE, /audio FILE and /video FILE" "/help lists media"
+equals "$(awk 'length > 80' "$work/err")" "" "at most 80 columns"
+refused() { # refused CODE SAID LINE [MEMORY]: a pipe whose first line is refused ends with its code, and the rest is asked
+    printf '%s\nWhat is the capital of France?\n' "$3" | "$tessera" chat --model $model --memory "${4:-256MiB}" >"$work/out" 2>"$work/err"
+    equals "$? $(cat "$work/out")" "$1 Paris." "$3: exit $1, and the next question is asked"
+    contains "$(cat "$work/err")" "$2" "$3: $2"
+}
+refused 3 "cat.png: found no such file" "/image cat.png"
+refused 3 "found a URL" "/image https://example.com/cat.png"
+refused 2 "Say which file: /image" "/image"
+refused 5 "'tessera plan --image FILE' tells how much" "/image $photo" 20MiB
 equals "$(exit_of chat --context 8 --prompt x)" 2 "--prompt belongs to run"
 printf 'What is the capital of France?\n' | chat --context 8 >"$work/out" 2>"$work/err"
 equals "$?" 2 "a question that does not fit the context"

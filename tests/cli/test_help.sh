@@ -28,6 +28,9 @@ mkdir "$work/bin" "$work/at"
 ln -s "$PWD/$tessera" "$work/bin/tessera"
 ln -s "$PWD/demo" "$PWD/tests" "$work/at/"
 ln -s "$PWD/demo/checkpoint" "$work/at/Qwen3-Omni-30B-A3B-Instruct"
+equals "$("$tessera" help | awk 'length > 80')" "" "the overview: at most 80 columns"
+# As a terminal's user would copy them, over several lines, and as one.
+contains "$("$tessera" help chat)" $' \\\n      | tessera chat' "a long example goes over several lines"
 run_example() { (cd "$work/at" && PATH=$work/bin:$PATH bash -o pipefail -c "$1"); }
 for command in $commands; do
     "$tessera" help "$command" >"$work/help"
@@ -36,8 +39,10 @@ for command in $commands; do
         result $? "$command $flag says the same"
     done
     contains "$(cat "$work/help")" "130  interrupted" "$command: exit codes"
-    examples=$(sed '1,/^Examples:/d; s/^  //' "$work/help")
-    equals "$(wc -l <<<"$examples")" 2 "$command: two examples"
+    equals "$(awk 'length > 80' "$work/help")" "" "$command: at most 80 columns"
+    examples=$(sed -e '1,/^Examples:/d; s/^  //' "$work/help" | sed -e ':more' -e '/\\$/{N;s/ \\\n */ /;bmore' -e '}')
+    [ "$(wc -l <<<"$examples")" -ge 2 ]
+    result $? "$command: two examples at least"
     while IFS= read -r example; do equals "$(exit_of run_example "$example")" 0 "$example"; done <<<"$examples"
 done
 equals "$(run_example "tessera tokenize --model demo/checkpoint Hello | tessera detokenize --model demo/checkpoint")" Hello "there and back"
@@ -72,6 +77,23 @@ guess "--raw takes no value" run --raw=yes
 guess "--model: a value is missing" run --model
 equals "$(exit_of "$tessera" plan --modl x --json)" 2 "with --json as well: exit 2"
 contains "$(json error message <"$work/out")" "did you mean --model?" "the guess is in the message"
+
+# ---- words of another command, and what is typed where ----
+for words in "image x.jpg:/image FILE joins" "audio x.wav:/audio FILE joins" "video x.mp4:/video FILE joins" \
+    "prompt Hello:questions are asked in the chat" "messages x.json:run --messages"; do
+    # shellcheck disable=SC2086 -- words split
+    guess "${words#*:}" chat --model demo/checkpoint --${words%%:*}
+done
+for word in image audio video reset help quit; do contains "$("$tessera" help chat)" "  /$word " "help chat: /$word"; done
+for command in run trace; do
+    contains "$("$tessera" help $command)" '{"type": "image", "image": "photo.jpg"}' "help $command: messages with parts"
+done
+for command in run chat trace plan preprocess; do
+    for library in libjpeg-turbo libwebp zlib FFmpeg libsoxr; do contains "$("$tessera" help $command)" $library "help $command: $library"; done
+    contains "$("$tessera" help $command | sed '1,/^Examples/d')" tests/data/media/ "help $command: an example with media"
+done
+contains "$("$tessera" help verify)" "--check-certificate certificate.json" "help verify: an example of certificates"
+contains "$("$tessera" help verify | head -n 2 | tr -s ' \n' ' ')" "(--golden FILE... | --check-certificate FILE | --known-answers)" "its three forms"
 
 # ---- what is offered, and what is taken in silence because every command with an engine takes it ----
 offers() { "$tessera" help "$1" | grep -c -e "^  --$2 "; }

@@ -40,6 +40,17 @@ done
 equals "$(ls "$at/share/doc/tessera/examples" | tr '\n' ' ')" "$(cd examples && ls ./*.c | sed 's|./||' | tr '\n' ' ')" "every example is installed"
 equals "$(with_library "$work/answer" demo/checkpoint "What is the capital of France?")" "Paris." "answer: the demo's answer"
 equals "$(with_library "$work/answer" "$work" x 2>/dev/null)$?" 1 "answer: an error ends it with 1"
+photo=tests/data/media/images/420.jpg
+asked() { # asked KIND FILE: the example asks what run asks
+    equals "$(with_library "$work/picture" demo/checkpoint "$1" "$2" "What is it?")" \
+        "$("$tessera" run --quiet --model demo/checkpoint "--$1" "$2" --prompt "What is it?")" "picture: the answer about ${2##*/} is run's"
+}
+asked image $photo
+asked audio tests/data/media/audio/tone.mp3
+asked video tests/data/media/video/plain.mp4
+equals "$(with_library "$work/picture" demo/checkpoint image nosuch.jpg x 2>"$work/err")$?" 1 "picture: an error ends it with 1"
+contains "$(cat "$work/err")" "nosuch.jpg: found no such file" "and says which file"
+equals "$(with_library "$work/picture" demo/checkpoint photo $photo x 2>/dev/null)$?" 2 "picture: a wrong word ends it with 2"
 layers=$(with_library "$work/taps" demo/checkpoint "The capital of France is")
 equals "$(wc -l <<<"$layers")" "$("$tessera" trace --model demo/checkpoint --list --taps 'thinker.model.layers.?,thinker.model.layers.??' | wc -l)" \
     "taps: a line for every layer"

@@ -49,6 +49,25 @@ for options in "" "--ledger off" "--context 1033 --ledger off" "--threads 5 --co
     done
 done
 
+# Media are prepared before the model is there, and may take more: the plan with them tells a budget that is enough.
+media=tests/data/media
+for options in "--image $media/images/420.jpg" "--audio $media/audio/tone.mp3" "--video $media/video/plain.mp4" \
+    "--video $media/video/sound.mp4 --use-audio-in-video --image $media/images/rgb.jpg"; do
+    # shellcheck disable=SC2086 -- words split
+    smallest=$("$tessera" plan --model $model $options --json 2>/dev/null | json smallest_budget_bytes)
+    # shellcheck disable=SC2086
+    equals "$(exit_of "$tessera" run --model $model $options --prompt x --json --memory "$smallest")" 0 "run $options in the smallest budget"
+    within "$smallest" "its peak is within"
+    for memory in 1 5MiB $((smallest * 2 / 3)); do
+        # shellcheck disable=SC2086
+        equals "$(exit_of "$tessera" run --model $model $options --prompt x --memory "$memory")" 5 "run $options in $memory: exit 5"
+        contains "$(cat "$work/err")" "'tessera plan' with the same media" "which says what tells a budget that is enough"
+        least=$(sed -n 's/.* it takes --memory \([0-9]*\)\..*/\1/p' "$work/err")
+        [ "${least:-0}" -ge 40 ]
+        result $? "and no budget that cannot work either: $least MiB"
+    done
+done
+
 # A process that has loaded nothing; the time program counts a child of its own, so the shell's size does not matter.
 for words in "--version" "run --help" "inspect --help"; do
     # shellcheck disable=SC2086 -- words split

@@ -88,6 +88,9 @@ P
     equals "$(exit_of "$tessera" plan --model "$work/$way" --memory 64MiB)" 0 "and planned"
 done
 equals "$(plan --memory 64MiB --threads 2 | awk 'length > 80' | wc -l)" 0 "no line is wider than 80 columns"
+media=tests/data/media
+equals "$(plan --threads 2 --quiet --image $media/images/420.jpg --audio $media/audio/s16.wav --video $media/video/sound.mp4 | awk 'length > 80' | wc -l)" \
+    0 "nor with media"
 
 # ---- what --measure measures ----
 cp -r $model "$work/sparse" && chmod -R u+w "$work/sparse"

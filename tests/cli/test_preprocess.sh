@@ -192,5 +192,8 @@ result $? "two of them need more than one: the first stays"
 equals "$(exit_of preprocess --memory "$both" --image "$work/large.png" --image "$work/large.png")" 0 "and the smallest that is told works"
 rm "$out"
 make_media wav "$work/long.wav" 4800000 zeros
-equals "$(exit_of preprocess --memory 50MiB --audio "$work/long.wav")" 3 "five minutes within 50 MiB: exit 3"
-contains "$(cat "$work/err")" "expected at most" "and how much fits is told"
+equals "$(exit_of preprocess --memory 50MiB --audio "$work/long.wav")" 5 "five minutes within 50 MiB: exit 5"
+told=$(sed -n 's/.*the smallest that works is --memory \(.*MiB\)$/\1/p' "$work/err")
+equals "$(exit_of preprocess --memory "$told" --audio "$work/long.wav")" 0 "and the smallest that is told works: $told"
+equals "$(exit_of preprocess --memory 50MiB --video $films/plain.mp4)" 5 "a film within 50 MiB: exit 5"
+contains "$(cat "$work/err")" "its 36 x 28 pixels take" "its frames are what takes more"

@@ -58,7 +58,7 @@ make --no-print-directory MODE=release CC=gcc DESTDIR="$work/root" PREFIX=/usr/l
 export PKG_CONFIG_PATH=$work/root/usr/local/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root LD_LIBRARY_PATH=$work/root/usr/local/lib
 program_of() { sed -n '/^```c$/,/^```$/p' "$1" | sed '1d;$d'; }
 
-check_document README.md 13
+check_document README.md 24
 check_document docs/VERIFICATION.md 7
 
 # The files that README.md asks for are enough.
@@ -69,6 +69,24 @@ cp demo/checkpoint/model-*.safetensors "$work/least"
 equals "$("$tessera" inspect --check "$work/least" 2>&1 | tail -n 1 | cut -d: -f2)" " exactly what config.json implies" "the files README.md asks for are a checkpoint"
 equals "$("$tessera" run --quiet --model "$work/least" --prompt "What is the capital of France?" 2>&1)" Paris. "with which text is answered"
 contains "$section" "$(grep -o 'revision [0-9a-f]\{40\}' data/known_answers.json | head -n 1)" "of the revision whose known answers are built in"
+
+# What there is, is told: commands, the options for media, examples, the packages of libraries.
+readme=$(cat README.md)
+for command in $("$tessera" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+    contains "$readme" "\`$command\`" "README.md: $command"
+    [ "$command" = detokenize ] || contains "$readme" "tessera $command" "README.md: an example of $command"
+done
+for option in --image --audio --video --use-audio-in-video --fps --think --messages --html --certificate --check-certificate --ledger; do
+    contains "$readme" "$option" "README.md: $option"
+done
+for kind in JPEG PNG WebP GIF BMP TIFF WAV FLAC MP3 OGG AAC M4A AIFF CAF MP4 MOV WebM MKV AVI MPEG FLV ASF; do
+    contains "$(grep '^| media' <<<"$readme")" "$kind" "README.md: $kind"
+done
+for example in answer picture taps compare; do [ -f examples/$example.c ]; result $? "examples/$example.c"; done
+contains "$readme" '`picture.c`' "README.md: the example about a picture"
+for library in libjpeg-turbo libwebp zlib FFmpeg libsoxr; do contains "$readme" "$library" "README.md: $library"; done
+case $("$tessera" run --image x --prompt x --model "$work" 2>&1) in *"not part of this version"*) false ;; esac
+equals "$?$(grep -c '^| not yet .*\(audio\|image\|video\)' README.md)" 00 "README.md: media are not among what is not yet there"
 
 # Exit codes: those of the table are those of the program, all of them.
 equals "$(sed -n '/^## Exit codes/,/^With/s/^| \([0-9]*\) .*/\1/p' README.md | tr '\n' ' ')" \

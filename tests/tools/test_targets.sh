@@ -19,6 +19,12 @@ equals "$(awk 'length > 80' "$work/help")" "" "its lines fit a screen"
 [ "$(readlink build/tessera)" ] || ln -s release-gcc/tessera build/tessera
 tools/demo >"$work/demo" 2>"$work/err"
 result $? "the demo runs"
+python -c 'import re, sys
+wide = [l for l in re.sub("\\x1b\\[[0-9]*m", "", open(sys.argv[1], encoding="utf-8").read()).split("\n") if len(l) > 80 and not l.startswith("$ ")]
+for l in wide: print("#", l)
+sys.exit(bool(wide))' "$work/demo"
+result $? "what it prints fits a screen"
+contains "$(tail -n 4 "$work/demo")" "tessera chat --model demo/checkpoint" "it ends with what to do next"
 sed -n 's/^\$ //p' "$work/demo" >"$work/commands"
 [ "$(wc -l <"$work/commands")" -ge 8 ]
 result $? "and prints its commands"

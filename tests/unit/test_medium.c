@@ -332,12 +332,90 @@ static void sound_that_is_too_long_stops_early(void **state)
         assert_int_equal(
             tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &medium, NULL),
             TESS_OK);
-        assert_int_equal(tess_medium_prepare(medium, NULL, &err), TESS_EINPUT);
+        assert_int_equal(tess_medium_prepare(medium, NULL, &err), i == 0 ? TESS_EINPUT : TESS_EBUDGET);
         assert_string_equal(err.file, "clip");
-        assert_string_equal(err.field, "length");
+        assert_string_equal(err.field, i == 0 ? "length" : "max_bytes");
         tess_medium_close(medium);
     }
     free(bytes);
+}
+
+/* What a refusal says a clip takes is enough, and what it then holds. */
+static void sound_says_what_it_takes(void **state)
+{
+    (void)state;
+    size_t n_byte;
+    unsigned char *bytes = make_wav(&n_byte);
+    tess_medium_options options = usual();
+    uint64_t least = 0;
+    for (int i = 0; i < 2; i++) {
+        options.max_bytes = i == 0 ? 1 << 15 : least;
+        tess_medium *medium;
+        tess_error err;
+        assert_int_equal(
+            tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &medium, NULL),
+            TESS_OK);
+        assert_int_equal(tess_medium_prepare(medium, NULL, &err), i == 0 ? TESS_EBUDGET : TESS_OK);
+        if (i == 0) least = err.smallest_budget_bytes;
+        if (i == 1) assert_int_equal(tess_medium_get_facts(medium)->bytes_peak, least);
+        tess_medium_close(medium);
+    }
+    free(bytes);
+}
+
+/* A film's frames that have no room are no fault of the film. */
+static void a_film_without_room_is_a_matter_of_memory(void **state)
+{
+    (void)state;
+    for (uint64_t max_bytes = 1; max_bytes <= 1 << 20; max_bytes <<= 10) {
+        tess_medium_options options = usual();
+        options.max_bytes = max_bytes;
+        tess_medium *medium = NULL;
+        tess_error err;
+        assert_int_equal(tess_medium_open(TESS_MEDIA_VIDEO, film_path, &options, &medium, &err),
+                         TESS_EBUDGET);
+        assert_string_equal(err.file, film_path);
+        assert_string_equal(err.field, "max_bytes");
+        assert_true(err.smallest_budget_bytes > max_bytes);
+        assert_null(medium);
+    }
+}
+
+/* What goes elsewhere is told by what it is. */
+static void another_kind_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        tess_media_kind kind;
+        const char *path, *found, *expected;
+    } cases[] = {
+        {TESS_MEDIA_AUDIO, "tests/data/media/images/420.jpg", "a picture (JPEG)", "sound: WAV"},
+        {TESS_MEDIA_VIDEO, "tests/data/media/images/rgb8.png", "a picture (PNG)", "a film: MP4"},
+        {TESS_MEDIA_VIDEO, "tests/data/media/audio/s16.wav", "no video track", "a file with a film"},
+        {TESS_MEDIA_IMAGE, "tests/data/media/audio/s16.wav", "sound (WAV)", "JPEG, PNG"},
+        {TESS_MEDIA_IMAGE, "tests/data/media/audio/s16.flac", "sound (FLAC)", "JPEG, PNG"},
+        {TESS_MEDIA_IMAGE, "tests/data/media/audio/tone.mp3", "sound (MP3)", "JPEG, PNG"},
+        {TESS_MEDIA_IMAGE, "tests/data/media/audio/tone.ogg", "sound (OGG)", "JPEG, PNG"},
+        {TESS_MEDIA_IMAGE, "tests/data/media/audio/tone.m4a", "sound (M4A)", "JPEG, PNG"},
+        {TESS_MEDIA_IMAGE, "tests/data/media/audio/s16.aiff", "sound (AIFF)", "JPEG, PNG"},
+        {TESS_MEDIA_IMAGE, "tests/data/media/audio/s16.caf", "sound (CAF)", "JPEG, PNG"},
+        {TESS_MEDIA_IMAGE, "tests/data/media/video/plain.mp4", "a film (MP4 or MOV)", "JPEG, PNG"},
+        {TESS_MEDIA_IMAGE, "tests/data/media/video/mpeg4.avi", "a film (AVI)", "JPEG, PNG"},
+        {TESS_MEDIA_IMAGE, "https://example.com/photo.jpg", "a URL", "the path of a file"},
+        {TESS_MEDIA_VIDEO, "rtsp://example.com/film", "a URL", "the path of a file"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        tess_medium_options options = usual();
+        tess_medium *medium = NULL;
+        tess_error err;
+        tess_status status = tess_medium_open(cases[i].kind, cases[i].path, &options, &medium, &err);
+        if (status == TESS_OK)
+            status = tess_medium_prepare(medium, NULL, &err); /* sound is looked at later */
+        assert_int_equal(status, TESS_EINPUT);
+        assert_string_equal(err.found, cases[i].found);
+        assert_ptr_equal(strstr(err.expected, cases[i].expected), err.expected);
+        tess_medium_close(medium);
+    }
 }
 
 static bool stop(void *context, tess_activity activity, uint64_t done, uint64_t total)
@@ -397,6 +475,9 @@ int main(void)
         cmocka_unit_test(refuses_options),
         cmocka_unit_test(memory_is_met_exactly),
         cmocka_unit_test(sound_that_is_too_long_stops_early),
+        cmocka_unit_test(sound_says_what_it_takes),
+        cmocka_unit_test(a_film_without_room_is_a_matter_of_memory),
+        cmocka_unit_test(another_kind_is_named),
         cmocka_unit_test(stops_when_asked),
         cmocka_unit_test(runs_out_of_memory_safely),
     };
