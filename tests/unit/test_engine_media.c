@@ -1,5 +1,6 @@
 /* Media and the engine: what a plan does not provide for is refused by name and number, taps are told before
  * a run as it gives them, and the room that phases share is laid out anew whenever it changes hands. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -249,9 +250,135 @@ static void test_phases(void **state)
     tess_prompt_release(&prompt);
 }
 
+/* ---- media that fail ---- */
+
+typedef struct failing {
+    test_medium *medium;
+    int n_left; /* reads until one fails */
+    float bad;  /* what it puts out; 0: an error */
+} failing;
+
+static tess_status read_or_fail(void *context, int64_t first, int64_t n, float *out, tess_error *e)
+{
+    failing *f = context;
+    bool is_due = f->n_left-- == 0;
+    if (is_due && f->bad == 0) {
+        *e = (tess_error){.status = TESS_EIO, .offset = -1, .message = "the disk is gone"};
+        return TESS_EIO;
+    }
+    tess_status status = f->medium->features.read(f->medium, first, n, out, e);
+    if (is_due) out[n * f->medium->features.width - 1] = f->bad;
+    return status;
+}
+
+static bool go_on_until(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    (void)done, (void)total;
+    int *n_left = context;
+    return activity != TESS_ACTIVITY_ENCODING || (*n_left)-- != 0;
+}
+
+/* A session, and what a feed of a clip and a film gives in it. */
+typedef struct trial {
+    test_medium medium[2];
+    tess_prompt prompt;
+    tess_feed feed;
+    tess_engine *engine;
+    tess_session *session;
+    float *expected;
+    size_t size; /* of the logits, in bytes */
+} trial;
+
+static void begin_trial(trial *t)
+{
+    test_medium_clip(&t->medium[0], 450, 1);
+    test_medium_pictures(&t->medium[1], 3, 4, 6, 2, 2);
+    tess_conversation_release(&talk.said);
+    for (int i = 0; i < 2; i++) test_talk_show(&talk, &t->medium[i]);
+    test_talk_make(&talk, &t->prompt);
+    t->feed = tess_prompt_get_feed(&t->prompt);
+    open_for(&t->feed, &t->engine, &t->session);
+    if (tess_session_feed(t->session, &t->feed, &err) != TESS_OK) fail_msg("%s", err.message);
+    t->size = (size_t)tess_engine_get_vocab_size(t->engine) * sizeof(float);
+    t->expected = malloc(t->size);
+    assert_non_null(t->expected);
+    memcpy(t->expected, tess_session_get_logits(t->session), t->size);
+    tess_session_truncate(t->session, 0);
+}
+
+static void end_trial(trial *t)
+{
+    free(t->expected);
+    tess_session_free(t->session);
+    tess_engine_close(t->engine);
+    tess_prompt_release(&t->prompt);
+}
+
+/* Whether a feed fails, with this status; the room is the text's again and the session as it was, or the
+ * logits are those that they always are. */
+static bool has_failed(const trial *t, const tess_feed *feed, tess_status expected)
+{
+    tess_status status = tess_session_feed(t->session, feed, &err);
+    assert_int_equal(t->engine->rooms.phase, TESS_PHASE_TEXT);
+    if (status != TESS_OK) {
+        assert_int_equal(status, expected);
+        assert_int_equal(tess_session_get_length(t->session), 0);
+        assert_null(tess_session_get_logits(t->session));
+        return true;
+    }
+    assert_memory_equal(t->expected, tess_session_get_logits(t->session), t->size);
+    tess_session_truncate(t->session, 0);
+    return false;
+}
+
+/* Each read of each medium fails once, or gives a number that is none. */
+static void test_failing_reads(void **state)
+{
+    (void)state;
+    static const float bads[] = {0, NAN, INFINITY};
+    trial t;
+    begin_trial(&t);
+    int n_failed = 0;
+    for (int which = 0; which < 2; which++)
+        for (size_t kind = 0; kind < 3; kind++)
+            for (int k = 0;; k++, n_failed++) {
+                failing f = {&t.medium[which], k, bads[kind]};
+                tess_features bad = t.medium[which].features;
+                bad.read = read_or_fail;
+                bad.context = &f;
+                const tess_features *media[] = {&t.medium[0].features, &t.medium[1].features};
+                media[which] = &bad;
+                tess_feed feed = t.feed;
+                feed.media = media;
+                if (!has_failed(&t, &feed, kind ? TESS_EINPUT : TESS_EIO)) break;
+            }
+    assert_true(n_failed >= 3 * (5 + 3)); /* chunks of the clip, steps of the film */
+    end_trial(&t);
+}
+
+/* Stopped behind each layer of the towers. */
+static void test_stopped_towers(void **state)
+{
+    (void)state;
+    trial t;
+    begin_trial(&t);
+    int n_stopped = 0;
+    for (;; n_stopped++) {
+        int n_left = n_stopped;
+        const tess_progress progress = {.tell = go_on_until, .context = &n_left};
+        tess_feed feed = t.feed;
+        feed.progress = &progress;
+        if (!has_failed(&t, &feed, TESS_EINTERRUPTED)) break;
+    }
+    assert_true(n_stopped >= 6); /* layers of both towers */
+    end_trial(&t);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_room), cmocka_unit_test(test_pads),
-                                       cmocka_unit_test(test_list_taps), cmocka_unit_test(test_phases)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_room),          cmocka_unit_test(test_pads),
+        cmocka_unit_test(test_list_taps),     cmocka_unit_test(test_phases),
+        cmocka_unit_test(test_failing_reads), cmocka_unit_test(test_stopped_towers)};
     return cmocka_run_group_tests_name("engine_media", tests, open_talk, close_talk);
 }
