@@ -1,7 +1,7 @@
 """What the demo checkpoint learns to hear and see: small pictures of one shape, tones, and clips of two seconds.
 
-Each sample is drawn anew: (what the original's processors take, question, answer, facts), the facts as numbers by name. The words are those that the
-vocabulary of demo_text.py can spell; questions come in several wordings.
+Each sample is drawn anew: (what the original's processors take, question, answer, facts), the facts as numbers by name.
+The words are those that the vocabulary of demo_text.py can spell; questions come in several wordings.
 """
 
 import numpy as np

@@ -6,8 +6,9 @@
 The thinker's text model is trained with the original implementation itself on the text of demo_text.py; talker, code
 predictor and code2wav are random, sized so that they compute something sane. With --senses the towers then learn to tell
 drawn pictures and tones apart, and the whole thinker for N further steps to name pictures, tones and clips
-(demo_media.py), text among them so that nothing is forgotten; without it the towers stay random. --from takes the thinker of another checkpoint instead of training its text model. The
-load-balancing loss of the original keeps the routers spread. A toy: it knows what it was shown.
+(demo_media.py), text among them so that nothing is forgotten; without it the towers stay random. --from takes the thinker
+of another checkpoint instead of training its text model. The load-balancing loss of the original keeps the routers
+spread. A toy: it knows what it was shown.
 """
 
 import argparse
