@@ -1,7 +1,7 @@
 """What the demo checkpoint learns to hear and see: small pictures of one shape, tones, and clips of two seconds.
 
-Each sample is drawn anew: (what the original's processors take, question, answer). The words are those that the
-vocabulary of demo_text.py can spell; questions come in several wordings.
+Each sample is drawn anew: (what the original's processors take, question, answer, facts), the facts as numbers by name.
+The words are those that the vocabulary of demo_text.py can spell; questions come in several wordings.
 """
 
 import numpy as np
@@ -60,7 +60,7 @@ def picture(source):
         question, answer = source.choice(COLOR_QUESTIONS), f"{color.capitalize()}."
     else:
         question, answer = source.choice(SHAPE_QUESTIONS), f"A {scene.shape}."
-    return scene.paint(color), question, answer
+    return scene.paint(color), question, answer, {"color": list(COLORS).index(color), "shape": SHAPES.index(scene.shape)}
 
 
 def sound_of(source, kind, seconds):
@@ -77,7 +77,8 @@ def sound_of(source, kind, seconds):
 
 def tone(source):
     kind = source.choice(list(TONES))
-    return sound_of(source, kind, between(source, 0.9, 1.6)), source.choice(TONE_QUESTIONS), TONES[kind]
+    drawn = sound_of(source, kind, between(source, 0.9, 1.6))
+    return drawn, source.choice(TONE_QUESTIONS), TONES[kind], {"tone": list(TONES).index(kind)}
 
 
 def clip(source):
@@ -87,7 +88,7 @@ def clip(source):
         last = first
     frames = np.stack([scene.paint(first), scene.paint(first), scene.paint(last), scene.paint(last)])
     answer = "Nothing." if first == last else f"It turns from {first} to {last}."
-    return frames, source.choice(CLIP_QUESTIONS), answer
+    return frames, source.choice(CLIP_QUESTIONS), answer, {"shape": SHAPES.index(scene.shape)}
 
 
 SAMPLES = {"image": picture, "audio": tone, "video": clip}
