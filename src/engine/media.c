@@ -104,7 +104,7 @@ tess_status tess_media_check_room(const tess_rooms *rooms, const tess_media_list
     tess_media_choice needed, most;
     tess_status status = tess_media_choose(&rooms->model->config.thinker, media, 1, &needed, &most, err);
     if (status != TESS_OK) return status;
-    if (needed.n_medium <= room->n_medium && needed.n_tok <= room->n_tok &&
+    if (media->n <= room->n_medium && needed.n_tok <= room->n_tok &&
         needed.n_picture_tok <= room->n_picture_tok && needed.audio.n_row <= room->audio.n_row &&
         needed.vision.n_step_patch <= room->vision.n_step_patch)
         return TESS_OK;
@@ -115,7 +115,7 @@ tess_status tess_media_check_room(const tess_rooms *rooms, const tess_media_list
         "pictures of %d patches",
         room->n_medium, room->n_tok, room->n_picture_tok, room->audio.n_row, room->vision.n_step_patch);
     return tess_refuse_option(err, "media", expected, "%d, of %d (%d), windows of %d, pictures of %d",
-                              needed.n_medium, needed.n_tok, needed.n_picture_tok, needed.audio.n_row,
+                              media->n, needed.n_tok, needed.n_picture_tok, needed.audio.n_row,
                               needed.vision.n_step_patch);
 }
 

@@ -20,7 +20,7 @@
 /* What the process may still grow by outside the arena: pages of libraries not yet touched, request text,
  * ids, buffers of files being written; and what a thread touches of its stack. */
 #define PROCESS_ALLOWANCE_BYTES (3u << 20)
-#define THREAD_ALLOWANCE_BYTES (64u << 10)
+#define THREAD_ALLOWANCE_BYTES (96u << 10)
 #define POSITION_ALLOWANCE_BYTES 64u
 /* How far "resident when planning" differs between two runs (which library pages happen to be mapped); the
  * smallest budget that is told includes it, so that it holds for the next run too. The most that was seen

@@ -31,7 +31,7 @@ enum {
     MAX_SAVED = 80,       /* the same where accumulators rest between blocks of columns */
     SHORT_COLS = 16,      /* a row of so few has one element in a lane at most, and none in the upper half */
     SHORT_TOKENS = 16,    /* fewer do not pay for turning the weights */
-    SHORT_ROWS = 256,     /* turned at once */
+    SHORT_ROWS = 512,     /* turned at once; their results are written as one stream */
     PREFETCH_BYTES = 8192 /* how far ahead a matrix-vector product asks for weights */
 };
 
@@ -307,9 +307,10 @@ VEC_INLINE vec short_dots(float turned[][SHORT_ROWS], const float *x, const unsi
 }
 
 /* Few columns, as a convolution of one channel has: a row of weights in each lane of a vector, so that the
- * trees, most of the work, need no shuffle. */
-static void multiply_short(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t n_row,
-                           const float *x, size_t n_tok, tess_rounding rounding)
+ * trees, most of the work, need no shuffle. Not inlined, or its stack would add to that of the other ways. */
+static __attribute__((noinline)) void multiply_short(float *y, size_t y_stride, const uint16_t *w,
+                                                     size_t n_col, size_t n_row, const float *x, size_t n_tok,
+                                                     tess_rounding rounding)
 {
     float turned[SHORT_COLS][SHORT_ROWS];
     unsigned char place[SHORT_COLS]; /* where pack puts an element */

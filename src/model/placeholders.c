@@ -182,7 +182,8 @@ static void put_both(expander *e, const tess_features *video, const tess_feature
     int64_t v = 0, s = 0;
     put(e, e->config->audio_start, 1);
     while (v < n_video && s < n_sound) {
-        double time = (double)(v / step_rows) * video->seconds_per_grid * e->config->position_id_per_seconds;
+        int64_t step = v / step_rows;
+        double time = (double)step * video->seconds_per_grid * e->config->position_id_per_seconds;
         bool is_video = time <= (double)s;
         put(e, is_video ? e->config->video_token : e->config->audio_token, 1);
         v += is_video;

@@ -70,15 +70,16 @@ static grid grid_of(const walk *w, const tess_features *f)
 
 static float time_of(const walk *w, const grid *g, int64_t token)
 {
-    float seconds = (float)(token / (g->n_high * g->n_wide)) * g->step;
+    int64_t number = token / (g->n_high * g->n_wide);
+    float seconds = (float)number * g->step;
     return seconds * g->per_second + w->base;
 }
 
 static void place_vision(walk *w, const grid *g, int64_t token)
 {
-    int64_t in_step = token % (g->n_high * g->n_wide);
-    place(w, time_of(w, g, token), (float)(in_step / g->n_wide) + w->base,
-          (float)(in_step % g->n_wide) + w->base);
+    int64_t in_step = token % (g->n_high * g->n_wide), row = in_step / g->n_wide,
+            column = in_step % g->n_wide;
+    place(w, time_of(w, g, token), (float)row + w->base, (float)column + w->base);
 }
 
 /* ---- bodies of media ---- */

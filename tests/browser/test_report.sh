@@ -114,7 +114,7 @@ for name in media media-dark media-small media-smallest; do
     fact $name marked 2 "$name: what is beyond the bar is outlined"
 done
 fact media beyond '["1.08 s to 1.09 s: 7.0e-2, beyond the bar", "row 1, column 2: 6.3e-4, beyond the bar"]' "the places that are off"
-fact media captions '["clip 1: 1.09 s, 15 tokens. The relative L2 error of thinker.audio_tower.layers.1; beyond the bar: 1 of 15 tokens.", "image 1: 6 \\u00d7 2 patches, 3 \\u00d7 1 tokens. The relative L2 error of thinker.visual.blocks.1; beyond the bar: 1 of 3 tokens.", "video 1: 2 \\u00d7 4 patches, 2 steps of 2 s with 1 \\u00d7 2 tokens. No tap of its tower was compared."]' "each with its sizes and what is drawn of it"
+fact media captions '["clip 1: 1.09 s, 15 tokens. The relative L2 error of thinker.audio_tower.layers.1; beyond the bar: 1 of 15 tokens.", "image 1: 6 \u00d7 2 patches, 3 \u00d7 1 tokens. The relative L2 error of thinker.visual.blocks.1; beyond the bar: 1 of 3 tokens.", "video 1: 2 \u00d7 4 patches, 2 steps of 2 s with 1 \u00d7 2 tokens. No tap of its tower was compared."]' "each with its sizes and what is drawn of it"
 for name in light dark narrow small smallest large large-dark media media-dark media-small media-smallest; do looks_right $name $name; done
 equals "$(json scrolling <"$work/small.json" | grep -c reference)" 0 "small: the verdicts of all goldens are in view"
 equals "$(json scrolling <"$work/light.json")" "[]" "light: and everything is"

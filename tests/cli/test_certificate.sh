@@ -141,3 +141,29 @@ equals "$(verify --model $model --golden "$far"/*.safetensors --certificate "$fa
 equals "$(check "$far/c.json" --model $model)" 0 "comes out as certified"
 equals "$(grep -c '^as certified  ….*: agree, ' "$work/out")" 1 "its path is shortened"
 equals "$(grep '^as certified' "$work/out" | python -c 'import sys; print(max(len(l.rstrip("\n")) for l in sys.stdin) <= 80)')" True "to 80 columns"
+
+# Media: counted, covered by the golden's digest, and prepared again where messages name them.
+eyes=tests/golden/e
+goldens=($eyes-f32/audio.safetensors $eyes-f32/omni.safetensors $eyes-bf16/video.safetensors)
+equals "$(verify --model $eyes --golden "${goldens[@]}" --certificate "$work/m.json")" 0 "a certificate of goldens with media"
+equals "$(json cases 0 media <"$work/m.json")" '{"clips": 1, "images": 0, "videos": 0, "prepared_again": true}' "a clip that was prepared again"
+equals "$(json cases 1 media <"$work/m.json")" '{"clips": 1, "images": 1, "videos": 1, "prepared_again": false}' "one of each kind, as features alone"
+equals "$(python -c 'import json, sys
+for case in json.load(open(sys.argv[1]))["cases"]: print(len([t for t in case["taps"] if "_tower" in t["tap"] or ".visual" in t["tap"]]), end=" ")' "$work/m.json")" \
+    "5 14 9 " "with every tap of the towers"
+equals "$(grep -c '"media"' "$c")" 0 "a golden without media has none"
+for options in "--threads 1 --isa reference --chunk 3" "--memory ${small/24/64}"; do
+    equals "$(check "$work/m.json" --json $options)" 0 "checked with $options"
+    equals "$(json run_again <"$work/out" | grep -o confirmed | wc -l)" 3 "all of it comes out again"
+done
+c=$work/m.json forge '"images": 1' '"images": 2'
+equals "$(check "$work/forged.json" --json) $(json run_again 1 field <"$work/out")" "1 cases[1].media.images" "a forged count"
+mkdir "$work/other"
+cp "$work/m.json" "$work/other/m.json"
+cp ${goldens[1]} ${goldens[2]} "$work/other"
+python tests/support/edit_trace.py ${goldens[0]} "$work/other/audio.safetensors" add in.input_features 500 1e-4
+cd "$work/other" || exit 1
+equals "$(check m.json --model "$root/$eyes" --json) $(json error field <"$work/out")" "3 cases[0].golden_sha256" "another clip in a golden: exit 3"
+cp "$root/${goldens[0]}" .
+equals "$(check m.json --model "$root/$eyes" --json) $(json run_again 0 field <"$work/out")" "1 cases[0].text_checked" "without the clip's file it is not checked again, which is told"
+cd "$root" || exit 1

@@ -1,14 +1,17 @@
-/* Every allocation of reading messages, of rendering them and of an answer fails once: reported as such, the
- * conversation as it was before, nothing leaked. */
+/* Every allocation of reading messages, of rendering them, of preparing media and of an answer fails once:
+ * reported as such, the conversation as it was before, nothing leaked. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "../support/fault.h"
+#include "../support/media.h"
+#include "../support/talking.h"
 #include "tessera.h"
 
 static const char model[] = "demo/checkpoint";
@@ -17,7 +20,11 @@ static const char messages[] =
     "{\"role\":\"assistant\",\"content\":\"Yes.\",\"reasoning_content\":\"Why not.\"},"
     "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"What is the capital \"},"
     "{\"type\":\"text\",\"text\":\"of France?\"}]}]";
-static tess_tokenizer *tokenizer;
+static const char media_model[] = "tests/golden/e";
+static tess_tokenizer *tokenizer, *media_tokenizer;
+static uint8_t *picture;
+static size_t n_picture;
+static test_medium clip;
 static tess_engine *engine;
 static tess_session *session;
 static tess_error err;
@@ -78,6 +85,33 @@ static tess_status converse(void)
     return status;
 }
 
+/* A picture by path and one by bytes, a clip of the caller's: what could not be prepared is as if nobody had
+ * tried. */
+static tess_status show(void)
+{
+    const tess_media_use use = {.model_dir = media_model};
+    tess_conversation c = {0};
+    tess_prompt prompt = {0};
+    tess_status status = tess_conversation_begin_list(&c, "user", &err);
+    if (status == TESS_OK)
+        status = tess_conversation_add_medium(&c, TESS_CONTENT_IMAGE, "tests/golden/front/square.png", &err);
+    if (status == TESS_OK)
+        status =
+            tess_conversation_add_medium_bytes(&c, TESS_CONTENT_IMAGE, "bytes", picture, n_picture, &err);
+    if (status == TESS_OK) status = tess_conversation_add_features(&c, &clip.features, &err);
+    if (status == TESS_OK) status = tess_conversation_prepare(&c, &use, &err);
+    if (status == TESS_OK)
+        status = tess_prompt_make(&c, media_tokenizer, media_model, TESS_CHAT_GENERATE, &prompt, &err);
+    assert_int_equal(prompt.n_media, status == TESS_OK ? 3 : 0);
+    for (size_t k = 0; c.count && k < c.turn[0].n_content && k < 2; k++) {
+        const tess_content *content = &c.turn[0].content[k];
+        assert_int_equal(content->features != NULL, content->medium != NULL);
+    }
+    tess_prompt_release(&prompt);
+    tess_conversation_release(&c);
+    return status;
+}
+
 static bool hear_text(void *context, const char *text, size_t n_byte)
 {
     (void)text;
@@ -116,6 +150,18 @@ static void test_converse(void **state)
     assert_true(fault_alloc_each(converse, &err) > 15);
 }
 
+static void test_show(void **state)
+{
+    (void)state;
+    picture = media_read("tests/golden/front/wide.png", &n_picture);
+    test_medium_clip(&clip, 30, 1);
+    assert_int_equal(tess_tokenizer_open(media_model, &media_tokenizer, &err), TESS_OK);
+    assert_int_equal(show(), TESS_OK); /* libraries are loaded once */
+    assert_true(fault_alloc_each(show, &err) > 20);
+    tess_tokenizer_close(media_tokenizer);
+    free(picture);
+}
+
 static void test_answer(void **state)
 {
     (void)state;
@@ -124,6 +170,7 @@ static void test_answer(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_converse), cmocka_unit_test(test_answer)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_converse), cmocka_unit_test(test_show),
+                                       cmocka_unit_test(test_answer)};
     return cmocka_run_group_tests_name("dialog_allocations", tests, open_all, close_all);
 }

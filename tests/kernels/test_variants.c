@@ -461,7 +461,7 @@ static void case_matmul_tokens(const tess_kernels *k)
     matmul_case(k, 33, 9, 340, ORDINARY, TESS_ROUND_BF16);
     for (size_t n_col = 0; n_col <= 20; n_col++) /* one element in a lane at most, and many tokens */
         for (int style = 0; style < STYLES; style++) {
-            const size_t n_row = 1 + draw() % 300, n_tok = 14 + draw() % 9;
+            const size_t n_row = 1 + draw() % 600, n_tok = 14 + draw() % 9;
             matmul_case(k, n_col, n_row, n_tok, style, (tess_rounding)(n_row % 2));
         }
 }

@@ -334,13 +334,49 @@ static void test_refusals(void **state)
     tess_answer_release(&answer);
 }
 
+/* ---- parts ---- */
+
+static void test_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *answer, *reasoning, *text; /* reasoning NULL: there is none */
+    } cases[] = {
+        {"", NULL, ""},
+        {"Paris.", NULL, "Paris."},
+        {"a < b, think> of it", NULL, "a < b, think> of it"},
+        {"<think>\nWhy not.\n</think>\n\nParis.", "Why not.", "Paris."},
+        {"<think>Why\n\nnot.</think>Paris.\n", "Why\n\nnot.", "Paris.\n"},
+        {"Why not.\n</think>\n\nParis.", "Why not.", "Paris."}, /* the prompt has opened it */
+        {"<think>\n\n</think>\n\nParis.", "", "Paris."},
+        {"<think>\n</think>", "", ""},
+        {"<think>\nStill at i", "Still at i", ""},
+        {"<think>", "", ""},
+        {"</think>", "", ""},
+        {"<think>a</think>b</think>c", "a", "b</think>c"},
+        {" <think>a", NULL, " <think>a"},
+        {"<thin", NULL, "<thin"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *said = cases[i].answer;
+        const tess_text text = {.data = (char *)(uintptr_t)(*said ? said : NULL), .count = strlen(said)};
+        const tess_answer_parts parts = tess_answer_get_parts(&text);
+        assert_int_equal(parts.has_reasoning, cases[i].reasoning != NULL);
+        assert_string_equal(said + parts.text_begin, cases[i].text);
+        if (!cases[i].reasoning) continue;
+        size_t n = strlen(cases[i].reasoning);
+        assert_int_equal(parts.reasoning_end - parts.reasoning_begin, n);
+        assert_memory_equal(said + parts.reasoning_begin, cases[i].reasoning, n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_feed_rest),  cmocka_unit_test(test_feed_rest_refused),
         cmocka_unit_test(test_stop_ids),   cmocka_unit_test(test_ids_only),
         cmocka_unit_test(test_stop_texts), cmocka_unit_test(test_interruption),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_parts),
     };
     return cmocka_run_group_tests_name("answer", tests, open_all, close_all);
 }

@@ -122,6 +122,22 @@ static void put_verdict(json_t *object, const tess_compare_result *result, bool 
     tess_json_put(object, "taps", taps_json(result), ok);
 }
 
+/* Of a golden with media: how many of each kind stand in it – golden_sha256 is theirs too – and whether they
+ * were prepared again from what its messages name, and compared. */
+static void put_media(json_t *object, const tess_golden *golden, bool *ok)
+{
+    static const char *const kinds[] = {
+        [TESS_MEDIA_AUDIO] = "clips", [TESS_MEDIA_IMAGE] = "images", [TESS_MEDIA_VIDEO] = "videos"};
+    const tess_trace_inputs *in = &golden->inputs;
+    int n[3] = {0, 0, 0};
+    if (in->n_media == 0) return;
+    json_t *media = json_object();
+    for (int i = 0; i < in->n_media; i++) n[in->media[i]->kind]++;
+    for (int i = 0; i < 3; i++) tess_json_put(media, kinds[i], json_integer(n[i]), ok);
+    tess_json_put(media, "prepared_again", json_boolean(golden->said.n_media > 0), ok);
+    tess_json_put(object, "media", media, ok);
+}
+
 json_t *tess_certificate_case_json(const tess_golden *golden, const tess_compare_result *result,
                                    const char *path, const char *golden_sha256, bool isolated,
                                    const char *truth_path, const char *truth_sha256)
@@ -137,6 +153,7 @@ json_t *tess_certificate_case_json(const tess_golden *golden, const tess_compare
     tess_json_put(object, "prompt_tokens", json_integer(in->n_tok), &ok);
     tess_json_put(object, "generated_tokens", json_integer(isolated ? 0 : in->generate), &ok);
     tess_json_put(object, "text_checked", json_boolean(golden->text_is_checked), &ok);
+    put_media(object, golden, &ok);
     tess_json_put(object, "truth",
                   truth_sha256           ? json_string(truth_sha256)
                   : is_bf16 && !isolated ? json_string("computed")

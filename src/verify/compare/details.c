@@ -230,7 +230,7 @@ static bool is_better(const tess_compare_result *result, int tap, int than)
     return isnan(y) || x >= y;
 }
 
-/* The tap whose errors a medium shows, an index; -1: there is none. */
+/* Of the taps that cover a medium, an index; -1: there is none. */
 static int choose_tap(tess_comparison *c, const tess_compare_result *result, const tess_mapped_medium *medium)
 {
     int best = -1;
@@ -241,6 +241,18 @@ static int choose_tap(tess_comparison *c, const tess_compare_result *result, con
         if (is_better(result, i, best)) best = i;
     }
     return best;
+}
+
+/* The tap whose errors a medium shows: that of the one before it, `before`, in the same run, whose rows lie
+ * before its own, or where those end another. */
+static int find_tap(tess_comparison *c, const tess_compare_result *result, const tess_mapped_medium *medium,
+                    const tess_mapped_medium *before, int tap)
+{
+    if (!before || before->part != medium->part || before->run != medium->run)
+        return choose_tap(c, result, medium);
+    bool holds =
+        tap < 0 || tess_media_map_covers(&c->media, medium, tess_comparison_find(c, result->tap[tap].name));
+    return holds ? tap : choose_tap(c, result, medium);
 }
 
 /* A value that is not finite counts more than any error. */
@@ -275,9 +287,13 @@ static tess_status fill_media(tess_comparison *c, tess_compare_result *result, t
     result->medium = calloc((size_t)map->n + 1, sizeof *result->medium);
     if (!result->medium) return no_memory(err);
     tess_status status = TESS_OK;
+    const tess_mapped_medium *before = NULL;
+    int tap = -1;
     for (int i = 0; i < map->n && status == TESS_OK; i++) {
         const tess_mapped_medium *m = &map->medium[i];
         if (!m->n_token) continue;
+        tap = find_tap(c, result, m, before, tap);
+        before = m;
         bool is_clip = m->kind == TESS_MEDIA_AUDIO;
         tess_medium_report *r = &result->medium[result->n_medium++];
         *r = (tess_medium_report){.kind = m->kind,
@@ -290,7 +306,7 @@ static tess_status fill_media(tess_comparison *c, tess_compare_result *result, t
                                   .n_frame = m->n_frame,
                                   .n_chunk_frame = is_clip ? map->n_chunk_frame : 0,
                                   .n_token = m->n_token,
-                                  .tap = choose_tap(c, result, m),
+                                  .tap = tap,
                                   .tolerance = NAN};
         if (r->tap >= 0) status = fill_errors(c, result, m, r, err);
     }

@@ -16,6 +16,12 @@ static int64_t count_steps(int64_t n_frame)
     return n_frame;
 }
 
+int64_t tess_media_map_begin(int n_chunk_frame, int64_t token)
+{
+    int64_t full = count_steps(n_chunk_frame);
+    return token / full * n_chunk_frame + 8 * (token % full);
+}
+
 static int64_t count_clip_tokens(int64_t n_frame, int chunk)
 {
     return n_frame / chunk * count_steps(chunk) + count_steps(n_frame % chunk);
@@ -47,7 +53,7 @@ static bool fits_chunks(const tess_media_map *map, const tess_tensor *t, int lin
  */
 static void find_chunk(const tess_safetensors *file, tess_media_map *map)
 {
-    enum { PUBLISHED = 100, MOST = 4096 };
+    enum { PUBLISHED = 100, MOST = 1024 };
     size_t n = tess_safetensors_get_count(file);
     int *chunk = &map->n_chunk_frame;
     for (int k = 0; k <= MOST / 2; k++) {
@@ -274,10 +280,9 @@ static int say_clip(const tess_media_map *map, const tess_mapped_medium *m, cons
     } else if (token < 0 || token >= m->n_token) {
         return 0;
     }
-    /* A step of a chunk stands for eight frames. */
-    int64_t first = chunk * map->n_chunk_frame + 8 * step, end = first + 8;
-    if (end > (chunk + 1) * map->n_chunk_frame) end = (chunk + 1) * map->n_chunk_frame;
-    return say_frames(m, first, end, out, size);
+    token = chunk * full + step;
+    return say_frames(m, tess_media_map_begin(map->n_chunk_frame, token),
+                      tess_media_map_begin(map->n_chunk_frame, token + 1), out, size);
 }
 
 /* Which kind of media an input's rows are; false for others. */

@@ -31,6 +31,9 @@ typedef struct tess_media_map {
 tess_status tess_media_map_make(const tess_safetensors *file, tess_media_map *out, tess_error *err);
 void tess_media_map_release(tess_media_map *map); /* zeroed is fine */
 
+/* The frame with which a clip's token begins: eight frames a token, and every chunk begins anew. */
+int64_t tess_media_map_begin(int n_chunk_frame, int64_t token);
+
 /* The place of a row, or of an input's element, in words; "" where there is none. */
 void tess_media_map_say(const tess_media_map *map, const tess_tap_state *s, int64_t row, int64_t element,
                         char *out, size_t size);

@@ -206,32 +206,30 @@ static void put_legend(FILE *out, const section *s)
 
 /* ---- all of them ---- */
 
-static void put_medium(FILE *out, const section *s, int medium)
+/* The drawn panels among [first, end), which are one medium's. */
+static void put_medium(FILE *out, const section *s, int first, int end)
 {
-    const tess_medium_report *m = &s->result->medium[medium];
-    bool is_large = s->n_drawn <= FEW, is_begun = false;
-    const tess_medium_drawing d = {.result = s->result,
-                                   .medium = m,
+    while (first < end && !s->panel[first].is_drawn) first++;
+    if (first == end) return;
+    const tess_medium_report *m = &s->result->medium[s->panel[first].medium];
+    bool is_large = s->n_drawn <= FEW, is_clip = m->kind == TESS_MEDIA_AUDIO;
+    const tess_medium_drawing d = {.medium = m,
                                    .features = find_features(s, m),
                                    .decades = &s->decades[m->measure],
                                    .result_place = s->result_place,
                                    .most_px = is_large ? LARGE_PX : SMALL_PX,
                                    .most_cells = is_large ? LARGE_CELLS : SMALL_CELLS};
-    for (int i = 0; i < s->n_panel; i++) {
-        if (s->panel[i].medium != medium || !s->panel[i].is_drawn) continue;
-        if (!is_begun) {
-            fputs("<figure class=\"medium\">", out);
-            put_caption(out, s, m);
-            fputs(m->kind == TESS_MEDIA_AUDIO ? "<div class=\"wide\">\n" : "<div class=\"wide steps\">\n",
-                  out);
-        }
-        is_begun = true;
-        if (m->kind == TESS_MEDIA_AUDIO)
+    fputs("<figure class=\"medium\">", out);
+    put_caption(out, s, m);
+    fprintf(out, "<div class=\"wide%s\">\n", is_clip ? "" : " steps");
+    for (int i = first; i < end; i++) {
+        if (!s->panel[i].is_drawn) continue;
+        if (is_clip)
             tess_report_spectrogram(out, &d);
         else
             tess_report_picture(out, &d, s->panel[i].step);
     }
-    if (is_begun) fputs("</div></figure>\n", out);
+    fputs("</div></figure>\n", out);
 }
 
 void tess_report_media(FILE *out, const tess_compare_result *result, int result_place)
@@ -248,7 +246,10 @@ void tess_report_media(FILE *out, const tess_compare_result *result, int result_
     set_scales(&s);
     if (tess_trace_media_open(result->reference, &s.media, NULL) != TESS_OK) s.media = NULL;
     put_intro(out, &s);
-    for (int i = 0; i < result->n_medium; i++) put_medium(out, &s, i);
+    for (int first = 0, end; first < s.n_panel; first = end) {
+        for (end = first + 1; end < s.n_panel && s.panel[end].medium == s.panel[first].medium;) end++;
+        put_medium(out, &s, first, end);
+    }
     put_legend(out, &s);
     tess_trace_media_free(s.media);
     free(s.panel);

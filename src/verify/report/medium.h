@@ -5,7 +5,6 @@
 #include "verify/report/page.h"
 
 typedef struct tess_medium_drawing {
-    const tess_compare_result *result;
     const tess_medium_report *medium;
     const tess_features *features; /* NULL: the reference's inputs cannot be read any more */
     const tess_decades *decades;   /* of the errors' colours */
@@ -18,7 +17,7 @@ void tess_report_picture(FILE *out, const tess_medium_drawing *d, int step);
 /* A clip's frames and, below them, its tokens in time. */
 void tess_report_spectrogram(FILE *out, const tess_medium_drawing *d);
 
-/* The worst of some tokens' errors: NaN before any number. */
+/* The worse of two errors; NaN if one is no number. */
 double tess_report_worst_of(double a, double b);
 /* A picture as a data URL, top row first; n_channel 3: red, green, blue, 1: grey. */
 void tess_report_put_bitmap(FILE *out, const unsigned char *pixels, int wide, int high, int n_channel);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "verify/compare/media_map.h"
 #include "verify/report/medium.h"
 
 enum {
@@ -103,17 +104,11 @@ static void put_frames(FILE *out, const tess_features *f, int wide)
 
 /* ---- tokens ---- */
 
-static int64_t steps_of(int n_frame)
-{
-    for (int i = 0; i < 3; i++) n_frame = (n_frame + 1) / 2;
-    return n_frame;
-}
-
-/* The frame with which a token begins, or the clip's end: eight a token, and every chunk begins anew. */
+/* The frame with which a token begins, or the clip's end. */
 static int64_t begin_of(const tess_medium_report *m, int64_t token)
 {
-    int64_t full = steps_of(m->n_chunk_frame), end = token / full * m->n_chunk_frame + 8 * (token % full);
-    return token < m->n_token && end < m->n_frame ? end : m->n_frame;
+    int64_t begin = tess_media_map_begin(m->n_chunk_frame, token);
+    return token < m->n_token && begin < m->n_frame ? begin : m->n_frame;
 }
 
 static void put_tokens(FILE *out, const tess_medium_drawing *d, int wide)
