@@ -43,7 +43,8 @@ static void draw_line(cli_progress *progress, tess_activity activity, uint64_t d
     format_amount(unit, rate, speed, sizeof speed);
     fprintf(stderr, "\r%s ", activities[activity].word);
     if (total) fprintf(stderr, "%s %3.0f %%  ", bar, share * 100);
-    fprintf(stderr, "%s  %s/s", amount, speed);
+    fputs(amount, stderr);
+    if (rate > 0) fprintf(stderr, "  %s/s", speed);
     if (rate > 0 && done < total) fprintf(stderr, "  %.0f s left", (double)(total - done) / rate);
     fputs("\033[K", stderr);
     fflush(stderr);

@@ -14,6 +14,7 @@
 #include "cli/editor.h"
 #include "cli/engine_options.h"
 #include "cli/generate.h"
+#include "cli/help.h"
 #include "cli/prompt.h"
 #include "commands/commands.h"
 
@@ -316,28 +317,52 @@ typedef enum chat_order {
     ORDER_IMAGE, /* from here on a name follows */
     ORDER_AUDIO,
     ORDER_VIDEO,
-    ORDER_LATER
+    ORDER_LATER,
+    ORDER_SLIP /* nearly one of those with a name */
 } chat_order;
 
-/* Commands are whole words: "/usr/bin holds what?" is a question. At a terminal a lone word that is none is
- * more likely a slip than a question. */
-static chat_order find_order(const chat *c, const char *text, size_t n_byte)
+static const struct {
+    const char *word;
+    chat_order order;
+} orders[] = {{"/quit", ORDER_QUIT},   {"/exit", ORDER_QUIT},   {"/reset", ORDER_RESET},
+              {"/help", ORDER_HELP},   {"/image", ORDER_IMAGE}, {"/audio", ORDER_AUDIO},
+              {"/video", ORDER_VIDEO}, {"/speak", ORDER_LATER}};
+
+/* The command before a file's name that a word, "/imge" of "/imge photo.jpg", is most like; NULL: none. */
+static const char *guess_order(const char *text, size_t n)
 {
-    static const struct {
-        const char *word;
-        chat_order order;
-    } words[] = {{"/quit", ORDER_QUIT},   {"/exit", ORDER_QUIT},   {"/reset", ORDER_RESET},
-                 {"/help", ORDER_HELP},   {"/image", ORDER_IMAGE}, {"/audio", ORDER_AUDIO},
-                 {"/video", ORDER_VIDEO}, {"/speak", ORDER_LATER}};
-    if (*text != '/') return NO_ORDER;
+    char word[16];
+    if (n >= sizeof word) return NULL;
+    snprintf(word, sizeof word, "%.*s", (int)n, text);
+    cli_guess guess = {.word = word};
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++)
+        if (orders[i].order >= ORDER_IMAGE && orders[i].order != ORDER_LATER)
+            cli_guess_offer(&guess, orders[i].word);
+    return guess.best;
+}
+
+/* Letters of a command, the stroke included. */
+static size_t count_letters(const char *text, size_t n_byte)
+{
     size_t n = 1;
     while (n < n_byte && isalpha((unsigned char)text[n])) n++;
+    return n;
+}
+
+/* Commands are whole words: "/usr/bin holds what?" is a question. At a terminal a lone word that is none, and
+ * one that is nearly one that a file's name follows, is more likely a slip than a question. */
+static chat_order find_order(const chat *c, const char *text, size_t n_byte)
+{
+    if (*text != '/') return NO_ORDER;
+    size_t n = count_letters(text, n_byte);
     bool is_alone = is_blank(text + n, n_byte - n), ends = is_alone || text[n] == ' ' || text[n] == '\t';
-    for (size_t i = 0; i < sizeof words / sizeof words[0] && ends; i++)
-        if (strlen(words[i].word) == n && !memcmp(words[i].word, text, n) &&
-            (is_alone || words[i].order >= ORDER_IMAGE))
-            return words[i].order;
-    return c->editor && is_alone ? ORDER_HELP : NO_ORDER;
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0] && ends; i++)
+        if (strlen(orders[i].word) == n && !memcmp(orders[i].word, text, n) &&
+            (is_alone || orders[i].order >= ORDER_IMAGE))
+            return orders[i].order;
+    if (!c->editor || !ends) return NO_ORDER;
+    if (is_alone) return ORDER_HELP;
+    return guess_order(text, n) ? ORDER_SLIP : NO_ORDER;
 }
 
 static void say_help(const chat *c)
@@ -372,6 +397,10 @@ static bool obey(chat *c, chat_order order, const char *text, size_t n_byte)
         break;
     case ORDER_LATER:
         fprintf(stderr, "%.6s is not part of this version (%s).\n", text, TESS_VERSION);
+        break;
+    case ORDER_SLIP:
+        fprintf(stderr, "Did you mean %s? A question that begins like that may begin with a blank.\n",
+                guess_order(text, count_letters(text, n_byte)));
         break;
     case ORDER_HELP:
     case NO_ORDER:

@@ -48,15 +48,19 @@ static int list_entries(const request *r)
     return CLI_DONE;
 }
 
+static int refuse_id(const request *r, int64_t id)
+{
+    return cli_usage(r->self, &r->common, "there is no entry %lld in %s; 'tessera ledger list' shows all",
+                     (long long)id, r->path);
+}
+
 static int show_entry(const request *r, int64_t id)
 {
     tess_error err;
     const char *kind;
     tess_status status = tess_ledger_get_kind(r->ledger, id, &kind, &err);
     if (status != TESS_OK) return cli_report(r->self, &r->common, &err);
-    if (!*kind)
-        return cli_usage(r->self, &r->common, "there is no entry %lld in %s; 'tessera ledger list' shows all",
-                         (long long)id, r->path);
+    if (!*kind) return refuse_id(r, id);
     json_t *entry = ledger_entry_json(r->ledger, id, &err);
     if (!entry) return cli_report(r->self, &r->common, &err);
     if (r->common.json) {
@@ -149,6 +153,7 @@ static int forget_entry(const request *r, int64_t id)
     int code = ask_first(r, id);
     if (code >= 0) return code;
     tess_status status = tess_ledger_forget(r->ledger, id, &gone, &err);
+    if (status == TESS_EUSAGE) return refuse_id(r, id);
     if (status != TESS_OK) return cli_report(r->self, &r->common, &err);
     if (!gone.is_overwritten)
         fprintf(

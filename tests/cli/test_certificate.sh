@@ -133,6 +133,15 @@ equals "$(verify --model $model --golden $f32 --check-certificate "$c")" 2 "with
 equals "$(verify --model $model --golden $f32 --sample 1)" 2 "--sample alone: exit 2"
 equals "$(check "$c" --sample 0)" 2 "--sample 0: exit 2"
 
+# ---- a screen ----
+far=$work/a-folder-with-a-long-name/and-one-in-it-that-is-as-long-as-the-first
+mkdir -p "$far"
+cp $f32 "$far/golden-of-a-case-with-a-long-name.safetensors"
+equals "$(verify --model $model --golden "$far"/*.safetensors --certificate "$far/c.json")" 0 "a golden far away"
+equals "$(check "$far/c.json" --model $model)" 0 "comes out as certified"
+equals "$(grep -c '^as certified  ….*: agree, ' "$work/out")" 1 "its path is shortened"
+equals "$(grep '^as certified' "$work/out" | python -c 'import sys; print(max(len(l.rstrip("\n")) for l in sys.stdin) <= 80)')" True "to 80 columns"
+
 # Media: counted, covered by the golden's digest, and prepared again where messages name them.
 eyes=tests/golden/e
 goldens=($eyes-f32/audio.safetensors $eyes-f32/omni.safetensors $eyes-bf16/video.safetensors)

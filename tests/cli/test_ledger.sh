@@ -68,6 +68,11 @@ equals "$(memory=1MiB exit_of run --prompt x)" 5 "a refused budget"
 equals "$(ledger show 8 --json | json finish)$(ledger show 8 --json | json exit_code)" failed5 "is recorded as that"
 equals "$(folder=$work exit_of run --prompt x)" 3 "a folder without a model"
 equals "$(ledger list --json | json entries -1 id)" 8 "is no entry"
+for words in "show 999" "forget 999"; do
+    # shellcheck disable=SC2086 -- words split
+    equals "$(exit_of ledger $words)" 2 "$words: exit 2"
+    contains "$(cat "$work/err")" "'tessera ledger list' shows all" "$words: says what shows those there are"
+done
 ledger list >"$work/list"
 equals "$(head -1 "$work/list" | awk '{print $1, $2, $3}')$(wc -l <"$work/list")" "id kind time9" "the list, with a line of titles"
 equals "$(ledger list --last 2 | awk 'NR > 1 { print $1, $2, $5 }')" "$(tail -2 "$work/list" | awk '{ print $1, $2, $5 }')" "--last"

@@ -140,3 +140,26 @@ result $? "what came so far has been printed, whole characters only"
 run "${drawn[@]}" --seed "$seed" 2>"$work/err" | head -c 1 >/dev/null
 equals "${PIPESTATUS[0]}" 4 "a closed pipe ends it with 4"
 equals "$(cat "$work/err")" "" "and without a message"
+
+# ---- media ----
+media=tests/data/media
+picture=$media/images/420.jpg
+run_media() { "$tessera" run --model $model "$@"; }
+equals "$(run_media --quiet --image - <$picture)" "$(run_media --quiet --image $picture --prompt "")" "a picture on standard input is asked about alone"
+equals "$(run_media --quiet --image - --prompt "What is it?" <$picture)" "$(run_media --quiet --image $picture --prompt "What is it?")" "and with a prompt"
+echo "What is it?" >"$work/question"
+equals "$(run_media --quiet --image $picture <"$work/question")" "$(run_media --quiet --image $picture --prompt "What is it?")" "a question on standard input is asked about a picture"
+refuse_media() { # refuse_media CODE SAID OPTION...
+    equals "$(exit_of "$tessera" run --model $model --prompt x "${@:3}")$(cat "$work/out")" "$1" "${*:3}: exit $1"
+    contains "$(cat "$work/err")" "$2" "${*:3}: $2"
+}
+refuse_media 3 "found a picture (JPEG), expected sound: WAV" --audio $picture
+refuse_media 3 "found a picture (JPEG), expected a film: MP4" --video $picture
+refuse_media 3 "found a film (MP4 or MOV), expected JPEG" --image $media/video/plain.mp4
+refuse_media 3 "found sound (MP3), expected JPEG" --image $media/audio/tone.mp3
+refuse_media 3 "found a URL, expected the path of a file: nothing is fetched" --image https://example.com/photo.jpg
+refuse_media 3 "a silent film is only seen" --video $media/video/plain.mp4 --use-audio-in-video
+refuse_media 2 "media included: --prompt" --messages "$work/question" --image $picture
+refuse_media 5 "'tessera plan' with the same media and no --memory tells what all takes; it takes --memory" --video $media/video/plain.mp4 --memory 20MiB
+contains "$(run_media --progress always --audio $media/audio/tone.mp3 --prompt x 2>&1)" "preparing " "a sound is prepared under the eyes"
+equals "$(run_media --progress always --audio $media/audio/tone.mp3 --prompt x 2>&1 | grep -c ' 0[.]00 [a-z]*/s\|  0 B/s')" 0 "and no rate is told before there is one"

@@ -36,7 +36,7 @@ class Chat:
         self.data = data or tempfile.mkdtemp(dir=WORK)
         self.ledger = os.path.join(self.data, "ledger.sqlite")
         words = [TESSERA, "chat", "--model", MODEL, "--memory", "256MiB", "--ledger", self.ledger, "--ledger-text",
-                 "--max-new", "4", *options]
+                 *([] if "--max-new" in options else ["--max-new", "4"]), *options]
         environment = {**os.environ, "TERM": "xterm", "XDG_DATA_HOME": self.data, "HOME": self.data, **environment}
         self.shown = self.mark = ""
         self.pid, self.terminal = pty.fork()
@@ -142,6 +142,13 @@ def check_editing():
                               "nothing in pasted text is a key", "the up arrow brings back what was typed")):
         say(asked[i:i + 1] == expected[i:i + 1], what, asked[i:i + 1])
     say(len(asked) == len(expected) and code == 0, "lines of blanks and a mistyped command are no turns", (asked, code))
+    slip = Chat()
+    for keys in ("/imge photo.jpg", " /imge photo.jpg", "/usr/bin holds what?", "/reset the clock"):
+        slip.ask(keys)
+    code = slip.end()
+    say("Did you mean /image?" in slip.shown, "a slip before a file's name is guessed", slip.shown)
+    say(slip.asked() == [" /imge photo.jpg", "/usr/bin holds what?", "/reset the clock"] and code == 0,
+        "and is no turn, as what begins with a blank is", (slip.asked(), code))
     mode = stat.S_IMODE(os.stat(os.path.join(chat.data, "tessera", "chat-history")).st_mode)
     say(mode == 0o600, "the history is the user's alone", oct(mode))
 
