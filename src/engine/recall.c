@@ -57,15 +57,27 @@ static int block_of(const tess_thinker_config *c, const int32_t *ids, int at)
 
 /* ---- noting ---- */
 
+/* From the present medium on, the last note stands for all that follows it too. */
+static void note_unknown(tess_recall *recall, int first, int end)
+{
+    tess_recalled *last = &recall->medium[recall->n - 1];
+    memset(last->digest, 0, sizeof last->digest);
+    if (first < last->first) last->first = first;
+    if (end > last->end) last->end = end;
+}
+
 void tess_recall_add(tess_recall *recall, const tess_thinker_config *config, const int32_t *ids, int n_tok,
                      const tess_media_list *media, int first)
 {
     for (tess_media_kind kind = TESS_MEDIA_AUDIO; kind <= TESS_MEDIA_VIDEO; kind++) {
         finder f = begin_kind(config, ids, n_tok, media, kind);
-        while (find_next(&f) && recall->n < recall->capacity) {
+        while (find_next(&f)) {
+            if (recall->n == recall->capacity) {
+                note_unknown(recall, first + f.begin, first + f.end);
+                continue;
+            }
             tess_recalled *noted = &recall->medium[recall->n++];
-            noted->first = first + f.begin;
-            noted->kind = kind;
+            *noted = (tess_recalled){.first = first + f.begin, .end = first + f.end, .kind = kind};
             memcpy(noted->digest, media->item[f.item]->digest, sizeof noted->digest);
         }
     }
@@ -74,8 +86,12 @@ void tess_recall_add(tess_recall *recall, const tess_thinker_config *config, con
 void tess_recall_truncate(tess_recall *recall, int n_tok)
 {
     int n = 0;
-    for (int i = 0; i < recall->n; i++)
-        if (recall->medium[i].first < n_tok) recall->medium[n++] = recall->medium[i];
+    for (int i = 0; i < recall->n; i++) {
+        tess_recalled *noted = &recall->medium[i];
+        if (noted->first >= n_tok) continue;
+        if (noted->end > n_tok) memset(noted->digest, 0, sizeof noted->digest);
+        recall->medium[n++] = *noted;
+    }
     recall->n = n;
 }
 
@@ -88,13 +104,25 @@ static bool is_known(const unsigned char digest[32])
     return false;
 }
 
+static bool is_same(const tess_recalled *noted, const tess_features *medium, int first)
+{
+    return noted->first == first && noted->kind == medium->kind && is_known(noted->digest) &&
+           !memcmp(noted->digest, medium->digest, sizeof noted->digest);
+}
+
 static bool holds(const tess_recall *recall, const tess_features *medium, int first)
 {
-    for (int i = 0; i < recall->n; i++) {
-        const tess_recalled *noted = &recall->medium[i];
-        if (noted->first == first && noted->kind == medium->kind)
-            return is_known(noted->digest) && !memcmp(noted->digest, medium->digest, sizeof noted->digest);
-    }
+    for (int i = 0; i < recall->n; i++)
+        if (is_same(&recall->medium[i], medium, first)) return true;
+    return false;
+}
+
+/* Whether a medium that is held stands at the same place of the prompt. Pad tokens alone do not ask for it:
+ * without a medium of theirs they are tokens. */
+static bool is_asked(const tess_recalled *noted, finder f)
+{
+    while (find_next(&f) && f.begin <= noted->first)
+        if (is_same(noted, f.media->item[f.item], f.begin)) return true;
     return false;
 }
 
@@ -106,6 +134,11 @@ int tess_recall_count(const tess_recall *recall, const tess_thinker_config *conf
         while (find_next(&f) && f.begin < n_same)
             if (f.end > n_same || !holds(recall, media->item[f.item], f.begin))
                 n_same = block_of(config, ids, f.begin);
+    }
+    for (int i = 0; i < recall->n; i++) {
+        const tess_recalled *noted = &recall->medium[i];
+        if (noted->first < n_same && !is_asked(noted, begin_kind(config, ids, n_tok, media, noted->kind)))
+            n_same = block_of(config, ids, noted->first);
     }
     /* A start token is kept with its medium or not at all. */
     n_same = block_of(config, ids, n_same);

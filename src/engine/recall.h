@@ -5,15 +5,15 @@
 #include "engine/rooms.h"
 #include "model/placeholders.h"
 
-/* Notes the media of a feed whose tokens stand from `first` on; those there is no room to note are not known
- * later. */
+/* Notes the media of a feed whose tokens stand from `first` on; where there is no room for all, the last note
+ * says from where on they are not known. */
 void tess_recall_add(tess_recall *recall, const tess_thinker_config *config, const int32_t *ids, int n_tok,
                      const tess_media_list *media, int first);
-/* Forgets media that begin at `n_tok` or behind. */
+/* Forgets media that begin at `n_tok` or behind; one that goes on behind it is not known any more. */
 void tess_recall_truncate(tess_recall *recall, int n_tok);
 
 /* How many of the first n_same tokens, which are the same, can be kept: no further than a medium that is
- * another one, or is not whole. n_kept[kind] gets the media in them. */
+ * another one, is not whole, or is held and not asked for. n_kept[kind] gets the media in them. */
 int tess_recall_count(const tess_recall *recall, const tess_thinker_config *config, const int32_t *ids,
                       int n_tok, const tess_media_list *media, int n_same, int n_kept[3]);
 

@@ -43,7 +43,7 @@ typedef struct tess_media_rows {
 /* A medium that a session holds. */
 typedef struct tess_recalled {
     unsigned char digest[32]; /* of its features; zeros: not known */
-    int first;                /* the place of its first token */
+    int first, end;           /* of its tokens: where the first stands, and behind the last */
     tess_media_kind kind;
 } tess_recalled;
 

@@ -148,11 +148,44 @@ static void test_no_room(void **state)
     assert_kept(&f, N_IDS - 1, 1, 0, 0, 0); /* clips are noted first */
 }
 
+/* The same tokens without the media: pad tokens are tokens, and what is held of media is not theirs. */
+static void test_media_not_asked(void **state)
+{
+    (void)state;
+    fixture f;
+    make(&f);
+    f.media.n = 0;
+    assert_kept(&f, N_IDS - 1, 1, 0, 0, 0);
+    f.media = (tess_media_list){&f.item[1], 3}; /* no image */
+    assert_kept(&f, N_IDS - 1, 1, 0, 0, 0);
+    f.media = (tess_media_list){f.item, 2}; /* no video, no sound in it */
+    assert_kept(&f, N_IDS - 1, BEFORE_VIDEO, 1, 1, 0);
+    f.media.n = 0;
+    f.recall = (tess_recall){.medium = f.noted, .capacity = 2};
+    f.media = (tess_media_list){f.item, 4};
+    tess_recall_add(&f.recall, &config, ids, N_IDS, &f.media, 0);
+    f.media = (tess_media_list){&f.item[1], 1}; /* the clip alone: the image was not noted, and is there */
+    assert_kept(&f, N_IDS - 1, 1, 0, 0, 0);
+}
+
+/* Of a medium that was cut its beginning is held, which is no medium. */
+static void test_cut_medium(void **state)
+{
+    (void)state;
+    fixture f;
+    make(&f);
+    tess_recall_truncate(&f.recall, 4); /* in the image; then tokens alone go on as the same ids */
+    assert_kept(&f, N_IDS - 1, 1, 0, 0, 0);
+    f.media.n = 0;
+    assert_kept(&f, N_IDS - 1, 1, 0, 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_places),      cmocka_unit_test(test_whole_media_are_kept),
-        cmocka_unit_test(test_other_media), cmocka_unit_test(test_unknown_media),
-        cmocka_unit_test(test_truncate),    cmocka_unit_test(test_no_room)};
+        cmocka_unit_test(test_places),          cmocka_unit_test(test_whole_media_are_kept),
+        cmocka_unit_test(test_other_media),     cmocka_unit_test(test_unknown_media),
+        cmocka_unit_test(test_truncate),        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_media_not_asked), cmocka_unit_test(test_cut_medium)};
     return cmocka_run_group_tests_name("recall", tests, NULL, NULL);
 }
