@@ -1,6 +1,9 @@
 #include "cli/media.h"
 
 #include <string.h>
+#include <unistd.h>
+
+#include "cli/screen.h"
 
 uint64_t cli_add_bytes(uint64_t a, uint64_t b)
 {
@@ -59,22 +62,31 @@ static const char *plural(int64_t n)
     return n == 1 ? "" : "s";
 }
 
+static const char *spell_channels(int n)
+{
+    return n == 1 ? "mono" : n == 2 ? "stereo" : "many-channel";
+}
+
 void cli_media_print(FILE *out, const tess_medium_facts *f, int64_t n_tok)
 {
-    char count[32];
-    fprintf(out, "%s: ", CLI_SAFE(f->name));
+    char line[1024], count[32], size[96], film[96] = "";
     if (f->kind == TESS_MEDIA_AUDIO)
-        fprintf(out, "%.2f s of %s sound at %d Hz, %s frame%s", f->seconds,
-                f->n_channel == 1   ? "mono"
-                : f->n_channel == 2 ? "stereo"
-                                    : "many-channel",
-                f->rate_hz, spell_count(f->n_frame, count), plural(f->n_frame));
+        snprintf(size, sizeof size, "%.2f s of %s sound at %d Hz, %s frame%s", f->seconds,
+                 spell_channels(f->n_channel), f->rate_hz, spell_count(f->n_frame, count),
+                 plural(f->n_frame));
     else
-        fprintf(out, "%d × %d, taken as %d × %d", f->width, f->height, f->taken_width, f->taken_height);
+        snprintf(size, sizeof size, "%d × %d, taken as %d × %d", f->width, f->height, f->taken_width,
+                 f->taken_height);
     if (f->kind == TESS_MEDIA_VIDEO)
-        fprintf(out, ", %.2f s, %s frames at %.6g a second", f->seconds, spell_count(f->n_frame, count),
-                f->fps);
-    fprintf(out, ", %s token%s\n", spell_count(n_tok, count), plural(n_tok));
+        snprintf(film, sizeof film, ", %.2f s, %s frames at %.6g a second", f->seconds,
+                 spell_count(f->n_frame, count), f->fps);
+    snprintf(line, sizeof line, "%s: %s%s, %s token%s", CLI_SAFE(f->name), size, film,
+             spell_count(n_tok, count), plural(n_tok));
+    /* What is piped has a line for each medium. */
+    if (isatty(fileno(out)))
+        cli_print_wrapped(out, line);
+    else
+        fprintf(out, "%s\n", line);
 }
 
 static json_t *count_or_null(int64_t n)

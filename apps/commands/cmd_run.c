@@ -158,7 +158,10 @@ static void remark_speed(const request *r, const tess_engine *engine, const cli_
     cli_format_bytes(tess_peak_rss_bytes(), peak, sizeof peak);
     format_speed(r->prompt.made.ids.count, "prompt tokens", prefill_seconds, prompt, sizeof prompt);
     format_speed(answer->made.ids.count, "new", answer->seconds, new, sizeof new);
-    fprintf(stderr, "[loading %.2f s; %s, %s; %s read, %s peak]\n", r->load_seconds, prompt, new, read, peak);
+    char line[320];
+    snprintf(line, sizeof line, "[loading %.2f s; %s, %s; %s read, %s peak]", r->load_seconds, prompt, new,
+             read, peak);
+    cli_print_wrapped(stderr, line);
 }
 
 /* Before the peak is told, so that it is the peak of all that was done. */

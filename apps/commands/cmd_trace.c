@@ -9,6 +9,7 @@
 #include "cli/engine_options.h"
 #include "cli/folder.h"
 #include "cli/prompt.h"
+#include "cli/screen.h"
 #include "commands/commands.h"
 
 typedef struct request {
@@ -266,8 +267,10 @@ static void print_result(const request *r, const tess_engine *engine)
         char read[32], peak[32];
         cli_format_bytes(tess_engine_get_bytes_read(engine), read, sizeof read);
         cli_format_bytes(tess_peak_rss_bytes(), peak, sizeof peak);
-        fprintf(stderr, "[%d prompt tokens traced to %s; %s read, %s peak]\n", r->inputs.n_tok, r->out, read,
-                peak);
+        char line[768];
+        snprintf(line, sizeof line, "[%d prompt tokens traced to %s; %s read, %s peak]", r->inputs.n_tok,
+                 CLI_SAFE(r->out), read, peak);
+        cli_print_wrapped(stderr, line);
     }
 }
 

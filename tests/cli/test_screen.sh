@@ -154,3 +154,14 @@ coloured "known answers" "${escape}32mok       ${escape}0m" \
 coloured "a certificate" "${escape}32mas certified${escape}0m" "$tessera" verify --quiet --check-certificate "$work/certificate"
 coloured "inspect --check" "${escape}32mexactly what config.json implies${escape}0m" "$tessera" inspect demo/checkpoint --check
 coloured "the ledger" "${escape}1;31mdifferent" "$tessera" ledger list
+
+# ---- remarks about runs and media ----
+films=tests/data/media/video
+on_terminal 80 "$tessera" run --model demo/checkpoint --video $films/sound.mp4 --prompt Hi --progress never >"$work/out"
+fits . "a film and the times of a run on a terminal"
+contains "$(tr -s '\n ' ' ' <"$work/out")" "2 frames at 2 a second, 130 tokens" "what it is taken as, over two lines"
+on_terminal 80 "$tessera" preprocess --model demo/checkpoint --video $films/sound.mp4 --out "$work/film.safetensors" --progress never >"$work/out"
+fits . "a film that is preprocessed, on a terminal"
+on_terminal 80 "$tessera" trace --model demo/checkpoint --prompt Hi --out "$work/a-trace-with-a-long-name.safetensors" --progress never >"$work/out"
+fits . "what a trace says at its end"
+equals "$("$tessera" preprocess --model demo/checkpoint --video $films/sound.mp4 --out "$work/film.safetensors" | wc -l)" 1 "a line for each medium where it is piped"
