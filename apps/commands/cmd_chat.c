@@ -184,13 +184,13 @@ static int end_turn(chat *c, const tess_answer *answer, int code)
 static int forget_question(chat *c, const tess_error *err)
 {
     bool is_stopped = err->status == TESS_EINTERRUPTED;
-    int code = is_stopped ? CLI_INTERRUPTED : CLI_USAGE;
+    int code = CLI_INTERRUPTED;
     tess_conversation_truncate(&c->talk, c->talk.count - 1);
     c->has_draft = false;
     if (is_stopped) {
         fputs("stopped; the question is forgotten\n", stderr);
     } else {
-        cli_report(c->self, &c->common, err);
+        code = cli_report(c->self, &c->common, err);
         fputs("The question is forgotten; /reset starts over.\n", stderr);
     }
     cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
@@ -198,6 +198,14 @@ static int forget_question(chat *c, const tess_error *err)
     if (is_stopped) return code;
     if (!c->refused) c->refused = code;
     return CLI_DONE;
+}
+
+/* Whether the question is at fault, and another may be asked: it is too long, was stopped, or spells the pad
+ * tokens of media. */
+static bool may_go_on(const tess_error *err)
+{
+    return err->status == TESS_EINTERRUPTED || err->status == TESS_EUSAGE ||
+           (err->status == TESS_EINPUT && !strcmp(err->field, "input_ids"));
 }
 
 /* Answers the last message; the answer joins the conversation. Returns 0 or the exit code to end with. */
@@ -209,7 +217,7 @@ static int answer_turn(chat *c)
     double start = tess_system_seconds();
     tess_status status = feed_rest(c, &n_fed, &err);
     double prefill_seconds = tess_system_seconds() - start;
-    if (status == TESS_EINTERRUPTED || status == TESS_EUSAGE) return forget_question(c, &err);
+    if (status != TESS_OK && may_go_on(&err)) return forget_question(c, &err);
     if (status != TESS_OK) return cli_report(c->self, &c->common, &err);
     cli_answer answer = {0};
     int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
@@ -274,8 +282,14 @@ static void note_refusal(chat *c, int code)
     if (!c->editor && !c->refused) c->refused = code;
 }
 
-/* "/image FILE": the medium joins the next question. Returns 0 or an exit code to end with. */
-static void attach(chat *c, tess_content_kind kind, const char *text, size_t n_byte)
+/* Ctrl-C while nobody looks means all that is to come: the question would be asked without its medium. */
+static bool ends_here(const chat *c, tess_status status)
+{
+    return status == TESS_EINTERRUPTED && !c->editor;
+}
+
+/* "/image FILE": the medium joins the next question. Returns false to leave. */
+static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_byte)
 {
     size_t begin = 1;
     while (begin < n_byte && isalpha((unsigned char)text[begin])) begin++;
@@ -286,25 +300,27 @@ static void attach(chat *c, tess_content_kind kind, const char *text, size_t n_b
     if (begin == n_byte || n_byte - begin >= sizeof source) {
         fputs("Say which file: /image photo.jpg, /audio question.wav or /video clip.mp4.\n", stderr);
         note_refusal(c, CLI_USAGE);
-        return;
+        return true;
     }
     if (c->n_media_tok == 0) {
         fputs("There is no room for media in this budget; a larger --memory makes some,\n"
               "and 'tessera plan --image FILE' tells how much it takes.\n",
               stderr);
         note_refusal(c, CLI_BUDGET);
-        return;
+        return true;
     }
     snprintf(source, sizeof source, "%.*s", (int)(n_byte - begin), text + begin);
-    if (add_medium(c, kind, source, &err) != TESS_OK) {
+    tess_status status = add_medium(c, kind, source, &err);
+    if (status != TESS_OK) {
         note_refusal(c, cli_report(c->self, &c->common, &err));
-        return;
+        return !ends_here(c, status);
     }
     const tess_turn *turn = &c->talk.turn[c->talk.count - 1];
     const tess_content *content = &turn->content[turn->n_content - 1];
-    if (c->common.quiet) return;
+    if (c->common.quiet) return true;
     cli_media_print(stderr, tess_content_get_facts(content), content->n_tok);
     fputs("It joins your next question.\n", stderr);
+    return true;
 }
 
 /* ---- commands ------------------------------------------------------------------------------------------ */
@@ -387,14 +403,11 @@ static bool obey(chat *c, chat_order order, const char *text, size_t n_byte)
         fputs("The conversation starts over.\n", stderr);
         break;
     case ORDER_IMAGE:
-        attach(c, TESS_CONTENT_IMAGE, text, n_byte);
-        break;
+        return attach(c, TESS_CONTENT_IMAGE, text, n_byte);
     case ORDER_AUDIO:
-        attach(c, TESS_CONTENT_AUDIO, text, n_byte);
-        break;
+        return attach(c, TESS_CONTENT_AUDIO, text, n_byte);
     case ORDER_VIDEO:
-        attach(c, TESS_CONTENT_VIDEO, text, n_byte);
-        break;
+        return attach(c, TESS_CONTENT_VIDEO, text, n_byte);
     case ORDER_LATER:
         fprintf(stderr, "%.6s is not part of this version (%s).\n", text, TESS_VERSION);
         break;

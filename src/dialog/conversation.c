@@ -161,7 +161,7 @@ tess_status tess_conversation_add_medium_bytes(tess_conversation *c, tess_conten
 {
     tess_status status = tess_conversation_add_medium(c, kind, name, err);
     if (status != TESS_OK) return status;
-    last_content(c)->bytes = bytes;
+    last_content(c)->bytes = bytes ? bytes : ""; /* nothing was given: what it is called names no file */
     last_content(c)->n_bytes = n_byte;
     return TESS_OK;
 }

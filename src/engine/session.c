@@ -75,6 +75,14 @@ static tess_media_list media_of(const tess_feed *feed)
     return (tess_media_list){.item = feed->media, .n = feed->media ? feed->n_media : 0};
 }
 
+/* Sizes alone are enough for a plan, and for the names of taps. */
+static tess_status refuse_unreadable(int i, tess_error *err)
+{
+    char field[32];
+    snprintf(field, sizeof field, "media[%d]", i);
+    return tess_refuse(err, "", field, -1, "rows that can be read", "sizes alone");
+}
+
 static tess_status check_media(const tess_session *session, const tess_feed *feed, tess_error *err)
 {
     const tess_rooms *rooms = &session->engine->rooms;
@@ -82,6 +90,8 @@ static tess_status check_media(const tess_session *session, const tess_feed *fee
     const tess_media_list media = media_of(feed);
     if (media.n == 0) return TESS_OK;
     tess_status status = tess_media_check(config, &media, err);
+    for (int i = 0; i < media.n && status == TESS_OK; i++)
+        if (!media.item[i]->read) status = refuse_unreadable(i, err);
     if (status == TESS_OK) status = tess_media_check_room(rooms, &media, err);
     return status == TESS_OK ? tess_placeholders_check(config, feed->ids, feed->n_tok, &media, err) : status;
 }

@@ -86,8 +86,13 @@ static tess_status check_features(const tess_thinker_config *config, const tess_
 {
     const tess_vision_config *v = &config->vision;
     bool is_audio = f->kind == TESS_MEDIA_AUDIO;
-    int width = width_of(config, f->kind);
     char expected[96];
+    if ((unsigned)f->kind > TESS_MEDIA_VIDEO)
+        return tess_refuse(err, "", field, -1, "audio, an image or a video", "kind %d", (int)f->kind);
+    if (f->is_inside_video && !is_audio)
+        return tess_refuse(err, "", field, -1, "audio as the sound inside a video", "%s",
+                           tess_media_kind_name(f->kind));
+    int width = width_of(config, f->kind);
     tess_status status = is_audio ? tess_audio_check_config(&config->audio, err) : TESS_OK;
     if (status != TESS_OK) return status;
     if (f->width != width) {
@@ -96,7 +101,7 @@ static tess_status check_features(const tess_thinker_config *config, const tess_
         return tess_refuse(err, "", field, -1, expected, "rows of %d", f->width);
     }
     if (is_audio && (f->n_frame < 1 || f->n_frame > MOST_ROWS))
-        return tess_refuse(err, "", field, -1, "at least one frame", "%" PRId64 " frames", f->n_frame);
+        return tess_refuse(err, "", field, -1, "1 to 2^31 frames", "%" PRId64 " frames", f->n_frame);
     if (!is_audio && !is_grid(v, f)) {
         snprintf(expected, sizeof expected, "a grid of %s and multiples of %d patches",
                  f->kind == TESS_MEDIA_IMAGE ? "one step" : "steps", v->spatial_merge_size);

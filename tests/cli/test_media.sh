@@ -147,6 +147,10 @@ messages "[{\"role\": \"user\", \"content\": [$(part image $photo), $(part text 
 equals "$(sed -n 2p <<<"$two")" "$(run --quiet --messages "$work/messages.json")" "the second is that of the whole conversation"
 printf '/image %s\n/audio %s\nWhat?\n/video %s\nAnd this?\n' $photo $sound $film | chat >"$work/out" 2>"$work/err"
 equals "$? $(wc -l <"$work/out") $(grep -c 'tokens\?$' "$work/err")" "0 2 3" "pictures, sound and films of two turns"
+# Pads that are spelled beside media fit none of them: the question is at fault, not the conversation.
+printf '/image %s\n<|image_pad|>?\nWhat is it?\n' $photo | chat --quiet >"$work/out" 2>"$work/err"
+equals "$? $(cat "$work/out")" "3 $(printf 'What is it?\n' | chat --quiet)" "a question that spells pads beside a picture is forgotten with it"
+contains "$(cat "$work/err")" "The question is forgotten" "and said to be"
 
 # ---- thinking and the Captioner ----
 equals "$(exit_of run --think perhaps --prompt x)" 2 "--think takes on or off"

@@ -310,13 +310,21 @@ static void impossible_media_are_refused(void **state)
     refuse_features(&s, 0, "a grid of");
     read_named(&s, "iav with text");
     s.features[1].n_frame = 0;
-    refuse_features(&s, 1, "at least one frame");
+    refuse_features(&s, 1, "found 0 frames, expected 1 to 2^31 frames");
+    s.features[1].n_frame = INT64_MAX;
+    refuse_features(&s, 1, "1 to 2^31 frames");
     read_named(&s, "iav with text");
     s.features[2].seconds_per_grid = 0;
     refuse_features(&s, 2, "seconds per grid above 0");
     read_named(&s, "iav with text");
     s.features[1].is_inside_video = true;
     refuse_features(&s, 1, "a video before the sound");
+    read_named(&s, "iav with text");
+    s.features[0].is_inside_video = true;
+    refuse_features(&s, 0, "found image, expected audio");
+    read_named(&s, "iav with text");
+    s.features[0].kind = (tess_media_kind)3;
+    refuse_features(&s, 0, "found kind 3");
 }
 
 int main(void)

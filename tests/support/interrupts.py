@@ -97,6 +97,18 @@ def check_pipes():
         say(code in (130, -signal.SIGINT), f"{' '.join(words)} at standard input", code)
 
 
+def check_media():
+    """What follows a film that was stopped is not asked without it."""
+    with open(os.path.join(WORK, "film"), "w+", encoding="ascii") as file:
+        file.write("/video tests/data/media/large/twenty-seconds.mp4\nWhat is it?\n")
+        file.seek(0)
+        process = subprocess.Popen([TESSERA, "chat", "--model", MODEL, "--memory", "1GiB", "--ledger", "off", "--max-new", "2"],
+                                   stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        code = interrupt(process, 0.4)
+    answers = process.stdout.read()
+    say(code == 130 and not answers, "chat while it prepares a film for a question that follows", (code, answers))
+
+
 def check_checksum():
     process = start("inspect", "--ledger", "off", make_large(), "--tensors", "*", "--checksum")
     code = interrupt(process)
@@ -235,6 +247,7 @@ def check_terminal():
 
 check_files()
 check_pipes()
+check_media()
 check_checksum()
 check_second()
 check_second_files()

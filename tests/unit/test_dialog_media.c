@@ -77,6 +77,19 @@ static void test_bytes(void **state)
     free(bytes);
 }
 
+/* An empty upload is empty: what it is called is no path. */
+static void test_no_bytes(void **state)
+{
+    (void)state;
+    tess_conversation c = {0};
+    begin(&c, "user");
+    assert_int_equal(
+        tess_conversation_add_medium_bytes(&c, TESS_CONTENT_IMAGE, IMAGES "420.jpg", NULL, 0, &err), TESS_OK);
+    assert_int_equal(tess_conversation_prepare(&c, &use, &err), TESS_EINPUT);
+    assert_string_equal(err.file, IMAGES "420.jpg");
+    tess_conversation_release(&c);
+}
+
 /* Wrong bytes are refused by the name that they came with, and can be taken back. */
 static void test_wrong_bytes(void **state)
 {
@@ -288,11 +301,15 @@ static void test_roles(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),    cmocka_unit_test(test_wrong_bytes),
-        cmocka_unit_test(test_features), cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_once),     cmocka_unit_test(test_refused_parts),
-        cmocka_unit_test(test_budget),   cmocka_unit_test(test_spelled_placeholders),
-        cmocka_unit_test(test_roles)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bytes),
+                                       cmocka_unit_test(test_no_bytes),
+                                       cmocka_unit_test(test_wrong_bytes),
+                                       cmocka_unit_test(test_features),
+                                       cmocka_unit_test(test_folder),
+                                       cmocka_unit_test(test_once),
+                                       cmocka_unit_test(test_refused_parts),
+                                       cmocka_unit_test(test_budget),
+                                       cmocka_unit_test(test_spelled_placeholders),
+                                       cmocka_unit_test(test_roles)};
     return cmocka_run_group_tests_name("dialog_media", tests, open_tokenizer, close_tokenizer);
 }

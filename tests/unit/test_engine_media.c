@@ -119,6 +119,26 @@ static void test_room(void **state)
     tess_prompt_release(&prompt);
 }
 
+/* Sizes alone are planned for, not run. */
+static void test_no_rows(void **state)
+{
+    (void)state;
+    test_medium picture;
+    tess_prompt prompt;
+    tess_engine *engine;
+    tess_session *session;
+    test_medium_pictures(&picture, 1, 4, 6, 0, 1);
+    picture.features.read = NULL;
+    ask(&picture, 1, &prompt);
+    const tess_feed feed = tess_prompt_get_feed(&prompt);
+    open_for(&feed, &engine, &session);
+    assert_int_equal(tess_session_feed(session, &feed, &err), TESS_EINPUT);
+    assert_string_equal(err.field, "media[0]");
+    tess_session_free(session);
+    tess_engine_close(engine);
+    tess_prompt_release(&prompt);
+}
+
 /* Pad tokens are counted before anything is run. */
 static void test_pads(void **state)
 {
@@ -377,8 +397,9 @@ static void test_stopped_towers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_room),          cmocka_unit_test(test_pads),
-        cmocka_unit_test(test_list_taps),     cmocka_unit_test(test_phases),
-        cmocka_unit_test(test_failing_reads), cmocka_unit_test(test_stopped_towers)};
+        cmocka_unit_test(test_room),          cmocka_unit_test(test_no_rows),
+        cmocka_unit_test(test_pads),          cmocka_unit_test(test_list_taps),
+        cmocka_unit_test(test_phases),        cmocka_unit_test(test_failing_reads),
+        cmocka_unit_test(test_stopped_towers)};
     return cmocka_run_group_tests_name("engine_media", tests, open_talk, close_talk);
 }
