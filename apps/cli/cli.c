@@ -432,10 +432,8 @@ tess_error cli_translate(const tess_error *from)
         unsigned long long tenths = (err.smallest_budget_bytes / 1024 * 10 + 10 + 1023) / 1024;
         bool is_medium = !strcmp(from->field, "max_bytes"), comes_first = strstr(err.expected, MEDIA_FIRST);
         snprintf(rest, sizeof rest, "%s --memory %llu.%lluMiB%s",
-                 comes_first ? "it takes" : "the smallest that works is", tenths / 10, tenths % 10,
-                 comes_first ? " at least"
-                 : is_medium ? ""
-                             : ", fewer positions (--context) need less");
+                 comes_first ? "what is sure to do is" : "the smallest that works is", tenths / 10,
+                 tenths % 10, comes_first || is_medium ? "" : ", fewer positions (--context) need less");
         add_hint(&err, rest);
     }
     if (err.status == TESS_EINPUT &&

@@ -125,19 +125,26 @@ static void print_forgotten(FILE *out, const char *before, const tess_ledger_for
 }
 
 /* Whoever sits at a terminal is asked before more goes than the one entry that was named; where nobody can be
- * asked, everything goes only with --yes. Returns -1 or an exit code. */
+ * asked, more goes only with --yes. Returns -1 or an exit code. */
 static int ask_first(const request *r, int64_t id)
 {
     tess_error err;
     tess_ledger_forgotten going;
     if (r->yes) return -1;
-    if (!isatty(STDIN_FILENO))
-        return r->all ? cli_usage(r->self, &r->common,
-                                  "--all forgets every entry, and nobody can be asked; --yes says so")
-                      : -1;
-    if (tess_ledger_count_forgotten(r->ledger, id, &going, &err) != TESS_OK)
-        return cli_report(r->self, &r->common, &err);
+    bool is_asked = isatty(STDIN_FILENO);
+    if (!is_asked && r->all)
+        return cli_usage(r->self, &r->common,
+                         "--all forgets every entry, and nobody can be asked; --yes says so");
+    tess_status status = tess_ledger_count_forgotten(r->ledger, id, &going, &err);
+    if (status == TESS_EUSAGE) return refuse_id(r, id);
+    if (status != TESS_OK) return cli_report(r->self, &r->common, &err);
     if (going.n_checkpoint + going.n_run + going.n_verification < 2) return -1;
+    if (!is_asked)
+        return cli_usage(
+            r->self, &r->common,
+            "%lld is a checkpoint, and its %lld runs and %lld verifications go with it; nobody can "
+            "be asked, --yes says so",
+            (long long)id, (long long)going.n_run, (long long)going.n_verification);
     print_forgotten(stderr, "this forgets ", &going);
     fputs("; go on? [y/N] ", stderr);
     char answer[16];
@@ -240,7 +247,9 @@ static int run_ledger(const cli_command *self, int argc, char **argv)
          "~/.local/share/tessera/ledger.sqlite"},
         {"last", CLI_COUNT, &r.n_last, "N", "with list, the latest N entries; default all"},
         {"all", CLI_FLAG, &r.all, NULL, "with forget, every entry"},
-        {"yes", CLI_FLAG, &r.yes, NULL, "with forget, do not ask; --all needs it where there is no terminal"},
+        {"yes", CLI_FLAG, &r.yes, NULL,
+         "with forget, do not ask: a checkpoint takes its runs and verifications with it, which needs this "
+         "where there is no terminal, as --all does"},
     };
     char **words;
     int n_word;

@@ -125,9 +125,10 @@ static void print_estimate(const tess_plan *plan, const estimate *e)
                            : "measured");
 }
 
-static void print_text(const tess_plan *plan, const estimate *e)
+/* least_bytes: what preparing the request's media takes of a budget; 0: there are none. */
+static void print_text(const tess_plan *plan, const estimate *e, uint64_t least_bytes)
 {
-    char smallest[32];
+    char smallest[32], size[32];
     printf("%-10s %-10s %-7s %11s  %s\n", "component", "region", "phase", "size", "holds");
     for (int i = 0; i < plan->n_region; i++) {
         const tess_region *r = &plan->region[i];
@@ -138,6 +139,12 @@ static void print_text(const tess_plan *plan, const estimate *e)
     print_row("budget", "", "", plan->budget_bytes, "");
     print_row("smallest", "", "", plan->smallest_budget_bytes, smallest);
     putchar('\n');
+    cli_format_bytes(CLI_MEDIA_LIBRARY_BYTES, size, sizeof size);
+    if (least_bytes == plan->smallest_budget_bytes)
+        cli_print_sentence(
+            "smallest: before anything is planned the media are prepared, for which %s are set "
+            "aside for decoding libraries",
+            size);
     if (*plan->budget_origin) cli_print_sentence("budget: %s", plan->budget_origin);
     cli_print_sentence("positions %d, prefill chunk %d, threads %d%s%s%s", plan->n_context, plan->n_chunk,
                        plan->n_thread, *plan->thread_origin ? " (" : "", plan->thread_origin,
@@ -262,7 +269,7 @@ static int show_plan(const cli_command *self, request *r)
     if (r->common.json)
         print_json(&plan, &e);
     else
-        print_text(&plan, &e);
+        print_text(&plan, &e, r->prompt.least_bytes);
     return CLI_DONE;
 }
 

@@ -488,7 +488,7 @@ static int run_verify(const cli_command *self, int argc, char **argv)
     r.checking.sample = -1;
     const cli_option options[] = {
         {"golden", CLI_LIST, &r.paths, "FILE",
-         "a trace made by the original (required; several may follow, as plain words too)"},
+         "a trace made by the original; several may follow, as plain words too"},
         {"isolate", CLI_FLAG, &r.options.isolate, NULL,
          "feed every module the golden's own input, so that one defect does not hide the next"},
         {"truth", CLI_NAME, &r.options.truth, "FILE",

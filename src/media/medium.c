@@ -51,9 +51,11 @@ static tess_status check_options(const tess_medium_options *o, tess_error *err)
 
 static tess_status refuse_bytes(const tess_medium *m, uint64_t n_byte, tess_error *err)
 {
-    const tess_status status = tess_fail(
-        err, TESS_EBUDGET, "%s: max_bytes: preparing it takes %llu bytes, and %llu of the budget is left",
-        m->facts.name, (unsigned long long)n_byte, (unsigned long long)m->options.max_bytes);
+    const tess_status status =
+        tess_fail(err, TESS_EBUDGET,
+                  "%s: max_bytes: preparing it takes %llu bytes, and %llu bytes of the budget are left",
+                  m->facts.name, (unsigned long long)n_byte,
+                  (unsigned long long)(m->options.max_bytes > 1 ? m->options.max_bytes : 0));
     if (!err) return status;
     snprintf(err->file, sizeof err->file, "%.250s", m->facts.name);
     snprintf(err->field, sizeof err->field, "max_bytes");

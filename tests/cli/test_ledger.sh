@@ -165,6 +165,8 @@ equals "$(tail -n 1 "$work/asked" | tr -d ' ')" 130 "exit 130"
 one=$(ledger list --json | python -c 'import json, sys
 print(next(e["id"] for e in json.load(sys.stdin)["entries"] if e["kind"] == "checkpoint"))')
 contains "$(asked n "$one")" "go on? [y/N]" "it asks for a checkpoint with runs as well"
+equals "$(exit_of ledger forget "$one")" 2 "nor does it go with its runs where nobody can be asked"
+contains "$(cat "$work/err")" "is a checkpoint, and its " "which is said"
 run "${raw[@]}" --ledger "$work/few" >/dev/null
 contains "$(asked n 2 --ledger "$work/few")" "forgotten: 1 run" "but not for a single run"
 run "${raw[@]}" --ledger "$work/few" >/dev/null

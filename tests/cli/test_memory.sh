@@ -62,7 +62,7 @@ for options in "--image $media/images/420.jpg" "--audio $media/audio/tone.mp3" "
         # shellcheck disable=SC2086
         equals "$(exit_of "$tessera" run --model $model $options --prompt x --memory "$memory")" 5 "run $options in $memory: exit 5"
         contains "$(cat "$work/err")" "'tessera plan' with the same media" "which says what tells a budget that is enough"
-        least=$(sed -n 's/.* it takes --memory \([0-9]*\)\..*/\1/p' "$work/err")
+        least=$(sed -n 's/.* what is sure to do is --memory \([0-9]*\)\..*/\1/p' "$work/err")
         [ "${least:-0}" -ge 40 ]
         result $? "and no budget that cannot work either: $least MiB"
     done

@@ -50,8 +50,7 @@ CODE = {
     "erf_for_tanh": (COMPUTE, (GELU, "kernels->gelu_erf")),
     "turned_positions": (
         "src/model/positions.c",
-        ("(float)(in_step / g->n_wide) + w->base,\n          (float)(in_step % g->n_wide) + w->base",
-         "(float)(in_step % g->n_wide) + w->base,\n          (float)(in_step / g->n_wide) + w->base"),
+        ("(float)row + w->base, (float)column + w->base", "(float)column + w->base, (float)row + w->base"),
     ),
     "turned_rotation": (VISION_TOWER, ("n_freq, row, column, tower->cosines", "n_freq, column, row, tower->cosines")),
     "counted_positions": ("src/engine/session.c", ("stream[at - 1] + 1.0f", "(float)at")),
