@@ -36,7 +36,7 @@ if not cache <= regions["thinker", "kv_cache"] <= cache + positions * 16 + (1 <<
 features = tokens * (1 if option == "--audio" else 4) * 2048 * 4
 if not features <= regions["media", "features"] <= features + (1 << 20):
     wrong.append(f"features {regions['media', 'features']}")
-if plan["bytes_towers"] % tower_bytes or not plan["bytes_towers"] or plan["bytes_towers"] > 8 * tower_bytes:
+if plan["bytes_towers"] % tower_bytes or not plan["bytes_towers"] or plan["bytes_towers"] > 20 * tower_bytes:
     wrong.append(f"towers read {plan['bytes_towers']}, of {tower_bytes}")
 if not 0 < plan["seconds_towers"] < plan["seconds_first_token"] or plan["bytes_first_token"] < plan["bytes_towers"]:
     wrong.append("the estimate is without towers")
