@@ -309,6 +309,11 @@ static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_b
         return true;
     }
     snprintf(source, sizeof source, "%.*s", (int)(n_byte - begin), text + begin);
+    if (!strcmp(source, "-")) { /* reading it to its end would take the questions */
+        fputs("Questions come by standard input; a medium needs a file.\n", stderr);
+        note_refusal(c, CLI_USAGE);
+        return true;
+    }
     tess_status status = add_medium(c, kind, source, &err);
     if (status != TESS_OK) {
         note_refusal(c, cli_report(c->self, &c->common, &err));

@@ -64,6 +64,15 @@ cp $photo "$work/--odd name.mp3"
 equals "$(run --quiet --image "$work/--odd name.mp3" --prompt "What is it?")" "$(cat "$work/out")" "a name that lies about the kind"
 equals "$(run --quiet --image $photo --audio $sound --image $other --prompt "What?")" "$answer" "the answer does not depend on how it was asked"
 
+# It is read to its end once.
+equals "$(exit_of run --image - --audio - --prompt x)" 2 "standard input as two media"
+contains "$(cat "$work/err")" "standard input is one medium, and it is named 2 times" "is refused for that"
+messages "[{\"role\": \"user\", \"content\": [$(part image -), $(part image -)]}]"
+equals "$(exit_of run --messages "$work/messages.json" <$photo)" 3 "nor by --messages"
+contains "$(cat "$work/err")" "standard input: messages[0].content[1]: found another" "and told where"
+printf '/image -\nWhat is it?\n' | chat --quiet >"$work/out" 2>"$work/err"
+equals "$? $(cat "$work/out")" "2 $(printf 'What is it?\n' | chat --quiet)" "chat reads questions from it, and no medium"
+
 # ---- what is refused ----
 : >"$work/empty.png"
 head -c 300 $photo >"$work/cut.jpg"
