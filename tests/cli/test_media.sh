@@ -146,6 +146,17 @@ equals "$(exit_of trace --quiet --video $film --use-audio-in-video --fps 5 --pro
 equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/film.safetensors")" 0 "is verified"
 equals "$(json verdict <"$work/out") $(json text_checked <"$work/out")" "equal true" "at its rate, with its sound"
 
+# Which file holds what the model cannot take.
+python tests/support/edit_trace.py "$work/film.safetensors" "$work/odd.safetensors" set in.input_ids 0 99999
+equals "$(exit_of trace --json --inputs "$work/odd.safetensors" --out "$work/none")" 3 "trace of an id that there is not"
+equals "$(json error file <"$work/out") $(json error field <"$work/out")" "$work/odd.safetensors input_ids" "names the file"
+contains "$(cat "$work/err")" "$work/odd.safetensors: input_ids: found id 99999 at place 0" "in words, too"
+python tests/support/edit_trace.py "$work/film.safetensors" "$work/odd.safetensors" set in.video_grid_thw 1 13 set in.video_grid_thw 2 40
+for command in "trace --out $work/none --inputs" "verify --golden"; do
+    equals "$(exit_of "$tessera" $command "$work/odd.safetensors" --ledger off --memory 512MiB --model $model --json)" 3 "${command%% *} of a grid that is not even"
+    equals "$(json error file <"$work/out") $(json error field <"$work/out")" "$work/odd.safetensors media[1]" "names the file"
+done
+
 # ---- chat ----
 two=$(printf '/image %s\nWhat is it?\nAre you sure?\n' $photo | chat --quiet)
 equals "$(wc -l <<<"$two")" 2 "chat: a picture and a question, and one more"
