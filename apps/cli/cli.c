@@ -351,6 +351,17 @@ json_t *cli_text_or_null(const char *text)
     return *text ? cli_text(text, strlen(text)) : json_null();
 }
 
+void cli_name_file(tess_error *err, const char *file)
+{
+    if (err->status != TESS_EINPUT || *err->file) return;
+    snprintf(err->file, sizeof err->file, "%.250s", file);
+    size_t n = strlen(err->file);
+    memmove(err->message + n + 2, err->message, sizeof err->message - n - 2);
+    memcpy(err->message, err->file, n);
+    memcpy(err->message + n, ": ", 2);
+    err->message[sizeof err->message - 1] = 0;
+}
+
 int cli_report(const cli_command *self, const cli_common *common, const tess_error *err)
 {
     return cli_report_with(self, common, err, common->json ? json_object() : NULL);

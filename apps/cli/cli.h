@@ -108,6 +108,9 @@ int cli_unexpected_word(const cli_command *self, const cli_common *common, const
 int cli_check_names(const cli_command *self, const cli_common *common, const char *what, char **words,
                     int n_word);
 
+/* Input that was refused without the name of its file was that of `file`. */
+void cli_name_file(tess_error *err, const char *file);
+
 /* Prints an error (as JSON on standard output with --json, always as text on standard error) and returns
  * the exit code that belongs to its status. */
 int cli_report(const cli_command *self, const cli_common *common, const tess_error *err);

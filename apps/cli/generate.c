@@ -129,9 +129,17 @@ static json_t *part_of(const tess_text *text, size_t begin, size_t end)
     return json_stringn(text->data ? text->data + begin : "", end - begin);
 }
 
-void cli_answer_put(json_t *object, const tess_text *answer)
+/* A model that speaks does not think first: what looks like it is what it says. */
+static bool thinks(const char *model_dir)
 {
-    const tess_answer_parts parts = tess_answer_get_parts(answer);
+    tess_model_facts facts;
+    return tess_model_get_facts(model_dir, &facts, NULL) == TESS_OK && !facts.has_talker;
+}
+
+void cli_answer_put(json_t *object, const tess_text *answer, const char *model_dir)
+{
+    tess_answer_parts parts = tess_answer_get_parts(answer);
+    if (parts.has_reasoning && !thinks(model_dir)) parts = (tess_answer_parts){0};
     json_object_set_new(object, "text", part_of(answer, parts.text_begin, answer->count));
     if (!parts.has_reasoning) return;
     json_object_set_new(object, "reasoning", part_of(answer, parts.reasoning_begin, parts.reasoning_end));

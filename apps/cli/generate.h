@@ -43,7 +43,7 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
 void cli_answer_remark(const cli_answer *answer, const cli_command *self, const cli_common *common,
                        int max_new);
 
-/* The answer for JSON: "text", and "reasoning" where the model thought first. */
-void cli_answer_put(json_t *object, const tess_text *answer);
+/* The answer for JSON: "text", and "reasoning" where the model is one that thinks and did so first. */
+void cli_answer_put(json_t *object, const tess_text *answer, const char *model_dir);
 
 #endif

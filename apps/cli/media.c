@@ -31,8 +31,13 @@ int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_
                     const cli_common *common)
 {
     bool has_film = elsewhere;
-    for (size_t i = 0; i < cli_media_count(options); i++)
+    int n_input = 0;
+    for (size_t i = 0; i < cli_media_count(options); i++) {
         has_film |= cli_media_kind(options, i) == TESS_MEDIA_VIDEO;
+        n_input += !strcmp(cli_media_source(options, i), "-");
+    }
+    if (n_input > 1)
+        return cli_usage(self, common, "-: standard input is one medium, and it is named %d times", n_input);
     if (!(options->fps >= 0.001 && options->fps <= 1000))
         return cli_usage(self, common, "--fps: found %g, expected 0.001 to 1000 frames a second",
                          options->fps);

@@ -127,13 +127,13 @@ static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
     return status;
 }
 
-static void print_answer_json(const tess_answer *answer)
+static void print_answer_json(const chat *c, const tess_answer *answer)
 {
     json_t *tokens = json_array();
     for (size_t i = 0; i < answer->ids.count; i++)
         json_array_append_new(tokens, json_integer(answer->ids.data[i]));
     json_t *root = json_object();
-    cli_answer_put(root, &answer->text);
+    cli_answer_put(root, &answer->text, c->engine_options.options.model_dir);
     json_object_set_new(root, "tokens", tokens);
     json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->finish)));
     cli_print_json(root);
@@ -171,7 +171,7 @@ static int end_turn(chat *c, const tess_answer *answer, int code)
     tess_error err;
     const char *text = answer->text.data ? answer->text.data : "";
     if (c->common.json)
-        print_answer_json(answer);
+        print_answer_json(c, answer);
     else
         puts(answer->finish == TESS_FINISH_INTERRUPTED ? " …" : "");
     fflush(stdout);
@@ -310,6 +310,11 @@ static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_b
         return true;
     }
     snprintf(source, sizeof source, "%.*s", (int)(n_byte - begin), text + begin);
+    if (!strcmp(source, "-")) { /* reading it to its end would take the questions */
+        fputs("Questions come by standard input; a medium needs a file.\n", stderr);
+        note_refusal(c, CLI_USAGE);
+        return true;
+    }
     tess_status status = add_medium(c, kind, source, &err);
     if (status != TESS_OK) {
         note_refusal(c, cli_report(c->self, &c->common, &err));

@@ -117,7 +117,7 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
                          const ranking *ranks, double prefill_seconds)
 {
     json_t *root = json_object();
-    cli_answer_put(root, &answer->made.text);
+    cli_answer_put(root, &answer->made.text, r->engine.options.model_dir);
     json_object_set_new(root, "tokens", ids_json(answer->made.ids.data, answer->made.ids.count));
     json_object_set_new(root, "prompt_ids", ids_json(r->prompt.made.ids.data, r->prompt.made.ids.count));
     json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.made.ids.count));

@@ -303,6 +303,7 @@ static int trace_request(const cli_command *self, request *r)
     tess_engine *engine;
     tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
     cli_progress_clear(&r->engine.bar);
+    if (status != TESS_OK && r->inputs_path) cli_name_file(&err, r->inputs_path);
     if (status != TESS_OK) {
         int code = cli_report(self, &r->common, &err);
         cli_ledger_fail_run(&r->engine.ledger, NULL, code);
@@ -318,6 +319,7 @@ static int trace_request(const cli_command *self, request *r)
     double start = tess_system_seconds();
     status = tess_trace_write(engine, &r->inputs, &options, r->out, &err);
     cli_progress_clear(&r->engine.bar);
+    if (status != TESS_OK && r->inputs_path) cli_name_file(&err, r->inputs_path);
     int code = status == TESS_OK ? CLI_DONE : cli_report(self, &r->common, &err);
     record_trace(r, engine, tess_system_seconds() - start, code);
     if (status == TESS_OK) print_result(r, engine);

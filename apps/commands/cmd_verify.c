@@ -243,7 +243,10 @@ static tess_status run_one(request *r, tess_engine *engine, int i, tess_error *e
     }
     double started = tess_system_seconds();
     tess_status status = tess_verify_run(engine, golden, &options, &r->result[i], err);
-    if (status == TESS_OK) record_verification(r, engine, i, tess_system_seconds() - started);
+    if (status == TESS_OK)
+        record_verification(r, engine, i, tess_system_seconds() - started);
+    else
+        cli_name_file(err, golden->path);
     return status;
 }
 
@@ -288,6 +291,7 @@ static int run_all(request *r)
         r->engine.options.precision = precision;
         tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
         cli_progress_clear(&r->engine.bar);
+        if (status != TESS_OK && r->n == 1) cli_name_file(&err, r->golden[0].path);
         if (status != TESS_OK) return report_end(r, &err);
         cli_engine_remark_reads(&r->engine, r->self, &r->common, engine);
         r->certifying.run[r->certifying.n_run++] = tess_certified_run_of(engine);

@@ -4,7 +4,7 @@
  *     tess_medium_options options = {.preprocessor = &preprocessor, .fps = 2, …};
  *     tess_medium_open(TESS_MEDIA_IMAGE, "photo.jpg", &options, &medium, err);   looks, and counts
  *     facts = tess_medium_get_facts(medium);                                      size, frames, memory
- *     tess_medium_prepare(medium, err);                                           decodes
+ *     tess_medium_prepare(medium, progress, err);                                 decodes
  *     features = tess_medium_get_features(medium);                                for the network
  *     tess_medium_close(medium);
  *

@@ -135,6 +135,26 @@ static tess_status prepare_content(preparing *p, tess_content *content)
     return status;
 }
 
+static bool is_standard_input(const tess_content *content)
+{
+    return content->kind != TESS_CONTENT_TEXT && !content->bytes && !strcmp(content->data, "-");
+}
+
+/* The first that is read to its end leaves nothing for another. */
+static tess_status check_standard_input(const tess_conversation *c, tess_error *err)
+{
+    int n = 0;
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++) {
+            n += is_standard_input(&c->turn[i].content[k]);
+            if (n < 2) continue;
+            char field[64];
+            snprintf(field, sizeof field, "messages[%zu].content[%zu]", i, k);
+            return tess_refuse(err, "standard input", field, -1, "one medium that comes by it", "another");
+        }
+    return TESS_OK;
+}
+
 static void name_part(tess_error *err, size_t turn, size_t part)
 {
     if (err && !*err->field)
@@ -145,7 +165,8 @@ tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use
 {
     preparing p = {.use = use, .n_held = sum_bytes(c), .err = err};
     if (!any_is_waiting(c)) return TESS_OK;
-    tess_status status = begin_preparing(&p, err);
+    tess_status status = check_standard_input(c, err);
+    if (status == TESS_OK) status = begin_preparing(&p, err);
     if (status != TESS_OK) return status;
     for (size_t i = 0; i < c->count; i++)
         for (size_t k = 0; k < c->turn[i].n_content; k++) {

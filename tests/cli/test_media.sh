@@ -64,6 +64,15 @@ cp $photo "$work/--odd name.mp3"
 equals "$(run --quiet --image "$work/--odd name.mp3" --prompt "What is it?")" "$(cat "$work/out")" "a name that lies about the kind"
 equals "$(run --quiet --image $photo --audio $sound --image $other --prompt "What?")" "$answer" "the answer does not depend on how it was asked"
 
+# It is read to its end once.
+equals "$(exit_of run --image - --audio - --prompt x)" 2 "standard input as two media"
+contains "$(cat "$work/err")" "standard input is one medium, and it is named 2 times" "is refused for that"
+messages "[{\"role\": \"user\", \"content\": [$(part image -), $(part image -)]}]"
+equals "$(exit_of run --messages "$work/messages.json" <$photo)" 3 "nor by --messages"
+contains "$(cat "$work/err")" "standard input: messages[0].content[1]: found another" "and told where"
+printf '/image -\nWhat is it?\n' | chat --quiet >"$work/out" 2>"$work/err"
+equals "$? $(cat "$work/out")" "2 $(printf 'What is it?\n' | chat --quiet)" "chat reads questions from it, and no medium"
+
 # ---- what is refused ----
 : >"$work/empty.png"
 head -c 300 $photo >"$work/cut.jpg"
@@ -136,6 +145,17 @@ equals "$(json text_checked <"$work/out")" true "from the URL itself"
 equals "$(exit_of trace --quiet --video $film --use-audio-in-video --fps 5 --prompt "What?" --out "$work/film.safetensors")" 0 "trace with a film"
 equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/film.safetensors")" 0 "is verified"
 equals "$(json verdict <"$work/out") $(json text_checked <"$work/out")" "equal true" "at its rate, with its sound"
+
+# Which file holds what the model cannot take.
+python tests/support/edit_trace.py "$work/film.safetensors" "$work/odd.safetensors" set in.input_ids 0 99999
+equals "$(exit_of trace --json --inputs "$work/odd.safetensors" --out "$work/none")" 3 "trace of an id that there is not"
+equals "$(json error file <"$work/out") $(json error field <"$work/out")" "$work/odd.safetensors input_ids" "names the file"
+contains "$(cat "$work/err")" "$work/odd.safetensors: input_ids: found id 99999 at place 0" "in words, too"
+python tests/support/edit_trace.py "$work/film.safetensors" "$work/odd.safetensors" set in.video_grid_thw 1 13 set in.video_grid_thw 2 40
+for command in "trace --out $work/none --inputs" "verify --golden"; do
+    equals "$(exit_of "$tessera" $command "$work/odd.safetensors" --ledger off --memory 512MiB --model $model --json)" 3 "${command%% *} of a grid that is not even"
+    equals "$(json error file <"$work/out") $(json error field <"$work/out")" "$work/odd.safetensors media[1]" "names the file"
+done
 
 # ---- chat ----
 two=$(printf '/image %s\nWhat is it?\nAre you sure?\n' $photo | chat --quiet)

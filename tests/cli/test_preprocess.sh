@@ -190,6 +190,10 @@ both=$(json smallest_budget_bytes <"$work/json")
 [ "$both" -gt $((smallest + 30000000)) ]
 result $? "two of them need more than one: the first stays"
 equals "$(exit_of preprocess --memory "$both" --image "$work/large.png" --image "$work/large.png")" 0 "and the smallest that is told works"
+mkdir "$work/coarse"
+sed 's/"patch_size": 16/"patch_size": 128/' $model/preprocessor_config.json >"$work/coarse/preprocessor_config.json"
+timeout 60 "$tessera" preprocess --model "$work/coarse" --out "$out" --image $images/420.jpg 2>"$work/err"
+equals "$?" 0 "patches of more numbers than are written at a time"
 rm "$out"
 make_media wav "$work/long.wav" 4800000 zeros
 equals "$(exit_of preprocess --memory 50MiB --audio "$work/long.wav")" 5 "five minutes within 50 MiB: exit 5"

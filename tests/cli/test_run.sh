@@ -123,6 +123,27 @@ printf 'a\xffb' >"$work/bytes"
 equals "$(run --json <"$work/bytes" 2>/dev/null | json error offset)" 1 "broken UTF-8, by its offset"
 equals "$(run --raw --json <"$work/bytes" 2>/dev/null | json error offset)" 1 "and without the template"
 
+# A model that speaks does not think first: </think> in its answer, here in the place of "How", is text.
+cp -r demo/checkpoint "$work/spells"
+python - "$work/spells" <<'P'
+import json, sys
+path = sys.argv[1] + "/vocab.json"
+with open(path, encoding="utf-8") as file:
+    vocab = json.load(file)
+vocab["\u0120(</think>)"] = vocab.pop("\u0120How")
+with open(path, "w", encoding="utf-8") as file:
+    json.dump(vocab, file)
+path = sys.argv[1] + "/merges.txt"
+with open(path, encoding="utf-8") as file:
+    merges = file.read().split("\n")
+with open(path, "w", encoding="utf-8") as file:
+    file.write("\n".join(line for line in merges if line != "\u0120 How"))
+P
+equals "$("$tessera" run --ledger off --memory 512MiB --model "$work/spells" --quiet --json --max-new 6 --prompt Hello | json text)" \
+    "Hello! (</think>) can I help" "</think> in what a speaking model says"
+printf 'Hello\n' | "$tessera" chat --ledger off --memory 512MiB --model "$work/spells" --quiet --json --max-new 6 >"$work/out"
+equals "$(json text <"$work/out")" "Hello! (</think>) can I help" "and in chat"
+
 # An answer long enough to be stopped: drawn almost evenly, it ends by itself after some hundreds of tokens.
 drawn=(--prompt "What can you do?" --temperature 100 --max-new 4000)
 for seed in $(seq 40); do

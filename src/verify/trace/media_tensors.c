@@ -87,11 +87,26 @@ tess_status tess_media_tensors_declare(const tess_features *const *media, int n,
 
 enum { PIECE_FLOATS = 1 << 16 };
 
+/* Rows that are read at a time: a wide one alone. */
+static int64_t rows_of_piece(const tess_features *f)
+{
+    return f->width < PIECE_FLOATS ? PIECE_FLOATS / f->width : 1;
+}
+
+/* Numbers of the largest piece. */
+static size_t floats_of_piece(const tess_features *const *media, int n)
+{
+    size_t most = PIECE_FLOATS;
+    for (int i = 0; i < n; i++)
+        if ((size_t)media[i]->width > most) most = (size_t)media[i]->width;
+    return most;
+}
+
 /* Rows of a clip become columns: a block of frames is turned around and written bin by bin. */
 static tess_status put_frames(putter *p, const tess_features *f, int64_t column, int64_t n_column,
                               float *rows, float *line)
 {
-    int64_t most = PIECE_FLOATS / f->width;
+    int64_t most = rows_of_piece(f);
     tess_status status = TESS_OK;
     for (int64_t at = 0; at < f->n_frame && status == TESS_OK;) {
         int64_t n = f->n_frame - at < most ? f->n_frame - at : most;
@@ -109,7 +124,7 @@ static tess_status put_frames(putter *p, const tess_features *f, int64_t column,
 static tess_status put_patches(putter *p, const tess_features *f, const char *name, int64_t first,
                                float *rows)
 {
-    int64_t n_row = count_rows(f), most = PIECE_FLOATS / f->width;
+    int64_t n_row = count_rows(f), most = rows_of_piece(f);
     tess_status status = TESS_OK;
     for (int64_t at = 0; at < n_row && status == TESS_OK;) {
         int64_t n = n_row - at < most ? n_row - at : most;
@@ -161,9 +176,10 @@ tess_status tess_media_tensors_put(const tess_features *const *media, int n, con
     if (n == 0) return TESS_OK;
     putter p = {.media = media, .n = n, .sink = sink, .progress = progress, .err = err};
     for (int i = 0; i < n; i++) p.n_all += (uint64_t)count_rows(media[i]);
-    float *rows = malloc(2 * PIECE_FLOATS * sizeof *rows);
+    size_t n_float = floats_of_piece(media, n);
+    float *rows = malloc((n_float + PIECE_FLOATS) * sizeof *rows);
     if (!rows) return tess_fail(err, TESS_ENOMEM, "no memory for rows of media");
-    tess_status status = put_clips(&p, rows, rows + PIECE_FLOATS);
+    tess_status status = put_clips(&p, rows, rows + n_float);
     if (status == TESS_OK) status = put_pictures(&p, &images, rows);
     if (status == TESS_OK) status = put_pictures(&p, &videos, rows);
     free(rows);
