@@ -393,124 +393,125 @@ static void test_stopped_towers(void **state)
     }
     assert_true(n_stopped >= 6); /* layers of both towers */
     end_trial(&t);
+}
 
-    /* ---- stopping and failing ---- */
+/* ---- ends that come early ---- */
 
-    /* Counts down with every call; where it comes to zero it is asked to stop, or reading fails. */
-    typedef struct countdown {
-        int n_told, n_read;
-        tess_activity stopped_at;
-        const tess_features *rows;
-    } countdown;
+/* Counts down with every call; where it comes to zero it is asked to stop, or reading fails. */
+typedef struct countdown {
+    int n_told, n_read;
+    tess_activity stopped_at;
+    const tess_features *rows;
+} countdown;
 
-    static bool stop_at_zero(void *context, tess_activity activity, uint64_t done, uint64_t total)
-    {
-        (void)done, (void)total;
-        countdown *c = context;
-        c->stopped_at = activity;
-        return c->n_told-- != 0;
-    }
+static bool stop_at_zero(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    (void)done, (void)total;
+    countdown *c = context;
+    c->stopped_at = activity;
+    return c->n_told-- != 0;
+}
 
-    static tess_status fail_at_zero(void *context, int64_t first, int64_t n, float *out, tess_error *error)
-    {
-        countdown *c = context;
-        if (c->n_read-- == 0) return tess_fail(error, TESS_EIO, "no rows today");
-        return c->rows->read(c->rows->context, first, n, out, error);
-    }
+static tess_status fail_at_zero(void *context, int64_t first, int64_t n, float *out, tess_error *error)
+{
+    countdown *c = context;
+    if (c->n_read-- == 0) return tess_fail(error, TESS_EIO, "no rows today");
+    return c->rows->read(c->rows->context, first, n, out, error);
+}
 
-    /* Part of the prompt is held; what follows is as if none were. */
-    static void take_rest(tess_session * session, const tess_feed *whole, const float *expected, size_t size)
-    {
-        int n_fed;
-        if (tess_session_feed_rest(session, whole, &n_fed, &err) != TESS_OK) fail_msg("%s", err.message);
-        assert_in_range(n_fed, 1, whole->n_tok - 1);
-        assert_memory_equal(tess_session_get_logits(session), expected, size);
-    }
+/* Part of the prompt is held; what follows is as if none were. */
+static void take_rest(tess_session *session, const tess_feed *whole, const float *expected, size_t size)
+{
+    int n_fed;
+    if (tess_session_feed_rest(session, whole, &n_fed, &err) != TESS_OK) fail_msg("%s", err.message);
+    assert_in_range(n_fed, 1, whole->n_tok - 1);
+    assert_memory_equal(tess_session_get_logits(session), expected, size);
+}
 
-    /* Wherever a feed ends too early, in a tower, in the text or in the rows of media, the session goes on as
-     * a fresh one, and so does the one beside it. */
-    static void test_early_ends(void **state)
-    {
-        (void)state;
-        test_medium picture, clip, film;
-        test_medium_pictures(&picture, 1, 4, 6, 0, 1);
-        test_medium_clip(&clip, 950, 2);
-        test_medium_pictures(&film, 6, 4, 6, 2, 3);
-        tess_conversation_release(&talk.said);
-        test_talk_show(&talk, &picture);
-        test_talk_ask(&talk, "?");
-        tess_prompt before, prompt;
-        test_talk_make(&talk, &before);
-        test_talk_answer(&talk, "!");
-        test_talk_show(&talk, &clip);
-        test_talk_show(&talk, &film);
-        test_talk_ask(&talk, "?");
-        test_talk_make(&talk, &prompt);
-        const tess_feed first = tess_prompt_get_feed(&before), whole = tess_prompt_get_feed(&prompt);
-        const tess_engine_options options = {.model_dir = MODEL,
-                                             .memory_bytes = 1u << 30,
-                                             .n_thread = 2,
-                                             .n_context = 512,
-                                             .n_chunk = 64,
-                                             .n_session = 2,
-                                             .expected = &whole,
-                                             .n_expected = 1};
-        tess_engine *engine;
-        tess_session *session, *beside;
-        if (tess_engine_open(&options, &engine, &err) != TESS_OK) fail_msg("%s", err.message);
-        assert_int_equal(tess_session_new(engine, &session, &err), TESS_OK);
-        assert_int_equal(tess_session_new(engine, &beside, &err), TESS_OK);
-        size_t size = (size_t)tess_engine_get_vocab_size(engine) * sizeof(float);
-        float *expected = malloc(size);
-        assert_non_null(expected);
-        if (tess_session_feed(beside, &whole, &err) != TESS_OK) fail_msg("%s", err.message);
-        memcpy(expected, tess_session_get_logits(beside), size);
-        tess_session_truncate(beside, 0);
-        int n_ended = 0, n_fed, n_of[TESS_ACTIVITY_PREPARING + 1] = {0};
-        for (int by_reading = 0; by_reading < 2; by_reading++) {
-            tess_status status = TESS_EIO;
-            for (int at = 0; status != TESS_OK; at += at < 4 ? 1 : 4, n_ended++) {
-                countdown c = {.n_told = by_reading ? -1 : at, .n_read = by_reading ? at : -1};
-                const tess_progress progress = {stop_at_zero, &c};
-                tess_features failing = *whole.media[2];
-                const tess_features *media[] = {whole.media[0], whole.media[1], &failing};
-                c.rows = whole.media[2];
-                failing.read = fail_at_zero;
-                failing.context = &c;
-                tess_feed feed = whole;
-                feed.media = media;
-                feed.progress = &progress;
-                assert_int_equal(tess_session_feed_rest(session, &first, &n_fed, &err), TESS_OK);
-                int length = tess_session_get_length(session);
-                status = tess_session_feed_rest(session, &feed, &n_fed, &err);
-                if (status == TESS_OK) break;
-                assert_int_equal(status, by_reading ? TESS_EIO : TESS_EINTERRUPTED);
-                if (!by_reading) n_of[c.stopped_at]++;
-                assert_null(tess_session_get_logits(session));
-                assert_int_equal(tess_session_get_length(session), length);
-                if (n_ended % 3 == 0) { /* the other one's turn */
-                    assert_int_equal(tess_session_feed_rest(beside, &first, &n_fed, &err), TESS_OK);
-                    take_rest(beside, &whole, expected, size);
-                }
-                take_rest(session, &whole, expected, size);
+/* Wherever a feed ends too early, in a tower, in the text or in the rows of media, the session goes on as a
+ * fresh one, and so does the one beside it. */
+static void test_early_ends(void **state)
+{
+    (void)state;
+    test_medium picture, clip, film;
+    test_medium_pictures(&picture, 1, 4, 6, 0, 1);
+    test_medium_clip(&clip, 950, 2);
+    test_medium_pictures(&film, 6, 4, 6, 2, 3);
+    tess_conversation_release(&talk.said);
+    test_talk_show(&talk, &picture);
+    test_talk_ask(&talk, "?");
+    tess_prompt before, prompt;
+    test_talk_make(&talk, &before);
+    test_talk_answer(&talk, "!");
+    test_talk_show(&talk, &clip);
+    test_talk_show(&talk, &film);
+    test_talk_ask(&talk, "?");
+    test_talk_make(&talk, &prompt);
+    const tess_feed first = tess_prompt_get_feed(&before), whole = tess_prompt_get_feed(&prompt);
+    const tess_engine_options options = {.model_dir = MODEL,
+                                         .memory_bytes = 1u << 30,
+                                         .n_thread = 2,
+                                         .n_context = 512,
+                                         .n_chunk = 64,
+                                         .n_session = 2,
+                                         .expected = &whole,
+                                         .n_expected = 1};
+    tess_engine *engine;
+    tess_session *session, *beside;
+    if (tess_engine_open(&options, &engine, &err) != TESS_OK) fail_msg("%s", err.message);
+    assert_int_equal(tess_session_new(engine, &session, &err), TESS_OK);
+    assert_int_equal(tess_session_new(engine, &beside, &err), TESS_OK);
+    size_t size = (size_t)tess_engine_get_vocab_size(engine) * sizeof(float);
+    float *expected = malloc(size);
+    assert_non_null(expected);
+    if (tess_session_feed(beside, &whole, &err) != TESS_OK) fail_msg("%s", err.message);
+    memcpy(expected, tess_session_get_logits(beside), size);
+    tess_session_truncate(beside, 0);
+    int n_ended = 0, n_fed, n_of[TESS_ACTIVITY_PREPARING + 1] = {0};
+    for (int by_reading = 0; by_reading < 2; by_reading++) {
+        tess_status status = TESS_EIO;
+        for (int at = 0; status != TESS_OK; at += at < 4 ? 1 : 4, n_ended++) {
+            countdown c = {.n_told = by_reading ? -1 : at, .n_read = by_reading ? at : -1};
+            const tess_progress progress = {stop_at_zero, &c};
+            tess_features broken = *whole.media[2];
+            const tess_features *media[] = {whole.media[0], whole.media[1], &broken};
+            c.rows = whole.media[2];
+            broken.read = fail_at_zero;
+            broken.context = &c;
+            tess_feed feed = whole;
+            feed.media = media;
+            feed.progress = &progress;
+            assert_int_equal(tess_session_feed_rest(session, &first, &n_fed, &err), TESS_OK);
+            int length = tess_session_get_length(session);
+            status = tess_session_feed_rest(session, &feed, &n_fed, &err);
+            if (status == TESS_OK) break;
+            assert_int_equal(status, by_reading ? TESS_EIO : TESS_EINTERRUPTED);
+            if (!by_reading) n_of[c.stopped_at]++;
+            assert_null(tess_session_get_logits(session));
+            assert_int_equal(tess_session_get_length(session), length);
+            if (n_ended % 3 == 0) { /* the other one's turn */
+                assert_int_equal(tess_session_feed_rest(beside, &first, &n_fed, &err), TESS_OK);
+                take_rest(beside, &whole, expected, size);
             }
+            take_rest(session, &whole, expected, size);
         }
-        assert_true(n_of[TESS_ACTIVITY_ENCODING] > 1 && n_of[TESS_ACTIVITY_PREFILL] > 1);
-        assert_true(n_ended > n_of[TESS_ACTIVITY_ENCODING] + n_of[TESS_ACTIVITY_PREFILL]);
-        free(expected);
-        tess_session_free(session);
-        tess_session_free(beside);
-        tess_engine_close(engine);
-        tess_prompt_release(&before);
-        tess_prompt_release(&prompt);
     }
+    assert_true(n_of[TESS_ACTIVITY_ENCODING] > 1 && n_of[TESS_ACTIVITY_PREFILL] > 1);
+    assert_true(n_ended > n_of[TESS_ACTIVITY_ENCODING] + n_of[TESS_ACTIVITY_PREFILL]);
+    free(expected);
+    tess_session_free(session);
+    tess_session_free(beside);
+    tess_engine_close(engine);
+    tess_prompt_release(&before);
+    tess_prompt_release(&prompt);
+}
 
-    int main(void)
-    {
-        const struct CMUnitTest tests[] = {
-            cmocka_unit_test(test_room),           cmocka_unit_test(test_no_rows),
-            cmocka_unit_test(test_pads),           cmocka_unit_test(test_list_taps),
-            cmocka_unit_test(test_phases),         cmocka_unit_test(test_failing_reads),
-            cmocka_unit_test(test_stopped_towers), cmocka_unit_test(test_early_ends)};
-        return cmocka_run_group_tests_name("engine_media", tests, open_talk, close_talk);
-    }
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_room),           cmocka_unit_test(test_no_rows),
+        cmocka_unit_test(test_pads),           cmocka_unit_test(test_list_taps),
+        cmocka_unit_test(test_phases),         cmocka_unit_test(test_failing_reads),
+        cmocka_unit_test(test_stopped_towers), cmocka_unit_test(test_early_ends)};
+    return cmocka_run_group_tests_name("engine_media", tests, open_talk, close_talk);
+}
