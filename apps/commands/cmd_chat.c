@@ -485,6 +485,8 @@ static void open_editor(chat *c, char **own_history)
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
+enum { LEAST_MEDIA_TOKENS = 256, MOST_MEDIA_TOKENS = 16384 };
+
 /* The largest media that a turn may bring. */
 typedef struct provision {
     tess_features clip, image;
@@ -508,31 +510,33 @@ static void provide(const tess_model_facts *model, int n_tok, provision *out)
     for (int i = 0; i < 2; i++) out->expected[i] = (tess_feed){.media = out->media + i, .n_media = 1};
 }
 
-/* Whether what media become takes a sixteenth of the budget at most: most turns bring none. */
-static bool is_modest(const tess_plan *plan)
+/* Tokens of media for which a sixteenth of the budget is enough: most turns bring none. */
+static int choose_media_tokens(const tess_engine_options *options, const tess_model_facts *model)
 {
-    for (int i = 0; i < plan->n_region; i++)
-        if (!strcmp(plan->region[i].name, "features") && plan->region[i].n_byte > plan->budget_bytes / 16)
-            return false;
-    return true;
+    uint64_t budget = options->memory_bytes ? options->memory_bytes : tess_budget_get_default();
+    uint64_t n_tok = budget / 16 / model->media_row_bytes;
+    return n_tok < LEAST_MEDIA_TOKENS  ? LEAST_MEDIA_TOKENS
+           : n_tok > MOST_MEDIA_TOKENS ? MOST_MEDIA_TOKENS
+                                       : (int)n_tok;
 }
 
-/* Media come later, if at all: the plan provides for the largest that are modest. */
+/* Media come later, if at all: the plan provides for the largest that are modest, else for the least that are
+ * of use, else for none. */
 static tess_status open_engine(chat *c, tess_error *err)
 {
-    enum { MOST = 16384, LEAST = 256 };
     tess_engine_options options = c->engine_options.options;
     tess_model_facts model;
-    tess_plan plan;
     provision most;
     tess_status status = tess_model_get_facts(options.model_dir, &model, err);
     if (status != TESS_OK) return status;
     options.expected = most.expected;
     options.n_expected = 2;
-    for (c->n_media_tok = MOST; c->n_media_tok >= LEAST; c->n_media_tok /= 2) {
+    const int choices[] = {choose_media_tokens(&options, &model), LEAST_MEDIA_TOKENS};
+    for (int i = 0; i < 2; i++) {
+        c->n_media_tok = choices[i];
         provide(&model, c->n_media_tok, &most);
-        if (tess_plan_make(&options, &plan, NULL) == TESS_OK && is_modest(&plan))
-            return tess_engine_open(&options, &c->engine, err);
+        status = tess_engine_open(&options, &c->engine, err);
+        if (status != TESS_EBUDGET) return status;
     }
     c->n_media_tok = 0;
     return tess_engine_open(&c->engine_options.options, &c->engine, err);

@@ -23,6 +23,8 @@ tess_status tess_model_get_facts(const char *model_dir, tess_model_facts *out, t
     if (!config) return status;
     const tess_vision_config *v = &config->thinker.vision;
     *out = (tess_model_facts){.has_talker = config->has_talker,
+                              .media_row_bytes =
+                                  (uint64_t)v->d_output * sizeof(float) * (uint64_t)(1 + v->n_deepstack),
                               .max_positions = config->thinker.text.max_positions,
                               .num_mel_bins = config->thinker.audio.n_mel,
                               .patch_size = v->patch_size,

@@ -138,7 +138,7 @@ static tess_status refuse_size(const tess_track *track, int width, int height, u
     const unsigned long long needed = bytes, left = track->max_bytes;
     tess_status status =
         tess_fail(err, TESS_EBUDGET,
-                  "%s: max_bytes: its %d x %d pixels take %llu bytes, and %llu of the budget is left",
+                  "%s: max_bytes: its %d x %d pixels take %llu bytes, and %llu bytes of the budget are left",
                   name_of(track), width, height, needed, left);
     if (!err) return status;
     snprintf(err->file, sizeof err->file, "%.250s", name_of(track));
