@@ -115,9 +115,10 @@ FILES_SEED = 100  # the training's samples come from another
 def write_clip(path, frames, rate):
     count, high, wide, _ = frames.shape
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{wide}x{high}", "-r", str(rate), "-i", "-",
-         "-c:v", "libx264", "-threads", "1", "-crf", "20", "-pix_fmt", "yuv420p", "-bitexact", str(path)],
-        input=frames.tobytes(), check=True)
+        ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{wide}x{high}", "-r", str(rate),
+         "-i", "-", "-c:v", "libx264", "-threads", "1", "-crf", "20", "-pix_fmt", "yuv420p", "-bitexact", str(path)],
+        input=frames.tobytes(), check=True,
+    )
 
 
 def main():
