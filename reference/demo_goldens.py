@@ -82,7 +82,8 @@ TRACED = ["raw_france", "france", "turns"]
 
 
 def about(kind, file, question):
-    return [{"role": "user", "content": [{"type": kind, kind: f"demo/media/{file}"}, {"type": "text", "text": question}]}]
+    medium = {"type": kind, kind: f"demo/media/{file}"}
+    return [{"role": "user", "content": [medium, {"type": "text", "text": question}]}]
 
 
 # Questions about files that the training has not seen; paths as the tree's root sees them.
