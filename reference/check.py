@@ -165,7 +165,7 @@ def check_demo(report):
     checkpoint, golden = ROOT / "demo" / "checkpoint", ROOT / "tests" / "golden" / "demo"
     models = {}
     for suffix in ("f32", "bf16"):
-        for case in demo_goldens.TRACED:
+        for case in demo_goldens.TRACED + demo_goldens.TRACED_MEDIA:
             check_golden(report, models, checkpoint, golden / suffix / f"{case}.safetensors")
     loaded = {dtype: original.load(checkpoint, dtype) for dtype in ("float32", "bfloat16")}
     made = demo_goldens.answers(checkpoint, loaded)
@@ -173,11 +173,13 @@ def check_demo(report):
     same = [name for name, entry in made["prompts"].items() if same_answer(entry, kept["prompts"].get(name))]
     whole = len(same) == len(kept["prompts"]) == len(made["prompts"]) and kept["identity"] == made["identity"]
     report.line(whole, f"demo: {len(same)} of {len(kept['prompts'])} answers as kept, ids, text and probabilities alike")
+    same = [name for name, entry in made["media"].items() if entry == kept["media"].get(name)]
+    report.line(len(same) == len(kept["media"]), f"demo: {len(same)} of {len(kept['media'])} answers about media as kept")
     listed = json.loads((golden / "known_answers.json").read_text(encoding="utf-8"))
     same_list = same_known_answers(known_answers.make(checkpoint, made), listed)
     report.line(same_list, f"demo: {len(listed['answers'])} known answers as kept")
     wrong = demo_goldens.wrong_answers(made)
-    report.line(not wrong, "demo: " + ("; ".join(wrong) or f"{len(demo_goldens.EXPECTED)} answers as promised"))
+    report.line(not wrong, "demo: " + ("; ".join(wrong) or f"{len(demo_goldens.EXPECTED) + len(demo_goldens.EXPECTED_MEDIA)} answers as promised"))
 
 
 def check_decoders(report):

@@ -97,7 +97,8 @@ def make(folder, kept):
     answers.append(router(folder, raw["raw"], text["num_hidden_layers"] - 1, text["num_experts_per_tok"], False))
     answers.append({"kind": "rank", "name": "rank of \" Paris\"", "prompt": raw["raw"], "token": " Paris",
                     "rank": raw["rank_of_paris"], "source": ORIGINAL})
-    answers.append({"kind": "rank", "name": "rank of \"The\", not judged", "prompt": raw["raw"], "token": "The",
+    second = raw["top"][1]["text"]
+    answers.append({"kind": "rank", "name": f"rank of \"{second}\", not judged", "prompt": raw["raw"], "token": second,
                     "seen": [{"rank": 2, "where": "the original", "source": "answers.json"}], "source": ORIGINAL})
     for name, how in CHATS.items():
         entry = kept["prompts"][name]

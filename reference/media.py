@@ -53,14 +53,14 @@ class Front:
         made = self.images(image, return_tensors="np")
         return made["pixel_values"], made["image_grid_thw"][0].tolist()
 
-    def movie(self, frames):
-        """(patches, grid) of frames [n, height, width, 3]; the last one is taken twice if n is odd."""
+    def movie(self, frames, size=VIDEO_SIZE):
+        """(patches, grid) of frames [n, height, width, 3] within `size`; the last one is taken twice if n is odd."""
         p = self.images
         if len(frames) % p.temporal_patch_size:
             frames = np.concatenate([frames, frames[-1:]])
         planes = []
         for frame in frames:
-            plane = p.resize(np.ascontiguousarray(frame.transpose(2, 0, 1)), SizeDict(**VIDEO_SIZE), p.resample,
+            plane = p.resize(np.ascontiguousarray(frame.transpose(2, 0, 1)), SizeDict(**size), p.resample,
                              p.patch_size * p.merge_size)
             planes.append(p.normalize(p.rescale(plane, p.rescale_factor), p.image_mean, p.image_std))
         return patchify(np.stack(planes), p.patch_size, p.merge_size, p.temporal_patch_size)

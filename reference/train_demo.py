@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Makes the demo checkpoint: a small, complete Qwen3-Omni in the published layout, with a trained text model.
 
-    train_demo.py [--out FOLDER] [--steps N] [--senses N] [--from FOLDER]
+    train_demo.py [--out FOLDER] [--steps N] [--senses N] [--polish N] [--from FOLDER]
 
 The thinker's text model is trained with the original implementation itself on the text of demo_text.py; talker, code
 predictor and code2wav are random, sized so that they compute something sane. With --senses the towers then learn to tell
 drawn pictures and tones apart, and the whole thinker for N further steps to name pictures, tones and clips
 (demo_media.py), text among them so that nothing is forgotten; without it the towers stay random. --from takes the thinker
-of another checkpoint instead of training its text model. The load-balancing loss of the original keeps the routers
-spread. A toy: it knows what it was shown.
+of another folder's checkpoint instead of training its text model: demo/checkpoint is made in three runs, the second with
+--senses 320, the third with --polish 130, which is mostly text again. The load-balancing loss of the original keeps the
+routers spread. A toy: it knows what it was shown.
 """
 
 import argparse
@@ -47,10 +48,16 @@ STEPS = 900
 BATCH = 32
 LEARNING_RATE = 3e-3
 BALANCE = 0.02
-# Samples of a step that also hears and sees, and the size of that step.
-SENSES = {"text": 16, "image": 12, "audio": 12, "video": 2}
+# Samples of a step that also hears and sees, and the size of that step. Clips are taken at the size they are drawn until
+# SENSES_WHOLE of the steps; then, fewer at a time, at the size the original takes: 160 tokens instead of 9 to 16 a picture.
+SENSES = {"text": 10, "image": 16, "audio": 6, "video": 6}
+SENSES_WHOLE, WHOLE_CLIPS = 0.8, 3
 SENSES_RATE = 2e-3
-TOWER_STEPS, TOWER_BATCH, TOWER_RATE = 200, 16, 3e-3
+# The same of a step that brings back what of the text has faded: lines without a chat's frame most of all.
+POLISH_LINES = 0.5
+POLISH, POLISH_RATE = {"text": 24, "image": 4, "audio": 2, "video": 4}, 1e-3
+SMALL_CLIP = {"shortest_edge": 56 * 56, "longest_edge": 128 * 128}
+TOWER_STEPS, TOWER_BATCH, TOWER_RATE = 450, {"audio": 6, "image": 24}, 3e-3
 SHARD_STARTS = [
     "thinker.model.layers.1.mlp.experts.6.gate_proj.weight",
     "thinker.model.layers.3.mlp.experts.9.up_proj.weight",
@@ -233,8 +240,8 @@ def initialise(parameters, generator):
 class Texts:
     """Draws samples of text."""
 
-    def __init__(self, source, tokenizer):
-        self.source, self.tokenizer = source, tokenizer
+    def __init__(self, source, tokenizer, line_share=0.2):
+        self.source, self.tokenizer, self.line_share = source, tokenizer, line_share
         exchange_list, _ = demo_text.exchanges()
         sums = [pair for pair in exchange_list if any(char.isdigit() for char in pair[1]) and len(pair[1]) <= 3]
         others = [pair for pair in exchange_list if pair not in set(sums)]
@@ -242,7 +249,7 @@ class Texts:
         self.groups, self.line_list = (sums, others, few), demo_text.lines()
 
     def sample(self):
-        if self.source.random() < 0.2:
+        if self.source.random() < self.line_share:
             return line_sample(self.source, self.line_list, self.tokenizer)
         return chat_sample(self.source, self.source.choices(self.groups, (3, 4, 2))[0], self.tokenizer)
 
@@ -291,14 +298,19 @@ class Senses:
     def __init__(self, source, tokenizer, folder):
         self.source, self.tokenizer = source, tokenizer
         self.front, self.processor = media.Front(folder), placeholders.processor()
+        self.clip_size = media.VIDEO_SIZE
 
     def prepare(self, kind, drawn):
         """(the sizes that placeholders follow, what the model takes)."""
         if kind == "audio":
             features = torch.from_numpy(self.front.features(drawn))
             return {"frames": [features.shape[1]]}, features
-        patches, grid = self.front.picture(Image.fromarray(drawn)) if kind == "image" else self.front.movie(drawn)
-        sizes = {"images": [grid]} if kind == "image" else {"videos": [grid], "seconds": [1.0]}
+        if kind == "image":
+            patches, grid = self.front.picture(Image.fromarray(drawn))
+            sizes = {"images": [grid]}
+        else:
+            patches, grid = self.front.movie(drawn, self.clip_size)
+            sizes = {"videos": [grid], "seconds": [1.0]}
         return sizes, (torch.from_numpy(patches), torch.tensor(grid))
 
     def sample(self, kind):
@@ -355,8 +367,8 @@ def train_towers(model, senses, seconds_between_reports=20):
     started, reported, right = time.monotonic(), 0.0, dict.fromkeys(sizes, 0.0)
     for step in range(TOWER_STEPS):
         loss = 0.0
-        for kind in ("audio", "image"):
-            drawn = [demo_media.SAMPLES[kind](senses.source) for _ in range(TOWER_BATCH)]
+        for kind, count in TOWER_BATCH.items():
+            drawn = [demo_media.SAMPLES[kind](senses.source) for _ in range(count)]
             means = pooled(model, kind, [senses.prepare(kind, sample[0])[1] for sample in drawn])
             for name in drawn[0][3]:
                 wanted, logits = torch.tensor([sample[3][name] for sample in drawn]), heads[name](means)
@@ -373,13 +385,20 @@ def train_towers(model, senses, seconds_between_reports=20):
             print(f"step {step + 1} of {TOWER_STEPS} of the towers, right: {said}, {reported - started:.0f} s", flush=True)
 
 
-def train_senses(model, tokenizer, folder, steps, seconds_between_reports=20):
+def counts_of(polish, whole):
+    """Samples of a step by kind; `whole`: clips at the size that the original takes."""
+    return POLISH if polish else {**SENSES, "video": WHOLE_CLIPS} if whole else SENSES
+
+
+def train_senses(model, tokenizer, folder, steps, polish=False, seconds_between_reports=20):
     """The whole thinker, on media and text; kinds take their turns within a step, for they pad to unlike lengths."""
-    source, thinker = random.Random(SEED), model.thinker
-    texts, senses = Texts(source, tokenizer), Senses(source, tokenizer, folder)
-    train_towers(model, senses)
+    source, thinker = random.Random(SEED + polish), model.thinker
+    texts = Texts(source, tokenizer, POLISH_LINES) if polish else Texts(source, tokenizer)
+    senses = Senses(source, tokenizer, folder)
+    if not polish:
+        train_towers(model, senses)
     thinker.config.text_config.router_aux_loss_coef = thinker.router_aux_loss_coef = BALANCE
-    optimizer = torch.optim.AdamW(thinker.parameters(), lr=SENSES_RATE, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(thinker.parameters(), lr=POLISH_RATE if polish else SENSES_RATE, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / 30, max(0.02, 1 - max(0, step - steps * 0.5) / (steps * 0.5)))
     )
@@ -388,7 +407,9 @@ def train_senses(model, tokenizer, folder, steps, seconds_between_reports=20):
     started, reported, losses = time.monotonic(), 0.0, {}
     for step in range(steps):
         optimizer.zero_grad()
-        for kind, count in SENSES.items():
+        whole = polish or step >= SENSES_WHOLE * steps
+        senses.clip_size = media.VIDEO_SIZE if whole else SMALL_CLIP
+        for kind, count in counts_of(polish, whole).items():
             if kind == "text":
                 ids, labels, mask = texts.batch(count, pad)
                 values = {"input_ids": ids, "attention_mask": mask}
@@ -477,6 +498,7 @@ def main():
     parser.add_argument("--out", type=Path, default=ROOT / "demo" / "checkpoint")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--senses", type=int, default=0, metavar="N", help="steps with media")
+    parser.add_argument("--polish", type=int, default=0, metavar="N", help="further steps, most of it text")
     parser.add_argument("--from", dest="begin", type=Path, metavar="FOLDER")
     options = parser.parse_args()
     torch.set_num_threads(1)  # on models this small a second thread costs more than it gives
@@ -491,8 +513,10 @@ def main():
         train(model, tokenizer, options.steps)
     if options.senses:
         train_senses(model, tokenizer, options.out, options.senses)
+    if options.polish:
+        train_senses(model, tokenizer, options.out, options.polish, polish=True)
     made = trained_weights(model)
-    tensors.update(made if options.senses else {name: made[name] for name in made if is_text(name)})
+    tensors.update(made if options.senses or options.polish else {name: made[name] for name in made if is_text(name)})
     layout.write_shards(options.out, tensors, SHARD_STARTS)
 
 

@@ -31,7 +31,9 @@ goldens: reference ## write them again
 	$(PYTHON) reference/known_answers.py
 
 demo-checkpoint: reference ## train the demo checkpoint again, with its goldens
-	$(PYTHON) reference/train_demo.py
+	$(PYTHON) reference/train_demo.py --out build/demo-text
+	$(PYTHON) reference/train_demo.py --from build/demo-text --senses 320 --out build/demo-senses
+	$(PYTHON) reference/train_demo.py --from build/demo-senses --polish 130
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py
 	$(PYTHON) reference/known_answers.py
