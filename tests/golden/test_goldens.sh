@@ -5,7 +5,7 @@
 . tests/support/tap.sh
 shared=../shared/golden
 
-trace() { "$tessera" trace --quiet --memory 1GiB --model "$1" --inputs "$2" --dtype "$3" --out "$4"; }
+trace() { "$tessera" trace --quiet --memory 1GiB --model "$1" --inputs "$2" --dtype "$3" --out "$4" "${@:5}"; }
 describe() { # the last line's numbers, for the log
     sed -n 's/^\([0-9]* taps compared.*\)/# \1/p; s/^\(worst.*\)/# \1/p; s/^\(distance.*\)/# \1/p' "$work/out"
 }
@@ -23,6 +23,15 @@ golden() { # golden NAME CHECKPOINT FLOAT32 [BFLOAT16]
     equals "$(exit_of "$tessera" compare --truth "$f32" "$bf16" "$work/as16")" 1 "$name: a float32 run fails that"
 }
 
+without_speech() { # without_speech TEXT COMPARE_ARGUMENTS...: nothing but the talker's taps is missing or fails
+    "$tessera" compare --json "${@:2}" 2>/dev/null | python -c 'import json, sys
+found = json.load(sys.stdin)
+failed = [tap["tap"] for tap in found["failed"] if not tap["tap"].startswith(("tap.talker.", "tap.code2wav."))]
+print("#", found["taps_compared"], "compared,", len(found["failed"]), "of speech missing; worst", found["worst"])
+sys.exit(bool(failed) or found["taps_compared"] < 50)'
+    result $? "$1"
+}
+
 for f32 in tests/golden/[a-z]-f32/*.safetensors; do
     folder=${f32%/*} file=${f32##*/}
     model=${folder%-f32} bf16=${folder%-f32}-bf16/$file
@@ -37,6 +46,12 @@ for f32 in tests/golden/demo/f32/*.safetensors; do
 done
 if [ -d $shared ]; then
     golden shared/text $shared/a $shared/a-f32/text.safetensors $shared/a-bf16/text.safetensors
+    for kind in audio image video av; do golden shared/$kind $shared/a $shared/a-f32/$kind.safetensors ""; done
+    f32=$shared/a-f32/omni.safetensors bf16=$shared/a-bf16/omni.safetensors
+    equals "$(exit_of trace $shared/a $f32 f32 "$work/f32" --speak 0)" 0 "shared/omni: traced in float32 without speech"
+    without_speech "shared/omni: thinker and towers agree in float32" "$f32" "$work/f32"
+    equals "$(exit_of trace $shared/a $bf16 bf16 "$work/bf16" --speak 0)" 0 "shared/omni: traced in bfloat16 without speech"
+    without_speech "shared/omni: thinker and towers agree in bfloat16" --truth "$f32" "$bf16" "$work/bf16"
 else
     skip_without_shared "shared goldens"
 fi
