@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Every text golden of the original, re-run by the trace command and compared by the compare command: float32 ones
-# must agree in all taps and tokens, bfloat16 ones must lie as far from the float32 truth as the original does, and
-# values of a float32 run must not pass for bfloat16.
+# Every golden of the original, with text and media, re-run by the trace command and compared by the compare command:
+# float32 ones must agree in all taps and tokens, bfloat16 ones must lie as far from the float32 truth as the original
+# does, and values of a float32 run must not pass for bfloat16.
 . tests/support/tap.sh
 shared=../shared/golden
 
