@@ -462,7 +462,7 @@ static void test_measuring_can_be_stopped(void **state)
     uint64_t before = tess_peak_rss_bytes();
     assert_int_equal(tess_plan_measure_memory(&plan, NULL, &rate, &err), TESS_OK);
     assert_true(rate > 0);
-    if (getenv("TESS_SANITIZED")) return; /* whose memory is not the program's */
+    if (getenv("TESS_SANITIZED")) return;                      /* whose memory is not the program's */
     assert_true(tess_peak_rss_bytes() <= before + (33 << 20)); /* within the budget */
 }
 
