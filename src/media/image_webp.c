@@ -19,16 +19,6 @@ static void put_rgba(const uint8_t *rgba, tess_rows *rows)
     }
 }
 
-static void put_rgb(const uint8_t *pixels, tess_rows *rows)
-{
-    for (int y = 0; y < rows->height; y++) {
-        uint8_t *rgb = tess_rows_get(rows, y);
-        for (int i = 0; i < 3 * rows->width; i++) rgb[i] = pixels[i];
-        pixels += 3 * (size_t)rows->width;
-        tess_rows_put(rows, y);
-    }
-}
-
 static tess_status decode_still(const tess_image_bytes *file, tess_rows *rows, tess_error *err)
 {
     tess_webp_library lib;
@@ -49,7 +39,7 @@ static tess_status decode_still(const tess_image_bytes *file, tess_rows *rows, t
     else
         is_good = lib.WebPDecodeRGBInto(file->data, file->n_byte, pixels, size, (int)stride);
     if (is_good && n_channel == 4) put_rgba(pixels, rows);
-    if (is_good && n_channel == 3 && !is_direct) put_rgb(pixels, rows);
+    if (is_good && n_channel == 3 && !is_direct) tess_rows_put_all(rows, pixels);
     if (!is_direct) free(pixels);
     return is_good ? TESS_OK : refuse(file, err);
 }

@@ -48,6 +48,15 @@ void tess_rows_put(tess_rows *rows, int y)
     for (int x = 0; x < rows->width; x++, from += RGB, to += rows->step_x) memcpy(to, from, RGB);
 }
 
+void tess_rows_put_all(tess_rows *rows, const uint8_t *stored)
+{
+    size_t stride = RGB * (size_t)rows->width;
+    for (int y = 0; y < rows->height; y++, stored += stride) {
+        memcpy(tess_rows_get(rows, y), stored, stride);
+        tess_rows_put(rows, y);
+    }
+}
+
 tess_picture tess_rows_finish(tess_rows *rows)
 {
     tess_picture picture = rows->picture;

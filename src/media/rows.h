@@ -26,6 +26,8 @@ void tess_rows_release(tess_rows *rows);
 /* Where stored row y is to be written, [width, 3]; tess_rows_put ends it. */
 uint8_t *tess_rows_get(tess_rows *rows, int y);
 void tess_rows_put(tess_rows *rows, int y);
+/* All rows at once, of pixels as stored, [height, width, 3]. */
+void tess_rows_put_all(tess_rows *rows, const uint8_t *stored);
 /* The place of one stored pixel in the picture, for what does not come by whole rows. */
 static inline uint8_t *tess_rows_pixel(const tess_rows *rows, int x, int y)
 {

@@ -215,16 +215,12 @@ static tess_status convert(player *p, tess_error *err)
     const AVFrame *frame = p->held;
     tess_status status = open_scaler(p, err);
     if (status != TESS_OK) return status;
-    size_t stride = 3 * (size_t)frame->width;
     uint8_t *to[4] = {p->stored ? p->stored : p->rows.picture.rgb};
-    int strides[4] = {(int)stride};
+    int strides[4] = {(int)(3 * (size_t)frame->width)};
     int n = p->lib.sws_scale(p->scaler, (const uint8_t *const *)frame->data, frame->linesize, 0,
                              frame->height, to, strides);
     if (n != frame->height) return refuse_memory(&p->track, err);
-    for (int y = 0; p->stored && y < frame->height; y++) {
-        memcpy(tess_rows_get(&p->rows, y), p->stored + (size_t)y * stride, stride);
-        tess_rows_put(&p->rows, y);
-    }
+    if (p->stored) tess_rows_put_all(&p->rows, p->stored);
     return TESS_OK;
 }
 
