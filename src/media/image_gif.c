@@ -125,19 +125,14 @@ static void put_picture(const tess_image_bytes *file, const tess_gif *gif, const
     set_palette(file, gif, palette);
     const uint8_t *ground = palette[gif->transparent < 0 ? 0 : gif->transparent];
     for (int y = 0; y < rows->height; y++) {
-        /* Stored rows come in any order: a canvas row above or below the picture is all ground. */
         uint8_t *rgb = tess_rows_get(rows, y);
         for (int x = 0; x < rows->width; x++) memcpy(rgb + 3 * x, ground, 3);
         tess_rows_put(rows, y);
     }
     for (int i = 0; i < gif->picture_height; i++) {
         int y = gif->top + find_row(gif, i);
-        uint8_t *rgb = tess_rows_get(rows, y);
-        for (int x = 0; x < rows->width; x++) {
-            bool is_inside = x >= gif->left && x < gif->left + gif->picture_width;
-            memcpy(rgb + 3 * x, is_inside ? palette[*pixels++] : ground, 3);
-        }
-        tess_rows_put(rows, y);
+        for (int x = 0; x < gif->picture_width; x++)
+            memcpy(tess_rows_pixel(rows, gif->left + x, y), palette[*pixels++], 3);
     }
 }
 
