@@ -34,25 +34,8 @@ static void from_bits(const uint8_t *from, uint8_t *rgb, int width, unsigned inv
     }
 }
 
-static void from_black_bits(const uint8_t *from, const uint32_t *palette, uint8_t *rgb, int width)
-{
-    (void)palette;
-    from_bits(from, rgb, width, 0);
-}
-
-static void from_white_bits(const uint8_t *from, const uint32_t *palette, uint8_t *rgb, int width)
-{
-    (void)palette;
-    from_bits(from, rgb, width, 1);
-}
-
-/* Samples of one or two bytes side by side. `high` says which byte of two is the upper one. */
-static inline void from_grey(const uint8_t *from, uint8_t *rgb, int width, int step, int alpha)
-{
-    for (int x = 0; x < width; x++, from += step, rgb += 3)
-        put(rgb, from[0], from[0], from[0], alpha ? from[alpha] : 255);
-}
-
+/* Samples of one or two bytes side by side, of two the upper one: at which bytes of a pixel's `step` they
+ * are. Grey is three colours at one place; alpha -1: there is none. */
 static inline void from_colours(const uint8_t *from, uint8_t *rgb, int width, int step, int r, int g, int b,
                                 int alpha)
 {
@@ -60,6 +43,7 @@ static inline void from_colours(const uint8_t *from, uint8_t *rgb, int width, in
         put(rgb, from[r], from[g], from[b], alpha >= 0 ? from[alpha] : 255);
 }
 
+/* `high` says which byte of two is the upper one. */
 static inline void from_deep_grey(const uint8_t *from, uint8_t *rgb, int width, int high)
 {
     for (int x = 0; x < width; x++, from += 2, rgb += 3) {
@@ -85,10 +69,12 @@ static inline void from_packed(const uint8_t *from, uint8_t *rgb, int width, uns
         (void)palette;                                                                                       \
         call;                                                                                                \
     }
-CONVERTER(from_grey8, from_grey(from, rgb, width, 1, 0))
-CONVERTER(from_ya8, from_grey(from, rgb, width, 2, 1))
-CONVERTER(from_ya16be, from_grey(from, rgb, width, 4, 2))
-CONVERTER(from_ya16le, from_grey(from + 1, rgb, width, 4, 2))
+CONVERTER(from_black_bits, from_bits(from, rgb, width, 0))
+CONVERTER(from_white_bits, from_bits(from, rgb, width, 1))
+CONVERTER(from_grey8, from_colours(from, rgb, width, 1, 0, 0, 0, -1))
+CONVERTER(from_ya8, from_colours(from, rgb, width, 2, 0, 0, 0, 1))
+CONVERTER(from_ya16be, from_colours(from, rgb, width, 4, 0, 0, 0, 2))
+CONVERTER(from_ya16le, from_colours(from, rgb, width, 4, 1, 1, 1, 3))
 CONVERTER(from_grey16be, from_deep_grey(from, rgb, width, 0))
 CONVERTER(from_grey16le, from_deep_grey(from, rgb, width, 1))
 CONVERTER(from_rgb24, from_colours(from, rgb, width, 3, 0, 1, 2, -1))
