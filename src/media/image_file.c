@@ -11,13 +11,6 @@
 /* What a decoder takes beside pixels: its tables, and rows on their way. */
 enum { DECODER_BYTES = 1 << 20, ROW_BYTES = 64 };
 
-static uint64_t count_pad(const tess_image_header *header)
-{
-    bool is_by_codec =
-        header->kind == TESS_IMAGE_PNG || header->kind == TESS_IMAGE_BMP || header->kind == TESS_IMAGE_TIFF;
-    return is_by_codec ? TESS_CODEC_PAD_BYTES : 0;
-}
-
 /* The file's own bytes, the picture, and what the decoder keeps, whose blocks reach over the edges.
  * UINT64_MAX where it is more than can be counted. */
 static uint64_t count_bytes(const tess_image_header *header)
@@ -66,17 +59,25 @@ static tess_status refuse_size(const tess_source *source, const tess_image_heade
 static tess_status decode(const tess_source_reader *reader, const tess_image_header *header,
                           tess_picture *out, tess_error *err)
 {
-    static tess_image_decoder *const decoders[] = {
-        [TESS_IMAGE_JPEG] = tess_jpeg_decode, [TESS_IMAGE_PNG] = tess_png_decode,
-        [TESS_IMAGE_WEBP] = tess_webp_decode, [TESS_IMAGE_GIF] = tess_gif_decode,
-        [TESS_IMAGE_BMP] = tess_codec_decode, [TESS_IMAGE_TIFF] = tess_codec_decode};
+    static const struct {
+        tess_image_decoder *decode;
+        size_t n_pad; /* zeros that it needs behind the bytes */
+    } decoders[] = {
+        [TESS_IMAGE_JPEG] = {tess_jpeg_decode, 0},
+        [TESS_IMAGE_PNG] = {tess_png_decode, 0},
+        [TESS_IMAGE_WEBP] = {tess_webp_decode, 0},
+        [TESS_IMAGE_GIF] = {tess_gif_decode, 0},
+        [TESS_IMAGE_BMP] = {tess_codec_decode, TESS_CODEC_PAD_BYTES},
+        [TESS_IMAGE_TIFF] = {tess_codec_decode, TESS_CODEC_PAD_BYTES},
+    };
     tess_image_bytes file = {.name = reader->source->name, .n_byte = reader->n_byte, .header = header};
     void *owned = NULL;
     tess_rows rows = {0};
-    tess_status status = tess_source_reader_load(reader, count_pad(header), &file.data, &owned, err);
+    size_t n_pad = decoders[header->kind].n_pad;
+    tess_status status = tess_source_reader_load(reader, n_pad, &file.data, &owned, err);
     if (status == TESS_OK)
         status = tess_rows_init(&rows, header->width, header->height, header->orientation, err);
-    if (status == TESS_OK) status = decoders[header->kind](&file, &rows, err);
+    if (status == TESS_OK) status = decoders[header->kind].decode(&file, &rows, err);
     free(owned);
     if (status == TESS_OK)
         *out = tess_rows_finish(&rows);
