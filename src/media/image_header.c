@@ -9,12 +9,21 @@
 #include "media/peek.h"
 #include "media/tiff_tags.h"
 
+enum { EXIF_MARK_BYTES = 6 };
 static const char SUPPORTED[] = "JPEG, PNG, WebP, GIF, BMP or TIFF";
 
 const char *tess_image_kind_name(tess_image_kind kind)
 {
     static const char *const names[] = {"JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF"};
     return names[kind];
+}
+
+/* The mark that EXIF data begin with in a JPEG, and in a WebP at times. */
+static bool is_exif_marked(tess_peek *peek, uint64_t offset, uint32_t n)
+{
+    static const uint8_t mark[EXIF_MARK_BYTES] = {'E', 'x', 'i', 'f', 0, 0};
+    const uint8_t *p = n >= sizeof mark ? tess_peek_at(peek, offset, sizeof mark) : NULL;
+    return p && !memcmp(p, mark, sizeof mark);
 }
 
 /* ---- JPEG ---- */
@@ -86,10 +95,9 @@ static tess_status read_jpeg(tess_peek *peek, tess_image_header *out, tess_error
         if (is_jpeg_frame(marker) && n_component == 0)
             status = read_jpeg_frame(peek, offset, marker, &n_component, out, err);
         if (status != TESS_OK) return status;
-        static const uint8_t exif[] = {'E', 'x', 'i', 'f', 0, 0};
-        const uint8_t *app = marker == JPEG_APP1 && length >= 8 ? tess_peek_at(peek, offset + 2, 6) : NULL;
-        if (app && !memcmp(app, exif, sizeof exif) && n_exif++ == 0)
-            out->orientation = tess_exif_orientation(peek, offset + 8, length - 8);
+        if (marker == JPEG_APP1 && is_exif_marked(peek, offset + 2, length - 2) && n_exif++ == 0)
+            out->orientation =
+                tess_exif_orientation(peek, offset + 2 + EXIF_MARK_BYTES, length - 2 - EXIF_MARK_BYTES);
         offset += length;
     }
     if (n_component == 0)
@@ -119,10 +127,8 @@ static tess_status read_png(tess_peek *peek, tess_image_header *out, tess_error 
     for (uint64_t offset = 8;;) {
         const uint8_t *p = tess_peek_at(peek, offset, 12);
         uint32_t length = p ? tess_peek_be32(p) : 0;
-        if (!p || !tess_peek_at(peek, offset + 8 + (uint64_t)length, 4))
+        if (!p || length > peek->n_byte - offset - 12)
             return tess_peek_refuse(peek, offset, "a whole PNG chunk", err);
-        p = tess_peek_at(peek, offset, 12);
-        if (!p) return tess_peek_refuse(peek, offset, "a whole PNG chunk", err);
         if (!memcmp(p + 4, "IEND", 4)) break;
         has_data |= !memcmp(p + 4, "IDAT", 4);
         if (!memcmp(p + 4, "eXIf", 4)) out->orientation = tess_exif_orientation(peek, offset + 8, length);
@@ -157,9 +163,7 @@ static bool read_webp_frame(const uint8_t *p, tess_image_header *out)
 
 static int read_webp_exif(tess_peek *peek, uint64_t offset, uint32_t length)
 {
-    static const uint8_t exif[] = {'E', 'x', 'i', 'f', 0, 0};
-    const uint8_t *head = length >= 6 ? tess_peek_at(peek, offset, 6) : NULL;
-    uint32_t skip = head && !memcmp(head, exif, sizeof exif) ? 6 : 0;
+    uint32_t skip = is_exif_marked(peek, offset, length) ? EXIF_MARK_BYTES : 0;
     return tess_exif_orientation(peek, offset + skip, length - skip);
 }
 
