@@ -11,6 +11,7 @@
 
 #include "base/whole_file.h"
 
+_Static_assert(TESS_SHA256_BYTES == SHA256_DIGEST_LENGTH, "the digest has another length");
 _Static_assert(sizeof(SHA256_CTX) <= sizeof(tess_sha256), "the record is too small");
 
 static SHA256_CTX *context_of(tess_sha256 *sha)
@@ -28,11 +29,16 @@ void tess_sha256_add(tess_sha256 *sha, const void *bytes, size_t n_byte)
     SHA256_Update(context_of(sha), bytes, n_byte);
 }
 
+void tess_sha256_finish_bytes(tess_sha256 *sha, unsigned char digest[TESS_SHA256_BYTES])
+{
+    SHA256_Final(digest, context_of(sha));
+}
+
 void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX])
 {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256_Final(digest, context_of(sha));
-    for (int i = 0; i < SHA256_DIGEST_LENGTH; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    unsigned char digest[TESS_SHA256_BYTES];
+    tess_sha256_finish_bytes(sha, digest);
+    for (int i = 0; i < TESS_SHA256_BYTES; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
 tess_status tess_sha256_file(const char *path, char hex[TESS_SHA256_HEX], tess_error *err)

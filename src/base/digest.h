@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/little_endian.h"
 
-enum { TESS_SHA256_HEX = 65 }; /* digits and a NUL */
+enum { TESS_SHA256_BYTES = 32, TESS_SHA256_HEX = 65 /* digits and a NUL */ };
 
 /* Large enough for the library's own record; plain memory, nothing to release. */
 typedef struct tess_sha256 {
@@ -16,7 +16,8 @@ typedef struct tess_sha256 {
 
 void tess_sha256_init(tess_sha256 *sha);
 void tess_sha256_add(tess_sha256 *sha, const void *bytes, size_t n_byte);
-/* Lower-case digits; ends the record's use. */
+/* Both end the record's use: as bytes, and in lower-case digits. */
+void tess_sha256_finish_bytes(tess_sha256 *sha, unsigned char digest[TESS_SHA256_BYTES]);
 void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX]);
 
 /* Of a whole file. TESS_EINPUT if there is none, or something that is no regular file. */

@@ -450,7 +450,6 @@ static tess_status set_digest(tess_medium *m, tess_error *err)
                              f->n_wide,
                              m->preprocessor.patch_size,
                              m->preprocessor.merge_size};
-    char hex[TESS_SHA256_HEX];
     tess_status status = TESS_OK;
     tess_sha256 sha;
     tess_sha256_init(&sha);
@@ -460,11 +459,7 @@ static tess_status set_digest(tess_medium *m, tess_error *err)
         status = add_frames(m, &sha, err);
     else
         add_pictures(m, &sha);
-    tess_sha256_finish(&sha, hex);
-    for (size_t i = 0; i < sizeof f->digest; i++) {
-        const char digits[3] = {hex[2 * i], hex[2 * i + 1], 0};
-        f->digest[i] = (unsigned char)strtoul(digits, NULL, 16);
-    }
+    tess_sha256_finish_bytes(&sha, f->digest);
     return status;
 }
 
