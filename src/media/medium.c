@@ -72,6 +72,24 @@ static uint64_t picture_bytes(int width, int height)
 
 /* ---- looking ---- */
 
+/* What the network will ask for, as far as sizes say it. */
+static void lay_patches(tess_medium *m)
+{
+    const tess_preprocessor *p = &m->preprocessor;
+    tess_medium_facts *f = &m->facts;
+    m->patches = (tess_patches){.width = f->taken_width,
+                                .height = f->taken_height,
+                                .patch_size = p->patch_size,
+                                .merge_size = p->merge_size,
+                                .temporal_patch_size = p->temporal_patch_size,
+                                .n_frame = (int)f->n_frame};
+    m->features = tess_patches_get_features(&m->patches, f->kind);
+    if (f->kind == TESS_MEDIA_VIDEO) m->features.seconds_per_grid = p->temporal_patch_size / f->fps;
+    f->n_step = m->features.n_step;
+    f->n_high = m->features.n_high;
+    f->n_wide = m->features.n_wide;
+}
+
 /* Size, grid and memory of pictures whose sides and number are known. Besides the results, while_resizing
  * bytes are held while one is resized, and while_decoding at most while one is decoded. */
 static tess_status count_pictures(tess_medium *m, int64_t least, int64_t most, uint64_t while_resizing,
@@ -83,10 +101,7 @@ static tess_status count_pictures(tess_medium *m, int64_t least, int64_t most, u
         tess_image_size_choose(f->name, f->width, f->height, p->patch_size * p->merge_size, least, most,
                                &f->taken_width, &f->taken_height, err);
     if (status != TESS_OK) return status;
-    const int64_t n_step = (f->n_frame + p->temporal_patch_size - 1) / p->temporal_patch_size;
-    f->n_step = (int32_t)n_step;
-    f->n_high = f->taken_height / p->patch_size;
-    f->n_wide = f->taken_width / p->patch_size;
+    lay_patches(m);
     uint64_t peak;
     if (!tess_mul_u64(picture_bytes(f->taken_width, f->taken_height) + sizeof *m->frame, (uint64_t)f->n_frame,
                       &f->bytes_held) ||
@@ -392,23 +407,11 @@ static tess_status decode_video(tess_medium *m, tess_error *err)
 
 static tess_status prepare_pictures(tess_medium *m, tess_error *err)
 {
-    const tess_preprocessor *p = &m->preprocessor;
     m->frame = calloc((size_t)m->facts.n_frame, sizeof *m->frame);
     if (!m->frame) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its frames", m->facts.name);
-    const bool is_film = m->facts.kind == TESS_MEDIA_VIDEO;
-    const tess_status status = is_film ? decode_video(m, err) : decode_image(m, err);
-    if (status != TESS_OK) return status;
-    m->patches = (tess_patches){.width = m->facts.taken_width,
-                                .height = m->facts.taken_height,
-                                .patch_size = p->patch_size,
-                                .merge_size = p->merge_size,
-                                .temporal_patch_size = p->temporal_patch_size,
-                                .n_frame = m->n_frame,
-                                .frame = m->frame};
-    tess_patches_set_values(&m->patches, p->mean, p->deviation);
-    m->features = tess_patches_get_features(&m->patches, m->facts.kind);
-    if (is_film) m->features.seconds_per_grid = p->temporal_patch_size / m->facts.fps;
-    return TESS_OK;
+    m->patches.frame = m->frame;
+    tess_patches_set_values(&m->patches, m->preprocessor.mean, m->preprocessor.deviation);
+    return m->facts.kind == TESS_MEDIA_VIDEO ? decode_video(m, err) : decode_image(m, err);
 }
 
 /* ---- what it is told by ---- */
