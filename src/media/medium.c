@@ -209,12 +209,9 @@ tess_status tess_medium_open(tess_media_kind kind, const char *source, const tes
     tess_status status = medium_new(kind, source, options, &m, err);
     if (status != TESS_OK) return status;
     status = tess_source_open(m->text, options->max_bytes, &m->source, err);
-    if (status != TESS_OK) {
-        m->source = (tess_source){0};
-        tess_medium_close(m);
-        return status;
-    }
-    return finish_opening(m, out, err);
+    if (status == TESS_OK) return finish_opening(m, out, err);
+    tess_medium_close(m);
+    return status;
 }
 
 tess_status tess_medium_open_memory(tess_media_kind kind, const char *name, const void *bytes, size_t n_byte,
