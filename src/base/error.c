@@ -137,6 +137,23 @@ tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt,
     return TESS_EUSAGE;
 }
 
+tess_status tess_refuse_bytes(tess_error *err, const char *file, const char *what, uint64_t n_byte,
+                              uint64_t max_bytes)
+{
+    const unsigned long long needed = n_byte, most = max_bytes;
+    if (!err) return TESS_EBUDGET;
+    clear_record(err, TESS_EBUDGET);
+    err->smallest_budget_bytes = n_byte;
+    copy_text(err->file, sizeof err->file, file);
+    copy_text(err->field, sizeof err->field, "max_bytes");
+    snprintf(err->found, sizeof err->found, "%llu bytes", most);
+    snprintf(err->expected, sizeof err->expected, "%llu bytes", needed);
+    snprintf(err->message, sizeof err->message,
+             "%s: max_bytes: %s %llu bytes, and %llu bytes of the budget are left", err->file, what, needed,
+             most > 1 ? most : 0);
+    return TESS_EBUDGET;
+}
+
 tess_status tess_fail_system(tess_error *err, int code, const char *file, int64_t offset, const char *what)
 {
     tess_status status = code == ENOMEM ? TESS_ENOMEM : TESS_EIO;

@@ -31,6 +31,10 @@ tess_status tess_refuse_unsupported(tess_error *err, const char *field, const ch
  * positions that are taken; n_new: tokens to generate. */
 tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt, int n_before, int n_new,
                                 int n_context, int n_most);
+/* The option `max_bytes` is too little for a file: TESS_EBUDGET, with n_byte as the smallest budget. what: a
+ * sentence up to those bytes ("preparing it takes"). Whoever has nothing left says 1. */
+tess_status tess_refuse_bytes(tess_error *err, const char *file, const char *what, uint64_t n_byte,
+                              uint64_t max_bytes);
 
 /* The system call described by `what` ("read", "open") failed with errno `code`: TESS_EIO, or TESS_ENOMEM. */
 tess_status tess_fail_system(tess_error *err, int code, const char *file, int64_t offset, const char *what);

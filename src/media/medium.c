@@ -51,18 +51,7 @@ static tess_status check_options(const tess_medium_options *o, tess_error *err)
 
 static tess_status refuse_bytes(const tess_medium *m, uint64_t n_byte, tess_error *err)
 {
-    const tess_status status =
-        tess_fail(err, TESS_EBUDGET,
-                  "%s: max_bytes: preparing it takes %llu bytes, and %llu bytes of the budget are left",
-                  m->facts.name, (unsigned long long)n_byte,
-                  (unsigned long long)(m->options.max_bytes > 1 ? m->options.max_bytes : 0));
-    if (!err) return status;
-    snprintf(err->file, sizeof err->file, "%.250s", m->facts.name);
-    snprintf(err->field, sizeof err->field, "max_bytes");
-    snprintf(err->found, sizeof err->found, "%llu bytes", (unsigned long long)m->options.max_bytes);
-    snprintf(err->expected, sizeof err->expected, "%llu bytes", (unsigned long long)n_byte);
-    err->smallest_budget_bytes = n_byte;
-    return status;
+    return tess_refuse_bytes(err, m->facts.name, "preparing it takes", n_byte, m->options.max_bytes);
 }
 
 static uint64_t picture_bytes(int width, int height)

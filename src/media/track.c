@@ -135,18 +135,9 @@ uint64_t tess_track_count_bytes(const tess_track *track, int width, int height)
 static tess_status refuse_size(const tess_track *track, int width, int height, uint64_t bytes,
                                tess_error *err)
 {
-    const unsigned long long needed = bytes, left = track->max_bytes;
-    tess_status status =
-        tess_fail(err, TESS_EBUDGET,
-                  "%s: max_bytes: its %d x %d pixels take %llu bytes, and %llu bytes of the budget are left",
-                  name_of(track), width, height, needed, left);
-    if (!err) return status;
-    snprintf(err->file, sizeof err->file, "%.250s", name_of(track));
-    snprintf(err->field, sizeof err->field, "max_bytes");
-    snprintf(err->found, sizeof err->found, "%llu bytes", left);
-    snprintf(err->expected, sizeof err->expected, "%llu bytes", needed);
-    err->smallest_budget_bytes = bytes;
-    return status;
+    char what[64];
+    snprintf(what, sizeof what, "its %d x %d pixels take", width, height);
+    return tess_refuse_bytes(err, name_of(track), what, bytes, track->max_bytes);
 }
 
 tess_status tess_track_check_size(const tess_track *track, int width, int height, tess_error *err)
