@@ -271,6 +271,23 @@ void tess_json_spell(const json_t *value, char *out, size_t size)
     free(text);
 }
 
+tess_status tess_json_expect(const tess_json_section *s, const char *key, const char *value,
+                             const char *other, tess_error *err)
+{
+    const json_t *found = json_object_get(s->object, key);
+    const char *const texts[] = {value, other};
+    for (int i = 0; i < 2 && texts[i]; i++) {
+        json_t *expected = json_loads(texts[i], JSON_DECODE_ANY, NULL);
+        if (!expected) return tess_fail(err, TESS_ENOMEM, "%s: no memory to check it", s->file);
+        bool is_equal = tess_json_is_same(found, expected);
+        json_decref(expected);
+        if (is_equal) return TESS_OK;
+    }
+    char text[128];
+    tess_json_spell(found, text, sizeof text);
+    return tess_json_refuse(s, key, value, text, err);
+}
+
 void tess_json_put(json_t *object, const char *key, json_t *value, bool *ok)
 {
     if (json_object_set_new(object, key, value)) *ok = false;

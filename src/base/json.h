@@ -65,6 +65,10 @@ tess_status tess_json_enter_item(const tess_json_section *outer, const char *key
 tess_status tess_json_refuse(const tess_json_section *section, const char *key, const char *expected,
                              const char *found, tess_error *err);
 
+/* Refuses a member that says neither `value` nor `other` (JSON; other NULL: there is none). */
+tess_status tess_json_expect(const tess_json_section *section, const char *key, const char *value,
+                             const char *other, tess_error *err);
+
 /* Whether two values are equal, numbers by their value: 1 is 1.0. NULL equals nothing. */
 bool tess_json_is_same(const json_t *a, const json_t *b);
 /* A value as it is written, in ASCII and cut to `size` bytes; "nothing" for NULL. For messages. */

@@ -48,17 +48,7 @@ static tess_status check_key(const tess_json_section *s, const fixed_key *key, t
 {
     const json_t *found = json_object_get(s->object, key->name);
     if (!key->is_required && (!found || json_is_null(found))) return TESS_OK;
-    const char *values[] = {key->value, key->other};
-    for (int i = 0; i < 2 && values[i]; i++) {
-        json_t *expected = json_loads(values[i], JSON_DECODE_ANY, NULL);
-        if (!expected) return tess_fail(err, TESS_ENOMEM, "%s: no memory to check it", s->file);
-        const bool is_equal = tess_json_is_same(found, expected);
-        json_decref(expected);
-        if (is_equal) return TESS_OK;
-    }
-    char text[128];
-    tess_json_spell(found, text, sizeof text);
-    return tess_json_refuse(s, key->name, key->value, text, err);
+    return tess_json_expect(s, key->name, key->value, key->other, err);
 }
 
 static tess_status read_int(const tess_json_section *s, const char *key, int most, int *out, tess_error *err)

@@ -23,26 +23,14 @@ tess_status tess_config_read_ints(const tess_json_section *s, const tess_int_key
     return TESS_OK;
 }
 
-static tess_status check_value(const tess_json_section *s, const tess_fixed_key *key, const json_t *found,
-                               tess_error *err)
-{
-    json_t *expected = json_loads(key->value, JSON_DECODE_ANY, NULL);
-    if (!expected) return tess_fail(err, TESS_ENOMEM, "%s: no memory to check it", s->file);
-    bool is_equal = tess_json_is_same(found, expected);
-    json_decref(expected);
-    if (is_equal) return TESS_OK;
-    char text[128];
-    tess_json_spell(found, text, sizeof text);
-    return tess_json_refuse(s, key->name, key->value, text, err);
-}
-
 tess_status tess_config_check_fixed(const tess_json_section *s, const tess_fixed_key *keys, size_t n,
                                     tess_error *err)
 {
     tess_status status = TESS_OK;
     for (size_t i = 0; i < n && status == TESS_OK; i++) {
         const json_t *found = json_object_get(s->object, keys[i].name);
-        if (found || keys[i].is_required) status = check_value(s, &keys[i], found, err);
+        if (found || keys[i].is_required)
+            status = tess_json_expect(s, keys[i].name, keys[i].value, NULL, err);
     }
     return status;
 }
@@ -53,7 +41,8 @@ tess_status tess_config_check_optional(const tess_json_section *s, const tess_fi
     tess_status status = TESS_OK;
     for (size_t i = 0; i < n && status == TESS_OK; i++) {
         const json_t *found = json_object_get(s->object, keys[i].name);
-        if (found && !json_is_null(found)) status = check_value(s, &keys[i], found, err);
+        if (found && !json_is_null(found))
+            status = tess_json_expect(s, keys[i].name, keys[i].value, NULL, err);
     }
     return status;
 }
