@@ -69,18 +69,28 @@ static tess_status refuse_size(const char *path, const char *what, size_t most_b
     return tess_refuse(err, path, "size", -1, expected, "%llu bytes", (unsigned long long)found);
 }
 
+size_t tess_read_at(int fd, uint64_t offset, void *out, size_t n, int *failure)
+{
+    size_t done = 0;
+    *failure = 0;
+    while (done < n) {
+        ssize_t got = pread(fd, (char *)out + done, n - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) *failure = errno;
+        if (got <= 0) break;
+        done += (size_t)got;
+    }
+    return done;
+}
+
 static tess_status read_exactly(int fd, const char *path, char *out, size_t n_byte, tess_error *err)
 {
-    for (size_t done = 0; done < n_byte;) {
-        ssize_t n = pread(fd, out + done, n_byte - done, (off_t)done);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return tess_fail_system(err, errno, path, (int64_t)done, "read");
-        if (n == 0)
-            return tess_refuse(err, path, "", (int64_t)done, "as many bytes as when opened",
-                               "the end of a file that has shrunk");
-        done += (size_t)n;
-    }
-    return TESS_OK;
+    int failure;
+    size_t n = tess_read_at(fd, 0, out, n_byte, &failure);
+    if (failure) return tess_fail_system(err, failure, path, (int64_t)n, "read");
+    return n == n_byte ? TESS_OK
+                       : tess_refuse(err, path, "", (int64_t)n, "as many bytes as when opened",
+                                     "the end of a file that has shrunk");
 }
 
 static tess_status read_whole(int fd, const char *path, size_t n_byte, char **out, tess_error *err)

@@ -4,6 +4,7 @@
 #define TESS_BASE_WHOLE_FILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -21,6 +22,10 @@ enum { TESS_LFS_POINTER_MOST_BYTES = 1023 }; /* by its specification */
  * no such file, or something that is no regular file; TESS_EIO. */
 tess_status tess_regular_file_open(const char *path, const char *what, int *fd, struct stat *info,
                                    tess_error *err);
+
+/* Reads n bytes from `offset` on and returns how many came: fewer where the file ends, or a read fails, of
+ * which *failure is the errno, else 0. */
+size_t tess_read_at(int fd, uint64_t offset, void *out, size_t n, int *failure);
 
 /* Reads a file of at most most_bytes. *out, which the caller frees, holds its bytes and a NUL behind them.
  * Errors: as above; TESS_EINPUT  it is larger, or shrinks while it is read; TESS_ENOMEM. */

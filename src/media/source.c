@@ -27,19 +27,6 @@ static tess_status refuse_empty(const char *name, tess_error *err)
     return tess_refuse(err, name, "", -1, WHAT, "nothing: it is empty");
 }
 
-static int64_t read_at(int fd, uint64_t offset, char *out, size_t n)
-{
-    size_t done = 0;
-    while (done < n) {
-        ssize_t got = pread(fd, out + done, n - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return -1;
-        if (got == 0) break;
-        done += (size_t)got;
-    }
-    return (int64_t)done;
-}
-
 static tess_status check_file(const char *path, tess_error *err)
 {
     int fd;
@@ -47,13 +34,14 @@ static tess_status check_file(const char *path, tess_error *err)
     tess_status status = tess_regular_file_open(path, WHAT, &fd, &info, err);
     if (status != TESS_OK) return status;
     char head[TESS_LFS_POINTER_MOST_BYTES + 1];
-    int64_t n = 0;
+    int failure;
+    size_t n = tess_read_at(fd, 0, head, sizeof head, &failure);
     if (info.st_size == 0)
         status = refuse_empty(path, err);
-    else if ((n = read_at(fd, 0, head, sizeof head)) < 0)
-        status = tess_fail_system(err, errno, path, 0, "read");
+    else if (failure)
+        status = tess_fail_system(err, failure, path, (int64_t)n, "read");
     else
-        status = tess_lfs_pointer_check(path, head, (size_t)n, err);
+        status = tess_lfs_pointer_check(path, head, n, err);
     close(fd);
     return status;
 }
@@ -224,9 +212,15 @@ int64_t tess_source_reader_read(const tess_source_reader *reader, uint64_t offse
 {
     if (offset >= reader->n_byte) return 0;
     if (n > reader->n_byte - offset) n = (size_t)(reader->n_byte - offset);
-    if (reader->fd >= 0) return read_at(reader->fd, offset, out, n);
-    memcpy(out, (const char *)reader->source->data + offset, n);
-    return (int64_t)n;
+    if (reader->fd < 0) {
+        memcpy(out, (const char *)reader->source->data + offset, n);
+        return (int64_t)n;
+    }
+    int failure;
+    n = tess_read_at(reader->fd, offset, out, n, &failure);
+    if (!failure) return (int64_t)n;
+    errno = failure;
+    return -1;
 }
 
 tess_status tess_source_reader_load(const tess_source_reader *reader, size_t n_pad, const uint8_t **data,
