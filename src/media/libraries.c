@@ -36,84 +36,41 @@ static tess_status find_all(const char *soname, const char *package, const symbo
 #define VALUE_OF(x) TEXT_OF(x)
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-#define ENTRY(name) {#name, offsetof(TABLE, name)},
+/* Defines a function, of which `head` is type and name, that finds FUNCTIONS in a library for a table. */
+#define ENTRY(name) {#name, offsetof(table, name)},
+#define DEFINE_OPEN(head, type, FUNCTIONS, soname, package)                                                  \
+    head(type *out, tess_error *err)                                                                         \
+    {                                                                                                        \
+        typedef type table;                                                                                  \
+        static const symbol symbols[] = {FUNCTIONS(ENTRY)};                                                  \
+        return find_all(soname, package, symbols, COUNT_OF(symbols), out, err);                              \
+    }
+/* Debian's packages of FFmpeg's libraries are named as those are. */
+#define DEFINE_OPEN_FFMPEG(head, type, FUNCTIONS, name, version)                                             \
+    DEFINE_OPEN(head, type, FUNCTIONS, name ".so." VALUE_OF(version), name VALUE_OF(version))
 
-#define TABLE tess_jpeg_library
-tess_status tess_jpeg_library_open(tess_jpeg_library *out, tess_error *err)
-{
-    static const symbol symbols[] = {TESS_JPEG_FUNCTIONS(ENTRY)};
-    return find_all("libjpeg.so." VALUE_OF(JPEG_LIB_VERSION), "libjpeg62-turbo", symbols, COUNT_OF(symbols),
-                    out, err);
-}
-#undef TABLE
-
-#define TABLE tess_zlib_library
-tess_status tess_zlib_library_open(tess_zlib_library *out, tess_error *err)
-{
-    static const symbol symbols[] = {TESS_ZLIB_FUNCTIONS(ENTRY)};
-    return find_all("libz.so.1", "zlib1g", symbols, COUNT_OF(symbols), out, err);
-}
-#undef TABLE
-
-#define TABLE tess_webp_library
-tess_status tess_webp_library_open(tess_webp_library *out, tess_error *err)
-{
-    static const symbol symbols[] = {TESS_WEBP_FUNCTIONS(ENTRY)};
-    return find_all("libwebp.so.7", "libwebp7", symbols, COUNT_OF(symbols), out, err);
-}
-#undef TABLE
-
-#define TABLE tess_webp_demux_library
-tess_status tess_webp_demux_library_open(tess_webp_demux_library *out, tess_error *err)
-{
-    static const symbol symbols[] = {TESS_WEBP_DEMUX_FUNCTIONS(ENTRY)};
-    return find_all("libwebpdemux.so.2", "libwebpdemux2", symbols, COUNT_OF(symbols), out, err);
-}
-#undef TABLE
-
-#define TABLE tess_codec_library
-static tess_status open_avutil(tess_codec_library *out, tess_error *err)
-{
-    static const symbol symbols[] = {TESS_AVUTIL_FUNCTIONS(ENTRY)};
-    return find_all("libavutil.so." VALUE_OF(LIBAVUTIL_VERSION_MAJOR),
-                    "libavutil" VALUE_OF(LIBAVUTIL_VERSION_MAJOR), symbols, COUNT_OF(symbols), out, err);
-}
+DEFINE_OPEN(tess_status tess_jpeg_library_open, tess_jpeg_library, TESS_JPEG_FUNCTIONS,
+            "libjpeg.so." VALUE_OF(JPEG_LIB_VERSION), "libjpeg62-turbo")
+DEFINE_OPEN(tess_status tess_zlib_library_open, tess_zlib_library, TESS_ZLIB_FUNCTIONS, "libz.so.1", "zlib1g")
+DEFINE_OPEN(tess_status tess_webp_library_open, tess_webp_library, TESS_WEBP_FUNCTIONS, "libwebp.so.7",
+            "libwebp7")
+DEFINE_OPEN(tess_status tess_webp_demux_library_open, tess_webp_demux_library, TESS_WEBP_DEMUX_FUNCTIONS,
+            "libwebpdemux.so.2", "libwebpdemux2")
+DEFINE_OPEN(tess_status tess_soxr_library_open, tess_soxr_library, TESS_SOXR_FUNCTIONS, "libsoxr.so.0",
+            "libsoxr0")
+DEFINE_OPEN_FFMPEG(tess_status tess_format_library_open, tess_format_library, TESS_AVFORMAT_FUNCTIONS,
+                   "libavformat", LIBAVFORMAT_VERSION_MAJOR)
+DEFINE_OPEN_FFMPEG(tess_status tess_scale_library_open, tess_scale_library, TESS_SWSCALE_FUNCTIONS,
+                   "libswscale", LIBSWSCALE_VERSION_MAJOR)
+DEFINE_OPEN_FFMPEG(static tess_status open_avutil, tess_codec_library, TESS_AVUTIL_FUNCTIONS, "libavutil",
+                   LIBAVUTIL_VERSION_MAJOR)
+DEFINE_OPEN_FFMPEG(static tess_status open_avcodec, tess_codec_library, TESS_AVCODEC_FUNCTIONS, "libavcodec",
+                   LIBAVCODEC_VERSION_MAJOR)
 
 tess_status tess_codec_library_open(tess_codec_library *out, tess_error *err)
 {
-    static const symbol symbols[] = {TESS_AVCODEC_FUNCTIONS(ENTRY)};
     tess_status status = open_avutil(out, err);
-    if (status == TESS_OK)
-        status =
-            find_all("libavcodec.so." VALUE_OF(LIBAVCODEC_VERSION_MAJOR),
-                     "libavcodec" VALUE_OF(LIBAVCODEC_VERSION_MAJOR), symbols, COUNT_OF(symbols), out, err);
+    if (status == TESS_OK) status = open_avcodec(out, err);
     if (status == TESS_OK) out->av_log_set_level(AV_LOG_QUIET);
     return status;
 }
-#undef TABLE
-
-#define TABLE tess_format_library
-tess_status tess_format_library_open(tess_format_library *out, tess_error *err)
-{
-    static const symbol symbols[] = {TESS_AVFORMAT_FUNCTIONS(ENTRY)};
-    return find_all("libavformat.so." VALUE_OF(LIBAVFORMAT_VERSION_MAJOR),
-                    "libavformat" VALUE_OF(LIBAVFORMAT_VERSION_MAJOR), symbols, COUNT_OF(symbols), out, err);
-}
-#undef TABLE
-
-#define TABLE tess_scale_library
-tess_status tess_scale_library_open(tess_scale_library *out, tess_error *err)
-{
-    static const symbol symbols[] = {TESS_SWSCALE_FUNCTIONS(ENTRY)};
-    return find_all("libswscale.so." VALUE_OF(LIBSWSCALE_VERSION_MAJOR),
-                    "libswscale" VALUE_OF(LIBSWSCALE_VERSION_MAJOR), symbols, COUNT_OF(symbols), out, err);
-}
-#undef TABLE
-
-#define TABLE tess_soxr_library
-tess_status tess_soxr_library_open(tess_soxr_library *out, tess_error *err)
-{
-    static const symbol symbols[] = {TESS_SOXR_FUNCTIONS(ENTRY)};
-    return find_all("libsoxr.so.0", "libsoxr0", symbols, COUNT_OF(symbols), out, err);
-}
-#undef TABLE
