@@ -50,14 +50,6 @@ static void add_channel(int format, const uint8_t *from, int step, float *mono, 
     }
 }
 
-static size_t size_of(int format)
-{
-    return format == AV_SAMPLE_FMT_U8                                   ? 1
-           : format == AV_SAMPLE_FMT_S16                                ? 2
-           : format == AV_SAMPLE_FMT_S32 || format == AV_SAMPLE_FMT_FLT ? 4
-                                                                        : 8;
-}
-
 /* Channels are added in their order and divided by their number, as NumPy's mean over them does in float32.
  */
 static void average(const tess_track *track, int first, float *mono, int n)
@@ -66,7 +58,7 @@ static void average(const tess_track *track, int first, float *mono, int n)
     int n_channel = frame->ch_layout.nb_channels;
     int packed = track->codec_lib.av_get_packed_sample_fmt((enum AVSampleFormat)frame->format);
     bool is_planar = packed != frame->format;
-    size_t size = size_of(packed);
+    size_t size = (size_t)track->codec_lib.av_get_bytes_per_sample((enum AVSampleFormat)packed);
     for (int i = 0; i < n; i++) mono[i] = 0;
     for (int c = 0; c < n_channel; c++) {
         const uint8_t *from =

@@ -65,6 +65,7 @@
     X(av_frame_move_ref)                                                                                     \
     X(av_frame_unref)                                                                                        \
     X(av_free)                                                                                               \
+    X(av_get_bytes_per_sample)                                                                               \
     X(av_get_padded_bits_per_pixel)                                                                          \
     X(av_get_packed_sample_fmt)                                                                              \
     X(av_get_pix_fmt_name)                                                                                   \
