@@ -13,11 +13,11 @@
 
 static const char WHAT[] = "a media file";
 
-static tess_status refuse_length(const char *name, const char *what, uint64_t most_bytes, uint64_t found,
-                                 bool is_more, tess_error *err)
+static tess_status refuse_length(const char *name, uint64_t most_bytes, uint64_t found, bool is_more,
+                                 tess_error *err)
 {
     char expected[96];
-    snprintf(expected, sizeof expected, "%s of at most %llu bytes", what, (unsigned long long)most_bytes);
+    snprintf(expected, sizeof expected, "%s of at most %llu bytes", WHAT, (unsigned long long)most_bytes);
     return tess_refuse(err, name, "size", -1, expected, "%s%llu bytes", is_more ? "more than " : "",
                        (unsigned long long)found);
 }
@@ -62,7 +62,7 @@ static tess_status read_to_end(int fd, const char *name, uint64_t most_bytes, un
 {
     size_t capacity = 0;
     for (*n_byte = 0;;) {
-        if (*n_byte > most_bytes) return refuse_length(name, WHAT, most_bytes, most_bytes, true, err);
+        if (*n_byte > most_bytes) return refuse_length(name, most_bytes, most_bytes, true, err);
         tess_status status = *n_byte == capacity ? grow(bytes, &capacity, name, err) : TESS_OK;
         if (status != TESS_OK) return status;
         ssize_t got = read(fd, *bytes + *n_byte, capacity - *n_byte);
@@ -158,7 +158,7 @@ static tess_status open_data_url(const char *url, uint64_t most_bytes, tess_sour
     size_t n_byte = 0;
     tess_status status = decode_base64(name, url, comma + 1, bytes, &n_byte, err);
     if (status == TESS_OK && n_byte > most_bytes)
-        status = refuse_length(name, WHAT, most_bytes, n_byte, false, err);
+        status = refuse_length(name, most_bytes, n_byte, false, err);
     return hold(status, name, bytes, n_byte, out);
 }
 
