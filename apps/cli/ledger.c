@@ -114,14 +114,6 @@ void cli_ledger_close(cli_ledger *l)
 
 /* ---- runs ---------------------------------------------------------------------------------------------- */
 
-static void hash(const void *bytes, size_t n_byte, char hex[65])
-{
-    tess_sha256 sha;
-    tess_sha256_init(&sha);
-    tess_sha256_add(&sha, bytes, n_byte);
-    tess_sha256_finish(&sha, hex);
-}
-
 /* The digest of all that was noted so far. */
 static void end_prompt(cli_ledger *l)
 {
@@ -158,7 +150,7 @@ void cli_ledger_note_prompt(cli_ledger *l, const char *kind, const void *bytes, 
     tess_sha256_init(&l->prompt);
     tess_sha256_add(&l->prompt, bytes, n_byte);
     end_prompt(l);
-    if (system) hash(system, strlen(system), l->system_sha256);
+    if (system) tess_sha256_bytes(system, strlen(system), l->system_sha256);
     if (!system) *l->system_sha256 = 0;
     if (!l->keep_text || !strcmp(kind, "ids")) return;
     /* Without memory for a copy the text is not kept; its digest is. */

@@ -41,6 +41,14 @@ void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX])
     for (int i = 0; i < TESS_SHA256_BYTES; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
+void tess_sha256_bytes(const void *bytes, size_t n_byte, char hex[TESS_SHA256_HEX])
+{
+    tess_sha256 sha;
+    tess_sha256_init(&sha);
+    tess_sha256_add(&sha, bytes, n_byte);
+    tess_sha256_finish(&sha, hex);
+}
+
 tess_status tess_sha256_file(const char *path, char hex[TESS_SHA256_HEX], tess_error *err)
 {
     struct stat info;

@@ -25,14 +25,6 @@ static tess_status hash_template(const char *file, char hex[TESS_SHA256_HEX], te
     return access(file, F_OK) && errno == ENOENT ? TESS_OK : tess_sha256_file(file, hex, err);
 }
 
-static void hash_text(const char *text, char hex[TESS_SHA256_HEX])
-{
-    tess_sha256 sha;
-    tess_sha256_init(&sha);
-    tess_sha256_add(&sha, text, strlen(text));
-    tess_sha256_finish(&sha, hex);
-}
-
 /* Appends a sentence unless the hash is known. `key`: " (chat_template)" or "". */
 static tess_status judge_template(const char *file, const char *key, const char *hex, tess_text *warning,
                                   tess_error *err)
@@ -59,7 +51,7 @@ static tess_status check_inner_template(const char *folder, tess_text *warning, 
         char *text = json_is_string(template) ? NULL : json_dumps(template, 0);
         const char *hashed = text ? text : json_string_value(template);
         if (hashed)
-            hash_text(hashed, hex);
+            tess_sha256_bytes(hashed, strlen(hashed), hex);
         else
             status = tess_fail(err, TESS_ENOMEM, "%s: no memory for its chat template", file);
         free(text);

@@ -75,10 +75,7 @@ int front_int(const json_t *entry, const char *key)
 void front_assert_digest(const json_t *entry, const char *key, const void *bytes, size_t n_byte)
 {
     char hex[TESS_SHA256_HEX];
-    tess_sha256 sha;
-    tess_sha256_init(&sha);
-    tess_sha256_add(&sha, bytes, n_byte);
-    tess_sha256_finish(&sha, hex);
+    tess_sha256_bytes(bytes, n_byte, hex);
     const char *expected = json_string_value(json_object_get(entry, key));
     assert_non_null(expected);
     if (strcmp(hex, expected) != 0) {

@@ -45,11 +45,8 @@ static heard begin(void)
 
 static bool is_exact(const heard *h, const char *expected)
 {
-    tess_sha256 sha;
     char hex[TESS_SHA256_HEX];
-    tess_sha256_init(&sha);
-    tess_sha256_add(&sha, h->samples, h->n * sizeof *h->samples);
-    tess_sha256_finish(&sha, hex);
+    tess_sha256_bytes(h->samples, h->n * sizeof *h->samples, hex);
     return !strcmp(hex, expected);
 }
 

@@ -161,10 +161,7 @@ static void test_digest_rule(void **state)
     char *place = strstr(text, digest), hex[65], *copy = strdup(text);
     assert_null(strstr(place + 1, digest));
     memset(copy + (place - text), '0', 64);
-    tess_sha256 sha;
-    tess_sha256_init(&sha);
-    tess_sha256_add(&sha, copy, n_byte);
-    tess_sha256_finish(&sha, hex);
+    tess_sha256_bytes(copy, n_byte, hex);
     assert_string_equal(hex, digest);
     free(copy);
     json_decref(root);

@@ -27,10 +27,7 @@ static tess_status decode(const void *data, size_t n, tess_picture *out, tess_er
 
 static void digest_of(const tess_picture *picture, char hex[TESS_SHA256_HEX])
 {
-    tess_sha256 sha;
-    tess_sha256_init(&sha);
-    tess_sha256_add(&sha, picture->rgb, 3 * (size_t)picture->width * (size_t)picture->height);
-    tess_sha256_finish(&sha, hex);
+    tess_sha256_bytes(picture->rgb, 3 * (size_t)picture->width * (size_t)picture->height, hex);
 }
 
 static int check_file(const char *name, int width, int height, const char *expected)
