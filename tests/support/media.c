@@ -2,24 +2,16 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
+#include "base/whole_file.h"
+
 uint8_t *media_read(const char *path, size_t *n_byte)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f) print_error("# cannot open %s\n", path);
-    assert_non_null(f);
-    assert_int_equal(fseek(f, 0, SEEK_END), 0);
-    long size = ftell(f);
-    assert_true(size >= 0);
-    rewind(f);
-    uint8_t *bytes = malloc((size_t)size + 1);
-    assert_non_null(bytes);
-    assert_int_equal(fread(bytes, 1, (size_t)size, f), size);
-    fclose(f);
-    *n_byte = (size_t)size;
-    return bytes;
+    char *bytes;
+    tess_error err;
+    if (tess_whole_file_read(path, "a media file", SIZE_MAX, &bytes, n_byte, &err) != TESS_OK)
+        fail_msg("%s", err.message);
+    return (uint8_t *)bytes;
 }
