@@ -16,14 +16,6 @@
 
 static char path[SCRATCH_BYTES];
 
-static void write_bytes(const void *bytes, size_t n)
-{
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
-
 /* Builds a file of a header and n_data zero bytes; the caller frees it. */
 static unsigned char *build(const char *header, size_t length, size_t n_data, size_t *size)
 {
@@ -145,7 +137,7 @@ static void test_each_fault(void **state)
         size_t size;
         snprintf(header, sizeof header, "{%s}", f->entries);
         unsigned char *bytes = build(header, strlen(header), (size_t)f->n_data, &size);
-        write_bytes(bytes, size);
+        scratch_write(path, bytes, size);
         free(bytes);
         tess_error err;
         if (try_open(&err) != TESS_EINPUT) fail_msg("%s: accepted", header);
@@ -177,7 +169,7 @@ static void test_all_faults_are_collected(void **state)
                                                                                     "38") "}";
     size_t size;
     unsigned char *bytes = build(header, strlen(header), 32, &size);
-    write_bytes(bytes, size);
+    scratch_write(path, bytes, size);
     free(bytes);
     seen s = {0};
     tess_problem_sink sink = {notice, &s};
@@ -203,7 +195,7 @@ static void test_header_lengths(void **state)
                               100000001, INT64_MAX, UINT64_MAX, UINT64_MAX - 7};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         unsigned char *bytes = build(whole, wrong[i], WHOLE_DATA, &size);
-        write_bytes(bytes, size);
+        scratch_write(path, bytes, size);
         free(bytes);
         tess_error err;
         assert_int_equal(try_open(&err), TESS_EINPUT);
@@ -220,10 +212,10 @@ static void test_truncated_at_every_byte(void **state)
     size_t size;
     unsigned char *bytes = build(whole, strlen(whole), WHOLE_DATA, &size);
     tess_error err;
-    write_bytes(bytes, size);
+    scratch_write(path, bytes, size);
     assert_int_equal(try_open(&err), TESS_OK);
     for (size_t n = 0; n < size; n++) {
-        write_bytes(bytes, n);
+        scratch_write(path, bytes, n);
         if (try_open(&err) != TESS_EINPUT) fail_msg("cut at %zu of %zu: accepted", n, size);
         assert_true(*err.field && *err.found && *err.expected);
         assert_string_equal(err.file, path);
@@ -240,7 +232,7 @@ static void test_every_bit_flipped(void **state)
     int n_accepted = 0;
     for (size_t bit = 0; bit < 8 * (size - WHOLE_DATA); bit++) {
         bytes[bit / 8] ^= (unsigned char)(1u << bit % 8);
-        write_bytes(bytes, size);
+        scratch_write(path, bytes, size);
         tess_error err;
         tess_status status = try_open(&err);
         assert_true(status == TESS_OK || status == TESS_EINPUT);
@@ -269,7 +261,7 @@ static void test_too_deep(void **state)
     strcpy(header + used + 2 * LEVELS, "}");
     size_t size;
     unsigned char *bytes = build(header, strlen(header), 0, &size);
-    write_bytes(bytes, size);
+    scratch_write(path, bytes, size);
     tess_error err;
     assert_int_equal(try_open(&err), TESS_EINPUT);
     assert_string_equal(err.field, "deep");
@@ -284,7 +276,7 @@ static void test_each_allocation_fails(void **state)
     (void)state;
     size_t size;
     unsigned char *bytes = build(whole, strlen(whole), WHOLE_DATA, &size);
-    write_bytes(bytes, size);
+    scratch_write(path, bytes, size);
     free(bytes);
     int k = 1, n_failed = 0;
     for (bool reached = true; reached; k++) {

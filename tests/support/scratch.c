@@ -1,7 +1,12 @@
 #include "scratch.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 static void name_template(char out[SCRATCH_BYTES], scratch_place place)
 {
@@ -21,4 +26,12 @@ int scratch_make_file(char out[SCRATCH_BYTES])
 {
     name_template(out, SCRATCH_ANYWHERE);
     return mkstemp(out);
+}
+
+void scratch_write(const char *path, const void *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
 }

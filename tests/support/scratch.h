@@ -3,6 +3,8 @@
 #ifndef TESS_TESTS_SCRATCH_H
 #define TESS_TESTS_SCRATCH_H
 
+#include <stddef.h>
+
 /* The name of a folder or file made here fits in as many bytes, its end included: where TMPDIR is longer, it
  * lies in /tmp. */
 enum { SCRATCH_BYTES = 32 };
@@ -17,5 +19,7 @@ typedef enum scratch_place {
 int scratch_make_folder(char out[SCRATCH_BYTES], scratch_place place);
 /* Makes and opens an empty file for writing, which the caller closes and removes. Its descriptor or -1. */
 int scratch_make_file(char out[SCRATCH_BYTES]);
+/* Writes a file, over one that is there; fails the test if that is impossible. */
+void scratch_write(const char *path, const void *bytes, size_t n);
 
 #endif

@@ -146,10 +146,7 @@ static void write_file(const char *name, const char *content)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(content, f);
-    assert_int_equal(fclose(f), 0);
+    scratch_write(path, content, strlen(content));
 }
 
 static void copy_file(const char *name)

@@ -42,10 +42,7 @@ static int remove_folder(void **state)
 
 static void write_text(const char *text)
 {
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
-    assert_int_equal(fclose(file), 0);
+    scratch_write(path, text, strlen(text));
 }
 
 /* The published file with one key changed to a JSON value; NULL takes the key away. */

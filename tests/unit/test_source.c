@@ -16,14 +16,6 @@
 enum { MOST = 1000 };
 static char folder[SCRATCH_BYTES], path[64];
 
-static void write_file(const char *bytes, size_t n)
-{
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
-
 static void must_hold(const char *text, const char *bytes, size_t n)
 {
     tess_source source;
@@ -92,7 +84,7 @@ static void takes_files(void **state)
     (void)state;
     tess_source source;
     tess_error err;
-    write_file("abc", 3);
+    scratch_write(path, "abc", 3);
     assert_int_equal(tess_source_open(path, MOST, &source, &err), TESS_OK);
     assert_string_equal(source.path, path);
     assert_string_equal(source.name, path);
@@ -116,20 +108,20 @@ static void takes_files(void **state)
 static void refuses_files_that_are_none(void **state)
 {
     (void)state;
-    write_file("", 0);
+    scratch_write(path, "", 0);
     must_refuse(path, path, "empty");
     unlink(path);
     must_refuse(path, path, "no such file");
     must_refuse("", "", "no such file");
     must_refuse(folder, folder, "something else");
     static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n";
-    write_file(pointer, sizeof pointer - 1);
+    scratch_write(path, pointer, sizeof pointer - 1);
     must_refuse(path, path, "Git LFS");
 }
 
 static void with_input(const char *bytes, size_t n, void (*work)(void))
 {
-    write_file(bytes, n);
+    scratch_write(path, bytes, n);
     int saved = dup(STDIN_FILENO);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);

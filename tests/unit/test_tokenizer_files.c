@@ -26,10 +26,7 @@ static void write_bytes(const char *name, const char *content, size_t n)
 {
     char path[128];
     path_of(name, path);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(content, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
+    scratch_write(path, content, n);
 }
 
 static void write_file(const char *name, const char *content)

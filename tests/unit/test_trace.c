@@ -310,14 +310,6 @@ static char *read_file(const char *file, size_t *size)
     return bytes;
 }
 
-static void write_file(const char *file, const char *bytes, size_t size)
-{
-    FILE *f = fopen(file, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, size, f), size);
-    fclose(f);
-}
-
 /* Reads the file in every role; none may crash, and the number of refusals is returned. */
 static int try_all_roles(void)
 {
@@ -350,14 +342,14 @@ static void test_truncated(void **state)
     size_t size;
     char *bytes = read_file(other, &size);
     for (size_t n = 0; n < size; n += n < 16 ? 1 : 37) {
-        write_file(path, bytes, n);
+        scratch_write(path, bytes, n);
         if (try_all_roles() != 3) fail_msg("a file cut to %zu of %zu bytes was accepted", n, size);
     }
     bytes[size] = 0;
-    write_file(path, bytes, size + 1);
+    scratch_write(path, bytes, size + 1);
     assert_int_equal(try_all_roles(), 3); /* a byte too many */
     memset(bytes, 0xff, 8);
-    write_file(path, bytes, size);
+    scratch_write(path, bytes, size);
     assert_int_equal(try_all_roles(), 3); /* a header longer than the file */
     free(bytes);
 }
@@ -379,7 +371,7 @@ static void test_garbled_headers(void **state)
         char old = bytes[at], new = to[at % 4];
         if (old == new || old == ' ') continue;
         bytes[at] = new;
-        write_file(path, bytes, size);
+        scratch_write(path, bytes, size);
         refused += try_all_roles() > 0;
         tried++;
         bytes[at] = old;
@@ -395,7 +387,7 @@ static void write_header(const char *json, size_t data)
     uint64_t length = strlen(json);
     memcpy(file, &length, 8);
     memcpy(file + 8, json, length);
-    write_file(path, file, 8 + length + data);
+    scratch_write(path, file, 8 + length + data);
 }
 
 static void test_lying_offsets(void **state)
@@ -437,7 +429,7 @@ static void test_digest(void **state)
     tess_sha256_add(&sha, "c", 1);
     tess_sha256_finish(&sha, hex);
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    write_file(path, "abc", 3);
+    scratch_write(path, "abc", 3);
     MUST(tess_sha256_file(path, hex, &err));
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     assert_int_equal(tess_sha256_file("/nonexistent", hex, &err), TESS_EINPUT);

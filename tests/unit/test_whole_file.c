@@ -11,17 +11,10 @@
 
 #include <cmocka.h>
 
-enum { MOST = 2 << 20 };
-static char folder[] = "/tmp/tess-whole-XXXXXX";
-static char path[64];
+#include "../support/scratch.h"
 
-static void write_bytes(const char *bytes, size_t n)
-{
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
+enum { MOST = 2 << 20 };
+static char folder[SCRATCH_BYTES], path[64];
 
 static void must_refuse(size_t most, const char *field, const char *found, const char *expected)
 {
@@ -45,7 +38,7 @@ static void reads_bytes_and_ends_them(void **state)
         char *out;
         size_t n;
         tess_error err;
-        write_bytes(bytes, size);
+        scratch_write(path, bytes, size);
         assert_int_equal(tess_whole_file_read(path, "a list", size, &out, &n, &err), TESS_OK);
         assert_int_equal(n, size);
         if (size) assert_memory_equal(out, bytes, size);
@@ -57,7 +50,7 @@ static void reads_bytes_and_ends_them(void **state)
 static void refuses_what_is_too_large(void **state)
 {
     (void)state;
-    write_bytes("four", 4);
+    scratch_write(path, "four", 4);
     must_refuse(3, "size", "4 bytes", "a list of at most 3 bytes");
     assert_int_equal(truncate(path, MOST + 1), 0);
     must_refuse(MOST, "size", "2097153 bytes", "a list of at most 2 MiB");
@@ -79,7 +72,7 @@ static void refuses_what_is_no_file(void **state)
 static int make_folder(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder)) return -1;
+    if (scratch_make_folder(folder, SCRATCH_ANYWHERE)) return -1;
     snprintf(path, sizeof path, "%s/file", folder);
     return 0;
 }
