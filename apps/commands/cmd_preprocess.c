@@ -39,14 +39,27 @@ static uint64_t memory_left(const request *r, uint64_t process_bytes)
     return r->memory_bytes > used ? r->memory_bytes - used : 1;
 }
 
-/* Prepares a medium that was opened, and keeps it. */
-static tess_status keep(request *r, tess_medium *medium, tess_error *err)
+/* Opens a medium, and the sound of a film with it: a silent one is refused before it is decoded. */
+static tess_status open_one(request *r, size_t i, const tess_medium_options *options, tess_error *err)
 {
-    r->medium[r->n_medium] = medium;
-    const tess_status status = tess_medium_prepare(medium, &r->bar.drawn_bar, err);
-    r->features[r->n_medium++] = status == TESS_OK ? tess_medium_get_features(medium) : NULL;
-    if (status == TESS_OK) r->bytes_held += tess_medium_get_facts(medium)->bytes_held;
+    const tess_media_kind kind = cli_media_kind(&r->media, i);
+    tess_medium **out = r->medium + r->n_medium;
+    tess_status status = tess_medium_open(kind, cli_media_source(&r->media, i), options, out, err);
+    if (status != TESS_OK) return status;
+    r->n_medium++;
+    if (kind != TESS_MEDIA_VIDEO || !r->media.use_audio_in_video) return TESS_OK;
+    status = tess_medium_open_sound(out[0], out + 1, err);
+    if (status == TESS_OK) r->n_medium++;
     return status;
+}
+
+static tess_status prepare_opened(request *r, int k, tess_error *err)
+{
+    const tess_status status = tess_medium_prepare(r->medium[k], &r->bar.drawn_bar, err);
+    if (status != TESS_OK) return status;
+    r->features[k] = tess_medium_get_features(r->medium[k]);
+    r->bytes_held += tess_medium_get_facts(r->medium[k])->bytes_held;
+    return TESS_OK;
 }
 
 static tess_status prepare_one(request *r, size_t i, uint64_t process_bytes, tess_error *err)
@@ -56,15 +69,9 @@ static tess_status prepare_one(request *r, size_t i, uint64_t process_bytes, tes
     options.fps = r->media.fps;
     options.most_mel_frames = INT32_MAX; /* memory alone bounds them here */
     options.max_bytes = memory_left(r, process_bytes);
-    const tess_media_kind kind = cli_media_kind(&r->media, i);
-    tess_medium *medium;
-    tess_status status = tess_medium_open(kind, cli_media_source(&r->media, i), &options, &medium, err);
-    if (status == TESS_OK) status = keep(r, medium, err);
-    if (status == TESS_OK && kind == TESS_MEDIA_VIDEO && r->media.use_audio_in_video) {
-        const tess_medium *film = medium;
-        status = tess_medium_open_sound(film, &medium, err);
-        if (status == TESS_OK) status = keep(r, medium, err);
-    }
+    int k = r->n_medium;
+    tess_status status = open_one(r, i, &options, err);
+    for (; k < r->n_medium && status == TESS_OK; k++) status = prepare_opened(r, k, err);
     /* Two runs map different numbers of library pages. */
     if (status == TESS_EBUDGET)
         err->smallest_budget_bytes =
