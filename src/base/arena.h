@@ -31,5 +31,8 @@ void *tess_arena_take(tess_arena *arena, uint64_t n, uint64_t size, uint64_t ali
 
 /* Arrays of a type, on cache lines. */
 #define TESS_TAKE(arena, type, n) ((type *)tess_arena_take((arena), (uint64_t)(n), sizeof(type), 64))
+/* [n_row, width] floats. */
+#define TESS_TAKE_ROWS(arena, n_row, width)                                                                  \
+    ((float *)tess_arena_take((arena), (uint64_t)(n_row), (uint64_t)(width) * sizeof(float), 64))
 
 #endif

@@ -49,29 +49,24 @@ static void fill_positions(tess_audio_tower *tower, int n_step)
         compute->kernels->round_bf16(tower->positions, (size_t)n_step * d_model);
 }
 
-static float *take_rows(tess_arena *arena, uint64_t n_row, uint64_t width)
-{
-    return tess_arena_take(arena, n_row, width * sizeof(float), 64);
-}
-
 void tess_audio_stem_init(tess_audio_tower *tower, const tess_audio_sizes *sizes, tess_arena *arena)
 {
     const tess_audio_config *c = tower->config;
     int n_frame = 2 * c->n_window, n_step = tess_audio_stem_steps(n_frame), n_time = n_frame,
         n_mel = c->n_mel;
     uint64_t n_channel = (uint64_t)c->d_downsample, d_model = (uint64_t)c->d_model;
-    tower->frames = take_rows(arena, (uint64_t)n_frame, (uint64_t)n_mel);
+    tower->frames = TESS_TAKE_ROWS(arena, n_frame, n_mel);
     for (int i = 0; i < 3; i++) {
         n_time = halve(n_time);
         n_mel = halve(n_mel);
-        tower->map[i] = take_rows(arena, (uint64_t)n_time * (uint64_t)n_mel, n_channel);
+        tower->map[i] = TESS_TAKE_ROWS(arena, (uint64_t)n_time * (uint64_t)n_mel, n_channel);
     }
     uint64_t of_conv = n_channel * N_TAP, of_out = n_channel * (uint64_t)n_mel;
     size_t widest = (size_t)(of_conv > of_out ? of_conv : of_out);
-    tower->gathered = take_rows(arena, (uint64_t)sizes->n_thread, widest);
-    tower->packed = take_rows(arena, BLOCK_ROWS, tess_packed_floats(widest));
-    tower->steps = take_rows(arena, (uint64_t)n_step, d_model);
-    tower->positions = take_rows(arena, (uint64_t)n_step, d_model);
+    tower->gathered = TESS_TAKE_ROWS(arena, sizes->n_thread, widest);
+    tower->packed = TESS_TAKE_ROWS(arena, BLOCK_ROWS, tess_packed_floats(widest));
+    tower->steps = TESS_TAKE_ROWS(arena, n_step, d_model);
+    tower->positions = TESS_TAKE_ROWS(arena, n_step, d_model);
     if (arena->base) fill_positions(tower, n_step);
 }
 

@@ -6,11 +6,6 @@ static uint64_t max_of(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static float *take_rows(tess_arena *arena, uint64_t n_row, uint64_t width)
-{
-    return tess_arena_take(arena, n_row, width * sizeof(float), 64);
-}
-
 static bool has_dense_layer(const tess_decoder_config *c)
 {
     for (int layer = 0; layer < c->n_layer; layer++)
@@ -22,8 +17,8 @@ static void take_router_buffers(tess_workspace *w, const tess_decoder_config *c,
 {
     uint64_t n = (uint64_t)w->n_row, n_expert = (uint64_t)c->n_expert,
              n_assigned = n * (uint64_t)c->n_expert_used;
-    w->router_logits = take_rows(arena, n, n_expert);
-    w->router_probs = take_rows(arena, n, n_expert);
+    w->router_logits = TESS_TAKE_ROWS(arena, n, n_expert);
+    w->router_probs = TESS_TAKE_ROWS(arena, n, n_expert);
     w->candidates = TESS_TAKE(arena, tess_candidate, n * n_expert);
     w->router_weights = TESS_TAKE(arena, float, n_assigned);
     w->router_indices = TESS_TAKE(arena, int64_t, n_assigned);
@@ -42,11 +37,11 @@ static void take_mlp_buffers(tess_workspace *w, const tess_decoder_config *c, te
     uint64_t n_expert_rows = (uint64_t)w->n_expert_rows;
     w->wave = TESS_TAKE(arena, tess_wave_expert, w->n_lease);
     w->linear = TESS_TAKE(arena, tess_linear, 2 * (uint64_t)w->n_lease);
-    w->expert_packed = take_rows(arena, n_expert_rows, tess_packed_floats((size_t)c->d_model));
-    w->expert_output = take_rows(arena, n_expert_rows, (uint64_t)c->d_model);
-    w->gate = take_rows(arena, n_row, width);
-    w->up = take_rows(arena, n_row, width);
-    w->hidden_packed = take_rows(arena, n_row, tess_packed_floats((size_t)width));
+    w->expert_packed = TESS_TAKE_ROWS(arena, n_expert_rows, tess_packed_floats((size_t)c->d_model));
+    w->expert_output = TESS_TAKE_ROWS(arena, n_expert_rows, c->d_model);
+    w->gate = TESS_TAKE_ROWS(arena, n_row, width);
+    w->up = TESS_TAKE_ROWS(arena, n_row, width);
+    w->hidden_packed = TESS_TAKE_ROWS(arena, n_row, tess_packed_floats((size_t)width));
     w->shared_gate = TESS_TAKE(arena, float, c->d_shared_expert ? w->n_row : 0);
 }
 
@@ -56,12 +51,12 @@ static void take_attention_buffers(tess_workspace *w, const tess_decoder_config 
     uint64_t n = (uint64_t)w->n_row, n_query = (uint64_t)c->n_head * (uint64_t)c->d_head,
              n_key = (uint64_t)c->n_kv_head * (uint64_t)c->d_head,
              n_shared = (uint64_t)(c->n_head / c->n_kv_head);
-    w->query = take_rows(arena, n, n_query);
-    w->mixed = take_rows(arena, n, n_query);
-    w->keys = take_rows(arena, n, n_key);
-    w->values = take_rows(arena, n, n_key);
-    w->cosines = take_rows(arena, n, (uint64_t)c->d_head / 2);
-    w->sines = take_rows(arena, n, (uint64_t)c->d_head / 2);
+    w->query = TESS_TAKE_ROWS(arena, n, n_query);
+    w->mixed = TESS_TAKE_ROWS(arena, n, n_query);
+    w->keys = TESS_TAKE_ROWS(arena, n, n_key);
+    w->values = TESS_TAKE_ROWS(arena, n, n_key);
+    w->cosines = TESS_TAKE_ROWS(arena, n, c->d_head / 2);
+    w->sines = TESS_TAKE_ROWS(arena, n, c->d_head / 2);
     w->scores_stride = (size_t)(n_shared * (uint64_t)sizes->n_context);
     w->scores = TESS_TAKE(arena, float, (uint64_t)sizes->n_thread * w->scores_stride);
 }
@@ -76,10 +71,10 @@ void tess_decoder_init_workspace(tess_decoder *decoder, const tess_decoder_sizes
     w->n_lease = sizes->n_lease;
     w->n_expert_rows = c->n_expert ? (int)max_of(n, (uint64_t)sizes->n_lease) : 0;
     w->place = TESS_TAKE(arena, tess_row_place, n);
-    w->residual = take_rows(arena, n, d_model);
-    w->normed = take_rows(arena, n, d_model);
-    w->output = take_rows(arena, n, d_model);
-    w->packed = take_rows(arena, n, tess_packed_floats((size_t)widest));
+    w->residual = TESS_TAKE_ROWS(arena, n, d_model);
+    w->normed = TESS_TAKE_ROWS(arena, n, d_model);
+    w->output = TESS_TAKE_ROWS(arena, n, d_model);
+    w->packed = TESS_TAKE_ROWS(arena, n, tess_packed_floats((size_t)widest));
     take_attention_buffers(w, c, sizes, arena);
     take_router_buffers(w, c, arena);
     take_mlp_buffers(w, c, arena);

@@ -4,11 +4,6 @@
 
 enum { BLOCK_ROWS = 128 };
 
-static float *take_rows(tess_arena *arena, int n_row, size_t width)
-{
-    return tess_arena_take(arena, (uint64_t)n_row, (uint64_t)width * sizeof(float), 64);
-}
-
 void tess_encoder_init_workspace(tess_encoder *encoder, const tess_encoder_sizes *sizes, tess_arena *arena)
 {
     const tess_encoder_config *c = &encoder->config;
@@ -17,16 +12,16 @@ void tess_encoder_init_workspace(tess_encoder *encoder, const tess_encoder_sizes
     encoder->n_row = sizes->n_row;
     encoder->n_group_row = sizes->n_group_row;
     encoder->n_block = n_block;
-    encoder->residual = take_rows(arena, sizes->n_row, d_model);
-    encoder->keys = take_rows(arena, sizes->n_row, d_model);
-    encoder->values = take_rows(arena, sizes->n_row, d_model);
-    encoder->normed = take_rows(arena, n_block, d_model);
-    encoder->query = take_rows(arena, n_block, d_model);
-    encoder->packed = take_rows(arena, n_block, tess_packed_floats(d_model));
-    encoder->hidden = take_rows(arena, n_block, d_ff);
-    encoder->hidden_packed = take_rows(arena, n_block, tess_packed_floats(d_ff));
-    encoder->scores = take_rows(arena, sizes->n_thread * TESS_ENCODER_QUERIES, (size_t)sizes->n_group_row);
-    encoder->near = take_rows(arena, sizes->n_thread * TESS_ENCODER_QUERIES, 2 * d_head);
+    encoder->residual = TESS_TAKE_ROWS(arena, sizes->n_row, d_model);
+    encoder->keys = TESS_TAKE_ROWS(arena, sizes->n_row, d_model);
+    encoder->values = TESS_TAKE_ROWS(arena, sizes->n_row, d_model);
+    encoder->normed = TESS_TAKE_ROWS(arena, n_block, d_model);
+    encoder->query = TESS_TAKE_ROWS(arena, n_block, d_model);
+    encoder->packed = TESS_TAKE_ROWS(arena, n_block, tess_packed_floats(d_model));
+    encoder->hidden = TESS_TAKE_ROWS(arena, n_block, d_ff);
+    encoder->hidden_packed = TESS_TAKE_ROWS(arena, n_block, tess_packed_floats(d_ff));
+    encoder->scores = TESS_TAKE_ROWS(arena, sizes->n_thread * TESS_ENCODER_QUERIES, sizes->n_group_row);
+    encoder->near = TESS_TAKE_ROWS(arena, sizes->n_thread * TESS_ENCODER_QUERIES, 2 * d_head);
 }
 
 void tess_encoder_init_layers(tess_encoder *encoder, tess_store *store, const tess_tower_weights *weights,

@@ -62,11 +62,6 @@ static tess_encoder_sizes encoder_sizes(const tess_vision_sizes *sizes)
                                 .n_layer_slot = sizes->n_layer_slot};
 }
 
-static float *take_rows(tess_arena *arena, int n_row, size_t width)
-{
-    return tess_arena_take(arena, (uint64_t)n_row, (uint64_t)width * sizeof(float), 64);
-}
-
 /* Reading patches and merging them take turns with one room of packed rows; mergers use the keys' and values'
  * rooms besides, which are free between layers. */
 static void take_packed(tess_vision_tower *tower, tess_arena *arena)
@@ -75,7 +70,7 @@ static void take_packed(tess_vision_tower *tower, tess_arena *arena)
     size_t d_merged = (size_t)patches_of_token(c) * (size_t)c->d_model,
            read = (size_t)tower->n_read * tess_packed_floats(width_of_patch(c)),
            merged = (size_t)tower->merger.n_tok * tess_packed_floats(d_merged);
-    tower->packed = take_rows(arena, 1, read > merged ? read : merged);
+    tower->packed = TESS_TAKE_ROWS(arena, 1, read > merged ? read : merged);
     tower->merger.packed = tower->packed;
     tower->merger.normed = tower->encoder.keys;
     tower->merger.hidden = tower->encoder.values;
@@ -91,12 +86,12 @@ void tess_vision_tower_init_workspace(tess_vision_tower *tower, const tess_visio
     TESS_ASSERT(n_tok >= 1 && sizes->n_step_patch <= sizes->n_patch);
     tess_encoder_init_workspace(&tower->encoder, &of_encoder, arena);
     tower->n_read = tower->encoder.n_block;
-    tower->patches = take_rows(arena, tower->n_read, width_of_patch(c));
+    tower->patches = TESS_TAKE_ROWS(arena, tower->n_read, width_of_patch(c));
     tower->merger.n_tok = n_tok < TOKENS_AT_ONCE ? n_tok : TOKENS_AT_ONCE;
     take_packed(tower, arena);
-    tower->blend = take_rows(arena, sizes->n_thread, 2 * (size_t)c->d_model);
-    tower->cosines = take_rows(arena, sizes->n_patch, d_head / 2);
-    tower->sines = take_rows(arena, sizes->n_patch, d_head / 2);
+    tower->blend = TESS_TAKE_ROWS(arena, sizes->n_thread, 2 * c->d_model);
+    tower->cosines = TESS_TAKE_ROWS(arena, sizes->n_patch, d_head / 2);
+    tower->sines = TESS_TAKE_ROWS(arena, sizes->n_patch, d_head / 2);
     tower->group = TESS_TAKE(arena, int32_t, n_tok + 1);
     tower->inv_freq = TESS_TAKE(arena, float, d_head / 4);
     if (arena->base) tess_inverse_frequencies(tower->inv_freq, d_head / 2, rope_theta);
