@@ -21,11 +21,8 @@ static void project_rows(const attention_task *task)
     const tess_layer_weight weight[] = {TESS_LAYER_QUERY, TESS_LAYER_KEY, TESS_LAYER_VALUE};
     float *const out[] = {work->query, work->keys, work->values};
     tess_linear linear[3];
-    for (int i = 0; i < 3; i++) {
-        const tess_matrix *w = &task->weights[weight[i]];
-        linear[i] = (tess_linear){
-            .weight = w, .packed = work->packed, .n_tok = task->n, .out = out[i], .out_stride = w->n_row};
-    }
+    for (int i = 0; i < 3; i++)
+        linear[i] = tess_linear_make(&task->weights[weight[i]], NULL, work->packed, task->n, out[i]);
     tess_pack_rows(&decoder->compute, work->packed, work->normed, (size_t)decoder->config->d_model, task->n);
     tess_linear_run(&decoder->compute, linear, 3);
 }
@@ -92,11 +89,7 @@ static void project_output(const attention_task *task)
     const tess_decoder *decoder = task->decoder;
     const tess_workspace *work = &decoder->work;
     const tess_matrix *weight = &task->weights[TESS_LAYER_OUTPUT];
-    tess_linear linear = {.weight = weight,
-                          .packed = work->packed,
-                          .n_tok = task->n,
-                          .out = work->output,
-                          .out_stride = weight->n_row};
+    const tess_linear linear = tess_linear_make(weight, NULL, work->packed, task->n, work->output);
     tess_pack_rows(&decoder->compute, work->packed, work->mixed, weight->n_col, task->n);
     tess_linear_run(&decoder->compute, &linear, 1);
 }

@@ -135,12 +135,7 @@ static void multiply_map(const tess_audio_tower *tower, const feature_map *in,
     for (; p.first < n_row; p.first += p.n) {
         float *rows = out + (size_t)p.first * weight->n_row;
         p.n = n_row - p.first < BLOCK_ROWS ? n_row - p.first : BLOCK_ROWS;
-        const tess_linear linear = {.weight = weight,
-                                    .bias = bias ? tess_matrix_get_vector(bias) : NULL,
-                                    .packed = tower->packed,
-                                    .n_tok = p.n,
-                                    .out = rows,
-                                    .out_stride = weight->n_row};
+        const tess_linear linear = tess_linear_make(weight, bias, tower->packed, p.n, rows);
         tess_pool_run(compute->pool, gather_share, &p);
         tess_linear_run(compute, &linear, 1);
         if (bias) tess_gelu_rows(compute, NULL, rows, weight->n_row, p.n, false);

@@ -5,6 +5,7 @@
 #include "base/guard.h"
 #include "base/progress.h"
 #include "model/audio_stem.h"
+#include "model/merger.h"
 
 enum {
     FULL_CHUNK_STEPS = 13,
@@ -320,25 +321,14 @@ static tess_status tell_rows(void *context, int layer, int n_row, tess_error *er
     return tell_work(call, (int64_t)call->n_tok * (STEM_WORTH + layer) + n_row, err);
 }
 
-static void multiply_rows(const tess_encoder *encoder, const tess_matrix *weights, tess_head_weight weight,
-                          int n, float *out)
-{
-    const tess_matrix *w = &weights[weight];
-    const tess_linear linear = {.weight = w,
-                                .bias = tess_matrix_get_vector(w + 1),
-                                .packed = encoder->packed,
-                                .n_tok = n,
-                                .out = out,
-                                .out_stride = w->n_row};
-    tess_linear_run(&encoder->compute, &linear, 1);
-}
-
-/* Rows [row, row + n) of the piece: norm, linear, GELU, linear, in the encoder's scratch of a block. */
+/* Rows [row, row + n) of the piece, in the encoder's scratch of a block. */
 static tess_status run_head_block(const audio_call *call, const tess_matrix *weights, int row, int n,
                                   tess_error *err)
 {
     const tess_encoder *e = &call->tower->encoder;
     size_t d_model = (size_t)e->config.d_model, d_output = (size_t)call->tower->config->d_output;
+    const tess_head_room room = {
+        .n_tok = e->n_block, .normed = e->normed, .hidden = e->query, .packed = e->packed};
     float *out = call->out + (size_t)(call->n_tok_done + row) * d_output;
     tess_layer_norm_rows(&e->compute, e->normed, e->residual + (size_t)row * d_model,
                          tess_matrix_get_vector(&weights[TESS_HEAD_NORM]),
@@ -346,10 +336,7 @@ static tess_status run_head_block(const audio_call *call, const tess_matrix *wei
                          n);
     tess_status status = emit_rows(call, TESS_AUDIO_TAP_LN_POST, 0, row, n, e->normed, err);
     if (status != TESS_OK) return status;
-    tess_pack_rows(&e->compute, e->packed, e->normed, d_model, n);
-    multiply_rows(e, weights, TESS_HEAD_FIRST, n, e->query);
-    tess_gelu_rows(&e->compute, e->packed, e->query, d_model, n, false);
-    multiply_rows(e, weights, TESS_HEAD_SECOND, n, out);
+    tess_head_finish(&e->compute, weights, &room, n, out);
     return emit_rows(call, TESS_AUDIO_TAP_OUTPUT, 0, row, n, out, err);
 }
 

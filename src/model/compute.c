@@ -31,6 +31,17 @@ static void multiply_share(void *arg, int share, int n_share)
     }
 }
 
+tess_linear tess_linear_make(const tess_matrix *weight, const tess_matrix *bias, const float *packed,
+                             int n_tok, float *out)
+{
+    return (tess_linear){.weight = weight,
+                         .packed = packed,
+                         .n_tok = n_tok,
+                         .out = out,
+                         .out_stride = weight->n_row,
+                         .bias = bias ? tess_matrix_get_vector(bias) : NULL};
+}
+
 void tess_linear_run(const tess_compute *compute, const tess_linear *linear, int n)
 {
     tess_pool_run(compute->pool, multiply_share, &(linear_task){compute, linear, n});

@@ -26,6 +26,10 @@ typedef struct tess_linear {
     const uint16_t *bias; /* [n_out] bf16; NULL: none */
 } tess_linear;
 
+/* The product with all rows of a matrix, dense in out[n_tok, n_out]; bias may be NULL. */
+tess_linear tess_linear_make(const tess_matrix *weight, const tess_matrix *bias, const float *packed,
+                             int n_tok, float *out);
+
 /* Runs n products that do not read each other's results. */
 void tess_linear_run(const tess_compute *compute, const tess_linear *linear, int n);
 

@@ -68,12 +68,7 @@ static tess_linear linear_of(const block_task *task, tess_encoder_weight weight,
                              float *out)
 {
     const tess_matrix *w = &task->weights[weight];
-    return (tess_linear){.weight = w,
-                         .bias = tess_matrix_get_vector(&task->weights[weight + 1]),
-                         .packed = packed,
-                         .n_tok = task->n,
-                         .out = out,
-                         .out_stride = w->n_row};
+    return tess_linear_make(w, w + 1, packed, task->n, out);
 }
 
 static void multiply_block(const block_task *task, tess_encoder_weight weight, const float *packed,

@@ -62,8 +62,8 @@ static tess_status run_router(tess_decoder *decoder, int layer, const tess_matri
     const tess_decoder_config *c = decoder->config;
     tess_workspace *work = &decoder->work;
     size_t n_expert = (size_t)c->n_expert, n_used = (size_t)c->n_expert_used;
-    const tess_linear logits = {&weights[TESS_LAYER_ROUTER], work->packed, n,
-                                work->router_logits,         n_expert,     NULL};
+    const tess_linear logits =
+        tess_linear_make(&weights[TESS_LAYER_ROUTER], NULL, work->packed, n, work->router_logits);
     tess_linear_run(&decoder->compute, &logits, 1);
     tess_status status =
         tess_step_emit(step, TESS_TAP_GATE_LOGITS, layer, work->router_logits, n_expert, err);
@@ -162,9 +162,9 @@ static void compute_experts(const wave *w, int from, int to)
         size_t row = (size_t)e->row;
         const float *x = work->expert_packed + row * model_width;
         work->linear[n++] =
-            (tess_linear){&e->weights[TESS_EXPERT_GATE], x, e->n, work->gate + row * d_ff, d_ff, NULL};
+            tess_linear_make(&e->weights[TESS_EXPERT_GATE], NULL, x, e->n, work->gate + row * d_ff);
         work->linear[n++] =
-            (tess_linear){&e->weights[TESS_EXPERT_UP], x, e->n, work->up + row * d_ff, d_ff, NULL};
+            tess_linear_make(&e->weights[TESS_EXPERT_UP], NULL, x, e->n, work->up + row * d_ff);
     }
     tess_linear_run(compute, work->linear, n);
     size_t first = (size_t)w->expert[from].row;
@@ -175,12 +175,9 @@ static void compute_experts(const wave *w, int from, int to)
     for (int i = from; i < to; i++) {
         const tess_wave_expert *e = &w->expert[i];
         size_t row = (size_t)e->row;
-        work->linear[n++] = (tess_linear){&e->weights[TESS_EXPERT_DOWN],
-                                          work->hidden_packed + row * hidden_width,
-                                          e->n,
-                                          work->expert_output + row * d_model,
-                                          d_model,
-                                          NULL};
+        work->linear[n++] =
+            tess_linear_make(&e->weights[TESS_EXPERT_DOWN], NULL, work->hidden_packed + row * hidden_width,
+                             e->n, work->expert_output + row * d_model);
     }
     tess_linear_run(compute, work->linear, n);
 }
@@ -244,7 +241,8 @@ static void add_shared_expert(tess_decoder *decoder, const tess_matrix *weights,
     const tess_workspace *work = &decoder->work;
     const tess_compute *compute = &decoder->compute;
     size_t d_model = (size_t)decoder->config->d_model;
-    const tess_linear gate = {&weights[TESS_LAYER_SHARED_GATE], work->packed, n, work->shared_gate, 1, NULL};
+    const tess_linear gate =
+        tess_linear_make(&weights[TESS_LAYER_SHARED_GATE], NULL, work->packed, n, work->shared_gate);
     tess_mlp_run(decoder, weights, decoder->config->d_shared_expert, work->expert_output, n);
     tess_linear_run(compute, &gate, 1);
     for (size_t i = 0; i < (size_t)n; i++) {

@@ -260,12 +260,9 @@ static tess_status embed_step(const piece *p, const tess_features *item, int ste
         n = n_patch - i < tower->n_read ? n_patch - i : tower->n_read;
         tess_status status = read_patches(tower, item, (int64_t)step * n_patch + i, n, err);
         if (status != TESS_OK) return status;
-        const tess_linear linear = {.weight = &p->stem[TESS_VISION_PATCHES],
-                                    .bias = tess_matrix_get_vector(&p->stem[TESS_VISION_PATCHES_BIAS]),
-                                    .packed = tower->packed,
-                                    .n_tok = n,
-                                    .out = tower->encoder.residual + (size_t)(row + i) * d_model,
-                                    .out_stride = d_model};
+        const tess_linear linear =
+            tess_linear_make(&p->stem[TESS_VISION_PATCHES], &p->stem[TESS_VISION_PATCHES_BIAS], tower->packed,
+                             n, tower->encoder.residual + (size_t)(row + i) * d_model);
         tess_linear_run(&tower->encoder.compute, &linear, 1);
     }
     return TESS_OK;

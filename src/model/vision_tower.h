@@ -29,7 +29,7 @@ typedef struct tess_vision_tower {
     float *inv_freq;        /* [d_head / 4] */
     float *cosines, *sines; /* [n_patch, d_head / 2] */
     int32_t *group;         /* [tokens of a piece + 1] where steps begin */
-    tess_merger_room merger;
+    tess_head_room merger;
 } tess_vision_tower;
 
 typedef struct tess_vision_sizes {
