@@ -5,22 +5,11 @@
 #include "model/placeholders.h"
 #include "tessera/engine.h"
 
-/* To be freed; NULL with *status set. */
-static tess_config *load(const char *model_dir, tess_status *status, tess_error *err)
-{
-    tess_config *config = malloc(sizeof *config);
-    *status = config ? tess_config_load(model_dir, config, err)
-                     : tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
-    if (*status == TESS_OK) return config;
-    free(config);
-    return NULL;
-}
-
 tess_status tess_model_get_facts(const char *model_dir, tess_model_facts *out, tess_error *err)
 {
-    tess_status status;
-    tess_config *config = load(model_dir, &status, err);
-    if (!config) return status;
+    tess_config *config;
+    tess_status status = tess_config_new(model_dir, &config, err);
+    if (status != TESS_OK) return status;
     const tess_vision_config *v = &config->thinker.vision;
     *out = (tess_model_facts){.has_talker = config->has_talker,
                               .media_row_bytes =
@@ -38,9 +27,9 @@ tess_status tess_model_get_facts(const char *model_dir, tess_model_facts *out, t
 tess_status tess_model_get_smallest_features(const char *model_dir, tess_media_kind kind, tess_features *out,
                                              tess_error *err)
 {
-    tess_status status;
-    tess_config *config = load(model_dir, &status, err);
-    if (!config) return status;
+    tess_config *config;
+    tess_status status = tess_config_new(model_dir, &config, err);
+    if (status != TESS_OK) return status;
     *out = tess_features_make_smallest(&config->thinker, kind);
     free(config);
     return TESS_OK;
@@ -50,9 +39,9 @@ tess_status tess_model_expand_media(const char *model_dir, const int32_t *ids, i
                                     const tess_features *const *media, int n_media, int32_t *out,
                                     int64_t capacity, int64_t *n_out, tess_error *err)
 {
-    tess_status status;
-    tess_config *config = load(model_dir, &status, err);
-    if (!config) return status;
+    tess_config *config;
+    tess_status status = tess_config_new(model_dir, &config, err);
+    if (status != TESS_OK) return status;
     const tess_media_list list = {media, n_media};
     tess_fpenv saved = tess_fpenv_enter();
     status = tess_media_check(&config->thinker, &list, err);

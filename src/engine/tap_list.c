@@ -53,11 +53,11 @@ tess_status tess_model_list_taps(const char *model_dir, const tess_feed *feed,
                                  void (*visit)(void *context, const tess_tap *tap), void *context,
                                  tess_error *err)
 {
-    tess_config *config = malloc(sizeof *config);
-    if (!config) return tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
-    tess_status status = tess_config_load(model_dir, config, err);
+    tess_config *config;
+    tess_status status = tess_config_new(model_dir, &config, err);
+    if (status != TESS_OK) return status;
     const visitor v = {visit, context};
-    if (status == TESS_OK) status = visit_all(config, feed, &v, err);
+    status = visit_all(config, feed, &v, err);
     free(config);
     return status;
 }

@@ -487,3 +487,15 @@ tess_status tess_config_load(const char *dir, tess_config *out, tess_error *err)
     free(path);
     return status;
 }
+
+tess_status tess_config_new(const char *dir, tess_config **out, tess_error *err)
+{
+    tess_config *config = malloc(sizeof *config);
+    if (!config) return tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
+    tess_status status = tess_config_load(dir, config, err);
+    if (status == TESS_OK)
+        *out = config;
+    else
+        free(config);
+    return status;
+}

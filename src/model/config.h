@@ -87,6 +87,8 @@ typedef struct tess_config {
 
 /* Reads DIR/config.json. */
 tess_status tess_config_load(const char *dir, tess_config *out, tess_error *err);
+/* The same on the heap; free() it after success. */
+tess_status tess_config_new(const char *dir, tess_config **out, tess_error *err);
 /* Reads a parsed configuration; `file` is for messages. */
 tess_status tess_config_parse(const char *file, const json_t *root, tess_config *out, tess_error *err);
 

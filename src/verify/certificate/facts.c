@@ -68,11 +68,11 @@ static tess_status describe_checkpoint(const tess_checkpoint *checkpoint, const 
 tess_status tess_certificate_checkpoint_json(const char *model_dir, const char *folder,
                                              const char *weights_sha256, json_t **out, tess_error *err)
 {
-    tess_config *config = malloc(sizeof *config);
+    tess_config *config;
     tess_checkpoint *checkpoint = NULL;
-    tess_status status = config ? tess_config_load(model_dir, config, err)
-                                : tess_fail(err, TESS_ENOMEM, "no memory for a configuration");
-    if (status == TESS_OK) status = tess_checkpoint_open(model_dir, TESS_DIRECT_OFF, &checkpoint, err);
+    tess_status status = tess_config_new(model_dir, &config, err);
+    if (status != TESS_OK) return status;
+    status = tess_checkpoint_open(model_dir, TESS_DIRECT_OFF, &checkpoint, err);
     if (status == TESS_OK) status = describe_checkpoint(checkpoint, config, folder, weights_sha256, out, err);
     tess_checkpoint_close(checkpoint);
     free(config);
