@@ -121,20 +121,11 @@ tess_status tess_media_check_room(const tess_rooms *rooms, const tess_media_list
 
 /* ---- towers ---- */
 
-/* rooms->media.list = the media of one kind; returns how many. */
-static int gather(tess_rooms *rooms, const tess_media_list *media, tess_media_kind kind)
-{
-    int n = 0;
-    for (int i = 0; i < media->n; i++)
-        if (media->item[i]->kind == kind) rooms->media.list[n++] = media->item[i];
-    return n;
-}
-
 static tess_status encode_clips(tess_rooms *rooms, const tess_media_list *media,
                                 const tess_tap_listener *listener, const tess_progress *progress,
                                 tess_error *err)
 {
-    int n = gather(rooms, media, TESS_MEDIA_AUDIO);
+    int n = tess_media_gather(media, TESS_MEDIA_AUDIO, rooms->media.list);
     if (n == 0) return TESS_OK;
     tess_rooms_enter(rooms, TESS_PHASE_AUDIO);
     return tess_audio_tower_run(&rooms->audio, rooms->media.list, n, listener, progress, rooms->media.rows,
@@ -146,9 +137,9 @@ static tess_status encode_pictures(tess_rooms *rooms, const tess_media_list *med
                                    int run, const tess_tap_listener *listener, const tess_progress *progress,
                                    tess_error *err)
 {
-    int n = gather(rooms, media, kind);
-    if (n == 0) return TESS_OK;
     tess_media_rows *m = &rooms->media;
+    int n = tess_media_gather(media, kind, m->list);
+    if (n == 0) return TESS_OK;
     const tess_vision_config *config = &rooms->model->config.thinker.vision;
     size_t d_model = (size_t)config->d_output;
     float *deepstack[TESS_MAX_DEEPSTACK];
@@ -183,15 +174,6 @@ tess_status tess_media_encode(tess_rooms *rooms, const tess_media_list *media,
 
 /* ---- rows of a step ---- */
 
-/* The kind whose pad token this is, of those there are; -1: a token. */
-static int find_kind(const tess_thinker_config *config, const tess_media_list *media, int32_t id)
-{
-    for (tess_media_kind kind = TESS_MEDIA_AUDIO; kind <= TESS_MEDIA_VIDEO; kind++)
-        if (id == tess_media_pad_token(config, kind) && tess_media_find_next(media, kind, -1) >= 0)
-            return (int)kind;
-    return -1;
-}
-
 /* DeepStack's feature k of a picture's row; joined to the addition before where both go on. */
 static void add_feature(tess_media_rows *m, tess_step *step, int k, int row, const float *values,
                         size_t d_model)
@@ -217,7 +199,7 @@ void tess_media_fill_step(tess_rooms *rooms, const tess_media_list *media, tess_
     step->addition = m->addition;
     step->n_addition = 0;
     for (int i = 0; i < span->n; i++) {
-        int kind = find_kind(config, media, span->ids[i]);
+        int kind = tess_media_find_kind(config, media, span->ids[i]);
         m->vectors[i] = NULL;
         if (kind < 0) continue;
         int64_t row = m->first[kind] + m->n_used[kind]++;

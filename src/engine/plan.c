@@ -192,7 +192,7 @@ static void count_attention(const tess_decoder_config *c, tess_plan *plan)
 static void count_towers(const planner *p, tess_plan *plan)
 {
     for (int i = 0; i < p->n_expected; i++) {
-        const tess_media_list media = {p->expected[i].media, p->expected[i].n_media};
+        const tess_media_list media = tess_media_of_feed(&p->expected[i]);
         const tess_media_cost cost = tess_media_count_cost(p->model, &p->choice.media, &media);
         if (cost.operations <= plan->tower_operations) continue;
         plan->tower_bytes = cost.read_bytes;
@@ -320,7 +320,7 @@ static tess_status choose_media(planner *p, tess_error *err)
 {
     const tess_thinker_config *config = &p->model->config.thinker;
     for (int i = 0; i < p->n_expected; i++) {
-        const tess_media_list media = {p->expected[i].media, p->expected[i].n_media};
+        const tess_media_list media = tess_media_of_feed(&p->expected[i]);
         tess_media_choice least, most;
         tess_status status = tess_media_check(config, &media, err);
         if (status == TESS_OK)

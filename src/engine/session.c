@@ -70,11 +70,6 @@ const float *tess_session_get_logits(const tess_session *session)
 
 /* ---- feeding ---- */
 
-static tess_media_list media_of(const tess_feed *feed)
-{
-    return (tess_media_list){.item = feed->media, .n = feed->media ? feed->n_media : 0};
-}
-
 /* Sizes alone are enough for a plan, and for the names of taps. */
 static tess_status refuse_unreadable(int i, tess_error *err)
 {
@@ -87,7 +82,7 @@ static tess_status check_media(const tess_session *session, const tess_feed *fee
 {
     const tess_rooms *rooms = &session->engine->rooms;
     const tess_thinker_config *config = &rooms->model->config.thinker;
-    const tess_media_list media = media_of(feed);
+    const tess_media_list media = tess_media_of_feed(feed);
     if (media.n == 0) return TESS_OK;
     tess_status status = tess_media_check(config, &media, err);
     for (int i = 0; i < media.n && status == TESS_OK; i++)
@@ -131,7 +126,7 @@ static tess_status set_positions(tess_session *session, const tess_feed *feed, t
 {
     tess_timeline *timeline = &session->room->timeline;
     size_t n_context = (size_t)timeline->n_context, first = (size_t)timeline->length;
-    const tess_media_list media = media_of(feed);
+    const tess_media_list media = tess_media_of_feed(feed);
     if (media.n > 0 && !feed->positions)
         return tess_positions_compute(&session->engine->model.config.thinker, feed->ids, feed->n_tok, &media,
                                       next_position(timeline), timeline->positions + first, n_context, err);
@@ -202,7 +197,7 @@ static tess_status run_chunks(tess_session *session, const tess_feed *feed, cons
     feeding progress = {.feed = feed, .n_layer = engine->model.config.thinker.text.n_layer};
     bool all = !feed->last_logits && tess_tap_is_wanted(sink, TESS_TAP_LM_HEAD, 0);
     tess_timeline *timeline = &session->room->timeline;
-    const tess_media_list media = media_of(feed);
+    const tess_media_list media = tess_media_of_feed(feed);
     for (int done = 0; done < feed->n_tok; done += progress.n) {
         int left = feed->n_tok - done;
         progress.done = done;
@@ -242,7 +237,7 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
     forget_choice(session);
     status = set_positions(session, feed, err);
     if (status == TESS_OK) status = check_positions(timeline, feed->n_tok, err);
-    const tess_media_list media = media_of(feed);
+    const tess_media_list media = tess_media_of_feed(feed);
     if (status == TESS_OK && media.n > 0)
         status = tess_media_encode(&session->engine->rooms, &media, feed->listener, feed->progress, err);
     if (status == TESS_OK && feed->listener) status = emit_positions(timeline, &sink, err);
@@ -262,7 +257,7 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
 int tess_session_count_held(const tess_session *session, const tess_feed *whole, int n_media[3])
 {
     const tess_timeline *timeline = &session->room->timeline;
-    const tess_media_list media = media_of(whole);
+    const tess_media_list media = tess_media_of_feed(whole);
     int same = 0;
     while (!whole->positions && same < timeline->length && same + 1 < whole->n_tok &&
            timeline->ids[same] == whole->ids[same])

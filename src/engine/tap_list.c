@@ -11,30 +11,22 @@ typedef struct visitor {
     void *context;
 } visitor;
 
-static int gather(const tess_media_list *media, tess_media_kind kind, const tess_features **out)
-{
-    int n = 0;
-    for (int i = 0; i < media->n; i++)
-        if (media->item[i]->kind == kind) out[n++] = media->item[i];
-    return n;
-}
-
 /* Images and videos go through the vision tower one after the other; `room` holds as many as there are. */
 static void visit_towers(const tess_thinker_config *config, const tess_media_list *media,
                          const tess_features **room, const visitor *v)
 {
-    int n = gather(media, TESS_MEDIA_AUDIO, room);
+    int n = tess_media_gather(media, TESS_MEDIA_AUDIO, room);
     if (n > 0) tess_audio_taps_visit(&config->audio, room, n, v->visit, v->context);
-    int n_image = gather(media, TESS_MEDIA_IMAGE, room);
+    int n_image = tess_media_gather(media, TESS_MEDIA_IMAGE, room);
     if (n_image > 0) tess_vision_taps_visit(&config->vision, room, n_image, 0, v->visit, v->context);
-    n = gather(media, TESS_MEDIA_VIDEO, room);
+    n = tess_media_gather(media, TESS_MEDIA_VIDEO, room);
     if (n > 0) tess_vision_taps_visit(&config->vision, room, n, n_image > 0 ? 1 : 0, v->visit, v->context);
 }
 
 static tess_status visit_all(const tess_config *config, const tess_feed *feed, const visitor *v,
                              tess_error *err)
 {
-    const tess_media_list media = {feed->media, feed->media ? feed->n_media : 0};
+    const tess_media_list media = tess_media_of_feed(feed);
     tess_status status = tess_media_check(&config->thinker, &media, err);
     if (status != TESS_OK) return status;
     const tess_features **room = malloc((size_t)(media.n + 1) * sizeof *room);

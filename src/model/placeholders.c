@@ -4,14 +4,19 @@
 #include <stdio.h>
 
 #include "model/audio_tower.h"
+#include "model/vision_tower.h"
+
+tess_media_list tess_media_of_feed(const tess_feed *feed)
+{
+    return (tess_media_list){.item = feed->media, .n = feed->media ? feed->n_media : 0};
+}
 
 /* ---- counting ---- */
 
 int64_t tess_placeholder_count(const tess_thinker_config *config, const tess_features *features)
 {
     if (features->kind == TESS_MEDIA_AUDIO) return tess_audio_count_tokens(&config->audio, features->n_frame);
-    int64_t merge = config->vision.spatial_merge_size;
-    return (int64_t)features->n_step * (features->n_high / merge) * (features->n_wide / merge);
+    return tess_vision_count_tokens(&config->vision, features);
 }
 
 int64_t tess_media_count_tokens(const tess_thinker_config *config, const tess_media_list *media,
@@ -20,6 +25,14 @@ int64_t tess_media_count_tokens(const tess_thinker_config *config, const tess_me
     int64_t n = 0;
     for (int i = 0; i < media->n; i++)
         if (media->item[i]->kind == kind) n += tess_placeholder_count(config, media->item[i]);
+    return n;
+}
+
+int tess_media_gather(const tess_media_list *media, tess_media_kind kind, const tess_features **out)
+{
+    int n = 0;
+    for (int i = 0; i < media->n; i++)
+        if (media->item[i]->kind == kind) out[n++] = media->item[i];
     return n;
 }
 
@@ -38,6 +51,14 @@ int32_t tess_media_pad_token(const tess_thinker_config *config, tess_media_kind 
     return token[kind];
 }
 
+int tess_media_find_kind(const tess_thinker_config *config, const tess_media_list *media, int32_t token)
+{
+    for (tess_media_kind kind = TESS_MEDIA_AUDIO; kind <= TESS_MEDIA_VIDEO; kind++)
+        if (token == tess_media_pad_token(config, kind) && tess_media_find_next(media, kind, -1) >= 0)
+            return (int)kind;
+    return -1;
+}
+
 const char *tess_media_kind_name(tess_media_kind kind)
 {
     static const char *const names[] = {
@@ -48,9 +69,7 @@ const char *tess_media_kind_name(tess_media_kind kind)
 /* Numbers of a row as a tower takes them. */
 static int width_of(const tess_thinker_config *config, tess_media_kind kind)
 {
-    const tess_vision_config *v = &config->vision;
-    if (kind == TESS_MEDIA_AUDIO) return config->audio.n_mel;
-    return v->n_channel * v->temporal_patch_size * v->patch_size * v->patch_size;
+    return kind == TESS_MEDIA_AUDIO ? config->audio.n_mel : tess_vision_patch_width(&config->vision);
 }
 
 tess_features tess_features_make_smallest(const tess_thinker_config *config, tess_media_kind kind)
@@ -222,13 +241,6 @@ static tess_status check_pads(const expander *e)
     return TESS_OK;
 }
 
-static int find_kind(const expander *e, int32_t id)
-{
-    for (tess_media_kind kind = TESS_MEDIA_AUDIO; kind <= TESS_MEDIA_VIDEO; kind++)
-        if (id == tess_media_pad_token(e->config, kind)) return (int)kind;
-    return -1;
-}
-
 /* The next medium of a kind that has a pad token. */
 static int use_next(expander *e, tess_media_kind kind)
 {
@@ -270,7 +282,7 @@ tess_status tess_placeholders_expand(const tess_thinker_config *config, const in
                   .err = err};
     tess_status status = check_pads(&e);
     for (int64_t i = 0; i < n_tok && status == TESS_OK; i++) {
-        int kind = media->n ? find_kind(&e, ids[i]) : -1;
+        int kind = tess_media_find_kind(config, media, ids[i]);
         if (kind < 0)
             put(&e, ids[i], 1);
         else

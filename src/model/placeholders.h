@@ -8,7 +8,7 @@
 #define TESS_MODEL_PLACEHOLDERS_H
 
 #include "model/config.h"
-#include "tessera/features.h"
+#include "tessera/engine.h"
 
 /* Media in the order of the prompt; the sound of a video follows it. */
 typedef struct tess_media_list {
@@ -16,16 +16,23 @@ typedef struct tess_media_list {
     int n;
 } tess_media_list;
 
+/* The media of a feed. */
+tess_media_list tess_media_of_feed(const tess_feed *feed);
+
 /* Tokens that a medium takes. */
 int64_t tess_placeholder_count(const tess_thinker_config *config, const tess_features *features);
 /* Of all media of a kind. */
 int64_t tess_media_count_tokens(const tess_thinker_config *config, const tess_media_list *media,
                                 tess_media_kind kind);
+/* Those of a kind into out, which holds as many as there are; returns how many they are. */
+int tess_media_gather(const tess_media_list *media, tess_media_kind kind, const tess_features **out);
 /* The item behind `after` (-1: from the start) of this kind; -1 if there is none. */
 int tess_media_find_next(const tess_media_list *media, tess_media_kind kind, int after);
 /* The token that stands for a row of a kind: image_token_id and the like; and what it is called. */
 int32_t tess_media_pad_token(const tess_thinker_config *config, tess_media_kind kind);
 const char *tess_media_kind_name(tess_media_kind kind); /* "audio", "image", "video" */
+/* The kind of the media, of those there are, whose rows a token stands for; -1: of none. */
+int tess_media_find_kind(const tess_thinker_config *config, const tess_media_list *media, int32_t token);
 
 /* The sizes of the smallest medium of a kind, without rows. */
 tess_features tess_features_make_smallest(const tess_thinker_config *config, tess_media_kind kind);

@@ -13,15 +13,19 @@ static int patches_of_token(const tess_vision_config *c)
     return c->spatial_merge_size * c->spatial_merge_size;
 }
 
-static size_t width_of_patch(const tess_vision_config *c)
+int tess_vision_patch_width(const tess_vision_config *c)
 {
-    return (size_t)c->n_channel * (size_t)c->temporal_patch_size * (size_t)c->patch_size *
-           (size_t)c->patch_size;
+    return c->n_channel * c->temporal_patch_size * c->patch_size * c->patch_size;
 }
 
-int tess_vision_count_tokens(const tess_vision_config *config, const tess_features *item)
+static size_t width_of_patch(const tess_vision_config *c)
 {
-    int merge = config->spatial_merge_size;
+    return (size_t)tess_vision_patch_width(c);
+}
+
+int64_t tess_vision_count_tokens(const tess_vision_config *config, const tess_features *item)
+{
+    int64_t merge = config->spatial_merge_size;
     return item->n_step * (item->n_high / merge) * (item->n_wide / merge);
 }
 

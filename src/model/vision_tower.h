@@ -49,8 +49,10 @@ void tess_vision_tower_init_weights(tess_vision_tower *tower, tess_store *store,
                                     const tess_tower_weights *weights, const tess_vision_sizes *sizes,
                                     tess_arena *arena);
 
-/* Tokens of an image or a video, of fewer than 2^31 patches. */
-int tess_vision_count_tokens(const tess_vision_config *config, const tess_features *item);
+/* Values of a patch. */
+int tess_vision_patch_width(const tess_vision_config *config);
+/* Tokens of an image or a video. */
+int64_t tess_vision_count_tokens(const tess_vision_config *config, const tess_features *item);
 /* Multiplications of it. */
 double tess_vision_count_products(const tess_vision_config *config, const tess_features *item);
 

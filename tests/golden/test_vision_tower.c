@@ -157,7 +157,7 @@ static void lay_out(tower *t, const tower_options *options, const media *m, tess
 static void take_results(tower *t, const media *m)
 {
     const tess_vision_config *c = &t->config.thinker.vision;
-    int n_tok = 0;
+    int64_t n_tok = 0;
     for (int i = 0; i < m->n; i++) n_tok += tess_vision_count_tokens(c, &m->item[i]);
     assert_int_equal(n_tok * c->spatial_merge_size * c->spatial_merge_size, m->n_patch);
     t->n_out = (size_t)n_tok * (size_t)c->d_output;
