@@ -53,7 +53,8 @@ static tess_status read_frames(void *context, int64_t first, int64_t n, float *o
 static void lay_out(bench *b, int n_thread, tess_arena *arena)
 {
     const tess_audio_config *c = &b->config.thinker.audio;
-    const tess_audio_sizes sizes = {.n_row = tess_audio_count_window_tokens(c),
+    const tess_tower_sizes sizes = {.n_row = tess_audio_count_window_tokens(c),
+                                    .n_group_row = tess_audio_count_window_tokens(c),
                                     .n_thread = n_thread,
                                     .n_layer_slot = c->n_layer,
                                     .n_part_slot = TESS_AUDIO_PARTS};

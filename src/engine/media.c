@@ -43,20 +43,25 @@ static void count_medium(const tess_thinker_config *config, const tess_features 
     }
 }
 
+/* A tower that reads its weights anew for every layer and part. */
+static tess_tower_sizes size_tower(int64_t n_row, int64_t n_group_row, int n_thread)
+{
+    return (tess_tower_sizes){.n_row = (int)n_row,
+                              .n_group_row = (int)n_group_row,
+                              .n_thread = n_thread,
+                              .n_layer_slot = 1,
+                              .n_part_slot = 1};
+}
+
 static tess_media_choice choose(const media_count *count, int n_medium, int64_t n_audio, int64_t n_patch,
                                 int n_thread)
 {
     enum { LEAST_MEDIA = 64 }; /* a list of them costs next to nothing */
-    return (tess_media_choice){
-        .n_medium = n_medium == 0 || n_medium > LEAST_MEDIA ? n_medium : LEAST_MEDIA,
-        .n_tok = (int)count->n_tok,
-        .n_picture_tok = (int)count->n_picture_tok,
-        .audio = {.n_row = (int)n_audio, .n_thread = n_thread, .n_layer_slot = 1, .n_part_slot = 1},
-        .vision = {.n_patch = (int)n_patch,
-                   .n_step_patch = (int)count->largest_step,
-                   .n_thread = n_thread,
-                   .n_layer_slot = 1,
-                   .n_part_slot = 1}};
+    return (tess_media_choice){.n_medium = n_medium == 0 || n_medium > LEAST_MEDIA ? n_medium : LEAST_MEDIA,
+                               .n_tok = (int)count->n_tok,
+                               .n_picture_tok = (int)count->n_picture_tok,
+                               .audio = size_tower(n_audio, count->longest_window, n_thread),
+                               .vision = size_tower(n_patch, count->largest_step, n_thread)};
 }
 
 tess_status tess_media_choose(const tess_thinker_config *config, const tess_media_list *media, int n_thread,
@@ -82,20 +87,22 @@ static void raise(int *n, int other)
     if (*n < other) *n = other;
 }
 
+static void join_tower(tess_tower_sizes *tower, const tess_tower_sizes *other)
+{
+    raise(&tower->n_row, other->n_row);
+    raise(&tower->n_group_row, other->n_group_row);
+    raise(&tower->n_thread, other->n_thread);
+    raise(&tower->n_layer_slot, other->n_layer_slot);
+    raise(&tower->n_part_slot, other->n_part_slot);
+}
+
 void tess_media_choice_join(tess_media_choice *choice, const tess_media_choice *other)
 {
     raise(&choice->n_medium, other->n_medium);
     raise(&choice->n_tok, other->n_tok);
     raise(&choice->n_picture_tok, other->n_picture_tok);
-    raise(&choice->audio.n_row, other->audio.n_row);
-    raise(&choice->audio.n_thread, other->audio.n_thread);
-    raise(&choice->audio.n_layer_slot, other->audio.n_layer_slot);
-    raise(&choice->audio.n_part_slot, other->audio.n_part_slot);
-    raise(&choice->vision.n_patch, other->vision.n_patch);
-    raise(&choice->vision.n_step_patch, other->vision.n_step_patch);
-    raise(&choice->vision.n_thread, other->vision.n_thread);
-    raise(&choice->vision.n_layer_slot, other->vision.n_layer_slot);
-    raise(&choice->vision.n_part_slot, other->vision.n_part_slot);
+    join_tower(&choice->audio, &other->audio);
+    join_tower(&choice->vision, &other->vision);
 }
 
 tess_status tess_media_check_room(const tess_rooms *rooms, const tess_media_list *media, tess_error *err)
@@ -105,18 +112,18 @@ tess_status tess_media_check_room(const tess_rooms *rooms, const tess_media_list
     tess_status status = tess_media_choose(&rooms->model->config.thinker, media, 1, &needed, &most, err);
     if (status != TESS_OK) return status;
     if (media->n <= room->n_medium && needed.n_tok <= room->n_tok &&
-        needed.n_picture_tok <= room->n_picture_tok && needed.audio.n_row <= room->audio.n_row &&
-        needed.vision.n_step_patch <= room->vision.n_step_patch)
+        needed.n_picture_tok <= room->n_picture_tok && needed.audio.n_group_row <= room->audio.n_group_row &&
+        needed.vision.n_group_row <= room->vision.n_group_row)
         return TESS_OK;
     char expected[160];
     snprintf(
         expected, sizeof expected,
         "media as the plan provides for: %d, of %d tokens in all (%d of pictures), windows of %d tokens, "
         "pictures of %d patches",
-        room->n_medium, room->n_tok, room->n_picture_tok, room->audio.n_row, room->vision.n_step_patch);
+        room->n_medium, room->n_tok, room->n_picture_tok, room->audio.n_group_row, room->vision.n_group_row);
     return tess_refuse_option(err, "media", expected, "%d, of %d (%d), windows of %d, pictures of %d",
-                              media->n, needed.n_tok, needed.n_picture_tok, needed.audio.n_row,
-                              needed.vision.n_step_patch);
+                              media->n, needed.n_tok, needed.n_picture_tok, needed.audio.n_group_row,
+                              needed.vision.n_group_row);
 }
 
 /* ---- towers ---- */

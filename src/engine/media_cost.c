@@ -39,11 +39,11 @@ static uint64_t count_reads(const tess_weight *weight, int n_segment, int n_weig
     return n_piece ? sum : 0;
 }
 
-static uint64_t count_tower_reads(const tess_tower_weights *weights, int n_layer_slot, int n_part_slot,
+static uint64_t count_tower_reads(const tess_tower_weights *weights, const tess_tower_sizes *sizes,
                                   int64_t n_piece)
 {
-    return count_reads(weights->layer, weights->n_layer, TESS_ENCODER_WEIGHTS, n_layer_slot, n_piece) +
-           count_reads(weights->part, weights->n_part, TESS_TOWER_PART_WEIGHTS, n_part_slot, n_piece);
+    return count_reads(weights->layer, weights->n_layer, TESS_ENCODER_WEIGHTS, sizes->n_layer_slot, n_piece) +
+           count_reads(weights->part, weights->n_part, TESS_TOWER_PART_WEIGHTS, sizes->n_part_slot, n_piece);
 }
 
 tess_media_cost tess_media_count_cost(const tess_model *model, const tess_media_choice *choice,
@@ -51,8 +51,8 @@ tess_media_cost tess_media_count_cost(const tess_model *model, const tess_media_
 {
     const tess_thinker_config *config = &model->config.thinker;
     packing of_kind[] = {[TESS_MEDIA_AUDIO] = {.room = choice->audio.n_row},
-                         [TESS_MEDIA_IMAGE] = {.room = choice->vision.n_patch},
-                         [TESS_MEDIA_VIDEO] = {.room = choice->vision.n_patch}};
+                         [TESS_MEDIA_IMAGE] = {.room = choice->vision.n_row},
+                         [TESS_MEDIA_VIDEO] = {.room = choice->vision.n_row}};
     double n_product = 0;
     for (int i = 0; i < media->n; i++) {
         const tess_features *f = media->item[i];
@@ -66,9 +66,8 @@ tess_media_cost tess_media_count_cost(const tess_model *model, const tess_media_
     }
     return (tess_media_cost){
         .read_bytes =
-            count_tower_reads(&model->audio, choice->audio.n_layer_slot, choice->audio.n_part_slot,
-                              of_kind[TESS_MEDIA_AUDIO].n_piece) +
-            count_tower_reads(&model->vision, choice->vision.n_layer_slot, choice->vision.n_part_slot,
+            count_tower_reads(&model->audio, &choice->audio, of_kind[TESS_MEDIA_AUDIO].n_piece) +
+            count_tower_reads(&model->vision, &choice->vision,
                               of_kind[TESS_MEDIA_IMAGE].n_piece + of_kind[TESS_MEDIA_VIDEO].n_piece),
         .operations = 2 * n_product};
 }

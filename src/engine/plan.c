@@ -93,36 +93,31 @@ static void add_expert_slots(planner *p, int n_total)
     p->choice.thinker.n_expert_slot = fitting;
 }
 
-/* A piece as long as all clips reads every layer once; shorter ones read them again, unless they stay. Towers
- * have the room of the experts, so this costs no expert. */
-static void enlarge_audio(planner *p)
+/* Takes other sizes for a tower if they fit. */
+static bool resize_tower(planner *p, tess_tower_sizes *tower, tess_tower_sizes other)
 {
-    int least = p->choice.media.audio.n_row, most = p->most_media.audio.n_row;
-    for (int n = most; n > least; n = n / 2 > least ? n / 2 : least) {
-        tess_choice larger = p->choice;
-        larger.media.audio.n_row = n;
-        if (upgrade(p, larger)) break;
-    }
-    if (p->choice.media.audio.n_row == most) return;
-    tess_choice more = p->choice;
-    more.media.audio.n_layer_slot = p->model->audio.n_layer;
-    more.media.audio.n_part_slot = p->model->audio.n_part;
-    upgrade(p, more);
+    const tess_tower_sizes before = *tower;
+    *tower = other;
+    if (fits(p, &p->choice)) return true;
+    *tower = before;
+    return false;
 }
 
-static void enlarge_vision(planner *p)
+/* A piece as long as all media of a kind reads every layer once; shorter ones read them again, unless they
+ * stay. Towers have the room of the experts, so this costs no expert. */
+static void enlarge_tower(planner *p, tess_tower_sizes *tower, int most, const tess_tower_weights *weights)
 {
-    int least = p->choice.media.vision.n_patch, most = p->most_media.vision.n_patch;
+    const int least = tower->n_row;
+    tess_tower_sizes larger = *tower;
     for (int n = most; n > least; n = n / 2 > least ? n / 2 : least) {
-        tess_choice larger = p->choice;
-        larger.media.vision.n_patch = n;
-        if (upgrade(p, larger)) break;
+        larger.n_row = n;
+        if (resize_tower(p, tower, larger)) break;
     }
-    if (p->choice.media.vision.n_patch == most) return;
-    tess_choice more = p->choice;
-    more.media.vision.n_layer_slot = p->model->vision.n_layer;
-    more.media.vision.n_part_slot = p->model->vision.n_part;
-    upgrade(p, more);
+    if (tower->n_row == most) return;
+    larger = *tower;
+    larger.n_layer_slot = weights->n_layer;
+    larger.n_part_slot = weights->n_part;
+    resize_tower(p, tower, larger);
 }
 
 static int count_experts(const tess_decoder_config *c)
@@ -146,8 +141,8 @@ static void spend_budget(planner *p, int most_chunk)
     more = p->choice;
     more.thinker.n_embedding_slot = p->model->thinker.embedding.n_block;
     upgrade(p, more);
-    enlarge_audio(p);
-    enlarge_vision(p);
+    enlarge_tower(p, &p->choice.media.audio, p->most_media.audio.n_row, &p->model->audio);
+    enlarge_tower(p, &p->choice.media.vision, p->most_media.vision.n_row, &p->model->vision);
 }
 
 /* ---- the plan as told ---- */

@@ -78,7 +78,7 @@ static void lay_out_media_rows(tess_rooms *rooms, tess_layout *layout)
 
 static void lay_out_audio(tess_rooms *rooms, tess_layout *layout)
 {
-    const tess_audio_sizes *sizes = &rooms->choice.media.audio;
+    const tess_tower_sizes *sizes = &rooms->choice.media.audio;
     if (sizes->n_row == 0) return;
     const tess_compute compute = tess_model_get_compute(rooms->model, rooms->pool);
     rooms->audio = tess_audio_tower_make(&rooms->model->config.thinker.audio, &compute);
@@ -94,8 +94,8 @@ static void lay_out_audio(tess_rooms *rooms, tess_layout *layout)
 
 static void lay_out_vision(tess_rooms *rooms, tess_layout *layout)
 {
-    const tess_vision_sizes *sizes = &rooms->choice.media.vision;
-    if (sizes->n_patch == 0) return;
+    const tess_tower_sizes *sizes = &rooms->choice.media.vision;
+    if (sizes->n_row == 0) return;
     const tess_compute compute = tess_model_get_compute(rooms->model, rooms->pool);
     rooms->vision = tess_vision_tower_make(&rooms->model->config.thinker.vision, &compute);
     tess_arena *arena = tess_layout_open(

@@ -19,9 +19,8 @@ typedef struct tess_decoder_choice {
 /* What it provides for media of a feed. Zeros: nothing. */
 typedef struct tess_media_choice {
     int n_medium;
-    int n_tok, n_picture_tok; /* rows that the towers make in all, and those of pictures */
-    tess_audio_sizes audio;   /* n_row 0: no clips */
-    tess_vision_sizes vision; /* n_patch 0: no pictures */
+    int n_tok, n_picture_tok;       /* rows that the towers make in all, and those of pictures */
+    tess_tower_sizes audio, vision; /* n_row 0: no clips, no pictures */
 } tess_media_choice;
 
 typedef struct tess_choice {

@@ -49,7 +49,7 @@ static void fill_positions(tess_audio_tower *tower, int n_step)
         compute->kernels->round_bf16(tower->positions, (size_t)n_step * d_model);
 }
 
-void tess_audio_stem_init(tess_audio_tower *tower, const tess_audio_sizes *sizes, tess_arena *arena)
+void tess_audio_stem_init(tess_audio_tower *tower, const tess_tower_sizes *sizes, tess_arena *arena)
 {
     const tess_audio_config *c = tower->config;
     int n_frame = 2 * c->n_window, n_step = tess_audio_stem_steps(n_frame), n_time = n_frame,

@@ -15,7 +15,7 @@ int tess_audio_stem_steps(int n);
 /* Multiplications of a chunk of so many frames. */
 double tess_audio_stem_count_products(const tess_audio_config *config, int n_frame);
 
-void tess_audio_stem_init(tess_audio_tower *tower, const tess_audio_sizes *sizes, tess_arena *arena);
+void tess_audio_stem_init(tess_audio_tower *tower, const tess_tower_sizes *sizes, tess_arena *arena);
 
 /* tower->steps [steps of n_frame, d_model] = the rows of tower->frames [n_frame, n_mel], without positions;
  * weights [TESS_AUDIO_STEM_WEIGHTS]. */

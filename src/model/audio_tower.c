@@ -74,31 +74,20 @@ tess_audio_tower tess_audio_tower_make(const tess_audio_config *config, const te
                               .encoder = {.config = encoder_config(config), .compute = *compute}};
 }
 
-static tess_encoder_sizes encoder_sizes(const tess_audio_tower *tower, const tess_audio_sizes *sizes)
-{
-    int window = tess_audio_count_window_tokens(tower->config);
-    return (tess_encoder_sizes){.n_row = sizes->n_row,
-                                .n_group_row = window < sizes->n_row ? window : sizes->n_row,
-                                .n_thread = sizes->n_thread,
-                                .n_layer_slot = sizes->n_layer_slot};
-}
-
-void tess_audio_tower_init_workspace(tess_audio_tower *tower, const tess_audio_sizes *sizes,
+void tess_audio_tower_init_workspace(tess_audio_tower *tower, const tess_tower_sizes *sizes,
                                      tess_arena *arena)
 {
-    const tess_encoder_sizes of_encoder = encoder_sizes(tower, sizes);
     tess_audio_stem_init(tower, sizes, arena);
     tower->group = TESS_TAKE(arena, int32_t, (uint64_t)sizes->n_row + 1);
-    tess_encoder_init_workspace(&tower->encoder, &of_encoder, arena);
+    tess_encoder_init_workspace(&tower->encoder, sizes, arena);
 }
 
 void tess_audio_tower_init_weights(tess_audio_tower *tower, tess_store *store,
-                                   const tess_tower_weights *weights, const tess_audio_sizes *sizes,
+                                   const tess_tower_weights *weights, const tess_tower_sizes *sizes,
                                    tess_arena *arena)
 {
-    const tess_encoder_sizes of_encoder = encoder_sizes(tower, sizes);
     const tess_bank_layout parts = tess_tower_part_bank(weights, sizes->n_part_slot);
-    tess_encoder_init_layers(&tower->encoder, store, weights, &of_encoder, arena);
+    tess_encoder_init_layers(&tower->encoder, store, weights, sizes, arena);
     tess_bank_init(&tower->parts, store, &parts, arena);
 }
 

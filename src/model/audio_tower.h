@@ -17,13 +17,6 @@
 #include "tessera/features.h"
 #include "tessera/progress.h"
 
-typedef struct tess_audio_sizes {
-    int n_row; /* most tokens of a piece, at least those of the longest window */
-    int n_thread;
-    int n_layer_slot; /* layers that stay, 1 … all */
-    int n_part_slot;  /* stem and head that stay, 1 … TESS_AUDIO_PARTS */
-} tess_audio_sizes;
-
 typedef struct tess_audio_tower {
     const tess_audio_config *config;
     tess_encoder encoder;
@@ -49,12 +42,13 @@ int tess_audio_count_window_tokens(const tess_audio_config *config);
 double tess_audio_count_products(const tess_audio_config *config, int64_t n_frame);
 
 /* A tower whose config and compute are known; the rest is laid out by what follows, each in an arena that may
- * be one that measures. `weights` must outlive the tower. The config has passed tess_audio_check_config. */
+ * be one that measures. `weights` must outlive the tower. The config has passed tess_audio_check_config. Rows
+ * are tokens, a group is a window. */
 tess_audio_tower tess_audio_tower_make(const tess_audio_config *config, const tess_compute *compute);
-void tess_audio_tower_init_workspace(tess_audio_tower *tower, const tess_audio_sizes *sizes,
+void tess_audio_tower_init_workspace(tess_audio_tower *tower, const tess_tower_sizes *sizes,
                                      tess_arena *arena);
 void tess_audio_tower_init_weights(tess_audio_tower *tower, tess_store *store,
-                                   const tess_tower_weights *weights, const tess_audio_sizes *sizes,
+                                   const tess_tower_weights *weights, const tess_tower_sizes *sizes,
                                    tess_arena *arena);
 
 /* Visits the taps of a call in model order. */

@@ -4,7 +4,7 @@
 
 enum { BLOCK_ROWS = 128 };
 
-void tess_encoder_init_workspace(tess_encoder *encoder, const tess_encoder_sizes *sizes, tess_arena *arena)
+void tess_encoder_init_workspace(tess_encoder *encoder, const tess_tower_sizes *sizes, tess_arena *arena)
 {
     const tess_encoder_config *c = &encoder->config;
     size_t d_model = (size_t)c->d_model, d_ff = (size_t)c->d_ff, d_head = d_model / (size_t)c->n_head;
@@ -25,7 +25,7 @@ void tess_encoder_init_workspace(tess_encoder *encoder, const tess_encoder_sizes
 }
 
 void tess_encoder_init_layers(tess_encoder *encoder, tess_store *store, const tess_tower_weights *weights,
-                              const tess_encoder_sizes *sizes, tess_arena *arena)
+                              const tess_tower_sizes *sizes, tess_arena *arena)
 {
     const tess_bank_layout layers = tess_tower_layer_bank(weights, sizes->n_layer_slot);
     tess_bank_init(&encoder->layers, store, &layers, arena);

@@ -21,12 +21,14 @@ typedef struct tess_encoder_config {
     bool is_tanh; /* which GELU */
 } tess_encoder_config;
 
-typedef struct tess_encoder_sizes {
-    int n_row;       /* most rows of a run */
+/* What a tower is laid out for: this, and what it has before and behind its layers. */
+typedef struct tess_tower_sizes {
+    int n_row;       /* most rows of a run, at least n_group_row: a piece of what goes through the tower */
     int n_group_row; /* most rows of a group */
     int n_thread;
     int n_layer_slot; /* layers that stay, 1 … all */
-} tess_encoder_sizes;
+    int n_part_slot;  /* parts before and behind them that stay, 1 … all */
+} tess_tower_sizes;
 
 typedef struct tess_encoder {
     tess_encoder_config config;
@@ -65,9 +67,9 @@ typedef struct tess_encoder_pass {
 
 /* Lay out scratch, and the bank of layers. Config and compute are set before. They work over an arena that
  * measures as well; `weights` must outlive the encoder. */
-void tess_encoder_init_workspace(tess_encoder *encoder, const tess_encoder_sizes *sizes, tess_arena *arena);
+void tess_encoder_init_workspace(tess_encoder *encoder, const tess_tower_sizes *sizes, tess_arena *arena);
 void tess_encoder_init_layers(tess_encoder *encoder, tess_store *store, const tess_tower_weights *weights,
-                              const tess_encoder_sizes *sizes, tess_arena *arena);
+                              const tess_tower_sizes *sizes, tess_arena *arena);
 
 /* Multiplications of all layers over n_row rows that each see n_key. */
 double tess_encoder_count_products(const tess_encoder_config *config, double n_row, double n_key);

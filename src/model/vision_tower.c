@@ -58,14 +58,6 @@ tess_vision_tower tess_vision_tower_make(const tess_vision_config *config, const
                                .encoder = {.config = encoder_config(config), .compute = *compute}};
 }
 
-static tess_encoder_sizes encoder_sizes(const tess_vision_sizes *sizes)
-{
-    return (tess_encoder_sizes){.n_row = sizes->n_patch,
-                                .n_group_row = sizes->n_step_patch,
-                                .n_thread = sizes->n_thread,
-                                .n_layer_slot = sizes->n_layer_slot};
-}
-
 /* Reading patches and merging them take turns with one room of packed rows; mergers use the keys' and values'
  * rooms besides, which are free between layers. */
 static void take_packed(tess_vision_tower *tower, tess_arena *arena)
@@ -80,34 +72,32 @@ static void take_packed(tess_vision_tower *tower, tess_arena *arena)
     tower->merger.hidden = tower->encoder.values;
 }
 
-void tess_vision_tower_init_workspace(tess_vision_tower *tower, const tess_vision_sizes *sizes,
+void tess_vision_tower_init_workspace(tess_vision_tower *tower, const tess_tower_sizes *sizes,
                                       tess_arena *arena)
 {
     const tess_vision_config *c = tower->config;
-    const tess_encoder_sizes of_encoder = encoder_sizes(sizes);
     size_t d_head = (size_t)(c->d_model / c->n_head);
-    int n_tok = sizes->n_patch / patches_of_token(c);
-    TESS_ASSERT(n_tok >= 1 && sizes->n_step_patch <= sizes->n_patch);
-    tess_encoder_init_workspace(&tower->encoder, &of_encoder, arena);
+    int n_tok = sizes->n_row / patches_of_token(c);
+    TESS_ASSERT(n_tok >= 1 && sizes->n_group_row <= sizes->n_row);
+    tess_encoder_init_workspace(&tower->encoder, sizes, arena);
     tower->n_read = tower->encoder.n_block;
     tower->patches = TESS_TAKE_ROWS(arena, tower->n_read, width_of_patch(c));
     tower->merger.n_tok = n_tok < TOKENS_AT_ONCE ? n_tok : TOKENS_AT_ONCE;
     take_packed(tower, arena);
     tower->blend = TESS_TAKE_ROWS(arena, sizes->n_thread, 2 * c->d_model);
-    tower->cosines = TESS_TAKE_ROWS(arena, sizes->n_patch, d_head / 2);
-    tower->sines = TESS_TAKE_ROWS(arena, sizes->n_patch, d_head / 2);
+    tower->cosines = TESS_TAKE_ROWS(arena, sizes->n_row, d_head / 2);
+    tower->sines = TESS_TAKE_ROWS(arena, sizes->n_row, d_head / 2);
     tower->group = TESS_TAKE(arena, int32_t, n_tok + 1);
     tower->inv_freq = TESS_TAKE(arena, float, d_head / 4);
     if (arena->base) tess_inverse_frequencies(tower->inv_freq, d_head / 2, rope_theta);
 }
 
 void tess_vision_tower_init_weights(tess_vision_tower *tower, tess_store *store,
-                                    const tess_tower_weights *weights, const tess_vision_sizes *sizes,
+                                    const tess_tower_weights *weights, const tess_tower_sizes *sizes,
                                     tess_arena *arena)
 {
-    const tess_encoder_sizes of_encoder = encoder_sizes(sizes);
     const tess_bank_layout parts = tess_tower_part_bank(weights, sizes->n_part_slot);
-    tess_encoder_init_layers(&tower->encoder, store, weights, &of_encoder, arena);
+    tess_encoder_init_layers(&tower->encoder, store, weights, sizes, arena);
     tess_bank_init(&tower->parts, store, &parts, arena);
 }
 

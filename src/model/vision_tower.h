@@ -27,26 +27,19 @@ typedef struct tess_vision_tower {
     float *packed;          /* what products outside the encoder read */
     float *blend;           /* [n_thread, 2, d_model] a learned position in the making */
     float *inv_freq;        /* [d_head / 4] */
-    float *cosines, *sines; /* [n_patch, d_head / 2] */
+    float *cosines, *sines; /* [n_row, d_head / 2] */
     int32_t *group;         /* [tokens of a piece + 1] where steps begin */
     tess_head_room merger;
 } tess_vision_tower;
 
-typedef struct tess_vision_sizes {
-    int n_patch;      /* most patches of a piece, at least n_step_patch */
-    int n_step_patch; /* patches of the largest step, n_high * n_wide */
-    int n_thread;
-    int n_layer_slot; /* layers that stay, 1 … all */
-    int n_part_slot;  /* of patches' weights and mergers: how many stay, 1 … 2 + DeepStack's */
-} tess_vision_sizes;
-
 /* Prepares a tower whose config and compute are known; the rest is laid out by what follows, each in an arena
- * that may be one that measures. `weights` are those of the tower's component and outlive it. */
+ * that may be one that measures. `weights` are those of the tower's component and outlive it. Rows are
+ * patches, a group is a step in time, n_high * n_wide. */
 tess_vision_tower tess_vision_tower_make(const tess_vision_config *config, const tess_compute *compute);
-void tess_vision_tower_init_workspace(tess_vision_tower *tower, const tess_vision_sizes *sizes,
+void tess_vision_tower_init_workspace(tess_vision_tower *tower, const tess_tower_sizes *sizes,
                                       tess_arena *arena);
 void tess_vision_tower_init_weights(tess_vision_tower *tower, tess_store *store,
-                                    const tess_tower_weights *weights, const tess_vision_sizes *sizes,
+                                    const tess_tower_weights *weights, const tess_tower_sizes *sizes,
                                     tess_arena *arena);
 
 /* Values of a patch. */
@@ -61,7 +54,7 @@ double tess_vision_count_products(const tess_vision_config *config, const tess_f
 void tess_vision_taps_visit(const tess_vision_config *config, const tess_features *const *item, int n_item,
                             int run, void (*visit)(void *context, const tess_tap *tap), void *context);
 
-/* Runs images or videos, one after the other; `run` as above. Every step has at most n_step_patch patches.
+/* Runs images or videos, one after the other; `run` as above. Every step has at most n_group_row patches.
  *
  *   out            [tokens of all, d_output]
  *   deepstack[k]   [tokens of all, d_output], 0 <= k < n_deepstack; NULL if there is no DeepStack

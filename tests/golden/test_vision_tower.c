@@ -143,11 +143,11 @@ static int or_all(int n, int all)
 
 static void lay_out(tower *t, const tower_options *options, const media *m, tess_arena *arena)
 {
-    const tess_vision_sizes sizes = {.n_patch = or_all(options->n_patch, m->n_patch),
-                                     .n_step_patch = m->n_step_patch,
-                                     .n_thread = or_all(options->n_thread, 1),
-                                     .n_layer_slot = or_all(options->n_layer_slot, t->weights.n_layer),
-                                     .n_part_slot = or_all(options->n_part_slot, t->weights.n_part)};
+    const tess_tower_sizes sizes = {.n_row = or_all(options->n_patch, m->n_patch),
+                                    .n_group_row = m->n_step_patch,
+                                    .n_thread = or_all(options->n_thread, 1),
+                                    .n_layer_slot = or_all(options->n_layer_slot, t->weights.n_layer),
+                                    .n_part_slot = or_all(options->n_part_slot, t->weights.n_part)};
     const tess_compute compute = {.kernels = &t->kernels, .pool = t->pool, .rounding = options->rounding};
     t->tower = tess_vision_tower_make(&t->config.thinker.vision, &compute);
     tess_vision_tower_init_workspace(&t->tower, &sizes, arena);
@@ -586,7 +586,7 @@ static void test_faults(void **state)
 static uint64_t measure_workspace(const tess_vision_config *config, int n_patch, int n_step_patch,
                                   int n_thread)
 {
-    const tess_vision_sizes sizes = {.n_patch = n_patch, .n_step_patch = n_step_patch, .n_thread = n_thread};
+    const tess_tower_sizes sizes = {.n_row = n_patch, .n_group_row = n_step_patch, .n_thread = n_thread};
     tess_arena measuring = tess_arena_measure();
     tess_vision_tower laid_out = tess_vision_tower_make(config, &(tess_compute){0});
     tess_vision_tower_init_workspace(&laid_out, &sizes, &measuring);

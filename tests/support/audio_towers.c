@@ -21,7 +21,8 @@ static int or_all(int n, int all)
 static void lay_out(test_audio_tower *t, const test_tower_options *options, tess_arena *arena)
 {
     const tess_audio_config *c = &t->config.thinker.audio;
-    const tess_audio_sizes sizes = {.n_row = or_all(options->n_row, tess_audio_count_window_tokens(c)),
+    const tess_tower_sizes sizes = {.n_row = or_all(options->n_row, tess_audio_count_window_tokens(c)),
+                                    .n_group_row = tess_audio_count_window_tokens(c),
                                     .n_thread = or_all(options->n_thread, 1),
                                     .n_layer_slot = or_all(options->n_layer_slot, c->n_layer),
                                     .n_part_slot = or_all(options->n_part_slot, TESS_AUDIO_PARTS)};
