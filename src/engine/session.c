@@ -183,11 +183,8 @@ static tess_status tell_layer(void *context, int n_layer_done, tess_error *err)
     int64_t share = (int64_t)f->n * n_layer_done / f->n_layer;
     uint64_t done = is_decode ? (uint64_t)n_layer_done : (uint64_t)(f->done + share);
     uint64_t total = is_decode ? (uint64_t)f->n_layer : (uint64_t)f->feed->n_tok;
-    int paused = tess_guard_pause(); /* who is told may allocate */
-    tess_status status = tess_progress_tell(
-        f->feed->progress, is_decode ? TESS_ACTIVITY_DECODE : TESS_ACTIVITY_PREFILL, done, total, err);
-    tess_guard_resume(paused);
-    return status;
+    return tess_progress_tell(f->feed->progress, is_decode ? TESS_ACTIVITY_DECODE : TESS_ACTIVITY_PREFILL,
+                              done, total, err);
 }
 
 static tess_status run_chunks(tess_session *session, const tess_feed *feed, const tess_tap_sink *sink,

@@ -136,12 +136,8 @@ typedef struct audio_call {
 static tess_status tell_work(const audio_call *call, int64_t n_row, tess_error *err)
 {
     int64_t done = n_row / (STEM_WORTH + call->tower->config->n_layer);
-    int paused = tess_guard_pause(); /* who is told may allocate */
-    tess_status status =
-        tess_progress_tell(call->progress, TESS_ACTIVITY_ENCODING, (uint64_t)(call->n_tok_done + done),
-                           (uint64_t)call->shape.n_tok, err);
-    tess_guard_resume(paused);
-    return status;
+    return tess_progress_tell(call->progress, TESS_ACTIVITY_ENCODING, (uint64_t)(call->n_tok_done + done),
+                              (uint64_t)call->shape.n_tok, err);
 }
 
 /* ---- taps ---- */

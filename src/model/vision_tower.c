@@ -367,12 +367,8 @@ static tess_status tell_rows(void *context, int layer, int n_row, tess_error *er
     const piece *p = context;
     int64_t per_token = patches_of_token(p->tower->config), n_layer = p->tower->config->n_layer,
             done = ((int64_t)p->n_patch * layer + n_row) / (per_token * n_layer);
-    int paused = tess_guard_pause(); /* who is told may allocate */
-    tess_status status =
-        tess_progress_tell(p->progress, TESS_ACTIVITY_ENCODING, (uint64_t)(p->first / per_token + done),
-                           (uint64_t)(p->n_all / per_token), err);
-    tess_guard_resume(paused);
-    return status;
+    return tess_progress_tell(p->progress, TESS_ACTIVITY_ENCODING, (uint64_t)(p->first / per_token + done),
+                              (uint64_t)(p->n_all / per_token), err);
 }
 
 static tess_status end_layer(void *context, int layer, tess_error *err)
