@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "base/guard.h"
 #include "base/progress.h"
 #include "model/audio_stem.h"
 #include "model/merger.h"
+#include "model/tower_input.h"
 
 enum {
     FULL_CHUNK_STEPS = 13,
@@ -198,28 +198,15 @@ static tess_status emit_steps(const audio_call *call, tess_error *err)
 
 /* ---- the stem ---- */
 
-static tess_status refuse_frames(const tess_audio_tower *tower, int64_t first, size_t at, tess_error *err)
-{
-    size_t n_mel = (size_t)tower->config->n_mel;
-    return tess_refuse(err, "", "input_features", -1, "finite mel frames", "%g in frame %lld, mel bin %zu",
-                       (double)tower->frames[at], (long long)first + (long long)(at / n_mel), at % n_mel);
-}
-
 /* Frames [first, first + n) of a clip, and zeros after them. */
 static tess_status read_chunk(const audio_call *call, const tess_features *clip, int64_t first, int n,
                               tess_error *err)
 {
     const tess_audio_tower *tower = call->tower;
-    const tess_compute *compute = &tower->encoder.compute;
     size_t n_mel = (size_t)tower->config->n_mel, n_value = (size_t)n * n_mel,
            n_all = (size_t)call->shape.n_frame * n_mel;
-    int paused = tess_guard_pause(); /* features are their owner's code and may allocate */
-    tess_status status = clip->read(clip->context, first, n, tower->frames, err);
-    tess_guard_resume(paused);
+    tess_status status = tess_tower_read(&tower->encoder.compute, clip, first, n, n_mel, tower->frames, err);
     if (status != TESS_OK) return status;
-    size_t at = compute->kernels->find_non_finite(tower->frames, n_value);
-    if (at < n_value) return refuse_frames(tower, first, at, err);
-    if (compute->rounding == TESS_ROUND_BF16) compute->kernels->round_bf16(tower->frames, n_value);
     memset(tower->frames + n_value, 0, (n_all - n_value) * sizeof *tower->frames);
     return TESS_OK;
 }

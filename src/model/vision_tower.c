@@ -1,8 +1,8 @@
 #include "model/vision_tower.h"
 
-#include "base/guard.h"
 #include "base/progress.h"
 #include "kernels/angles.h"
+#include "model/tower_input.h"
 #include "model/vision_grid.h"
 
 enum { TOKENS_AT_ONCE = 128 }; /* of a merger, whose weights are read anew for each such block */
@@ -219,29 +219,15 @@ static tess_status emit(const piece *p, tess_vision_tap line, int number, float 
 
 /* ---- patches and positions ---- */
 
-static tess_status refuse_values(const tess_features *item, float value, int64_t patch, size_t at,
-                                 tess_error *err)
-{
-    return tess_refuse(err, "", item->kind == TESS_MEDIA_VIDEO ? "pixel_values_videos" : "pixel_values", -1,
-                       "finite patches", "%g in patch %lld, column %zu", (double)value, (long long)patch, at);
-}
-
 /* Patches [first, first + n) of an item -> packed */
 static tess_status read_patches(const tess_vision_tower *tower, const tess_features *item, int64_t first,
                                 int n, tess_error *err)
 {
     const tess_compute *compute = &tower->encoder.compute;
-    size_t width = width_of_patch(tower->config), n_value = (size_t)n * width;
-    int paused = tess_guard_pause(); /* features are their owner's code and may allocate */
-    tess_status status = item->read(item->context, first, n, tower->patches, err);
-    tess_guard_resume(paused);
-    if (status != TESS_OK) return status;
-    size_t at = compute->kernels->find_non_finite(tower->patches, n_value);
-    if (at < n_value)
-        return refuse_values(item, tower->patches[at], first + (int64_t)(at / width), at % width, err);
-    if (compute->rounding == TESS_ROUND_BF16) compute->kernels->round_bf16(tower->patches, n_value);
-    tess_pack_rows(compute, tower->packed, tower->patches, width, n);
-    return TESS_OK;
+    size_t width = width_of_patch(tower->config);
+    tess_status status = tess_tower_read(compute, item, first, n, width, tower->patches, err);
+    if (status == TESS_OK) tess_pack_rows(compute, tower->packed, tower->patches, width, n);
+    return status;
 }
 
 /* The patches of one step -> residual, from `row` on */
