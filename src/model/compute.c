@@ -50,6 +50,7 @@ void tess_linear_run(const tess_compute *compute, const tess_linear *linear, int
 /* What is done row by row; which members it uses depends on the operation. */
 typedef struct row_task {
     const tess_compute *compute;
+    void (*do_row)(const struct row_task *task, size_t row);
     float *packed, *y;
     const float *x;
     const uint16_t *weight, *bias;
@@ -59,135 +60,130 @@ typedef struct row_task {
     bool is_tanh;
 } row_task;
 
-/* A single row is not worth waking the threads for. */
-static void run_rows(const tess_compute *compute, tess_task *do_share, row_task *task)
-{
-    if (task->n_row == 1)
-        do_share(task, 0, 1);
-    else
-        tess_pool_run(compute->pool, do_share, task);
-}
-
-static void pack_share(void *arg, int share, int n_share)
+static void rows_share(void *arg, int share, int n_share)
 {
     const row_task *task = arg;
-    size_t width = tess_packed_floats(task->n_col);
     int64_t begin, end;
     tess_share_range(task->n_row, 1, share, n_share, &begin, &end);
-    for (size_t i = (size_t)begin; i < (size_t)end; i++)
-        task->compute->kernels->pack(task->packed + i * width, task->x + i * task->n_col, task->n_col);
+    for (size_t row = (size_t)begin; row < (size_t)end; row++) task->do_row(task, row);
+}
+
+/* A single row is not worth waking the threads for. */
+static void run_rows(row_task task)
+{
+    if (task.n_row == 1)
+        task.do_row(&task, 0);
+    else
+        tess_pool_run(task.compute->pool, rows_share, &task);
+}
+
+static float *packed_of(const row_task *task, size_t row)
+{
+    return task->packed + row * tess_packed_floats(task->n_col);
+}
+
+static void pack_row(const row_task *task, size_t row)
+{
+    task->compute->kernels->pack(packed_of(task, row), task->x + row * task->n_col, task->n_col);
 }
 
 void tess_pack_rows(const tess_compute *compute, float *packed, const float *x, size_t n_col, int n_row)
 {
-    row_task task = {.compute = compute, .packed = packed, .x = x, .n_col = n_col, .n_row = n_row};
-    run_rows(compute, pack_share, &task);
+    run_rows((row_task){
+        .compute = compute, .do_row = pack_row, .packed = packed, .x = x, .n_col = n_col, .n_row = n_row});
 }
 
-static void rms_norm_share(void *arg, int share, int n_share)
+static void rms_norm_row(const row_task *task, size_t row)
 {
-    const row_task *task = arg;
-    int64_t begin, end;
-    tess_share_range(task->n_row, 1, share, n_share, &begin, &end);
-    for (size_t i = (size_t)begin; i < (size_t)end; i++)
-        task->compute->kernels->rms_norm(task->y + i * task->n_col, task->x + i * task->n_col, task->weight,
-                                         task->n_col, task->eps, task->compute->rounding);
+    size_t at = row * task->n_col;
+    task->compute->kernels->rms_norm(task->y + at, task->x + at, task->weight, task->n_col, task->eps,
+                                     task->compute->rounding);
 }
 
 void tess_rms_norm_rows(const tess_compute *compute, float *y, const float *x, const uint16_t *weight,
                         size_t n_col, double eps, int n_row)
 {
-    row_task task = {.compute = compute,
-                     .y = y,
-                     .x = x,
-                     .weight = weight,
-                     .n_col = n_col,
-                     .eps = (float)eps,
-                     .n_row = n_row};
-    run_rows(compute, rms_norm_share, &task);
+    run_rows((row_task){.compute = compute,
+                        .do_row = rms_norm_row,
+                        .y = y,
+                        .x = x,
+                        .weight = weight,
+                        .n_col = n_col,
+                        .eps = (float)eps,
+                        .n_row = n_row});
 }
 
-static void layer_norm_share(void *arg, int share, int n_share)
+static void layer_norm_row(const row_task *task, size_t row)
 {
-    const row_task *task = arg;
-    int64_t begin, end;
-    tess_share_range(task->n_row, 1, share, n_share, &begin, &end);
-    for (size_t i = (size_t)begin; i < (size_t)end; i++)
-        task->compute->kernels->layer_norm(task->y + i * task->n_col, task->x + i * task->n_col, task->weight,
-                                           task->bias, task->n_col, task->eps, task->compute->rounding);
+    size_t at = row * task->n_col;
+    task->compute->kernels->layer_norm(task->y + at, task->x + at, task->weight, task->bias, task->n_col,
+                                       task->eps, task->compute->rounding);
 }
 
 void tess_layer_norm_rows(const tess_compute *compute, float *y, const float *x, const uint16_t *weight,
                           const uint16_t *bias, size_t n_col, double eps, int n_row)
 {
-    row_task task = {.compute = compute,
-                     .y = y,
-                     .x = x,
-                     .weight = weight,
-                     .bias = bias,
-                     .n_col = n_col,
-                     .eps = (float)eps,
-                     .n_row = n_row};
-    run_rows(compute, layer_norm_share, &task);
+    run_rows((row_task){.compute = compute,
+                        .do_row = layer_norm_row,
+                        .y = y,
+                        .x = x,
+                        .weight = weight,
+                        .bias = bias,
+                        .n_col = n_col,
+                        .eps = (float)eps,
+                        .n_row = n_row});
 }
 
-static void add_share(void *arg, int share, int n_share)
+static void add_row(const row_task *task, size_t row)
 {
-    const row_task *task = arg;
-    int64_t begin, end;
-    tess_share_range(task->n_row, 1, share, n_share, &begin, &end);
-    for (size_t i = (size_t)begin; i < (size_t)end; i++)
-        task->compute->kernels->add(task->y + i * task->n_col, task->x + i * task->n_col, task->n_col,
-                                    task->compute->rounding);
+    size_t at = row * task->n_col;
+    task->compute->kernels->add(task->y + at, task->x + at, task->n_col, task->compute->rounding);
 }
 
 void tess_add_rows(const tess_compute *compute, float *y, const float *x, size_t n_col, int n_row)
 {
-    row_task task = {.compute = compute, .y = y, .x = x, .n_col = n_col, .n_row = n_row};
-    run_rows(compute, add_share, &task);
+    run_rows(
+        (row_task){.compute = compute, .do_row = add_row, .y = y, .x = x, .n_col = n_col, .n_row = n_row});
 }
 
-static void gelu_share(void *arg, int share, int n_share)
+static void gelu_row(const row_task *task, size_t row)
 {
-    const row_task *task = arg;
     const tess_kernels *kernels = task->compute->kernels;
     tess_gelu_erf_fn *gelu = task->is_tanh ? kernels->gelu_tanh : kernels->gelu_erf;
-    size_t width = tess_packed_floats(task->n_col);
-    int64_t begin, end;
-    tess_share_range(task->n_row, 1, share, n_share, &begin, &end);
-    for (size_t i = (size_t)begin; i < (size_t)end; i++) {
-        float *row = task->y + i * task->n_col;
-        gelu(row, row, task->n_col, task->compute->rounding);
-        if (task->packed) kernels->pack(task->packed + i * width, row, task->n_col);
-    }
+    float *x = task->y + row * task->n_col;
+    gelu(x, x, task->n_col, task->compute->rounding);
+    if (task->packed) kernels->pack(packed_of(task, row), x, task->n_col);
 }
 
 void tess_gelu_rows(const tess_compute *compute, float *packed, float *x, size_t n_col, int n_row,
                     bool is_tanh)
 {
-    row_task task = {
-        .compute = compute, .packed = packed, .y = x, .n_col = n_col, .n_row = n_row, .is_tanh = is_tanh};
-    run_rows(compute, gelu_share, &task);
+    run_rows((row_task){.compute = compute,
+                        .do_row = gelu_row,
+                        .packed = packed,
+                        .y = x,
+                        .n_col = n_col,
+                        .n_row = n_row,
+                        .is_tanh = is_tanh});
 }
 
-static void swiglu_share(void *arg, int share, int n_share)
+static void swiglu_row(const row_task *task, size_t row)
 {
-    const row_task *task = arg;
-    size_t width = tess_packed_floats(task->n_col);
-    int64_t begin, end;
-    tess_share_range(task->n_row, 1, share, n_share, &begin, &end);
-    for (size_t i = (size_t)begin; i < (size_t)end; i++) {
-        float *gate = task->y + i * task->n_col;
-        task->compute->kernels->swiglu(gate, gate, task->x + i * task->n_col, task->n_col,
-                                       task->compute->rounding);
-        task->compute->kernels->pack(task->packed + i * width, gate, task->n_col);
-    }
+    const tess_kernels *kernels = task->compute->kernels;
+    size_t at = row * task->n_col;
+    float *gate = task->y + at;
+    kernels->swiglu(gate, gate, task->x + at, task->n_col, task->compute->rounding);
+    kernels->pack(packed_of(task, row), gate, task->n_col);
 }
 
 void tess_swiglu_rows(const tess_compute *compute, float *packed, float *gate, const float *up, size_t n_col,
                       int n_row)
 {
-    row_task task = {
-        .compute = compute, .packed = packed, .y = gate, .x = up, .n_col = n_col, .n_row = n_row};
-    run_rows(compute, swiglu_share, &task);
+    run_rows((row_task){.compute = compute,
+                        .do_row = swiglu_row,
+                        .packed = packed,
+                        .y = gate,
+                        .x = up,
+                        .n_col = n_col,
+                        .n_row = n_row});
 }
