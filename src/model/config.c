@@ -5,7 +5,6 @@
  */
 #include "model/config.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "base/json.h"
 #include "base/whole_file.h"
 #include "model/config_keys.h"
+#include "model/vision_grid.h"
 
 enum {
     MAX_WIDTH = 1 << 18,
@@ -165,7 +165,7 @@ static tess_status read_audio(const tess_json_section *s, tess_audio_config *out
 
 static tess_status check_vision(const tess_json_section *s, const tess_vision_config *v, tess_error *err)
 {
-    int side = (int)lround(sqrt(v->n_position));
+    int side = tess_vision_table_side(v->n_position);
     const tess_repeated_key repeated[] = {{"num_hidden_layers", v->n_layer},
                                           {"num_attention_heads", v->n_head},
                                           {"head_dim", v->d_model / v->n_head}};

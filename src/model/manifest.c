@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/audio_stem.h"
 #include "store/completeness.h"
 
 /* Collects names part by part: a prefix, and what is appended to it for one tensor. */
@@ -161,10 +162,7 @@ static void list_audio_layers(lister *l, const tess_audio_config *c)
 
 static void list_audio(lister *l, const tess_audio_config *c)
 {
-    uint64_t d = U(c->d_model), down = U(c->d_downsample);
-    /* Three convolutions of stride 2 halve the mel bins, rounding up. */
-    uint64_t n_mel = ((U(c->n_mel) + 1) / 2 + 1) / 2;
-    n_mel = (n_mel + 1) / 2;
+    uint64_t d = U(c->d_model), down = U(c->d_downsample), n_mel = U(tess_audio_stem_steps(c->n_mel));
     l->component = TESS_COMPONENT_AUDIO;
     l->part = TESS_AUDIO_STEM;
     set_prefix(l, "thinker.audio_tower.");
