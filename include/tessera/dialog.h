@@ -138,8 +138,12 @@ typedef struct tess_media_use {
  * turns cost nothing.
  * Errors: those of tess_medium_open and tess_medium_prepare, of tess_preprocessor_load and
  * tess_preprocessor_check; err->field begins with the part's path where the medium's own error has no field.
- */
+ * TESS_EBUDGET  err->smallest_budget_bytes: the max_bytes that are enough up to this medium. */
 tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use *use, tess_error *err);
+/* Bytes that the prepared media hold, and the most that they took at a time while they were prepared one
+ * after the other: the max_bytes in which they can be prepared again. Features of the caller count nothing.
+ */
+void tess_conversation_count_bytes(const tess_conversation *c, uint64_t *held, uint64_t *most);
 /* How a medium was prepared; NULL: it is not, or its features are the caller's. */
 const tess_medium_facts *tess_content_get_facts(const tess_content *content);
 

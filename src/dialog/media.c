@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/error.h"
 #include "dialog/conversation.h"
 
@@ -32,18 +33,30 @@ static bool any_is_waiting(const tess_conversation *c)
     return false;
 }
 
-static uint64_t bytes_held(const tess_medium *medium)
+/* The sum, or the largest number where that is less: what a medium says it takes may be any number. */
+static uint64_t add_bytes(uint64_t a, uint64_t b)
 {
-    return medium ? tess_medium_get_facts(medium)->bytes_held : 0;
+    uint64_t sum;
+    return tess_add_u64(a, b, &sum) ? sum : UINT64_MAX;
 }
 
-static uint64_t sum_bytes(const tess_conversation *c)
+static void add_medium_bytes(const tess_medium *medium, uint64_t *held, uint64_t *most)
 {
-    uint64_t n = 0;
+    if (!medium) return;
+    const tess_medium_facts *facts = tess_medium_get_facts(medium);
+    const uint64_t now = add_bytes(*held, facts->bytes_peak);
+    if (now > *most) *most = now;
+    *held = add_bytes(*held, facts->bytes_held);
+}
+
+void tess_conversation_count_bytes(const tess_conversation *c, uint64_t *held, uint64_t *most)
+{
+    *held = *most = 0;
     for (size_t i = 0; i < c->count; i++)
-        for (size_t k = 0; k < c->turn[i].n_content; k++)
-            n += bytes_held(c->turn[i].content[k].medium) + bytes_held(c->turn[i].content[k].sound);
-    return n;
+        for (size_t k = 0; k < c->turn[i].n_content; k++) {
+            add_medium_bytes(c->turn[i].content[k].medium, held, most);
+            add_medium_bytes(c->turn[i].content[k].sound, held, most);
+        }
 }
 
 /* Frames of 10 ms that a clip of as many tokens as there are positions has, 13 tokens a second. */
@@ -105,7 +118,7 @@ static tess_status open_medium(preparing *p, tess_media_kind kind, tess_content 
 static tess_status prepare_medium(preparing *p, tess_medium *medium)
 {
     tess_status status = tess_medium_prepare(medium, p->use->progress, p->err);
-    if (status == TESS_OK) p->n_held += bytes_held(medium);
+    if (status == TESS_OK) p->n_held += tess_medium_get_facts(medium)->bytes_held;
     return status;
 }
 
@@ -155,16 +168,22 @@ static tess_status check_standard_input(const tess_conversation *c, tess_error *
     return TESS_OK;
 }
 
-static void name_part(tess_error *err, size_t turn, size_t part)
+/* A medium knows neither its place nor what those before it hold. */
+static void complete_error(const preparing *p, size_t turn, size_t part)
 {
-    if (err && !*err->field)
-        snprintf(err->field, sizeof err->field, "messages[%zu].content[%zu]", turn, part);
+    tess_error *err = p->err;
+    if (!err) return;
+    if (!*err->field) snprintf(err->field, sizeof err->field, "messages[%zu].content[%zu]", turn, part);
+    if (err->status == TESS_EBUDGET)
+        err->smallest_budget_bytes = add_bytes(err->smallest_budget_bytes, p->n_held);
 }
 
 tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use *use, tess_error *err)
 {
-    preparing p = {.use = use, .n_held = sum_bytes(c), .err = err};
+    preparing p = {.use = use, .err = err};
+    uint64_t most;
     if (!any_is_waiting(c)) return TESS_OK;
+    tess_conversation_count_bytes(c, &p.n_held, &most);
     tess_status status = check_standard_input(c, err);
     if (status == TESS_OK) status = begin_preparing(&p, err);
     if (status != TESS_OK) return status;
@@ -173,7 +192,7 @@ tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use
             if (!is_waiting(&c->turn[i].content[k])) continue;
             status = prepare_content(&p, &c->turn[i].content[k]);
             if (status == TESS_OK) continue;
-            name_part(err, i, k);
+            complete_error(&p, i, k);
             return status;
         }
     return TESS_OK;

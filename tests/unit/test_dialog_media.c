@@ -229,7 +229,12 @@ static void test_budget(void **state)
     add(&c, TESS_CONTENT_IMAGE, IMAGES "420.jpg");
     assert_int_equal(tess_conversation_prepare(&c, &narrow, &err), TESS_EBUDGET);
     assert_non_null(strstr(err.message, "420.jpg"));
+    assert_int_equal(err.smallest_budget_bytes, enough.max_bytes);
     assert_int_equal(tess_conversation_prepare(&c, &enough, &err), TESS_OK);
+    uint64_t held, most;
+    tess_conversation_count_bytes(&c, &held, &most);
+    assert_int_equal(held, 2 * facts->bytes_held);
+    assert_int_equal(most, enough.max_bytes);
     tess_conversation_release(&c);
 }
 
