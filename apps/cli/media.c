@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/system.h"
 #include "cli/screen.h"
 
 uint64_t cli_add_bytes(uint64_t a, uint64_t b)
@@ -46,6 +47,32 @@ int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_
     if (options->fps != CLI_MEDIA_DEFAULT.fps && !has_film)
         return cli_usage(self, common, "--fps: there is no --video to take frames of");
     return -1;
+}
+
+/* Two runs map different numbers of library pages. */
+#define RUN_BYTES (1ull << 20)
+
+tess_status cli_media_prepare(tess_conversation *talk, tess_media_use use, uint64_t budget_bytes,
+                              cli_progress *bar, uint64_t *least_bytes, tess_error *err)
+{
+    uint64_t held, most;
+    tess_conversation_count_bytes(talk, &held, &most);
+    /* Media that are held count among the conversation's, so that each counts once. */
+    const uint64_t resident = tess_system_resident_bytes();
+    const uint64_t used = (resident > held ? resident - held : 0) + CLI_MEDIA_LIBRARY_BYTES;
+    const uint64_t budget = budget_bytes ? budget_bytes : tess_budget_get_default();
+    use.max_bytes = budget > used ? budget - used : 1;
+    use.progress = &bar->drawn_bar;
+    const tess_status status = tess_conversation_prepare(talk, &use, err);
+    cli_progress_clear(bar);
+    if (status == TESS_EBUDGET) {
+        err->smallest_budget_bytes = cli_add_bytes(err->smallest_budget_bytes, used + RUN_BYTES);
+        cli_say_media_first(err);
+    }
+    if (status != TESS_OK || !least_bytes) return status;
+    tess_conversation_count_bytes(talk, &held, &most);
+    *least_bytes = cli_add_bytes(used + RUN_BYTES, most);
+    return status;
 }
 
 /* With a comma before every three digits. */

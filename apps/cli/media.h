@@ -2,7 +2,7 @@
 #ifndef TESS_APPS_CLI_MEDIA_H
 #define TESS_APPS_CLI_MEDIA_H
 
-#include "cli/cli.h"
+#include "cli/progress.h"
 
 /* What decoding libraries take once they are loaded: 29 MB measured for sound, 17 MB for a PNG. */
 #define CLI_MEDIA_LIBRARY_BYTES (40ull << 20)
@@ -43,6 +43,13 @@ size_t cli_media_count(const cli_media_options *options);
  * or an exit code. */
 int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_command *self,
                     const cli_common *common);
+
+/* Prepares the media of a conversation in what a budget (0: the default one) leaves beside all that the
+ * process holds and libraries will. *least_bytes, unless NULL: the budget in which all its media can be
+ * prepared so. `use` needs neither max_bytes nor progress. Errors: those of tess_conversation_prepare;
+ * TESS_EBUDGET tells a budget of the process. */
+tess_status cli_media_prepare(tess_conversation *talk, tess_media_use use, uint64_t budget_bytes,
+                              cli_progress *bar, uint64_t *least_bytes, tess_error *err);
 
 /* "photo.jpg: 1260 × 840, taken as 1248 × 832, 1,014 tokens": what a prepared medium is, safe on a terminal.
  */

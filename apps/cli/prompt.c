@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/system.h"
 #include "base/utf8.h"
 
 static tess_content_kind content_kind(tess_media_kind kind)
@@ -69,9 +68,6 @@ static tess_status check_texts(const cli_prompt *prompt, tess_error *err)
 
 /* ---- media ---- */
 
-/* Two runs map different numbers of library pages. */
-#define RUN_BYTES (1ull << 20)
-
 static bool has_media(const tess_conversation *talk)
 {
     for (size_t i = 0; i < talk->count; i++)
@@ -102,51 +98,15 @@ json_t *cli_prompt_list_parts(const cli_prompt *prompt)
     return parts;
 }
 
-/* What the process holds already, and libraries will, is not there for media. */
-static uint64_t memory_for_media(uint64_t memory_bytes, uint64_t used)
-{
-    uint64_t budget = memory_bytes ? memory_bytes : tess_budget_get_default();
-    return budget > used ? budget - used : 1;
-}
-
-/* What media took while they were prepared, one after the other, those before being held. */
-static uint64_t bytes_of_media(const tess_conversation *talk)
-{
-    uint64_t held = 0, most = 0;
-    for (size_t i = 0; i < talk->count; i++)
-        for (size_t k = 0; k < talk->turn[i].n_content; k++) {
-            const tess_content *content = &talk->turn[i].content[k];
-            const tess_medium *const media[] = {content->medium, content->sound};
-            for (int m = 0; m < 2; m++) {
-                if (!media[m]) continue;
-                const tess_medium_facts *facts = tess_medium_get_facts(media[m]);
-                const uint64_t now = cli_add_bytes(held, facts->bytes_peak);
-                if (now > most) most = now;
-                held = cli_add_bytes(held, facts->bytes_held);
-            }
-        }
-    return most;
-}
-
 static tess_status prepare_media(cli_prompt *prompt, const cli_common *common, const cli_request_means *means,
                                  tess_error *err)
 {
     if (!has_media(&prompt->talk)) return TESS_OK;
-    const uint64_t used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
-    uint64_t most = memory_for_media(means->memory_bytes, used);
     const tess_media_use use = {.model_dir = means->model_dir,
                                 .fps = prompt->media.fps,
-                                .use_audio_in_video = prompt->media.use_audio_in_video,
-                                .max_bytes = most,
-                                .progress = means->progress};
-    tess_status status = tess_conversation_prepare(&prompt->talk, &use, err);
-    if (status == TESS_OK)
-        prompt->least_bytes = cli_add_bytes(used + RUN_BYTES, bytes_of_media(&prompt->talk));
-    if (status == TESS_EBUDGET) { /* what media need comes on top of the process */
-        err->smallest_budget_bytes = cli_add_bytes(err->smallest_budget_bytes, used + RUN_BYTES);
-        cli_say_media_first(err);
-    }
-    cli_progress_clear(means->bar);
+                                .use_audio_in_video = prompt->media.use_audio_in_video};
+    const tess_status status =
+        cli_media_prepare(&prompt->talk, use, means->memory_bytes, means->bar, &prompt->least_bytes, err);
     if (status == TESS_OK && !common->quiet) show_media(&prompt->talk);
     return status;
 }

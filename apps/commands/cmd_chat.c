@@ -246,32 +246,18 @@ static int ask(chat *c, const char *question, size_t n_byte)
 
 /* ---- media --------------------------------------------------------------------------------------------- */
 
-/* What a medium may take: what the budget leaves beside what is in use. */
-static uint64_t memory_for_media(const chat *c, uint64_t used)
-{
-    uint64_t budget = tess_engine_get_plan(c->engine)->budget_bytes;
-    return budget > used ? budget - used : 1;
-}
-
 static tess_status add_medium(chat *c, tess_content_kind kind, const char *source, tess_error *err)
 {
-    const uint64_t used = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
     const tess_media_use use = {.model_dir = c->engine_options.options.model_dir,
                                 .fps = c->fps,
-                                .use_audio_in_video = c->use_audio_in_video && kind == TESS_CONTENT_VIDEO,
-                                .max_bytes = memory_for_media(c, used),
-                                .progress = &c->engine_options.bar.drawn_bar};
+                                .use_audio_in_video = c->use_audio_in_video && kind == TESS_CONTENT_VIDEO};
     tess_status status = c->has_draft ? TESS_OK : tess_conversation_begin_list(&c->talk, "user", err);
     if (status != TESS_OK) return status;
     c->has_draft = true;
     status = tess_conversation_add_medium(&c->talk, kind, source, err);
     if (status != TESS_OK) return status;
-    status = tess_conversation_prepare(&c->talk, &use, err);
-    if (status == TESS_EBUDGET) {
-        err->smallest_budget_bytes = cli_add_bytes(err->smallest_budget_bytes, used);
-        cli_say_media_first(err);
-    }
-    cli_progress_clear(&c->engine_options.bar);
+    status = cli_media_prepare(&c->talk, use, tess_engine_get_plan(c->engine)->budget_bytes,
+                               &c->engine_options.bar, NULL, err);
     if (status != TESS_OK) tess_conversation_drop_part(&c->talk);
     return status;
 }

@@ -68,6 +68,24 @@ for options in "--image $media/images/420.jpg" "--audio $media/audio/tone.mp3" "
     done
 done
 
+# Each refusal goes further than the one before: what media take that are held is in it.
+python tests/support/make_media.py png "$work/large.png" 5000 4000
+two="--image $work/large.png --image $work/large.png"
+memory=1
+for n in 1 2; do
+    # shellcheck disable=SC2086 -- words split
+    equals "$(exit_of "$tessera" run --model $model --context 64 $two --prompt x --quiet --json --memory "$memory")" 5 "large pictures in $memory bytes: exit 5"
+    contains "$(cat "$work/err")" "preparing it takes" "before the model"
+    memory=$(json smallest_budget_bytes <"$work/out")
+done
+# shellcheck disable=SC2086
+exit_of "$tessera" run --model $model --context 64 $two --prompt x --quiet --memory "$memory" >"$work/code"
+! grep "preparing it takes" "$work/err"
+result $? "the second tells what is enough to prepare two: $memory bytes"
+printf '/image %s\n' "$work/large.png" "$work/large.png" "$work/large.png" "$work/large.png" |
+    "$tessera" chat --model $model --ledger off --memory 310MiB >/dev/null 2>"$work/err"
+equals "$? $(grep -c 'joins your next question' "$work/err")" "0 4" "chat: pictures that are held count once"
+
 # A process that has loaded nothing; the time program counts a child of its own, so the shell's size does not matter.
 for words in "--version" "run --help" "inspect --help"; do
     # shellcheck disable=SC2086 -- words split
