@@ -98,30 +98,31 @@ json_t *cli_prompt_list_parts(const cli_prompt *prompt)
     return parts;
 }
 
-static tess_status prepare_media(cli_prompt *prompt, const cli_common *common, const cli_request_means *means,
+static tess_status prepare_media(cli_prompt *prompt, const cli_common *common, cli_engine *engine,
                                  tess_error *err)
 {
     if (!has_media(&prompt->talk)) return TESS_OK;
-    const tess_media_use use = {.model_dir = means->model_dir,
+    const tess_media_use use = {.model_dir = engine->options.model_dir,
                                 .fps = prompt->media.fps,
                                 .use_audio_in_video = prompt->media.use_audio_in_video};
-    const tess_status status =
-        cli_media_prepare(&prompt->talk, use, means->memory_bytes, means->bar, &prompt->least_bytes, err);
+    const tess_status status = cli_media_prepare(&prompt->talk, use, engine->options.memory_bytes,
+                                                 &engine->bar, &prompt->least_bytes, err);
     if (status == TESS_OK && !common->quiet) show_media(&prompt->talk);
     return status;
 }
 
 int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                          const cli_request_means *means, int64_t *n_tok)
+                          cli_engine *engine, int64_t *n_tok)
 {
     *n_tok = 0;
     int code = cli_media_check(&prompt->media, false, self, common);
     if (code >= 0 || cli_media_count(&prompt->media) == 0) return code;
     tess_error err;
     /* It is there while media of a question are prepared, and has its place in what they leave. */
-    if (tess_tokenizer_open(means->model_dir, &prompt->tokenizer, NULL) != TESS_OK) prompt->tokenizer = NULL;
+    if (tess_tokenizer_open(engine->options.model_dir, &prompt->tokenizer, NULL) != TESS_OK)
+        prompt->tokenizer = NULL;
     tess_status status = take_media(prompt, &err);
-    if (status == TESS_OK) status = prepare_media(prompt, common, means, &err);
+    if (status == TESS_OK) status = prepare_media(prompt, common, engine, &err);
     tess_tokenizer_close(prompt->tokenizer);
     prompt->tokenizer = NULL;
     if (status == TESS_OK) status = tess_prompt_list_media(&prompt->talk, &prompt->made, &err);
@@ -182,7 +183,7 @@ static tess_status check_captioner(const cli_prompt *prompt, const char *model_d
 /* ---- encoding ---- */
 
 static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                       const cli_request_means *means)
+                       cli_engine *engine)
 {
     tess_error err;
     tess_status status = check_texts(prompt, &err);
@@ -192,10 +193,10 @@ static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_co
                                        prompt->plain ? TESS_ENCODE_PLAIN : 0, &prompt->made.ids, &err);
     } else {
         status = prompt->messages ? take_messages(prompt, &err) : take_question(prompt, &err);
-        if (status == TESS_OK) status = check_captioner(prompt, means->model_dir, &err);
-        if (status == TESS_OK) status = prepare_media(prompt, common, means, &err);
+        if (status == TESS_OK) status = check_captioner(prompt, engine->options.model_dir, &err);
+        if (status == TESS_OK) status = prepare_media(prompt, common, engine, &err);
         if (status == TESS_OK)
-            status = tess_prompt_make(&prompt->talk, prompt->tokenizer, means->model_dir,
+            status = tess_prompt_make(&prompt->talk, prompt->tokenizer, engine->options.model_dir,
                                       TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0) |
                                           cli_thinking_flag(prompt->thinking),
                                       &prompt->made, &err);
@@ -259,18 +260,18 @@ static int check_options(const cli_prompt *prompt, const cli_command *self, cons
 }
 
 int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                      const cli_request_means *means)
+                      cli_engine *engine)
 {
     int code = check_options(prompt, self, common);
-    if (code < 0) code = cli_thinking_check(prompt->thinking, self, common, means->model_dir);
+    if (code < 0) code = cli_thinking_check(prompt->thinking, self, common, engine->options.model_dir);
     if (code >= 0) return code;
     tess_error err;
-    tess_status status = tess_tokenizer_open(means->model_dir, &prompt->tokenizer, &err);
+    tess_status status = tess_tokenizer_open(engine->options.model_dir, &prompt->tokenizer, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
-    if (!prompt->raw) cli_remark_template(self, common, means->model_dir);
+    if (!prompt->raw) cli_remark_template(self, common, engine->options.model_dir);
     prompt->kind = prompt->messages ? "messages" : prompt->raw ? "raw" : "chat";
     code = prompt->messages ? -1 : read_words(prompt, self, common);
-    return code < 0 ? encode_said(prompt, self, common, means) : code;
+    return code < 0 ? encode_said(prompt, self, common, engine) : code;
 }
 
 void cli_prompt_release(cli_prompt *prompt)

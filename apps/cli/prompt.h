@@ -2,8 +2,8 @@
 #ifndef TESS_APPS_PROMPT_H
 #define TESS_APPS_PROMPT_H
 
+#include "cli/engine_options.h"
 #include "cli/media.h"
-#include "cli/progress.h"
 
 typedef struct cli_prompt {
     const char *text, *system, *messages; /* NULL: not given; messages is a file */
@@ -54,14 +54,6 @@ typedef struct cli_prompt {
 
 #define CLI_PROMPT_DEFAULT ((cli_prompt){.media = CLI_MEDIA_DEFAULT})
 
-/* With what a prompt is made ready. */
-typedef struct cli_request_means {
-    const char *model_dir;
-    uint64_t memory_bytes; /* what media may take while they are prepared; 0: the default budget */
-    cli_progress *bar;
-    const tess_progress *progress;
-} cli_request_means;
-
 /* What --think asks of the template; 0 unless it is "off". */
 unsigned cli_thinking_flag(const char *thinking);
 /* Refuses --think of a checkpoint that does not think, and words other than on and off. Returns -1 or an exit
@@ -75,12 +67,12 @@ bool cli_is_captioner(const char *model_dir);
 /* Media alone, as a conversation of one turn that is ready, with what is said of them; *n_tok the tokens they
  * take. Returns -1 or an exit code. */
 int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                          const cli_request_means *means, int64_t *n_tok);
+                          cli_engine *engine, int64_t *n_tok);
 /* Opens the model's tokenizer, reads --messages or, where no --prompt was given either, standard input,
  * prepares media and says on standard error what they are taken as, renders and encodes. Returns -1 or an
  * exit code. Release in either case. */
 int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                      const cli_request_means *means);
+                      cli_engine *engine);
 /* The media of the prompt for JSON, in its order. */
 json_t *cli_prompt_list_parts(const cli_prompt *prompt);
 /* Refuses bytes that are no UTF-8 by the option that a text came by. */

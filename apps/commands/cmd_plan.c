@@ -276,12 +276,8 @@ static int show_plan(const cli_command *self, request *r)
 static int plan_request(const cli_command *self, request *r)
 {
     if (r->n_prompt < 1) return cli_usage(self, &r->common, "--prompt-tokens: found 0, expected 1 or more");
-    const cli_request_means means = {.model_dir = r->engine.options.model_dir,
-                                     .memory_bytes = r->engine.options.memory_bytes,
-                                     .bar = &r->engine.bar,
-                                     .progress = &r->engine.bar.drawn_bar};
     int64_t n_media_tok;
-    int code = cli_prompt_take_media(&r->prompt, self, &r->common, &means, &n_media_tok);
+    int code = cli_prompt_take_media(&r->prompt, self, &r->common, &r->engine, &n_media_tok);
     if (code >= 0) return code;
     if (n_media_tok > INT_MAX - r->n_prompt)
         return cli_usage(self, &r->common, "the media take %lld tokens, more than any context",

@@ -216,11 +216,7 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
 
 static int run_request(const cli_command *self, request *r)
 {
-    const cli_request_means means = {.model_dir = r->engine.options.model_dir,
-                                     .memory_bytes = r->engine.options.memory_bytes,
-                                     .bar = &r->engine.bar,
-                                     .progress = &r->engine.bar.drawn_bar};
-    int code = cli_prompt_encode(&r->prompt, self, &r->common, &means);
+    int code = cli_prompt_encode(&r->prompt, self, &r->common, &r->engine);
     if (code >= 0) return code;
     if (r->prompt.made.ids.count > (size_t)INT32_MAX - (size_t)r->max_new)
         return cli_usage(self, &r->common,

@@ -208,11 +208,7 @@ static int note_prompt(const cli_command *self, request *r)
 /* The prompt's ids as inputs; the tokenizer's memory is given back before the plan is made. */
 static int take_prompt(const cli_command *self, request *r)
 {
-    const cli_request_means means = {.model_dir = r->engine.options.model_dir,
-                                     .memory_bytes = r->engine.options.memory_bytes,
-                                     .bar = &r->engine.bar,
-                                     .progress = &r->engine.bar.drawn_bar};
-    int code = cli_prompt_encode(&r->prompt, self, &r->common, &means);
+    int code = cli_prompt_encode(&r->prompt, self, &r->common, &r->engine);
     if (code < 0) code = note_prompt(self, r);
     if (code >= 0) return code;
     size_t n = r->prompt.made.ids.count;
