@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verify/trace/media_tensors.h"
 #include "verify/trace/reader.h"
 
 /* A medium's rows in the file: columns of in.input_features, or rows of the pixel values. */
@@ -173,11 +174,6 @@ static tess_status open_clips(tess_trace_media *media, tess_error *err)
 
 /* ---- pictures ---- */
 
-typedef struct pixel_names {
-    tess_media_kind kind;
-    const char *pixels, *grids;
-} pixel_names;
-
 static tess_status read_grid(tess_trace_media *media, const tess_tensor *grids, uint64_t i,
                              const tess_tensor *pixels, int64_t first, tess_features *out, tess_error *err)
 {
@@ -197,7 +193,7 @@ static tess_status read_grid(tess_trace_media *media, const tess_tensor *grids, 
     return TESS_OK;
 }
 
-static tess_status open_pictures(tess_trace_media *media, const pixel_names *names, tess_error *err)
+static tess_status open_pictures(tess_trace_media *media, const tess_pixel_names *names, tess_error *err)
 {
     const tess_tensor *pixels, *grids;
     tess_status status =
@@ -252,12 +248,10 @@ static tess_status read_seconds(tess_trace_media *media, int first_video, tess_e
 
 static tess_status read_media(tess_trace_media *media, tess_error *err)
 {
-    static const pixel_names images = {TESS_MEDIA_IMAGE, "in.pixel_values", "in.image_grid_thw"},
-                             videos = {TESS_MEDIA_VIDEO, "in.pixel_values_videos", "in.video_grid_thw"};
     tess_status status = open_clips(media, err);
-    if (status == TESS_OK) status = open_pictures(media, &images, err);
+    if (status == TESS_OK) status = open_pictures(media, &tess_image_names, err);
     int first_video = media->n;
-    if (status == TESS_OK) status = open_pictures(media, &videos, err);
+    if (status == TESS_OK) status = open_pictures(media, &tess_video_names, err);
     if (status == TESS_OK) status = read_seconds(media, first_video, err);
     if (status != TESS_OK) return status;
     media->list = malloc((size_t)(media->n + 1) * sizeof *media->list);

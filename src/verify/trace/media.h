@@ -13,11 +13,13 @@ void tess_trace_media_free(tess_trace_media *media); /* NULL is fine */
 /* The list, [*n]; it lives as long as `media`. */
 const tess_features *const *tess_trace_media_get(const tess_trace_media *media, int *n);
 
-/* Declares the tensors that a list of media makes in a trace, and writes them piece by piece. */
+/* Declares the tensors that a list of media makes in a trace, in.use_audio_in_video where that is so
+ * included, and writes them piece by piece. */
 struct tess_trace_writer;
-tess_status tess_trace_media_declare(const tess_features *const *media, int n,
+tess_status tess_trace_media_declare(const tess_features *const *media, int n, bool use_audio_in_video,
                                      struct tess_trace_writer *writer, tess_error *err);
-tess_status tess_trace_media_put(const tess_features *const *media, int n, struct tess_trace_writer *writer,
-                                 const tess_progress *progress, tess_error *err);
+tess_status tess_trace_media_put(const tess_features *const *media, int n, bool use_audio_in_video,
+                                 struct tess_trace_writer *writer, const tess_progress *progress,
+                                 tess_error *err);
 
 #endif

@@ -27,14 +27,8 @@ static totals total_of(const tess_features *const *media, int n, tess_media_kind
     return t;
 }
 
-/* What belongs to a kind of pictures. */
-typedef struct pixel_names {
-    tess_media_kind kind;
-    const char *pixels, *grids;
-} pixel_names;
-
-static const pixel_names images = {TESS_MEDIA_IMAGE, "in.pixel_values", "in.image_grid_thw"},
-                         videos = {TESS_MEDIA_VIDEO, "in.pixel_values_videos", "in.video_grid_thw"};
+const tess_pixel_names tess_image_names = {TESS_MEDIA_IMAGE, "in.pixel_values", "in.image_grid_thw"},
+                       tess_video_names = {TESS_MEDIA_VIDEO, "in.pixel_values_videos", "in.video_grid_thw"};
 
 typedef struct putter {
     const tess_features *const *media;
@@ -62,7 +56,7 @@ static tess_status put(const putter *p, const char *name, int64_t first, const v
     return p->sink->put(p->sink->context, name, first, values, n, p->err);
 }
 
-static tess_status declare_pictures(const putter *p, const totals *t, const pixel_names *names)
+static tess_status declare_pictures(const putter *p, const totals *t, const tess_pixel_names *names)
 {
     if (t->n == 0) return TESS_OK;
     tess_status status = declare(p, names->pixels, false, 2, t->n_row, t->width);
@@ -78,8 +72,8 @@ tess_status tess_media_tensors_declare(const tess_features *const *media, int n,
     tess_status status = TESS_OK;
     if (clips.n) status = declare(&p, "in.input_features", false, 2, clips.width, clips.n_row);
     if (clips.n && status == TESS_OK) status = declare(&p, "in.audio_feature_lengths", true, 1, clips.n, 0);
-    if (status == TESS_OK) status = declare_pictures(&p, &of_images, &images);
-    if (status == TESS_OK) status = declare_pictures(&p, &of_videos, &videos);
+    if (status == TESS_OK) status = declare_pictures(&p, &of_images, &tess_image_names);
+    if (status == TESS_OK) status = declare_pictures(&p, &of_videos, &tess_video_names);
     if (of_videos.n && status == TESS_OK)
         status = declare(&p, "in.video_second_per_grid", false, 1, of_videos.n, 0);
     return status;
@@ -151,7 +145,7 @@ static tess_status put_clips(putter *p, float *rows, float *line)
     return status;
 }
 
-static tess_status put_pictures(putter *p, const pixel_names *names, float *rows)
+static tess_status put_pictures(putter *p, const tess_pixel_names *names, float *rows)
 {
     int64_t first = 0, picture = 0;
     tess_status status = TESS_OK;
@@ -180,8 +174,8 @@ tess_status tess_media_tensors_put(const tess_features *const *media, int n, con
     float *rows = malloc((n_float + PIECE_FLOATS) * sizeof *rows);
     if (!rows) return tess_fail(err, TESS_ENOMEM, "no memory for rows of media");
     tess_status status = put_clips(&p, rows, rows + n_float);
-    if (status == TESS_OK) status = put_pictures(&p, &images, rows);
-    if (status == TESS_OK) status = put_pictures(&p, &videos, rows);
+    if (status == TESS_OK) status = put_pictures(&p, &tess_image_names, rows);
+    if (status == TESS_OK) status = put_pictures(&p, &tess_video_names, rows);
     free(rows);
     return status;
 }

@@ -8,6 +8,13 @@
 #include "tessera/features.h"
 #include "tessera/progress.h"
 
+/* The tensors of a kind of pictures: [patches of all, numbers of one], and [pictures, 3]. */
+typedef struct tess_pixel_names {
+    tess_media_kind kind;
+    const char *pixels, *grids;
+} tess_pixel_names;
+extern const tess_pixel_names tess_image_names, tess_video_names;
+
 typedef struct tess_media_sink {
     /* A tensor: I64 if is_integer, else F32. */
     tess_status (*declare)(void *context, const char *name, bool is_integer, int n_dim, const int64_t *dim,

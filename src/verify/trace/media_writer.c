@@ -16,18 +16,24 @@ static tess_status put(void *context, const char *name, int64_t first, const voi
     return tess_trace_writer_put(context, name, first, values, (size_t)n, err);
 }
 
-tess_status tess_trace_media_declare(const tess_features *const *media, int n, tess_trace_writer *writer,
-                                     tess_error *err)
+static const char sound_flag[] = "in.use_audio_in_video";
+
+tess_status tess_trace_media_declare(const tess_features *const *media, int n, bool use_audio_in_video,
+                                     tess_trace_writer *writer, tess_error *err)
 {
     const tess_media_sink sink = {declare, put, writer};
-    return tess_media_tensors_declare(media, n, &sink, err);
+    tess_status status = tess_media_tensors_declare(media, n, &sink, err);
+    if (status != TESS_OK || !use_audio_in_video) return status;
+    return tess_trace_writer_declare(writer, sound_flag, true, 1, (int64_t[]){1}, err);
 }
 
-tess_status tess_trace_media_put(const tess_features *const *media, int n, tess_trace_writer *writer,
-                                 const tess_progress *progress, tess_error *err)
+tess_status tess_trace_media_put(const tess_features *const *media, int n, bool use_audio_in_video,
+                                 tess_trace_writer *writer, const tess_progress *progress, tess_error *err)
 {
     const tess_media_sink sink = {declare, put, writer};
-    return tess_media_tensors_put(media, n, &sink, progress, err);
+    tess_status status = tess_media_tensors_put(media, n, &sink, progress, err);
+    if (status != TESS_OK || !use_audio_in_video) return status;
+    return tess_trace_writer_put(writer, sound_flag, 0, (int64_t[]){1}, 1, err);
 }
 
 /* ---- a trace of media alone ---- */
@@ -44,17 +50,14 @@ static tess_status write_all(tess_trace_writer *writer, const lone_media *m, con
 {
     static const char *const notes[][2] = {
         {"made_by", "tessera"}, {"version", TESS_VERSION}, {"dtype", "float32"}, {"case", "media"}};
-    static const char flag[] = "in.use_audio_in_video";
     tess_status status = TESS_OK;
     for (int i = 0; i < 4 && status == TESS_OK; i++)
         status = tess_trace_writer_note(writer, notes[i][0], notes[i][1], err);
-    if (status == TESS_OK) status = tess_trace_media_declare(m->media, m->n, writer, err);
-    if (status == TESS_OK && m->use_audio_in_video)
-        status = tess_trace_writer_declare(writer, flag, true, 1, (int64_t[]){1}, err);
+    if (status == TESS_OK)
+        status = tess_trace_media_declare(m->media, m->n, m->use_audio_in_video, writer, err);
     if (status == TESS_OK) status = tess_trace_writer_open(writer, path, err);
-    if (status == TESS_OK) status = tess_trace_media_put(m->media, m->n, writer, m->progress, err);
-    if (status == TESS_OK && m->use_audio_in_video)
-        status = tess_trace_writer_put(writer, flag, 0, (int64_t[]){1}, 1, err);
+    if (status == TESS_OK)
+        status = tess_trace_media_put(m->media, m->n, m->use_audio_in_video, writer, m->progress, err);
     return status;
 }
 

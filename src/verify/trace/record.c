@@ -57,9 +57,8 @@ static tess_status declare_inputs(tracing *t, tess_error *err)
         status =
             tess_trace_writer_declare(t->writer, "in.position_ids", false, 2, (int64_t[]){3, n_tok}, err);
     if (status == TESS_OK)
-        status = tess_trace_media_declare(t->inputs->media, t->inputs->n_media, t->writer, err);
-    if (status == TESS_OK && t->inputs->use_audio_in_video)
-        status = tess_trace_writer_declare(t->writer, "in.use_audio_in_video", true, 1, (int64_t[]){1}, err);
+        status = tess_trace_media_declare(t->inputs->media, t->inputs->n_media, t->inputs->use_audio_in_video,
+                                          t->writer, err);
     return status;
 }
 
@@ -128,10 +127,8 @@ static tess_status put_inputs(tracing *t, tess_error *err)
         status = tess_trace_writer_put(t->writer, "in.position_ids", 0, t->inputs->positions,
                                        3 * (size_t)n_tok, err);
     if (status == TESS_OK)
-        status =
-            tess_trace_media_put(t->inputs->media, t->inputs->n_media, t->writer, t->options->progress, err);
-    if (status == TESS_OK && t->inputs->use_audio_in_video)
-        status = tess_trace_writer_put(t->writer, "in.use_audio_in_video", 0, (int64_t[]){1}, 1, err);
+        status = tess_trace_media_put(t->inputs->media, t->inputs->n_media, t->inputs->use_audio_in_video,
+                                      t->writer, t->options->progress, err);
     return status;
 }
 
