@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "verify/report/medium.h"
 #include "verify/trace/media.h"
@@ -192,14 +191,7 @@ static void put_legend(FILE *out, const section *s)
                 "errors\">\n",
                 TESS_REPORT_VIEW_OF(LEGEND_WIDTH, 84));
         tess_report_ramp(out, &s->decades[k], s->tolerance[k], LEFT, 20);
-        double x = LEFT;
-        for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
-            fprintf(out,
-                    "<rect class=\"%s\" x=\"%.1f\" y=\"64.5\" width=\"13\" height=\"13\"/><text x=\"%.1f\" "
-                    "y=\"75.5\">%s</text>",
-                    items[i][0], x + 0.5, x + 21, items[i][1]);
-            x += 42 + 7 * (double)strlen(items[i][1]);
-        }
+        tess_report_keys(out, items, sizeof items / sizeof items[0], LEFT, 64);
         fputs("</svg></div></figure>\n", out);
     }
 }

@@ -128,15 +128,7 @@ static void draw_legend(FILE *out, const mosaic *m)
         {"exact", "equal"}, {"unused", "no tokens"}, {"odd", "no number"}, {"outline", "at fault"}};
     double y = TOP + m->n_layer * m->high_px + 26;
     tess_report_ramp(out, &m->decades, m->by_truth ? NAN : m->tolerance, LEFT, y);
-    double x = LEFT;
-    y += 44;
-    for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
-        fprintf(out,
-                "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"13\" height=\"13\"/><text x=\"%.1f\" "
-                "y=\"%.1f\">%s</text>",
-                items[i][0], x + 0.5, y + 0.5, x + 21, y + 11.5, items[i][1]);
-        x += 42 + 7 * (double)strlen(items[i][1]);
-    }
+    tess_report_keys(out, items, sizeof items / sizeof items[0], LEFT, y + 44);
     fputc('\n', out);
 }
 

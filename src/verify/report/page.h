@@ -33,6 +33,8 @@ int tess_report_label_step(double pitch, double room);
 const char *tess_report_error_class(const tess_decades *decades, double error);
 /* The scale of those colours, 300 wide, with its numbers below; bar: NaN for none. */
 void tess_report_ramp(FILE *out, const tess_decades *decades, double bar, double x, double y);
+/* What else there is, side by side: n pairs of a rectangle's class and a word. */
+void tess_report_keys(FILE *out, const char *const key[][2], size_t n, double x, double y);
 
 /* Whether a tap is a single expert's own output: those are drawn as cells of a mosaic. */
 bool tess_report_is_expert(const tess_tap_report *tap);

@@ -1,5 +1,7 @@
-/* The scale that turns errors into colours: ten steps on a log scale. */
+/* The legend of a drawing: the scale that turns errors into colours, ten steps on a log scale, and what else
+ * its rectangles say. */
 #include <math.h>
+#include <string.h>
 
 #include "verify/report/page.h"
 
@@ -36,4 +38,15 @@ void tess_report_ramp(FILE *out, const tess_decades *scale, double bar, double x
         fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">bar</text>", at, y - 9);
     }
     fputc('\n', out);
+}
+
+void tess_report_keys(FILE *out, const char *const key[][2], size_t n, double x, double y)
+{
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out,
+                "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"13\" height=\"13\"/><text x=\"%.1f\" "
+                "y=\"%.1f\">%s</text>",
+                key[i][0], x + 0.5, y + 0.5, x + 21, y + 11.5, key[i][1]);
+        x += 42 + 7 * (double)strlen(key[i][1]);
+    }
 }
