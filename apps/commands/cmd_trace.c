@@ -155,8 +155,7 @@ static bool is_usual(const cli_prompt *p, const char *model_dir)
 static bool is_relative(const tess_content *content)
 {
     const char *source = content->data;
-    return content->kind != TESS_CONTENT_TEXT && *source != '/' && strcmp(source, "-") != 0 &&
-           strncmp(source, "data:", 5) != 0;
+    return content->kind != TESS_CONTENT_TEXT && *source != '/' && tess_source_is_path(source);
 }
 
 /* The parts of messages as JSON get the paths that their media have from everywhere. */

@@ -82,6 +82,9 @@ typedef struct tess_medium_facts {
 
 typedef struct tess_medium tess_medium;
 
+/* Whether a source is a path: neither "-" (standard input) nor a data URL. */
+bool tess_source_is_path(const char *source);
+
 /* `source` is a path, "-" (standard input) or a data URL. An image's header is read; a video is decoded once,
  * for what its container says of its length need not be true; of audio nothing is read yet.
  * Errors: TESS_EINPUT  no such file, not of this kind, or of a size that is refused; TESS_EBUDGET  it needs

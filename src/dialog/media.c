@@ -94,8 +94,7 @@ static uint64_t bytes_left(const preparing *p)
 static char *find_source(const preparing *p, const char *source)
 {
     const char *folder = p->use->folder;
-    bool is_relative = folder && *source != '/' && strcmp(source, "-") && strncmp(source, "data:", 5);
-    if (!is_relative) return strdup(source);
+    if (!folder || *source == '/' || !tess_source_is_path(source)) return strdup(source);
     size_t size = strlen(folder) + strlen(source) + 2;
     char *path = malloc(size);
     if (path) snprintf(path, size, "%s/%s", folder, source);

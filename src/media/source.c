@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/whole_file.h"
+#include "tessera/media.h"
 
 static const char WHAT[] = "a media file";
 
@@ -169,12 +170,22 @@ static bool is_url(const char *text)
     return n > 1 && !strncmp(text + n, "://", 3);
 }
 
+static bool is_data_url(const char *text)
+{
+    return !strncasecmp(text, "data:", 5);
+}
+
+bool tess_source_is_path(const char *source)
+{
+    return strcmp(source, "-") && !is_data_url(source);
+}
+
 tess_status tess_source_open(const char *text, uint64_t most_bytes, tess_source *out, tess_error *err)
 {
     if (is_url(text))
         return tess_refuse(err, text, "", -1, "the path of a file: nothing is fetched", "a URL");
     if (!strcmp(text, "-")) return open_standard_input(most_bytes, out, err);
-    if (!strncasecmp(text, "data:", 5)) return open_data_url(text, most_bytes, out, err);
+    if (is_data_url(text)) return open_data_url(text, most_bytes, out, err);
     tess_status status = check_file(text, err);
     if (status == TESS_OK) *out = (tess_source){.name = text, .path = text};
     return status;

@@ -142,6 +142,9 @@ equals "$(json verdict <"$work/out") $(json text_checked <"$work/out")" "equal t
 equals "$(exit_of trace --quiet --image "$url" --prompt "What?" --out "$work/url.safetensors")" 0 "trace with a data URL"
 equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/url.safetensors")" 0 "is verified"
 equals "$(json text_checked <"$work/out")" true "from the URL itself"
+trace --quiet --image - --prompt "What?" --out "$work/piped.safetensors" <$photo
+equals "$(exit_of "$tessera" verify --ledger off --model $model --golden "$work/piped.safetensors")" 0 "a picture that came by standard input is none to prepare again"
+contains "$(tr -s '\n ' ' ' <"$work/out")" "a medium came by standard input" "which verify says"
 equals "$(exit_of trace --quiet --video $film --use-audio-in-video --fps 5 --prompt "What?" --out "$work/film.safetensors")" 0 "trace with a film"
 equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/film.safetensors")" 0 "is verified"
 equals "$(json verdict <"$work/out") $(json text_checked <"$work/out")" "equal true" "at its rate, with its sound"

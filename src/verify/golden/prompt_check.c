@@ -83,11 +83,14 @@ static tess_status find_absent(const char *model_dir, const char *folder, tess_p
     for (size_t i = 0; i < out->talk.count; i++)
         for (size_t k = 0; k < out->talk.turn[i].n_content; k++) {
             const tess_content *content = &out->talk.turn[i].content[k];
-            if (content->kind == TESS_CONTENT_TEXT || !strncmp(content->data, "data:", 5)) continue;
-            has_media = true;
+            has_media |= content->kind != TESS_CONTENT_TEXT;
+            if (content->kind == TESS_CONTENT_TEXT || *reason) continue;
+            if (!strcmp(content->data, "-"))
+                snprintf(reason, sizeof reason, "a medium came by standard input");
+            if (!tess_source_is_path(content->data)) continue;
             snprintf(path, sizeof path, "%s%s%s", *content->data == '/' ? "" : folder,
                      *content->data == '/' ? "" : "/", content->data);
-            if (!*reason && access(path, R_OK)) snprintf(reason, sizeof reason, "%s is not there", path);
+            if (access(path, R_OK)) snprintf(reason, sizeof reason, "%s is not there", path);
         }
     snprintf(path, sizeof path, "%s/preprocessor_config.json", model_dir);
     if (has_media && !*reason && access(path, R_OK)) snprintf(reason, sizeof reason, "%s is not there", path);
