@@ -138,7 +138,7 @@ static int check_logits(const cli_command *self, const request *r)
 
 /* ---- the prompt ---- */
 
-/* Whether the prompt's ids are what its text gives without --plain. */
+/* Whether the prompt's ids are what its text gives without --plain and --think. */
 static bool is_usual(const cli_prompt *p, const char *model_dir)
 {
     tess_prompt usual = {0};
@@ -191,8 +191,10 @@ static tess_status write_messages(const tess_conversation *talk, char **out, tes
 static int note_prompt(const cli_command *self, request *r)
 {
     const cli_prompt *p = &r->prompt;
-    /* Who reads a noted text takes control tokens in it for tokens: one that differs is left to its ids. */
-    if (p->plain && !is_usual(p, r->engine.options.model_dir)) return -1;
+    /* Who reads a noted text takes control tokens in it for tokens, and lets a model think: one that differs
+     * is left to its ids. */
+    bool is_special = p->plain || cli_thinking_flag(p->thinking);
+    if (is_special && !is_usual(p, r->engine.options.model_dir)) return -1;
     if (p->raw) {
         /* A text with a NUL in it cannot be noted as text; its ids are there all the same. */
         if (memchr(p->said, 0, p->n_said)) return -1;

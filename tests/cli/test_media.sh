@@ -183,6 +183,8 @@ closed=$(text_ids)
 equals "$(of=$thinker exit_of run --json --think on --image $photo --prompt x)" 0 "--think on"
 [ "$(text_ids)" != "$closed" ]
 result $? "is another prompt"
+equals "$(exit_of "$tessera" trace --ledger off --model $thinker --think off --prompt x --out "$work/closed.safetensors")" 0 "trace --think off"
+equals "$(exit_of "$tessera" verify --ledger off --model $thinker --golden "$work/closed.safetensors")" 0 "which its messages do not tell, and its ids do"
 cp -r $thinker "$work/Qwen3-Omni-Captioner"
 caption() { of="$work/Qwen3-Omni-Captioner" exit_of run "$@"; }
 equals "$(caption --audio $sound --prompt "")" 0 "the Captioner takes one clip"
