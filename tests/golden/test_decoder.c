@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "../support/agreement.h"
+#include "../support/conditions.h"
 #include "../support/decoders.h"
 
 typedef struct subject {
@@ -215,12 +216,6 @@ static const struct {
     {"neon", 3, {.isa = "neon", .n_thread = 1}},
 };
 
-static bool is_available(const char *isa)
-{
-    unsigned mask;
-    return !isa || (tess_isa_from_name(isa, &mask) && tess_isa_available(mask));
-}
-
 /* A golden's rows, run on a timeline of a decoder and recorded. */
 typedef struct run {
     test_decoder decoder;
@@ -247,7 +242,7 @@ static void check_variants(const subject *s, const test_rows *rows, tess_roundin
     test_decoder_run(&one.decoder, rows, 0, 0, false, &one.recording);
     for (size_t v = 0; v < sizeof variants / sizeof variants[0]; v++) {
         test_decoder_options options = variants[v].options;
-        if (!is_available(options.isa)) continue;
+        if (!test_has_isa(options.isa)) continue;
         options.rounding = rounding;
         open_run(s, options, &other);
         test_decoder_run(&other.decoder, rows, 0, variants[v].step, false, &other.recording);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "../support/agreement.h"
+#include "../support/conditions.h"
 #include "base/fpenv.h"
 #include "base/guard.h"
 #include "base/json.h"
@@ -374,12 +375,6 @@ static const struct {
     {"neon", 0, {.isa = "neon"}},
 };
 
-static bool is_available(const char *isa)
-{
-    unsigned mask;
-    return !isa || (tess_isa_from_name(isa, &mask) && tess_isa_available(mask));
-}
-
 static void check_variants(const subject *s, const test_tensors *golden, tess_rounding rounding)
 {
     media m;
@@ -391,7 +386,7 @@ static void check_variants(const subject *s, const test_tensors *golden, tess_ro
     run_tower(&one, &m, 0, &first);
     for (size_t v = 0; v < sizeof variants / sizeof variants[0]; v++) {
         tower_options options = variants[v].options;
-        if (!is_available(options.isa)) continue;
+        if (!test_has_isa(options.isa)) continue;
         options.rounding = rounding;
         options.n_patch = variants[v].n_more_patch < 0 ? 0 : m.n_step_patch + variants[v].n_more_patch;
         open_tower(s, &m, options, &other);

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "../support/conditions.h"
 #include "../support/recording.h"
-#include "kernels/kernels.h"
 
 typedef struct prompt {
     const char *model, *golden;
@@ -53,40 +53,6 @@ enum {
     N_VARIATIONS = sizeof variations / sizeof variations[0]
 };
 
-/* Where the processor lacks an instruction set, that is said. One that is required fails, but for AVX-512:
- * tests/kernels then compares its kernels emulated, and they are all that differs between the runs. */
-static bool has_isa(const char *isa)
-{
-    unsigned mask;
-    assert_true(tess_isa_from_name(isa, &mask));
-    if (tess_isa_available(mask)) return true;
-    const char *required = getenv("TESS_REQUIRE_ISA");
-    if (required && strstr(required, isa) && strcmp(isa, "avx512") != 0)
-        fail_msg("this CPU has no %s, and TESS_REQUIRE_ISA asks for it", isa);
-    print_message("# %s is not tested: this CPU has %s\n", isa, tess_cpu_describe());
-    return false;
-}
-
-/* A budget so tight that experts come and go: the smallest that is told leaves room for what differs between
- * runs, which holds a whole tiny model, so this goes down until it is refused. */
-static uint64_t find_tightest(const tess_engine_options *base)
-{
-    tess_engine_options options = *base;
-    tess_error err;
-    tess_plan plan, tightest = {0};
-    if (tess_plan_make(&options, &plan, &err) != TESS_OK) fail_msg("%s", err.message);
-    if (getenv("TESS_SANITIZED"))
-        return options.memory_bytes; /* the sanitizer's own memory grows as it likes */
-    options.memory_bytes = plan.smallest_budget_bytes;
-    while (tess_plan_make(&options, &plan, &err) == TESS_OK) {
-        tightest = plan;
-        options.memory_bytes -= 64u << 10;
-    }
-    assert_int_equal(err.status, TESS_EBUDGET);
-    assert_true(tightest.n_expert_slot < tightest.n_expert_total && !tightest.layers_resident);
-    return tightest.budget_bytes + (64u << 10); /* the process grows by some pages until the engine plans */
-}
-
 static void run_variation(const prompt *p, const variation *v, tess_precision precision,
                           const test_tensors *golden, test_recording *recording)
 {
@@ -98,7 +64,7 @@ static void run_variation(const prompt *p, const variation *v, tess_precision pr
                                    .n_chunk = v->n_chunk,
                                    .isa = v->isa,
                                    .n_expert_slot = v->n_expert_slot};
-    if (v->smallest_budget) options.memory_bytes = find_tightest(&options);
+    if (v->smallest_budget) options.memory_bytes = test_find_tightest_budget(&options, true);
     int n_tok;
     int32_t *ids = test_input_ids(golden, &n_tok);
     const test_tensor *positions = test_tensors_find(golden, "in.position_ids");
@@ -118,7 +84,7 @@ static void compare_all(tess_precision precision)
         test_tensors_read(prompts[i].golden, &golden);
         run_variation(&prompts[i], &base, precision, &golden, &expected);
         for (int v = 0; v < N_VARIATIONS; v++) {
-            if (!has_isa(variations[v].isa)) continue;
+            if (!test_has_isa(variations[v].isa)) continue;
             test_recording recording;
             run_variation(&prompts[i], &variations[v], precision, &golden, &recording);
             test_tensors_assert_equal(&expected.taps, &recording.taps, variations[v].name);

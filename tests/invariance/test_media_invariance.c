@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
+#include "../support/conditions.h"
 #include "../support/talking.h"
-#include "kernels/kernels.h"
 
 #define MODEL "tests/golden/e"
 static tess_error err;
@@ -57,34 +57,6 @@ enum {
     N_VARIATIONS = sizeof variations / sizeof variations[0]
 };
 
-/* Where the processor lacks an instruction set, that is said; tests/kernels compares emulated kernels. */
-static bool has_isa(const char *isa)
-{
-    unsigned mask;
-    assert_true(tess_isa_from_name(isa, &mask));
-    if (tess_isa_available(mask)) return true;
-    const char *required = getenv("TESS_REQUIRE_ISA");
-    if (required && strstr(required, isa) && strcmp(isa, "avx512") != 0)
-        fail_msg("this CPU has no %s, and TESS_REQUIRE_ISA asks for it", isa);
-    print_message("# %s is not tested: this CPU has %s\n", isa, tess_cpu_describe());
-    return false;
-}
-
-/* The smallest budget that is told leaves room for what differs between runs; this goes down until it is
- * refused. */
-static uint64_t find_tightest(const tess_engine_options *base)
-{
-    tess_engine_options options = *base;
-    tess_plan plan;
-    if (tess_plan_make(&options, &plan, &err) != TESS_OK) fail_msg("%s", err.message);
-    if (getenv("TESS_SANITIZED"))
-        return options.memory_bytes; /* the sanitizer's own memory grows as it likes */
-    options.memory_bytes = plan.smallest_budget_bytes;
-    while (tess_plan_make(&options, &plan, &err) == TESS_OK) options.memory_bytes -= 64u << 10;
-    assert_int_equal(err.status, TESS_EBUDGET);
-    return options.memory_bytes + (128u << 10); /* the process grows by some pages until the engine plans */
-}
-
 /* Opens an engine, and takes what comes of the feed in a new session of it. */
 static void run_alone(const tess_engine_options *options, const tess_feed *feed, test_outcome *out)
 {
@@ -110,7 +82,7 @@ static void run_variation(const golden *g, const variation *v, tess_precision pr
                                    .n_expert_slot = v->n_expert_slot,
                                    .expected = feed,
                                    .n_expected = 1};
-    if (v->smallest_budget) options.memory_bytes = find_tightest(&options);
+    if (v->smallest_budget) options.memory_bytes = test_find_tightest_budget(&options, true);
     run_alone(&options, feed, out);
 }
 
@@ -125,7 +97,7 @@ static void compare_variations(tess_precision precision)
         const tess_feed feed = {.ids = in.ids, .n_tok = in.n_tok, .media = in.media, .n_media = in.n_media};
         run_variation(&goldens[i], &base, precision, &feed, &expected);
         for (int v = 0; v < N_VARIATIONS; v++) {
-            if (!has_isa(variations[v].isa)) continue;
+            if (!test_has_isa(variations[v].isa)) continue;
             test_outcome outcome;
             run_variation(&goldens[i], &variations[v], precision, &feed, &outcome);
             assert_int_equal(outcome.heard.taps.count, expected.heard.taps.count);
@@ -194,7 +166,7 @@ static void test_pieces(void **state)
                                    .n_expected = 1};
     test_outcome expected;
     run_alone(&options, &feed, &expected);
-    options.memory_bytes = find_tightest(&options);
+    options.memory_bytes = test_find_tightest_budget(&options, false);
     uint64_t seen = 0;
     int n_run = 0;
     for (int i = 0; i < STEPS && n_run < MOST; i++, options.memory_bytes += 64u << 10) {

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "../support/audio_towers.h"
+#include "../support/conditions.h"
 #include "../support/fault.h"
 
 #define MODEL "tests/golden/c"
@@ -93,12 +94,6 @@ static const test_tower_options variants[] = {
     {.isa = "neon", .n_row = N_TOKENS},
 };
 
-static bool is_available(const char *isa)
-{
-    unsigned mask;
-    return !isa || (tess_isa_from_name(isa, &mask) && tess_isa_available(mask));
-}
-
 static void run_variant(test_tower_options options, const test_clips *clips, test_recording *recording)
 {
     test_audio_tower tower;
@@ -128,7 +123,7 @@ static void test_invariance(void **state)
             test_tower_options options = variants[v];
             char title[64];
             snprintf(title, sizeof title, "variant %zu", v);
-            if (!is_available(options.isa)) continue;
+            if (!test_has_isa(options.isa)) continue;
             options.rounding = rounding;
             options.n_window_infer = n_window_infer;
             if (options.n_row && options.n_row < 13 * n_window_infer / 100) continue;
