@@ -74,21 +74,12 @@ static void find_subjects(subjects *list)
         assert_int_equal(add_matching(list, "../shared/golden/a-f32/*.safetensors", NULL), 3);
 }
 
-/* The taps that the tower emits, in place. */
-static test_tensors select_taps(const test_tensors *golden)
-{
-    static const char prefix[] = "tap.thinker.audio_tower";
-    test_tensors taps = {calloc(golden->count, sizeof *taps.item), 0};
-    for (size_t i = 0; i < golden->count; i++)
-        if (!strncmp(golden->item[i].name, prefix, strlen(prefix))) taps.item[taps.count++] = golden->item[i];
-    return taps;
-}
-
 /* ---- agreement with the original ---- */
 
-static void run_subject(const subject *s, const test_tensors *golden, tess_rounding rounding,
+static void run_subject(const void *what, const test_tensors *golden, tess_rounding rounding,
                         const test_tensors *replacement, test_recording *recording)
 {
+    const subject *s = what;
     const test_tensor *windows = test_tensors_find(golden, "in.n_window_infer");
     const test_tower_options options = {.model = s->model,
                                         .rounding = rounding,
@@ -103,54 +94,19 @@ static void run_subject(const subject *s, const test_tensors *golden, tess_round
     test_audio_tower_close(&tower);
 }
 
-static void check_float32(const subject *s)
+static test_subject compared(const subject *s)
 {
-    test_tensors golden;
-    test_recording whole, isolated;
-    test_tensors_read(s->f32, &golden);
-    test_tensors taps = select_taps(&golden);
-    run_subject(s, &golden, TESS_ROUND_NONE, NULL, &whole);
-    assert_int_equal(whole.taps.count, taps.count);
-    double worst = test_assert_agrees(&whole.taps, &taps, false);
-    run_subject(s, &golden, TESS_ROUND_NONE, &taps, &isolated);
-    double worst_isolated = test_assert_agrees(&isolated.taps, &taps, true);
-    print_message("# %s: worst relative L2 %.3g, isolated %.3g\n", s->f32, worst, worst_isolated);
-    assert_true(worst <= 5e-6);
-    test_recording_release(&whole);
-    test_recording_release(&isolated);
-    free(taps.item);
-    test_tensors_release(&golden);
+    return (test_subject){
+        .f32 = s->f32, .bf16 = s->bf16, .taps = "tap.thinker.audio_tower", .run = run_subject, .what = s};
 }
 
 static void test_float32(void **state)
 {
     const subjects *list = *state;
-    for (int i = 0; i < list->n; i++) check_float32(&list->item[i]);
-}
-
-static void check_bf16(const subject *s)
-{
-    test_tensors golden, truth;
-    test_recording whole, isolated, as_f32;
-    double mean, most;
-    test_tensors_read(s->bf16, &golden);
-    test_tensors_read(s->f32, &truth);
-    test_tensors taps = select_taps(&golden);
-    run_subject(s, &golden, TESS_ROUND_BF16, NULL, &whole);
-    bool holds = test_holds_whole_run_bar(&whole.taps, &taps, &truth, &mean, &most);
-    print_message("# %s: distance to float32 over the original's: mean %.3f, most %.3f\n", s->bf16, mean,
-                  most);
-    if (!holds) fail_msg("%s: mean ratio %.3f (0.87 to 1.15), most %.3f (2.5)", s->bf16, mean, most);
-    run_subject(s, &golden, TESS_ROUND_BF16, &taps, &isolated);
-    test_assert_isolated_bf16(&isolated.taps, &taps, s->bf16, false);
-    run_subject(s, &golden, TESS_ROUND_NONE, NULL, &as_f32);
-    assert_false(test_holds_whole_run_bar(&as_f32.taps, &taps, &truth, &mean, &most));
-    test_recording_release(&whole);
-    test_recording_release(&isolated);
-    test_recording_release(&as_f32);
-    free(taps.item);
-    test_tensors_release(&golden);
-    test_tensors_release(&truth);
+    for (int i = 0; i < list->n; i++) {
+        const test_subject checked = compared(&list->item[i]);
+        assert_true(test_check_float32(&checked) <= 5e-6);
+    }
 }
 
 static void test_bf16(void **state)
@@ -158,8 +114,9 @@ static void test_bf16(void **state)
     const subjects *list = *state;
     int n = 0;
     for (int i = 0; i < list->n; i++) {
-        if (!list->item[i].bf16[0]) continue;
-        check_bf16(&list->item[i]);
+        const test_subject checked = compared(&list->item[i]);
+        if (!checked.bf16[0]) continue;
+        test_check_bf16(&checked);
         n++;
     }
     assert_true(n >= TOWER_CASES);

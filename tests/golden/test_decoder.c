@@ -18,41 +18,27 @@ typedef struct subject {
     const char *title, *model, *f32, *bf16; /* bf16 may be NULL */
     const char *name;
     tess_component component;
-    bool shared; /* below the folder of further goldens */
+    bool shared; /* in the folder of further goldens */
 } subject;
 
 #define OF_C(title)                                                                                          \
     title, "tests/golden/c", "tests/golden/decoders/f32/" title ".safetensors",                              \
         "tests/golden/decoders/bf16/" title ".safetensors"
-#define OF_SHARED(title) title, "golden/a", "golden/a-f32/" title ".safetensors"
+#define OF_SHARED(title) title, "../shared/golden/a", "../shared/golden/a-f32/" title ".safetensors"
 static const subject subjects[] = {
     {OF_C("talker"), "talker", TESS_COMPONENT_TALKER, false},
     {OF_C("code_predictor"), "talker.code_predictor", TESS_COMPONENT_CODE_PREDICTOR, false},
     {OF_C("deepstack"), "thinker", TESS_COMPONENT_TEXT, false},
     {OF_SHARED("speak"), NULL, "talker", TESS_COMPONENT_TALKER, true},
-    {OF_SHARED("omni"), "golden/a-bf16/omni.safetensors", "talker", TESS_COMPONENT_TALKER, true},
+    {OF_SHARED("omni"), "../shared/golden/a-bf16/omni.safetensors", "talker", TESS_COMPONENT_TALKER, true},
     {OF_SHARED("image"), NULL, "thinker", TESS_COMPONENT_TEXT, true},
     {OF_SHARED("video"), NULL, "thinker", TESS_COMPONENT_TEXT, true},
 };
 enum { N_SUBJECTS = sizeof subjects / sizeof subjects[0], N_OWN = 3, TALKER = 0, DEEPSTACK = 2 };
 
-static void join_path(char out[256], const subject *s, const char *path)
-{
-    snprintf(out, 256, "%s%s", s->shared ? "../shared/" : "", path);
-}
-
-static void read_golden(const subject *s, const char *golden, test_tensors *out)
-{
-    char path[256];
-    join_path(path, s, golden);
-    test_tensors_read(path, out);
-}
-
 static void open_decoder(const subject *s, test_decoder_options options, test_decoder *out)
 {
-    char model[256];
-    join_path(model, s, s->model);
-    options.model = model;
+    options.model = s->model;
     options.name = s->name;
     options.component = s->component;
     test_decoder_open(&options, out);
@@ -112,22 +98,12 @@ static void release_rows(test_rows *rows)
     free((void *)rows->is_visual);
 }
 
-/* The taps that the decoder emits, in place. */
-static test_tensors select_taps(const subject *s, const test_tensors *golden)
-{
-    char prefix[96];
-    snprintf(prefix, sizeof prefix, "tap.%s.model.", s->name);
-    test_tensors taps = {calloc(golden->count, sizeof *taps.item), 0};
-    for (size_t i = 0; i < golden->count; i++)
-        if (!strncmp(golden->item[i].name, prefix, strlen(prefix))) taps.item[taps.count++] = golden->item[i];
-    return taps;
-}
-
 /* ---- agreement with the original ---- */
 
-static void run_subject(const subject *s, const test_tensors *golden, tess_rounding rounding,
+static void run_subject(const void *what, const test_tensors *golden, tess_rounding rounding,
                         const test_tensors *replacement, test_recording *recording)
 {
+    const subject *s = what;
     test_decoder d;
     test_rows rows;
     open_decoder(s, (test_decoder_options){.rounding = rounding, .n_thread = 2}, &d);
@@ -139,62 +115,38 @@ static void run_subject(const subject *s, const test_tensors *golden, tess_round
     test_decoder_close(&d);
 }
 
+/* `taps` gets what its name begins with. */
+static test_subject compared(const subject *s, char taps[96])
+{
+    snprintf(taps, 96, "tap.%s.model.", s->name);
+    return (test_subject){.f32 = s->f32,
+                          .bf16 = s->bf16,
+                          .taps = taps,
+                          .n_beside = 1, /* its input */
+                          .with_experts = s == &subjects[TALKER],
+                          .has_other_input = s->shared,
+                          .run = run_subject,
+                          .what = s};
+}
+
 static void test_float32(void **state)
 {
     (void)state;
+    char taps[96];
     for (int i = 0; i < N_SUBJECTS; i++) {
-        const subject *s = &subjects[i];
-        if (s->shared && !test_shared_folder()) continue;
-        test_tensors golden;
-        test_recording whole, isolated;
-        read_golden(s, s->f32, &golden);
-        test_tensors taps = select_taps(s, &golden);
-        run_subject(s, &golden, TESS_ROUND_NONE, NULL, &whole);
-        double worst = test_assert_agrees(&whole.taps, &taps, false);
-        if (i == TALKER) assert_true(test_assert_experts_agree(&whole.taps, &taps) > 0);
-        run_subject(s, &golden, TESS_ROUND_NONE, &taps, &isolated);
-        print_message("# %s: %zu taps, worst relative L2 %.3g, isolated %.3g\n", s->f32, taps.count, worst,
-                      test_assert_agrees(&isolated.taps, &taps, true));
-        test_recording_release(&whole);
-        test_recording_release(&isolated);
-        free(taps.item);
-        test_tensors_release(&golden);
+        const test_subject checked = compared(&subjects[i], taps);
+        if (!subjects[i].shared || test_shared_folder()) test_check_float32(&checked);
     }
-}
-
-static void check_bf16(const subject *s)
-{
-    test_tensors golden, truth;
-    test_recording whole, isolated, as_f32;
-    double mean, most;
-    read_golden(s, s->bf16, &golden);
-    read_golden(s, s->f32, &truth);
-    test_tensors taps = select_taps(s, &golden);
-    run_subject(s, &golden, TESS_ROUND_BF16, NULL, &whole);
-    bool holds = test_holds_whole_run_bar(&whole.taps, &taps, &truth, &mean, &most);
-    print_message("# %s: distance to float32 over the original's: mean %.3f, most %.3f\n", s->bf16, mean,
-                  most);
-    if (!holds) fail_msg("%s: mean ratio %.3f (0.87 to 1.15), most %.3f (2.5)", s->bf16, mean, most);
-    run_subject(s, &golden, TESS_ROUND_BF16, &taps, &isolated);
-    test_assert_isolated_bf16(&isolated.taps, &taps, s->bf16, false);
-    if (!s->shared) { /* where both dtypes have the same input: a float32 run must not pass for the original's
-                       */
-        run_subject(s, &golden, TESS_ROUND_NONE, NULL, &as_f32);
-        assert_false(test_holds_whole_run_bar(&as_f32.taps, &taps, &truth, &mean, &most));
-        test_recording_release(&as_f32);
-    }
-    test_recording_release(&whole);
-    test_recording_release(&isolated);
-    free(taps.item);
-    test_tensors_release(&golden);
-    test_tensors_release(&truth);
 }
 
 static void test_bf16(void **state)
 {
     (void)state;
-    for (int i = 0; i < N_SUBJECTS; i++)
-        if (subjects[i].bf16 && !(subjects[i].shared && !test_shared_folder())) check_bf16(&subjects[i]);
+    char taps[96];
+    for (int i = 0; i < N_SUBJECTS; i++) {
+        const test_subject checked = compared(&subjects[i], taps);
+        if (checked.bf16 && (!subjects[i].shared || test_shared_folder())) test_check_bf16(&checked);
+    }
 }
 
 /* ---- bits do not depend on how ---- */
@@ -378,7 +330,7 @@ static void test_invariance(void **state)
         tess_rounding rounding = i % 2 ? TESS_ROUND_BF16 : TESS_ROUND_NONE;
         test_tensors golden;
         test_rows rows;
-        read_golden(s, s->f32, &golden);
+        test_tensors_read(s->f32, &golden);
         take_rows(s, &golden, NULL, &rows);
         check_variants(s, &rows, rounding);
         check_timelines(s, &rows, rounding);
@@ -415,7 +367,7 @@ static void test_additions(void **state)
     const subject *s = &subjects[DEEPSTACK];
     test_tensors golden;
     test_rows rows, plain;
-    read_golden(s, s->f32, &golden);
+    test_tensors_read(s->f32, &golden);
     take_rows(s, &golden, NULL, &rows);
     int n_visual = 0, first = 0;
     for (int i = 0; i < rows.n; i++) n_visual += rows.is_visual[i];

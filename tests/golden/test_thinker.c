@@ -13,11 +13,12 @@
 
 typedef struct golden_case {
     const char *model, *f32, *bf16; /* bf16 may be NULL */
-    bool shared;                    /* below the folder of further goldens */
+    bool shared;                    /* in the folder of further goldens */
 } golden_case;
 
 static const golden_case cases[] = {
-    {"golden/a", "golden/a-f32/text.safetensors", "golden/a-bf16/text.safetensors", true},
+    {"../shared/golden/a", "../shared/golden/a-f32/text.safetensors",
+     "../shared/golden/a-bf16/text.safetensors", true},
     {"tests/golden/b", "tests/golden/b-f32/text.safetensors", "tests/golden/b-bf16/text.safetensors", false},
     {"tests/golden/b", "tests/golden/b-f32/positions.safetensors",
      "tests/golden/b-bf16/positions.safetensors", false},
@@ -28,21 +29,18 @@ static const golden_case cases[] = {
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
-static void place(char *out, size_t size, const golden_case *c, const char *path)
-{
-    snprintf(out, size, "%s%s", c->shared ? "../shared/" : "", path);
-}
-
 static tess_engine_options options_for(const char *model, tess_precision precision)
 {
     return (tess_engine_options){
         .model_dir = model, .precision = precision, .memory_bytes = 1u << 30, .n_thread = 2};
 }
 
-static void run_golden(const char *model, tess_precision precision, const test_tensors *golden,
-                       const test_tensors *replacement, test_recording *recording)
+static void run_case(const void *what, const test_tensors *golden, tess_rounding rounding,
+                     const test_tensors *replacement, test_recording *recording)
 {
-    tess_engine_options options = options_for(model, precision);
+    const golden_case *c = what;
+    tess_engine_options options =
+        options_for(c->model, rounding == TESS_ROUND_BF16 ? TESS_PRECISION_BF16 : TESS_PRECISION_F32);
     int n_tok;
     int32_t *ids = test_input_ids(golden, &n_tok);
     const test_tensor *positions = test_tensors_find(golden, "in.position_ids");
@@ -51,25 +49,27 @@ static void run_golden(const char *model, tess_precision precision, const test_t
     free(ids);
 }
 
+static test_subject compared(const golden_case *c)
+{
+    return (test_subject){
+        .f32 = c->f32, .bf16 = c->bf16, .taps = "tap.", .is_strict = c->shared, .run = run_case, .what = c};
+}
+
 static void test_float32(void **state)
 {
     (void)state;
     for (int i = 0; i < N_CASES; i++) {
-        if (cases[i].shared && !test_shared_folder()) continue;
-        char model[256], path[256];
-        place(model, sizeof model, &cases[i], cases[i].model);
-        place(path, sizeof path, &cases[i], cases[i].f32);
-        test_tensors golden;
-        test_tensors_read(path, &golden);
-        for (int isolated = 0; isolated < 2; isolated++) {
-            test_recording recording;
-            run_golden(model, TESS_PRECISION_F32, &golden, isolated ? &golden : NULL, &recording);
-            double worst = test_assert_agrees(&recording.taps, &golden, isolated);
-            print_message("# %s: worst relative L2 %.3g %s\n", path, worst,
-                          isolated ? "isolated" : "whole run");
-            test_recording_release(&recording);
-        }
-        test_tensors_release(&golden);
+        const test_subject checked = compared(&cases[i]);
+        if (!cases[i].shared || test_shared_folder()) test_check_float32(&checked);
+    }
+}
+
+static void test_bf16(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_CASES; i++) {
+        const test_subject checked = compared(&cases[i]);
+        if (checked.bf16 && (!cases[i].shared || test_shared_folder())) test_check_bf16(&checked);
     }
 }
 
@@ -78,15 +78,12 @@ static void test_greedy_tokens(void **state)
     (void)state;
     for (int i = 0; i < N_CASES; i++) {
         if (cases[i].shared && !test_shared_folder()) continue;
-        char model[256], path[256];
-        place(model, sizeof model, &cases[i], cases[i].model);
-        place(path, sizeof path, &cases[i], cases[i].f32);
         test_tensors golden;
-        test_tensors_read(path, &golden);
+        test_tensors_read(cases[i].f32, &golden);
         const test_tensor *generated = test_tensors_find(&golden, "tap.thinker.generated");
         const test_tensor *positions = test_tensors_find(&golden, "in.position_ids");
         if (generated && generated->count > 0) {
-            tess_engine_options options = options_for(model, TESS_PRECISION_F32);
+            tess_engine_options options = options_for(cases[i].model, TESS_PRECISION_F32);
             tess_engine *engine;
             tess_session *session;
             tess_error err;
@@ -115,62 +112,12 @@ static void test_greedy_tokens(void **state)
     }
 }
 
-/* ---- bfloat16 ---- */
-
-static void test_bf16_isolated(void **state)
-{
-    (void)state;
-    for (int i = 0; i < N_CASES; i++) {
-        if (!cases[i].bf16 || (cases[i].shared && !test_shared_folder())) continue;
-        char model[256], path[256];
-        place(model, sizeof model, &cases[i], cases[i].model);
-        place(path, sizeof path, &cases[i], cases[i].bf16);
-        test_tensors golden;
-        test_recording recording;
-        test_tensors_read(path, &golden);
-        run_golden(model, TESS_PRECISION_BF16, &golden, &golden, &recording);
-        test_assert_isolated_bf16(&recording.taps, &golden, path, cases[i].shared);
-        test_recording_release(&recording);
-        test_tensors_release(&golden);
-    }
-}
-
-static void test_bf16_whole_run(void **state)
-{
-    (void)state;
-    for (int i = 0; i < N_CASES; i++) {
-        if (!cases[i].bf16 || (cases[i].shared && !test_shared_folder())) continue;
-        char model[256], path[256], truth_path[256];
-        place(model, sizeof model, &cases[i], cases[i].model);
-        place(path, sizeof path, &cases[i], cases[i].bf16);
-        place(truth_path, sizeof truth_path, &cases[i], cases[i].f32);
-        test_tensors golden, truth;
-        test_tensors_read(path, &golden);
-        test_tensors_read(truth_path, &truth);
-        double mean, most;
-        test_recording recording;
-        run_golden(model, TESS_PRECISION_BF16, &golden, NULL, &recording);
-        bool holds = test_holds_whole_run_bar(&recording.taps, &golden, &truth, &mean, &most);
-        print_message("# %s: distance to float32 over the original's: mean %.3f, most %.3f\n", path, mean,
-                      most);
-        if (!holds) fail_msg("%s: mean ratio %.3f (0.87 to 1.15), most %.3f (2.5)", path, mean, most);
-        test_recording_release(&recording);
-        /* A run in float32 arithmetic is not the original's bfloat16 run, and the bar must say so. */
-        run_golden(model, TESS_PRECISION_F32, &golden, NULL, &recording);
-        assert_false(test_holds_whole_run_bar(&recording.taps, &golden, &truth, &mean, &most));
-        test_recording_release(&recording);
-        test_tensors_release(&golden);
-        test_tensors_release(&truth);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_float32),
+        cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_greedy_tokens),
-        cmocka_unit_test(test_bf16_isolated),
-        cmocka_unit_test(test_bf16_whole_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

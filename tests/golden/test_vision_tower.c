@@ -21,14 +21,14 @@
 typedef struct subject {
     const char *title, *model, *f32, *bf16; /* bf16 may be NULL */
     bool is_video;                          /* the golden's taps are of its videos */
-    bool shared;                            /* below the folder of further goldens */
+    bool shared;                            /* in the folder of further goldens */
 } subject;
 
 #define OF_OWN(model, title)                                                                                 \
     model "/" title, "tests/golden/vision_tower/" model,                                                     \
         "tests/golden/vision_tower/" model "/f32/" title ".safetensors",                                     \
         "tests/golden/vision_tower/" model "/bf16/" title ".safetensors"
-#define OF_SHARED(title) "a/" title, "golden/a", "golden/a-f32/" title ".safetensors"
+#define OF_SHARED(title) "a/" title, "../shared/golden/a", "../shared/golden/a-f32/" title ".safetensors"
 static const subject subjects[] = {
     {OF_OWN("odd", "block"), false, false},
     {OF_OWN("odd", "image"), false, false},
@@ -42,21 +42,9 @@ static const subject subjects[] = {
     {OF_SHARED("image"), NULL, false, true},
     {OF_SHARED("video"), NULL, true, true},
     {OF_SHARED("av"), NULL, true, true},
-    {OF_SHARED("omni"), "golden/a-bf16/omni.safetensors", false, true},
+    {OF_SHARED("omni"), "../shared/golden/a-bf16/omni.safetensors", false, true},
 };
 enum { N_SUBJECTS = sizeof subjects / sizeof subjects[0], N_OWN = 9, IMAGES = 4, VIDEOS = 6, THIRDS = 7 };
-
-static void join_path(char out[256], const subject *s, const char *path)
-{
-    snprintf(out, 256, "%s%s", s->shared ? "../shared/" : "", path);
-}
-
-static void read_golden(const subject *s, const char *golden, test_tensors *out)
-{
-    char path[256];
-    join_path(path, s, golden);
-    test_tensors_read(path, out);
-}
 
 /* ---- media of a golden ---- */
 
@@ -172,13 +160,11 @@ static void take_results(tower *t, const media *m)
 
 static void open_tower(const subject *s, const media *m, tower_options options, tower *out)
 {
-    char model[256];
     tess_error err;
-    join_path(model, s, s->model);
     *out = (tower){.saved = tess_fpenv_enter()};
     tess_status status = tess_kernels_choose(options.isa, &out->kernels, &err);
-    if (status == TESS_OK) status = tess_config_load(model, &out->config, &err);
-    if (status == TESS_OK) status = tess_store_open(model, TESS_DIRECT_AUTO, &out->store, &err);
+    if (status == TESS_OK) status = tess_config_load(s->model, &out->config, &err);
+    if (status == TESS_OK) status = tess_store_open(s->model, TESS_DIRECT_AUTO, &out->store, &err);
     if (status == TESS_OK)
         status =
             tess_tower_weights_find(out->store, &out->config, TESS_COMPONENT_VISION, &out->weights, &err);
@@ -222,16 +208,6 @@ static void run_tower(tower *t, const media *m, int run, test_recording *recordi
 
 /* ---- agreement with the original ---- */
 
-static test_tensors select_taps(const test_tensors *golden)
-{
-    static const char prefix[] = "tap.thinker.visual.";
-    test_tensors taps = {calloc(golden->count, sizeof *taps.item), 0};
-    for (size_t i = 0; i < golden->count; i++)
-        if (!strncmp(golden->item[i].name, prefix, strlen(prefix))) taps.item[taps.count++] = golden->item[i];
-    assert_true(taps.count > 5);
-    return taps;
-}
-
 /* What is handed on is what the taps say. */
 static void assert_handed_on(const tower *t, const test_recording *recording)
 {
@@ -246,9 +222,10 @@ static void assert_handed_on(const tower *t, const test_recording *recording)
     }
 }
 
-static void run_subject(const subject *s, const test_tensors *golden, tess_rounding rounding,
+static void run_subject(const void *what, const test_tensors *golden, tess_rounding rounding,
                         const test_tensors *replacement, test_recording *recording)
 {
+    const subject *s = what;
     media m;
     tower t;
     take_media(golden, s->is_video, &m);
@@ -262,60 +239,29 @@ static void run_subject(const subject *s, const test_tensors *golden, tess_round
 /* Between the two correct implementations that were compared, modules differ by less than this. */
 static const double float32_bar = 5e-6;
 
+static test_subject compared(const subject *s)
+{
+    return (test_subject){
+        .f32 = s->f32, .bf16 = s->bf16, .taps = "tap.thinker.visual.", .run = run_subject, .what = s};
+}
+
 static void test_float32(void **state)
 {
     (void)state;
     for (int i = 0; i < N_SUBJECTS; i++) {
-        const subject *s = &subjects[i];
-        if (s->shared && !test_shared_folder()) continue;
-        test_tensors golden;
-        test_recording whole, isolated;
-        read_golden(s, s->f32, &golden);
-        test_tensors taps = select_taps(&golden);
-        run_subject(s, &golden, TESS_ROUND_NONE, NULL, &whole);
-        double worst = test_assert_agrees(&whole.taps, &taps, false);
-        run_subject(s, &golden, TESS_ROUND_NONE, &taps, &isolated);
-        print_message("# %s: %zu taps, worst relative L2 %.3g, isolated %.3g\n", s->title, taps.count, worst,
-                      test_assert_agrees(&isolated.taps, &taps, true));
-        assert_true(worst <= float32_bar);
-        test_recording_release(&whole);
-        test_recording_release(&isolated);
-        free(taps.item);
-        test_tensors_release(&golden);
+        const test_subject checked = compared(&subjects[i]);
+        if (!subjects[i].shared || test_shared_folder())
+            assert_true(test_check_float32(&checked) <= float32_bar);
     }
-}
-
-static void check_bf16(const subject *s)
-{
-    test_tensors golden, truth;
-    test_recording whole, isolated, as_f32;
-    double mean, most;
-    read_golden(s, s->bf16, &golden);
-    read_golden(s, s->f32, &truth);
-    test_tensors taps = select_taps(&golden);
-    run_subject(s, &golden, TESS_ROUND_BF16, NULL, &whole);
-    bool holds = test_holds_whole_run_bar(&whole.taps, &taps, &truth, &mean, &most);
-    print_message("# %s: distance to float32 over the original's: mean %.3f, most %.3f\n", s->title, mean,
-                  most);
-    if (!holds) fail_msg("%s: mean ratio %.3f (0.87 to 1.15), most %.3f (2.5)", s->title, mean, most);
-    run_subject(s, &golden, TESS_ROUND_BF16, &taps, &isolated);
-    test_assert_isolated_bf16(&isolated.taps, &taps, s->title, false);
-    /* a float32 run must not pass for the original's */
-    run_subject(s, &golden, TESS_ROUND_NONE, NULL, &as_f32);
-    assert_false(test_holds_whole_run_bar(&as_f32.taps, &taps, &truth, &mean, &most));
-    test_recording_release(&as_f32);
-    test_recording_release(&whole);
-    test_recording_release(&isolated);
-    free(taps.item);
-    test_tensors_release(&golden);
-    test_tensors_release(&truth);
 }
 
 static void test_bf16(void **state)
 {
     (void)state;
-    for (int i = 0; i < N_SUBJECTS; i++)
-        if (subjects[i].bf16 && !(subjects[i].shared && !test_shared_folder())) check_bf16(&subjects[i]);
+    for (int i = 0; i < N_SUBJECTS; i++) {
+        const test_subject checked = compared(&subjects[i]);
+        if (checked.bf16 && (!subjects[i].shared || test_shared_folder())) test_check_bf16(&checked);
+    }
 }
 
 /* A prompt's videos after its images: the golden has no taps of them, but their result among the thinker's
@@ -331,7 +277,7 @@ static void test_second_run(void **state)
         test_recording recording;
         media m;
         tower t;
-        read_golden(s, is_bf16 ? s->bf16 : s->f32, &golden);
+        test_tensors_read(is_bf16 ? s->bf16 : s->f32, &golden);
         take_media(&golden, true, &m);
         open_tower(s, &m, (tower_options){.rounding = is_bf16 ? TESS_ROUND_BF16 : TESS_ROUND_NONE}, &t);
         test_recording_init(&recording, NULL);
@@ -413,7 +359,7 @@ static void test_invariance(void **state)
     for (int i = 0; i < N_OWN; i++)
         for (int rounding = 0; rounding < 2; rounding++) {
             test_tensors golden;
-            read_golden(&subjects[i], subjects[i].f32, &golden);
+            test_tensors_read(subjects[i].f32, &golden);
             check_variants(&subjects[i], &golden, rounding ? TESS_ROUND_BF16 : TESS_ROUND_NONE);
             test_tensors_release(&golden);
         }
@@ -430,7 +376,7 @@ static void test_company(void **state)
         test_tensors golden;
         media m;
         tower together, alone;
-        read_golden(s, s->f32, &golden);
+        test_tensors_read(s->f32, &golden);
         take_media(&golden, false, &m);
         open_tower(s, &m, (tower_options){.rounding = TESS_ROUND_NONE}, &together);
         run_tower(&together, &m, 0, NULL);
@@ -515,7 +461,7 @@ static void test_taps_and_progress(void **state)
     test_tensors golden;
     media m;
     tower t;
-    read_golden(s, s->f32, &golden);
+    test_tensors_read(s->f32, &golden);
     take_media(&golden, false, &m);
     open_tower(s, &m, (tower_options){.rounding = TESS_ROUND_NONE, .n_patch = m.n_step_patch}, &t);
     for (int run = 0; run < 2; run++) {
@@ -550,7 +496,7 @@ static void test_faults(void **state)
     media m;
     tower t;
     tess_error err;
-    read_golden(s, s->f32, &golden);
+    test_tensors_read(s->f32, &golden);
     take_media(&golden, false, &m);
     open_tower(s, &m, (tower_options){.rounding = TESS_ROUND_NONE, .n_layer_slot = 1, .n_part_slot = 1}, &t);
     run_tower(&t, &m, 0, NULL);

@@ -71,7 +71,8 @@ static double tolerance_of(const char *name, bool isolated)
     return ends_with(name, "lm_head") ? 2e-5 : 1e-5;
 }
 
-double test_assert_agrees(const test_tensors *ours, const test_tensors *golden, bool isolated)
+/* float32: every tap of the golden is there with its shape and agrees; returns the worst relative L2. */
+static double assert_agrees(const test_tensors *ours, const test_tensors *golden, bool isolated)
 {
     double worst = 0;
     int n = 0;
@@ -136,7 +137,9 @@ static void assert_expert_agrees(const test_tensor *ours, const test_tensor *the
     if (!(error <= 1e-5)) fail_msg("%s: relative L2 %.3g, at most 1e-5", theirs->name, error);
 }
 
-int test_assert_experts_agree(const test_tensors *ours, const test_tensors *golden)
+/* float32, whole run: every single expert of the golden agrees, and there is no other; returns how many there
+ * are. The golden's rows go by rank among a token's choices, then by position; ours by position. */
+static int assert_experts_agree(const test_tensors *ours, const test_tensors *golden)
 {
     int n = 0, n_ours = 0;
     for (size_t i = 0; i < golden->count; i++) {
@@ -192,8 +195,8 @@ static float row_scale(const test_tensor *t, size_t element)
  * them. So only where no such value occurs (`strict`) is the bar held tap by tap; else 99 % are asked of all
  * taps together, and an ulp is that of the largest element of its row, the scale at which the inner rounding
  * happened. */
-void test_assert_isolated_bf16(const test_tensors *ours, const test_tensors *golden, const char *path,
-                               bool strict)
+static void assert_isolated_bf16(const test_tensors *ours, const test_tensors *golden, const char *path,
+                                 bool strict)
 {
     size_t n_all = 0, n_equal = 0;
     for (size_t i = 0; i < golden->count; i++) {
@@ -224,8 +227,9 @@ void test_assert_isolated_bf16(const test_tensors *ours, const test_tensors *gol
                   100.0 * (double)n_equal / (double)n_all, n_all);
 }
 
-bool test_holds_whole_run_bar(const test_tensors *ours, const test_tensors *golden, const test_tensors *truth,
-                              double *mean, double *most)
+/* How far we are from the float32 truth, against how far the original is. */
+static bool holds_whole_run_bar(const test_tensors *ours, const test_tensors *golden,
+                                const test_tensors *truth, double *mean, double *most)
 {
     double sum = 0;
     int n = 0;
@@ -248,4 +252,71 @@ bool test_holds_whole_run_bar(const test_tensors *ours, const test_tensors *gold
     assert_true(n >= 5);
     *mean = exp(sum / n);
     return *mean >= 0.87 && *mean <= 1.15 && *most <= 2.5;
+}
+
+/* ---- a subject ---- */
+
+/* Its taps in a golden, in place. */
+static test_tensors select_taps(const test_subject *s, const test_tensors *golden)
+{
+    test_tensors taps = {calloc(golden->count, sizeof *taps.item), 0};
+    assert_non_null(taps.item);
+    for (size_t i = 0; i < golden->count; i++)
+        if (!strncmp(golden->item[i].name, s->taps, strlen(s->taps)))
+            taps.item[taps.count++] = golden->item[i];
+    return taps;
+}
+
+static int count_compared(const test_tensors *taps)
+{
+    int n = 0;
+    for (size_t i = 0; i < taps->count; i++) n += is_compared(taps->item[i].name);
+    return n;
+}
+
+double test_check_float32(const test_subject *s)
+{
+    test_tensors golden;
+    test_recording whole, isolated;
+    test_tensors_read(s->f32, &golden);
+    test_tensors taps = select_taps(s, &golden);
+    s->run(s->what, &golden, TESS_ROUND_NONE, NULL, &whole);
+    assert_int_equal(count_compared(&whole.taps), count_compared(&taps) + s->n_beside);
+    double worst = assert_agrees(&whole.taps, &taps, false);
+    if (s->with_experts) assert_true(assert_experts_agree(&whole.taps, &taps) > 0);
+    s->run(s->what, &golden, TESS_ROUND_NONE, &taps, &isolated);
+    print_message("# %s: %d taps, worst relative L2 %.3g, isolated %.3g\n", s->f32, count_compared(&taps),
+                  worst, assert_agrees(&isolated.taps, &taps, true));
+    test_recording_release(&whole);
+    test_recording_release(&isolated);
+    free(taps.item);
+    test_tensors_release(&golden);
+    return worst;
+}
+
+void test_check_bf16(const test_subject *s)
+{
+    test_tensors golden, truth;
+    test_recording whole, isolated, as_f32;
+    double mean, most;
+    test_tensors_read(s->bf16, &golden);
+    test_tensors_read(s->f32, &truth);
+    test_tensors taps = select_taps(s, &golden);
+    s->run(s->what, &golden, TESS_ROUND_BF16, NULL, &whole);
+    bool holds = holds_whole_run_bar(&whole.taps, &taps, &truth, &mean, &most);
+    print_message("# %s: distance to float32 over the original's: mean %.3f, most %.3f\n", s->bf16, mean,
+                  most);
+    if (!holds) fail_msg("%s: mean ratio %.3f (0.87 to 1.15), most %.3f (2.5)", s->bf16, mean, most);
+    s->run(s->what, &golden, TESS_ROUND_BF16, &taps, &isolated);
+    assert_isolated_bf16(&isolated.taps, &taps, s->bf16, s->is_strict);
+    if (!s->has_other_input) {
+        s->run(s->what, &golden, TESS_ROUND_NONE, NULL, &as_f32);
+        assert_false(holds_whole_run_bar(&as_f32.taps, &taps, &truth, &mean, &most));
+        test_recording_release(&as_f32);
+    }
+    test_recording_release(&whole);
+    test_recording_release(&isolated);
+    free(taps.item);
+    test_tensors_release(&golden);
+    test_tensors_release(&truth);
 }

@@ -3,22 +3,27 @@
 #ifndef TESS_TESTS_AGREEMENT_H
 #define TESS_TESTS_AGREEMENT_H
 
+#include "kernels/kernels.h"
 #include "recording.h"
 
-/* float32: every tap of the golden is there with its shape and agrees, of an isolated or a whole run; returns
- * the worst relative L2. */
-double test_assert_agrees(const test_tensors *ours, const test_tensors *golden, bool isolated);
+/* Something that gives taps, and goldens of them. */
+typedef struct test_subject {
+    const char *f32, *bf16; /* files; bf16 NULL: there is none */
+    const char *taps;       /* what the names of its taps begin with; a golden's others are not its */
+    int n_beside;           /* taps it gives that are named otherwise */
+    bool with_experts;      /* single experts are compared, too, of the whole run in float32 */
+    bool is_strict;         /* isolated in bfloat16 */
+    bool has_other_input;   /* in bfloat16 than in float32: distances are not the rounding's alone */
+    /* Runs it on a golden's inputs, recorded with `replacement`. */
+    void (*run)(const void *what, const test_tensors *golden, tess_rounding rounding,
+                const test_tensors *replacement, test_recording *recording);
+    const void *what;
+} test_subject;
 
-/* float32, whole run: every single expert of the golden agrees, and there is no other; returns how many there
- * are. The golden's rows go by rank among a token's choices, then by position; ours by position. */
-int test_assert_experts_agree(const test_tensors *ours, const test_tensors *golden);
-
-/* bfloat16, isolated; `path` is for messages. */
-void test_assert_isolated_bf16(const test_tensors *ours, const test_tensors *golden, const char *path,
-                               bool strict);
-
-/* bfloat16, whole run: how far we are from the float32 truth, against how far the original is. */
-bool test_holds_whole_run_bar(const test_tensors *ours, const test_tensors *golden, const test_tensors *truth,
-                              double *mean, double *most);
+/* float32: a whole run and an isolated one have the golden's taps, as many and of their shapes, and keep the
+ * bars; returns the worst relative L2 of the whole run. */
+double test_check_float32(const test_subject *subject);
+/* bfloat16: both keep the bars, and a run in float32 arithmetic, which is not the original's, does not. */
+void test_check_bf16(const test_subject *subject);
 
 #endif
