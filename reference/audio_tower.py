@@ -4,25 +4,19 @@
     audio_tower.py [--out FOLDER]
 
 A case is a call with one or several clips; its name is their lengths in frames. Goldens hold `in.audio_feature_lengths`,
-`in.n_window_infer` where it is not the checkpoint's, and the tower's taps, but no frames, which would be many times larger: `make_frames` says what they are, and
-tests/golden/test_audio_tower.c makes the same. They are bf16 numbers, the same in both dtypes.
+`in.n_window_infer` where it is not the checkpoint's, and the tower's taps, but no frames, which would be many times
+larger: `make_frames` says what they are, and tests/support/audio_towers.c makes the same. They are bf16 numbers, the same
+in both dtypes.
 """
-
-import argparse
-from pathlib import Path
 
 import numpy as np
 import torch
 
+import alone
 import original
-import tracefile
 from bits import relative_l2
-from decoders import judge
 
-ROOT = Path(__file__).resolve().parent.parent
-CHECKPOINT = ROOT / "tests" / "golden" / "c"
-OUT = ROOT / "tests" / "golden" / "audio_tower"
-SUFFIXES = {"float32": "f32", "bfloat16": "bf16"}
+CHECKPOINT, OUT = alone.GOLDEN / "c", alone.GOLDEN / "audio_tower"
 # Around steps, chunks (100 frames) and windows (800); clips that are filled up to the longer one's length, or to a full
 # chunk's: what is behind 33 frames reaches their last steps, as behind every length that a convolution finds odd.
 CASES = [[1], [8], [9], [99], [100], [101], [250], [60, 33], [33, 250], [900], [30, 1, 830], [1100]]
@@ -76,38 +70,23 @@ def find_faults(model):
     return faults
 
 
+def make_all(model):
+    return {title(lengths): make(model, lengths) for lengths in CASES}
+
+
 def write_all(out):
-    identity = tracefile.identity(CHECKPOINT)
-    for dtype, suffix in SUFFIXES.items():
+    for dtype in alone.SUFFIXES:
         model = original.load(CHECKPOINT, dtype)
-        faults = find_faults(model) if dtype == "float32" else []
-        if faults:
-            raise SystemExit("\n".join(faults))
-        (out / suffix).mkdir(parents=True, exist_ok=True)
-        for lengths in CASES:
-            metadata = {**original.versions(dtype), **identity, "case": f"audio tower {title(lengths)}"}
-            tracefile.write(out / suffix / f"{title(lengths)}.safetensors", make(model, lengths), metadata)
+        if dtype == "float32":
+            alone.refuse(find_faults(model))
+        alone.write(out, CHECKPOINT, dtype, make_all(model), "audio tower ")
 
 
 def check(report):
     """Runs the original again on what the script says, and compares with what is kept."""
-    identity = tracefile.identity(CHECKPOINT)
-    for dtype, suffix in SUFFIXES.items():
-        model = original.load(CHECKPOINT, dtype)
-        for lengths in CASES:
-            golden, metadata = tracefile.read(OUT / suffix / f"{title(lengths)}.safetensors")
-            truth, _ = tracefile.read(OUT / "f32" / f"{title(lengths)}.safetensors")
-            same, said = judge(make(model, lengths), golden, metadata, truth)
-            known = all(metadata[key] == value for key, value in identity.items())
-            said = said if known else "of another checkpoint"
-            report.line(same and known, f"audio_tower/{suffix}/{title(lengths)}: {said}")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=OUT)
-    write_all(parser.parse_args().out)
+    for dtype in alone.SUFFIXES:
+        alone.check(report, OUT, CHECKPOINT, dtype, make_all(original.load(CHECKPOINT, dtype)))
 
 
 if __name__ == "__main__":
-    main()
+    write_all(alone.parse_out(__doc__, OUT))

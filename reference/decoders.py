@@ -14,21 +14,15 @@ Inputs are named after the arguments of the original's forward, and are bf16 val
 embedding a vector is, -1 if nobody's.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import torch
 
+import alone
 import original
 import tiny
-import tracefile
-from bits import compare_bits, relative_l2
+from bits import relative_l2
 
-ROOT = Path(__file__).resolve().parent.parent
-CHECKPOINT = ROOT / "tests" / "golden" / "c"
-OUT = ROOT / "tests" / "golden" / "decoders"
-SUFFIXES = {"float32": "f32", "bfloat16": "bf16"}
+CHECKPOINT, OUT = alone.GOLDEN / "c", alone.GOLDEN / "decoders"
 N_DEEPSTACK = 2
 MODULES = {
     "talker": ("talker.model", lambda model: model.talker.model),
@@ -164,61 +158,20 @@ def make(model, case, dtype):
 
 
 def write_all(out):
-    identity = tracefile.identity(CHECKPOINT)
-    for dtype, suffix in SUFFIXES.items():
+    for dtype in alone.SUFFIXES:
         model = original.load(CHECKPOINT, dtype)
         made = {case: make(model, case, dtype) for case in MODULES}
         if dtype == "float32":
-            faults = find_faults(model, made, {case: INPUTS[case](model) for case in MODULES})
-            if faults:
-                raise SystemExit("\n".join(faults))
-        (out / suffix).mkdir(parents=True, exist_ok=True)
-        for case, tensors in made.items():
-            metadata = {**original.versions(dtype), **identity, "case": case}
-            tracefile.write(out / suffix / f"{case}.safetensors", tensors, metadata)
-
-
-def mean_ratio(made, golden, truth):
-    """Geometric mean of the distance to the float32 run over the golden's, of hidden states."""
-    ratios = []
-    for name, reference in truth.items():
-        if name.startswith("tap.") and not name.endswith((".indices", ".weights")) and ".experts." not in name:
-            ratios.append(relative_l2(made[name], reference) / relative_l2(golden[name], reference))
-    return float(np.exp(np.mean(np.log(ratios))))
-
-
-def judge(made, golden, metadata, truth):
-    """(whether a run is what the golden says, what is said of it)"""
-    count, different, worst = compare_bits(made, golden)
-    if not different:
-        return True, f"{count} tensors bit-equal to the original's"
-    here = original.versions(metadata["dtype"])
-    if all(metadata.get(key, value) == value for key, value in here.items() if key.startswith("cpu_")):
-        return False, f"{len(different)} of {count} differ, worst {worst:.1e}: {', '.join(different[:4])}"
-    if metadata["dtype"] == "float32":
-        return worst <= 1e-5, f"made on another CPU: worst relative L2 {worst:.1e}"
-    ratio = mean_ratio(made, golden, truth)
-    return 0.87 <= ratio <= 1.15, f"made on another CPU: distance to float32 {ratio:.3f} of the golden's in the mean"
+            alone.refuse(find_faults(model, made, {case: INPUTS[case](model) for case in MODULES}))
+        alone.write(out, CHECKPOINT, dtype, made)
 
 
 def check(report):
     """Runs the original again on what the script says, and compares with what is kept."""
-    identity = tracefile.identity(CHECKPOINT)
-    for dtype, suffix in SUFFIXES.items():
+    for dtype in alone.SUFFIXES:
         model = original.load(CHECKPOINT, dtype)
-        for case in MODULES:
-            golden, metadata = tracefile.read(OUT / suffix / f"{case}.safetensors")
-            truth, _ = tracefile.read(OUT / "f32" / f"{case}.safetensors")
-            same, said = judge(make(model, case, dtype), golden, metadata, truth)
-            known = all(metadata[key] == value for key, value in identity.items())
-            report.line(same and known, f"decoders/{suffix}/{case}: {said if known else 'of another checkpoint'}")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=OUT)
-    write_all(parser.parse_args().out)
+        alone.check(report, OUT, CHECKPOINT, dtype, {case: make(model, case, dtype) for case in MODULES})
 
 
 if __name__ == "__main__":
-    main()
+    write_all(alone.parse_out(__doc__, OUT))

@@ -13,26 +13,21 @@ the same in both dtypes), `in.image_grid_thw`, the tower's taps. places.safetens
 say of grids: for grid I `in.grid_thw.I` [3], `in.merge.I`, `in.side.I`, and `tap.` indices, weights, cosines and sines.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import torch
 from transformers import Qwen3OmniMoeConfig
 from transformers.models.qwen3_omni_moe import modeling_qwen3_omni_moe as modeling
 from transformers.vision_utils import get_vision_interpolation_indices_and_weights, get_vision_position_ids
 
+import alone
 import layout
 import original
 import randomweights
 import tiny
 import tracefile
 from bits import relative_l2
-from decoders import judge
 
-ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "tests" / "golden" / "vision_tower"
-SUFFIXES = {"float32": "f32", "bfloat16": "bf16"}
+OUT = alone.GOLDEN / "vision_tower"
 
 MODELS = {
     "odd": dict(depth=4, hidden_size=24, num_heads=3, intermediate_size=37, patch_size=3, in_channels=3,
@@ -170,47 +165,32 @@ def find_faults(folder, made):
 # ---- goldens ----
 
 
+def make_all(folder, dtype):
+    tower = load(folder, dtype)
+    return {case: make(tower, case, grids, dtype) for case, grids in CASES[folder.name].items()}
+
+
 def write_all(out):
     for seed, name in enumerate(MODELS, 80):
         folder = out / name
         write_checkpoint(folder, seed)
-        identity = tracefile.identity(folder)
-        for dtype, suffix in SUFFIXES.items():
-            tower = load(folder, dtype)
-            made = {case: make(tower, case, grids, dtype) for case, grids in CASES[name].items()}
-            faults = find_faults(folder, made) if dtype == "float32" else []
-            if faults:
-                raise SystemExit("\n".join(faults))
-            (folder / suffix).mkdir(exist_ok=True)
-            for case, tensors in made.items():
-                metadata = {**original.versions(dtype), **identity, "case": case}
-                tracefile.write(folder / suffix / f"{case}.safetensors", tensors, metadata)
+        for dtype in alone.SUFFIXES:
+            made = make_all(folder, dtype)
+            if dtype == "float32":
+                alone.refuse(find_faults(folder, made))
+            alone.write(folder, folder, dtype, made)
     tracefile.write(out / "places.safetensors", places(), original.versions("float32"))
 
 
 def check(report):
     """Runs the original again on what the script says, and compares with what is kept."""
     for name in MODELS:
-        folder = OUT / name
-        identity = tracefile.identity(folder)
-        for dtype, suffix in SUFFIXES.items():
-            tower = load(folder, dtype)
-            for case, grids in CASES[name].items():
-                golden, metadata = tracefile.read(folder / suffix / f"{case}.safetensors")
-                truth, _ = tracefile.read(folder / "f32" / f"{case}.safetensors")
-                same, said = judge(make(tower, case, grids, dtype), golden, metadata, truth)
-                known = all(metadata[key] == value for key, value in identity.items())
-                report.line(same and known, f"vision_tower/{name}/{suffix}/{case}: {said if known else 'of another checkpoint'}")
+        for dtype in alone.SUFFIXES:
+            alone.check(report, OUT / name, OUT / name, dtype, make_all(OUT / name, dtype))
     golden, metadata = tracefile.read(OUT / "places.safetensors")
-    same, said = judge(places(), golden, metadata, golden)
+    same, said = alone.judge(places(), golden, metadata, golden)
     report.line(same, f"vision_tower/places: {said}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=OUT)
-    write_all(parser.parse_args().out)
-
-
 if __name__ == "__main__":
-    main()
+    write_all(alone.parse_out(__doc__, OUT))
