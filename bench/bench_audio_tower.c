@@ -4,28 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "measure.h"
 #include "base/fpenv.h"
 #include "engine/model.h"
 #include "model/audio_tower.h"
 
 enum { N_RUN = 5, N_FRAME = 800, PRODUCT_TOKENS = 104 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void must(int good, const char *what)
-{
-    if (good) return;
-    fprintf(stderr, "bench_audio_tower: %s failed\n", what);
-    exit(1);
-}
 
 /* ---- the tower ---- */
 
@@ -71,7 +56,7 @@ static void run_tower(bench *b)
     const tess_features sound = {
         .kind = TESS_MEDIA_AUDIO, .n_frame = N_FRAME, .read = read_frames, .context = b};
     const tess_features *clip = &sound;
-    must(tess_audio_tower_run(&b->tower, &clip, 1, NULL, NULL, b->out, NULL) == TESS_OK, "the tower");
+    bench_must(tess_audio_tower_run(&b->tower, &clip, 1, NULL, NULL, b->out, NULL) == TESS_OK, "the tower");
 }
 
 /* ---- as many multiplications ---- */
@@ -84,7 +69,7 @@ static void run_products(bench *b)
     const tess_matrix *layer;
     for (int i = 0; i < n; i++) {
         int segment = i % c->n_layer;
-        must(tess_bank_lease(&b->tower.encoder.layers, segment, &layer, NULL) == TESS_OK, "leasing");
+        bench_must(tess_bank_lease(&b->tower.encoder.layers, segment, &layer, NULL) == TESS_OK, "leasing");
         const tess_linear linear = {.weight = &layer[TESS_ENCODER_UP],
                                     .packed = b->packed,
                                     .n_tok = PRODUCT_TOKENS,
@@ -97,31 +82,25 @@ static void run_products(bench *b)
 
 /* ---- measuring ---- */
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void time_threads(bench *b, int n_thread)
 {
     double seconds[N_RUN], share[N_RUN];
-    must(tess_pool_new(n_thread, &b->compute.pool, NULL) == TESS_OK, "starting threads");
+    bench_must(tess_pool_new(n_thread, &b->compute.pool, NULL) == TESS_OK, "starting threads");
     tess_arena measuring = tess_arena_measure();
     lay_out(b, n_thread, &measuring);
-    must(tess_arena_reserve(measuring.used, &b->arena, NULL) == TESS_OK, "reserving memory");
+    bench_must(tess_arena_reserve(measuring.used, &b->arena, NULL) == TESS_OK, "reserving memory");
     lay_out(b, n_thread, &b->arena);
     run_tower(b); /* the weights arrive */
     for (int i = 0; i < N_RUN; i++) {
-        double start = now();
+        double start = bench_now(CLOCK_MONOTONIC);
         run_products(b);
-        double between = now();
+        double between = bench_now(CLOCK_MONOTONIC);
         run_tower(b);
-        seconds[i] = now() - between;
+        seconds[i] = bench_now(CLOCK_MONOTONIC) - between;
         share[i] = (between - start) / seconds[i];
     }
-    qsort(seconds, N_RUN, sizeof *seconds, compare);
-    qsort(share, N_RUN, sizeof *share, compare);
+    bench_sort(seconds, N_RUN);
+    bench_sort(share, N_RUN);
     printf("%d thread%s  8 s of sound in %.3f s (%.3f … %.3f), %3.0f %% of plain products (%.0f … %.0f)\n",
            n_thread, n_thread > 1 ? "s" : " ", seconds[N_RUN / 2], seconds[0], seconds[N_RUN - 1],
            100 * share[N_RUN / 2], 100 * share[0], 100 * share[N_RUN - 1]);
@@ -131,22 +110,19 @@ static void time_threads(bench *b, int n_thread)
 
 int main(void)
 {
-    char folder[] = "/tmp/tess-bench-XXXXXX", command[512];
-    const char *build = getenv("TESS_BUILD");
+    char folder[] = "/tmp/tess-bench-XXXXXX";
     bench b = {.compute = {.kernels = &b.kernels, .rounding = TESS_ROUND_NONE}};
-    must(mkdtemp(folder) != NULL, "making a folder");
-    snprintf(command, sizeof command, "%s/synthetic --out %s", build ? build : "build/release-gcc", folder);
-    must(system(command) == 0, "the synthetic tool");
+    bench_make_checkpoint(folder);
     tess_fpenv saved = tess_fpenv_enter();
-    must(tess_kernels_choose(NULL, &b.kernels, NULL) == TESS_OK, "choosing kernels");
-    must(tess_config_load(folder, &b.config, NULL) == TESS_OK, "reading the configuration");
-    must(tess_store_open(folder, TESS_DIRECT_AUTO, &b.store, NULL) == TESS_OK, "opening");
-    must(tess_tower_weights_find(b.store, &b.config, TESS_COMPONENT_AUDIO, &b.weights, NULL) == TESS_OK,
-         "finding weights");
+    bench_must(tess_kernels_choose(NULL, &b.kernels, NULL) == TESS_OK, "choosing kernels");
+    bench_must(tess_config_load(folder, &b.config, NULL) == TESS_OK, "reading the configuration");
+    bench_must(tess_store_open(folder, TESS_DIRECT_AUTO, &b.store, NULL) == TESS_OK, "opening");
+    bench_must(tess_tower_weights_find(b.store, &b.config, TESS_COMPONENT_AUDIO, &b.weights, NULL) == TESS_OK,
+               "finding weights");
     for (int n_thread = 1; n_thread <= 2; n_thread++) time_threads(&b, n_thread);
     tess_tower_weights_release(&b.weights);
     tess_store_close(b.store);
     tess_fpenv_leave(saved);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command) != 0;
+    bench_remove_checkpoint(folder);
+    return 0;
 }

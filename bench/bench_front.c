@@ -5,26 +5,13 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "measure.h"
 #include "media/mel.h"
 #include "media/patches.h"
 #include "media/resize.h"
 
 enum { ROUNDS = 7, SAMPLES = 30 * TESS_MEL_RATE_HZ, WIDE = 4000, HIGH = 3000, PATCH = 1536 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 typedef void work(const void *input, int width, int height);
 
@@ -32,11 +19,11 @@ static void measure(const char *what, work *do_it, const void *input, int width,
 {
     double seconds[ROUNDS];
     for (int i = 0; i < ROUNDS; i++) {
-        const double start = now();
+        const double start = bench_now(CLOCK_PROCESS_CPUTIME_ID);
         do_it(input, width, height);
-        seconds[i] = now() - start;
+        seconds[i] = bench_now(CLOCK_PROCESS_CPUTIME_ID) - start;
     }
-    qsort(seconds, ROUNDS, sizeof *seconds, compare_doubles);
+    bench_sort(seconds, ROUNDS);
     printf("%-34s %7.1f ms (%.1f to %.1f)\n", what, 1e3 * seconds[ROUNDS / 2], 1e3 * seconds[0],
            1e3 * seconds[ROUNDS - 1]);
 }

@@ -4,38 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "measure.h"
 #include "base/json.h"
 #include "tessera/checkpoint.h"
 
 enum { N_RUN = 9 };
 static const uint64_t CHECKSUM_BYTES = (uint64_t)2 << 30;
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void must(int good, const char *what)
-{
-    if (good) return;
-    fprintf(stderr, "bench_inspect: %s failed\n", what);
-    exit(1);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void print_times(const char *what, double *seconds)
 {
-    qsort(seconds, N_RUN, sizeof *seconds, compare);
+    bench_sort(seconds, N_RUN);
     printf("%-48s %7.1f ms median (%.1f … %.1f, %d runs)\n", what, 1e3 * seconds[N_RUN / 2], 1e3 * seconds[0],
            1e3 * seconds[N_RUN - 1], N_RUN);
 }
@@ -50,9 +29,10 @@ static void open_and_check(const char *folder)
 {
     tess_checkpoint *c;
     size_t n_problem = 1;
-    must(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL) == TESS_OK, "opening");
-    must(tess_checkpoint_check(c, ignore, NULL, &n_problem, NULL) == TESS_OK && n_problem == 0, "checking");
-    must(tess_checkpoint_get_tensor_count(c) == 28010, "counting");
+    bench_must(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL) == TESS_OK, "opening");
+    bench_must(tess_checkpoint_check(c, ignore, NULL, &n_problem, NULL) == TESS_OK && n_problem == 0,
+               "checking");
+    bench_must(tess_checkpoint_get_tensor_count(c) == 28010, "counting");
     tess_checkpoint_close(c);
 }
 
@@ -61,19 +41,19 @@ static void parse_trees(const char *folder)
     char path[256];
     json_t *root;
     snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
-    must(tess_json_load(path, 1 << 28, &root, NULL) == TESS_OK, "parsing the index");
+    bench_must(tess_json_load(path, 1 << 28, &root, NULL) == TESS_OK, "parsing the index");
     json_decref(root);
     for (int i = 1; i <= 15; i++) {
         snprintf(path, sizeof path, "%s/model-%05d-of-00015.safetensors", folder, i);
         FILE *f = fopen(path, "rb");
         unsigned char raw[8];
-        must(f && fread(raw, 1, 8, f) == 8, "reading a header");
+        bench_must(f && fread(raw, 1, 8, f) == 8, "reading a header");
         size_t n = (size_t)raw[0] | (size_t)raw[1] << 8 | (size_t)raw[2] << 16 | (size_t)raw[3] << 24;
         char *text = malloc(n);
-        must(text && fread(text, 1, n, f) == n, "reading a header");
+        bench_must(text && fread(text, 1, n, f) == n, "reading a header");
         fclose(f);
         root = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
-        must(root != NULL, "parsing a header");
+        bench_must(root != NULL, "parsing a header");
         json_decref(root);
         free(text);
     }
@@ -94,35 +74,31 @@ static void time_checksums(const char *folder)
     uint64_t done = 0;
     const tess_progress progress = {stop_when_enough, &done};
     const tess_checksum_listener listener = {.progress = &progress};
-    must(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL) == TESS_OK, "opening");
-    double start = now();
-    must(tess_checkpoint_checksum(c, &listener, sha256, NULL) == TESS_EINTERRUPTED, "checksums");
+    bench_must(tess_checkpoint_open(folder, TESS_DIRECT_AUTO, &c, NULL) == TESS_OK, "opening");
+    double start = bench_now(CLOCK_MONOTONIC);
+    bench_must(tess_checkpoint_checksum(c, &listener, sha256, NULL) == TESS_EINTERRUPTED, "checksums");
     printf("%-48s %7.2f GB/s (by file and by tensor, %.1f GB)\n", "checksums, three threads",
-           (double)done / (now() - start) * 1e-9, (double)done * 1e-9);
+           (double)done / (bench_now(CLOCK_MONOTONIC) - start) * 1e-9, (double)done * 1e-9);
     tess_checkpoint_close(c);
 }
 
 int main(void)
 {
-    char folder[] = "/tmp/tess-bench-XXXXXX", command[512];
-    const char *build = getenv("TESS_BUILD");
-    must(mkdtemp(folder) != NULL, "making a folder");
-    snprintf(command, sizeof command, "%s/synthetic --out %s", build ? build : "build/release-gcc", folder);
-    must(system(command) == 0, "the synthetic tool");
+    char folder[] = "/tmp/tess-bench-XXXXXX";
+    bench_make_checkpoint(folder);
     double check[N_RUN], trees[N_RUN];
     for (int i = 0; i < N_RUN; i++) {
-        double t0 = now();
+        double t0 = bench_now(CLOCK_MONOTONIC);
         open_and_check(folder);
-        double t1 = now();
+        double t1 = bench_now(CLOCK_MONOTONIC);
         parse_trees(folder);
-        trees[i] = now() - t1;
+        trees[i] = bench_now(CLOCK_MONOTONIC) - t1;
         check[i] = t1 - t0;
     }
     print_times("open and check 28,010 tensors in 15 shards", check);
     print_times("the same headers and index as JSON trees only", trees);
     printf("goal: under 1000 ms: %s\n", check[N_RUN / 2] < 1 ? "met" : "MISSED");
     time_checksums(folder);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    must(system(command) == 0, "removing the folder");
+    bench_remove_checkpoint(folder);
     return 0;
 }

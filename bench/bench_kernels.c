@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
 #include "base/pool.h"
 #include "kernels/kernel_list.h"
 
@@ -17,9 +17,7 @@ enum { REPEATS = 9 };
 /* One thread is timed by what it ran, so that others on the machine disturb less; several by the clock. */
 static double now(bool alone)
 {
-    struct timespec t;
-    clock_gettime(alone ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return bench_now(alone ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC);
 }
 
 /* -- yardsticks, one per instruction set -- */
@@ -225,12 +223,6 @@ static double seconds(bench *b, work_fn *work)
     return now(!b->pool) - start;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* amount: bytes, or floating-point operations if the yardstick is FMA. */
 static void measure(bench *b, const char *op, const char *what, work_fn *work, double amount)
 {
@@ -245,9 +237,9 @@ static void measure(bench *b, const char *op, const char *what, work_fn *work, d
         rate[i] = amount / seconds(b, work);
         share[i] = rate[i] / stick_rate[i];
     }
-    qsort(share, REPEATS, sizeof *share, compare_doubles);
-    qsort(rate, REPEATS, sizeof *rate, compare_doubles);
-    qsort(stick_rate, REPEATS, sizeof *stick_rate, compare_doubles);
+    bench_sort(share, REPEATS);
+    bench_sort(rate, REPEATS);
+    bench_sort(stick_rate, REPEATS);
     const char *unit = b->read_bytes ? "GB/s" : "GF/s";
     printf("%-15s %-9s %7d  %-34s %8.1f %s %8.1f %s %6.0f %% %5.0f-%.0f\n", op, b->k->name,
            b->pool ? b->n_thread : 1, what, rate[REPEATS / 2] / 1e9, unit, stick_rate[REPEATS / 2] / 1e9,

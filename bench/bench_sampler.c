@@ -4,24 +4,11 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "measure.h"
 #include "model/sampler.h"
 
 enum { ROUNDS = 101, VOCAB = 151936 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static void measure(tess_sampler *sampler, const float *logits, const char *what, tess_sampling sampling)
 {
@@ -29,11 +16,11 @@ static void measure(tess_sampler *sampler, const float *logits, const char *what
     uint64_t random = 1;
     int32_t id;
     for (int i = 0; i < ROUNDS; i++) {
-        double start = now();
+        double start = bench_now(CLOCK_MONOTONIC);
         if (tess_sampler_choose(sampler, logits, &sampling, NULL, 0, &random, &id, NULL) != TESS_OK) exit(1);
-        seconds[i] = now() - start;
+        seconds[i] = bench_now(CLOCK_MONOTONIC) - start;
     }
-    qsort(seconds, ROUNDS, sizeof *seconds, compare_doubles);
+    bench_sort(seconds, ROUNDS);
     printf("%-34s %7.2f ms (%.2f to %.2f)\n", what, 1e3 * seconds[ROUNDS / 2], 1e3 * seconds[0],
            1e3 * seconds[ROUNDS - 1]);
 }

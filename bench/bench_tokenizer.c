@@ -9,19 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "measure.h"
 #include "tessera/tokenizer.h"
 
 enum { ROUNDS = 9, TEXT_BYTES = 2 << 20 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static long read_status(const char *key)
 {
@@ -34,15 +27,9 @@ static long read_status(const char *key)
     return kib;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void print_rate(const char *what, double bytes, double seconds[ROUNDS])
 {
-    qsort(seconds, ROUNDS, sizeof *seconds, compare);
+    bench_sort(seconds, ROUNDS);
     printf("  %-28s %7.1f MB/s   (%.1f to %.1f)\n", what, bytes / seconds[ROUNDS / 2] / 1e6,
            bytes / seconds[ROUNDS - 1] / 1e6, bytes / seconds[0] / 1e6);
 }
@@ -94,12 +81,12 @@ static int measure(const tess_tokenizer *t, const char *name, const char *text, 
     int status = all ? 0 : 1;
     for (int i = 0; i < ROUNDS && !status; i++) {
         ids.count = back.count = 0;
-        double begin = now();
+        double begin = bench_now(CLOCK_MONOTONIC);
         status |= tess_tokenizer_encode(t, all, total, 0, &ids, &err) != TESS_OK;
-        double middle = now();
+        double middle = bench_now(CLOCK_MONOTONIC);
         status |= status || tess_tokenizer_decode(t, ids.data, ids.count, 0, &back, &err) != TESS_OK;
         encode[i] = middle - begin;
-        decode[i] = now() - middle;
+        decode[i] = bench_now(CLOCK_MONOTONIC) - middle;
     }
     if (status) {
         fprintf(stderr, "%s: %s\n", name, err.message);
@@ -133,14 +120,15 @@ int main(int argc, char **argv)
     tess_tokenizer *t;
     tess_error err;
     long before = read_status("VmRSS");
-    double begin = now();
+    double begin = bench_now(CLOCK_MONOTONIC);
     if (tess_tokenizer_open(folder, &t, &err) != TESS_OK) {
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
     printf("tokenizer of %s: %zu tokens\n", folder, tess_tokenizer_get_n_tokens(t));
     printf("  opened in %.0f ms, resident %ld KiB more than before, peak %ld KiB more\n",
-           1e3 * (now() - begin), read_status("VmRSS") - before, read_status("VmHWM") - before);
+           1e3 * (bench_now(CLOCK_MONOTONIC) - begin), read_status("VmRSS") - before,
+           read_status("VmHWM") - before);
     int status = measure(t, "English prose", english, sizeof english - 1);
     status |= measure(t, "mixed", mixed, sizeof mixed - 1);
     status |= measure(t, "Chinese", chinese, sizeof chinese - 1);
