@@ -53,7 +53,7 @@ static tess_status read_norm(tess_engine *engine, tess_error *err)
 /* Experts come when a token needs them. */
 static tess_status load_weights(tess_engine *engine, const tess_progress *progress, tess_error *err)
 {
-    tess_thinker *thinker = &engine->rooms.thinker;
+    tess_causal_model *thinker = &engine->rooms.thinker;
     tess_bank *const banks[] = {&thinker->decoder.layers, &thinker->head.bank, &thinker->embedding.bank};
     enum { N_BANK = sizeof banks / sizeof banks[0] };
     loading l = {.progress = progress};

@@ -4,7 +4,7 @@
 #define TESS_ENGINE_MODEL_H
 
 #include "model/audio_tower.h"
-#include "model/thinker.h"
+#include "model/causal_model.h"
 #include "model/vision_tower.h"
 
 typedef struct tess_model {

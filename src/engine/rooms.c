@@ -35,7 +35,7 @@ static void lay_out_sessions(tess_rooms *rooms, const tess_choice *choice, tess_
     }
 }
 
-static void lay_out_thinker_weights(tess_thinker *thinker, tess_store *store,
+static void lay_out_thinker_weights(tess_causal_model *thinker, tess_store *store,
                                     const tess_decoder_weights *weights, const tess_choice *choice,
                                     tess_layout *layout)
 {
@@ -119,18 +119,19 @@ static void lay_out_text(tess_rooms *rooms, tess_layout *layout)
     arena =
         tess_layout_open(layout, "thinker", "workspace", "activations of one prefill chunk", TESS_PHASE_TEXT);
     tess_decoder_init_workspace(decoder, &sizes, arena);
-    tess_thinker_init_logits(&rooms->thinker, d->n_logit_rows, arena);
+    tess_causal_model_init_logits(&rooms->thinker, d->n_logit_rows, arena);
 }
 
 void tess_rooms_init(tess_rooms *rooms, const tess_model *model, tess_pool *pool, const tess_choice *choice,
                      tess_layout *layout)
 {
     const tess_compute compute = tess_model_get_compute(model, pool);
-    *rooms = (tess_rooms){.model = model,
-                          .pool = pool,
-                          .choice = *choice,
-                          .thinker = tess_thinker_make(&model->config.thinker.text, &compute),
-                          .phase = TESS_PHASE_TEXT};
+    *rooms = (tess_rooms){
+        .model = model,
+        .pool = pool,
+        .choice = *choice,
+        .thinker = tess_causal_model_make("thinker", TESS_TAP_LM_HEAD, &model->config.thinker.text, &compute),
+        .phase = TESS_PHASE_TEXT};
     lay_out_sessions(rooms, choice, layout);
     lay_out_thinker_weights(&rooms->thinker, model->store, &model->thinker, choice, layout);
     lay_out_media_rows(rooms, layout);

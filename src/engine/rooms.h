@@ -64,7 +64,7 @@ typedef struct tess_rooms {
     const tess_model *model;
     tess_pool *pool;
     tess_choice choice;
-    tess_thinker thinker;
+    tess_causal_model thinker;
     tess_audio_tower audio;
     tess_vision_tower vision;
     tess_media_rows media;

@@ -211,7 +211,7 @@ static tess_status run_chunks(tess_session *session, const tess_feed *feed, cons
                                                    : progress.n == left ? TESS_LOGITS_LAST
                                                                         : TESS_LOGITS_NONE,
                                            .last = session->room->logits};
-        tess_status status = tess_thinker_run(&engine->rooms.thinker, &step, &request, err);
+        tess_status status = tess_causal_model_run(&engine->rooms.thinker, &step, &request, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
