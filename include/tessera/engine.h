@@ -71,6 +71,7 @@ typedef struct tess_engine_options {
     tess_direct direct;
     int n_session;     /* sessions at a time that the plan provides for; 0: 1 */
     int n_expert_slot; /* most experts that stay resident; 0: the plan chooses */
+    int n_speech_step; /* most codes of an answer that is spoken (tessera/speech.h); 0: no speech */
     /* [n_expected] feeds to come, by the sizes of their media, each of which the plan provides for, one at a
      * time; nothing else of them is looked at. NULL: text alone. */
     const struct tess_feed *expected;
@@ -113,6 +114,7 @@ typedef struct tess_plan {
     int n_expert_slot_instead; /* how many would, if no dense weights stayed: those come first, as every
                                   token needs them, so more memory may hold fewer experts */
     bool layers_resident, head_resident, embedding_resident;
+    bool speech_stays; /* speech has a room of its own, so that it begins while the text is generated */
     int n_expert_layer, n_expert,
         n_expert_used; /* layers with experts; of one of them; of those, a token's */
     uint64_t expert_bytes, layer_bytes, head_bytes; /* of one expert, of all layers' other weights */

@@ -175,7 +175,6 @@ tess_status tess_media_encode(tess_rooms *rooms, const tess_media_list *media,
         status = encode_pictures(rooms, media, TESS_MEDIA_IMAGE, 0, listener, progress, err);
     if (status == TESS_OK)
         status = encode_pictures(rooms, media, TESS_MEDIA_VIDEO, has_images ? 1 : 0, listener, progress, err);
-    tess_rooms_enter(rooms, TESS_PHASE_TEXT);
     return status;
 }
 

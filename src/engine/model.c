@@ -32,6 +32,20 @@ tess_status tess_kernels_choose(const char *isa, tess_kernels *out, tess_error *
     return TESS_OK;
 }
 
+/* The tables of a talker's experts take memory: they are made where speech is asked for. */
+static tess_status find_speech(tess_model *model, const tess_block_sizes *blocks, tess_error *err)
+{
+    if (!model->config.has_talker)
+        return tess_refuse(err, "config.json", "enable_audio_output", -1,
+                           "true: a checkpoint with a talker, a code predictor and code2wav", "false");
+    tess_status status = tess_talker_weights_find(model->store, &model->config, blocks, &model->talker, err);
+    if (status == TESS_OK)
+        status = tess_code_predictor_weights_find(model->store, &model->config, blocks,
+                                                  &model->code_predictor, err);
+    model->can_speak = status == TESS_OK;
+    return status;
+}
+
 tess_status tess_model_open(const tess_engine_options *options, tess_model *out, tess_error *err)
 {
     static const tess_block_sizes blocks = {EMBEDDING_BLOCK_BYTES, HEAD_BLOCK_BYTES};
@@ -48,6 +62,7 @@ tess_status tess_model_open(const tess_engine_options *options, tess_model *out,
     if (status == TESS_OK)
         status =
             tess_tower_weights_find(model.store, &model.config, TESS_COMPONENT_VISION, &model.vision, err);
+    if (status == TESS_OK && options->n_speech_step) status = find_speech(&model, &blocks, err);
     if (status != TESS_OK)
         tess_model_close(&model);
     else
@@ -60,6 +75,8 @@ void tess_model_close(tess_model *model)
     tess_decoder_weights_release(&model->thinker);
     tess_tower_weights_release(&model->audio);
     tess_tower_weights_release(&model->vision);
+    tess_talker_weights_release(&model->talker);
+    tess_code_predictor_weights_release(&model->code_predictor);
     tess_store_close(model->store);
     model->store = NULL;
 }

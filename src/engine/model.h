@@ -5,6 +5,7 @@
 
 #include "model/audio_tower.h"
 #include "model/causal_model.h"
+#include "model/speech_weights.h"
 #include "model/vision_tower.h"
 
 typedef struct tess_model {
@@ -12,6 +13,9 @@ typedef struct tess_model {
     tess_store *store;
     tess_decoder_weights thinker;
     tess_tower_weights audio, vision;
+    bool can_speak; /* what follows was found: it was asked for */
+    tess_talker_weights talker;
+    tess_code_predictor_weights code_predictor;
     tess_precision precision;
     tess_kernels kernels;
 } tess_model;

@@ -31,6 +31,11 @@
 
 enum { DEFAULT_CONTEXT = 4096, MAX_CHUNK = 512, MAX_SESSIONS = 1024 };
 
+static int min_of(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 /* ---- trying a choice ---- */
 
 typedef struct planner {
@@ -78,19 +83,19 @@ static void lengthen_chunks(planner *p, int most)
     }
 }
 
-/* The most expert slots that fit: the layout grows with every slot, so bisection finds them. */
-static void add_expert_slots(planner *p, int n_total)
+/* The most slots for experts that fit, up to n_total; n_slot is in p->choice. The layout grows with every
+ * slot, so bisection finds them. */
+static void add_expert_slots(planner *p, int *n_slot, int n_total)
 {
-    int fitting = p->choice.thinker.n_expert_slot, failing = n_total + 1;
+    int fitting = *n_slot, failing = n_total + 1;
     while (fitting > 0 && failing - fitting > 1) {
-        tess_choice more = p->choice;
-        more.thinker.n_expert_slot = fitting + (failing - fitting) / 2;
-        if (fits(p, &more))
-            fitting = more.thinker.n_expert_slot;
+        *n_slot = fitting + (failing - fitting) / 2;
+        if (fits(p, &p->choice))
+            fitting = *n_slot;
         else
-            failing = more.thinker.n_expert_slot;
+            failing = *n_slot;
     }
-    p->choice.thinker.n_expert_slot = fitting;
+    *n_slot = fitting;
 }
 
 /* Takes other sizes for a tower if they fit. */
@@ -127,6 +132,35 @@ static int count_experts(const tess_decoder_config *c)
     return n;
 }
 
+/* Rows of the talker's prompt at a time. */
+static void lengthen_speech_chunks(planner *p, int most)
+{
+    for (int n = most; n > 1; n = n / 2) {
+        tess_choice longer = p->choice;
+        longer.speech.talker.n_row = n;
+        if (upgrade(p, longer)) return;
+    }
+}
+
+/* Speech has the room of the thinker's experts while it is spoken. Where there is room for all weights of
+ * both it has its own, and neither waits for the other. */
+static void spend_on_speech(planner *p, int most_chunk)
+{
+    enum { MOST_ROWS = 64 }; /* more save no reading that is worth their room */
+    if (p->choice.speech.n_step == 0) return;
+    const int n_expert = count_experts(&p->model->config.talker.text);
+    tess_choice more = p->choice;
+    more.speech = tess_speech_choice_make_dense(p->model, &p->choice.speech);
+    upgrade(p, more);
+    lengthen_speech_chunks(p, min_of(most_chunk, MOST_ROWS));
+    add_expert_slots(p, &p->choice.speech.talker.n_expert_slot, n_expert);
+    bool all = p->choice.speech.talker.n_expert_slot == n_expert &&
+               p->choice.thinker.n_expert_slot == count_experts(&p->model->config.thinker.text);
+    more = p->choice;
+    more.speech.stays = true;
+    if (all) upgrade(p, more);
+}
+
 static void spend_budget(planner *p, int most_chunk)
 {
     const tess_decoder_config *c = &p->model->config.thinker.text;
@@ -137,12 +171,13 @@ static void spend_budget(planner *p, int most_chunk)
     more = p->choice;
     more.thinker.n_head_slot = p->model->thinker.head.n_block;
     if (layers) upgrade(p, more);
-    add_expert_slots(p, p->most_expert_slots);
+    add_expert_slots(p, &p->choice.thinker.n_expert_slot, p->most_expert_slots);
     more = p->choice;
     more.thinker.n_embedding_slot = p->model->thinker.embedding.n_block;
     upgrade(p, more);
     enlarge_tower(p, &p->choice.media.audio, p->most_media.audio.n_row, &p->model->audio);
     enlarge_tower(p, &p->choice.media.vision, p->most_media.vision.n_row, &p->model->vision);
+    spend_on_speech(p, most_chunk);
 }
 
 /* ---- the plan as told ---- */
@@ -211,7 +246,7 @@ static int count_slots_instead(const planner *p)
     planner other = *p;
     other.choice.thinker.n_layer_slot = other.choice.thinker.n_head_slot =
         other.choice.thinker.n_embedding_slot = 1;
-    add_expert_slots(&other, p->most_expert_slots);
+    add_expert_slots(&other, &other.choice.thinker.n_expert_slot, p->most_expert_slots);
     return other.choice.thinker.n_expert_slot;
 }
 
@@ -231,6 +266,7 @@ static void describe_plan(const planner *p, tess_plan *plan)
     plan->n_thread = choice->n_thread;
     plan->n_session = choice->n_session;
     plan->n_expert_slot = thinker->n_expert_slot;
+    plan->speech_stays = choice->speech.stays;
     plan->n_expert_total = count_experts(&p->model->config.thinker.text);
     plan->layers_resident = thinker->n_layer_slot == p->model->config.thinker.text.n_layer;
     plan->head_resident = thinker->n_head_slot == p->model->thinker.head.n_block;
@@ -272,11 +308,6 @@ static tess_status choose_count(const char *option, int wanted, int otherwise, i
     if (n < 1 || n > most) return tess_refuse_option(err, option, expected, "%d", n);
     *out = n;
     return TESS_OK;
-}
-
-static int min_of(int a, int b)
-{
-    return a < b ? a : b;
 }
 
 static tess_status choose_threads(int wanted, int *out, char *origin, tess_error *err)
@@ -345,19 +376,6 @@ uint64_t tess_budget_get_default(void)
     return tess_default_budget(&memory, origin);
 }
 
-/* The smallest layout that can run at all. A layer's experts are leased together where that many may stay. */
-static tess_decoder_choice choose_least(const tess_decoder_config *c, int most_expert_slots)
-{
-    int n_lease = min_of(c->n_expert ? c->n_expert_used : 0, most_expert_slots);
-    return (tess_decoder_choice){.n_row = 1,
-                                 .n_logit_rows = 1,
-                                 .n_lease = n_lease,
-                                 .n_layer_slot = 1,
-                                 .n_head_slot = 1,
-                                 .n_embedding_slot = 1,
-                                 .n_expert_slot = n_lease};
-}
-
 tess_status tess_model_plan(tess_model *model, const tess_engine_options *options, tess_plan *plan,
                             tess_choice *choice, tess_error *err)
 {
@@ -377,7 +395,11 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
         return tess_refuse_option(err, "other_bytes", "at most 2^60", "%llu",
                                   (unsigned long long)options->other_bytes);
     malloc_trim(0);
-    p.choice.thinker = choose_least(c, p.most_expert_slots);
+    if (model->can_speak)
+        p.choice.speech = tess_speech_choice_make_least(model, options->n_speech_step,
+                                                        p.choice.media.n_medium ? p.choice.n_context : 0,
+                                                        p.choice.n_thread);
+    p.choice.thinker = tess_decoder_choice_make_least(c, p.most_expert_slots);
     p.process = tess_system_resident_bytes() + options->other_bytes + PROCESS_ALLOWANCE_BYTES +
                 (uint64_t)p.choice.n_thread * THREAD_ALLOWANCE_BYTES +
                 (uint64_t)p.choice.n_context * POSITION_ALLOWANCE_BYTES;

@@ -3,16 +3,6 @@
 /* Media that a session remembers; what it holds beyond is run again when it is asked for again. */
 enum { MOST_RECALLED = 256 };
 
-static tess_decoder_sizes sizes_of(const tess_choice *choice, const tess_decoder_choice *decoder)
-{
-    return (tess_decoder_sizes){.n_context = choice->n_context,
-                                .n_row = decoder->n_row,
-                                .n_thread = choice->n_thread,
-                                .n_lease = decoder->n_lease,
-                                .n_layer_slot = decoder->n_layer_slot,
-                                .n_expert_slot = decoder->n_expert_slot};
-}
-
 static void lay_out_sessions(tess_rooms *rooms, const tess_choice *choice, tess_layout *layout)
 {
     const tess_decoder_config *c = rooms->thinker.decoder.config;
@@ -25,6 +15,7 @@ static void lay_out_sessions(tess_rooms *rooms, const tess_choice *choice, tess_
         tess_session_room *room = session ? &session[i] : &unused;
         tess_timeline_init(&room->timeline, c, choice->n_context, arena);
         room->recall = (tess_recall){TESS_TAKE(arena, tess_recalled, n_recall), 0, n_recall};
+        room->states = TESS_TAKE_ROWS(arena, choice->speech.n_state, c->d_model);
     }
     arena = tess_layout_open(layout, "thinker", "sampler", "scores of the vocabulary, last logits",
                              TESS_PHASE_ALWAYS);
@@ -40,7 +31,7 @@ static void lay_out_thinker_weights(tess_causal_model *thinker, tess_store *stor
                                     tess_layout *layout)
 {
     const tess_decoder_choice *d = &choice->thinker;
-    const tess_decoder_sizes sizes = sizes_of(choice, d);
+    const tess_decoder_sizes sizes = tess_decoder_choice_sizes(d, choice->n_context, choice->n_thread);
     const char *all = "all of them, read once", *resident = "all of it, read once";
     tess_arena *arena = tess_layout_open(
         layout, "thinker", "layers",
@@ -111,7 +102,8 @@ static void lay_out_vision(tess_rooms *rooms, tess_layout *layout)
 static void lay_out_text(tess_rooms *rooms, tess_layout *layout)
 {
     const tess_decoder_choice *d = &rooms->choice.thinker;
-    const tess_decoder_sizes sizes = sizes_of(&rooms->choice, d);
+    const tess_decoder_sizes sizes =
+        tess_decoder_choice_sizes(d, rooms->choice.n_context, rooms->choice.n_thread);
     tess_decoder *decoder = &rooms->thinker.decoder;
     tess_arena *arena =
         tess_layout_open(layout, "thinker", "experts", "slots that experts are read into", TESS_PHASE_TEXT);
@@ -120,6 +112,14 @@ static void lay_out_text(tess_rooms *rooms, tess_layout *layout)
         tess_layout_open(layout, "thinker", "workspace", "activations of one prefill chunk", TESS_PHASE_TEXT);
     tess_decoder_init_workspace(decoder, &sizes, arena);
     tess_causal_model_init_logits(&rooms->thinker, d->n_logit_rows, arena);
+}
+
+static void lay_out_speech(tess_rooms *rooms, tess_layout *layout)
+{
+    if (rooms->choice.speech.n_step == 0) return;
+    const tess_compute compute = tess_model_get_compute(rooms->model, rooms->pool);
+    tess_speech_room_init(&rooms->speech, rooms->model, &rooms->thinker.embedding, &compute, &rooms->choice,
+                          layout);
 }
 
 void tess_rooms_init(tess_rooms *rooms, const tess_model *model, tess_pool *pool, const tess_choice *choice,
@@ -135,10 +135,12 @@ void tess_rooms_init(tess_rooms *rooms, const tess_model *model, tess_pool *pool
     lay_out_sessions(rooms, choice, layout);
     lay_out_thinker_weights(&rooms->thinker, model->store, &model->thinker, choice, layout);
     lay_out_media_rows(rooms, layout);
+    if (choice->speech.stays) lay_out_speech(rooms, layout);
     rooms->shared = *layout->arena;
     lay_out_audio(rooms, layout);
     lay_out_vision(rooms, layout);
     lay_out_text(rooms, layout);
+    if (!choice->speech.stays) lay_out_speech(rooms, layout);
     tess_layout_end(layout);
 }
 
@@ -150,5 +152,6 @@ void tess_rooms_enter(tess_rooms *rooms, tess_phase phase)
     if (phase == TESS_PHASE_AUDIO) lay_out_audio(rooms, &layout);
     if (phase == TESS_PHASE_VISION) lay_out_vision(rooms, &layout);
     if (phase == TESS_PHASE_TEXT) lay_out_text(rooms, &layout);
+    if (phase == TESS_PHASE_SPEECH) lay_out_speech(rooms, &layout);
     rooms->phase = phase;
 }

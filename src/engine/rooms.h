@@ -5,29 +5,11 @@
 #ifndef TESS_ENGINE_ROOMS_H
 #define TESS_ENGINE_ROOMS_H
 
+#include "engine/choice.h"
 #include "engine/layout.h"
 #include "engine/model.h"
+#include "engine/speech_room.h"
 #include "model/sampler.h"
-
-/* What a plan decides for a decoder. */
-typedef struct tess_decoder_choice {
-    int n_row, n_logit_rows; /* of a step, and of those that get logits at a time */
-    int n_lease;             /* experts leased at a time */
-    int n_layer_slot, n_head_slot, n_embedding_slot, n_expert_slot;
-} tess_decoder_choice;
-
-/* What it provides for media of a feed. Zeros: nothing. */
-typedef struct tess_media_choice {
-    int n_medium;
-    int n_tok, n_picture_tok;       /* rows that the towers make in all, and those of pictures */
-    tess_tower_sizes audio, vision; /* n_row 0: no clips, no pictures */
-} tess_media_choice;
-
-typedef struct tess_choice {
-    int n_context, n_thread, n_session;
-    tess_decoder_choice thinker;
-    tess_media_choice media;
-} tess_choice;
 
 /* What the towers made of the media of a feed, until its tokens have been run. */
 typedef struct tess_media_rows {
@@ -57,6 +39,7 @@ typedef struct tess_session_room {
     tess_timeline timeline;
     tess_recall recall;
     float *logits; /* [n_vocab] of the last position */
+    float *states; /* [n_state, d_model] what the talker is told of media, by media token; NULL: nothing */
 } tess_session_room;
 
 /* Everything that lives in the engine's arena. */
@@ -68,6 +51,7 @@ typedef struct tess_rooms {
     tess_audio_tower audio;
     tess_vision_tower vision;
     tess_media_rows media;
+    tess_speech_room speech;
     tess_sampler sampler;
     tess_session_room *session; /* [n_session] */
     tess_phase phase;           /* whose the shared room is */

@@ -12,6 +12,7 @@
 #include "engine/media.h"
 #include "engine/recall.h"
 #include "model/positions.h"
+#include "model/talker_prompt.h"
 
 tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error *err)
 {
@@ -172,13 +173,43 @@ static tess_status emit_positions(const tess_timeline *timeline, const tess_tap_
 
 /* How far a feed has come: tokens of whole chunks, and those of the present one. */
 typedef struct feeding {
+    const tess_session *session;
     const tess_feed *feed;
     int n_layer, done, n;
+    int n_state; /* media tokens of the session before the chunk; -1: their states are not kept */
 } feeding;
+
+static int count_states(const tess_thinker_config *config, const int32_t *ids, int n)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++) count += tess_talker_wants_state(config, ids[i]);
+    return count;
+}
+
+/* The states of the chunk's media tokens, of rows [n, d_model], for the talker. */
+static void keep_states(const feeding *f, const float *rows)
+{
+    const tess_thinker_config *config = &f->session->engine->model.config.thinker;
+    size_t d_model = (size_t)config->text.d_model;
+    float *to = f->session->room->states + (size_t)f->n_state * d_model;
+    for (int i = 0; i < f->n; i++) {
+        if (!tess_talker_wants_state(config, f->feed->ids[f->done + i])) continue;
+        memcpy(to, rows + (size_t)i * d_model, d_model * sizeof *to);
+        to += d_model;
+    }
+}
+
+static int accepted_layer(const feeding *f)
+{
+    return f->session->engine->model.config.talker.accept_hidden_layer;
+}
 
 static tess_status tell_layer(void *context, int n_layer_done, tess_error *err)
 {
     const feeding *f = context;
+    /* The last layer's are those behind the final norm, which follows. */
+    if (f->n_state >= 0 && n_layer_done == accepted_layer(f) && n_layer_done < f->n_layer)
+        keep_states(f, f->session->engine->rooms.thinker.decoder.work.residual);
     bool is_decode = f->feed->n_tok == 1;
     int64_t share = (int64_t)f->n * n_layer_done / f->n_layer;
     uint64_t done = is_decode ? (uint64_t)n_layer_done : (uint64_t)(f->done + share);
@@ -191,7 +222,15 @@ static tess_status run_chunks(tess_session *session, const tess_feed *feed, cons
                               tess_error *err)
 {
     tess_engine *engine = session->engine;
-    feeding progress = {.feed = feed, .n_layer = engine->model.config.thinker.text.n_layer};
+    const tess_thinker_config *config = &engine->model.config.thinker;
+    const tess_decoder *decoder = &engine->rooms.thinker.decoder;
+    bool keeps = session->room->states != NULL;
+    feeding progress = {
+        .session = session,
+        .feed = feed,
+        .n_layer = config->text.n_layer,
+        .n_state =
+            keeps ? count_states(config, session->room->timeline.ids, session->room->timeline.length) : -1};
     bool all = !feed->last_logits && tess_tap_is_wanted(sink, TESS_TAP_LM_HEAD, 0);
     tess_timeline *timeline = &session->room->timeline;
     const tess_media_list media = tess_media_of_feed(feed);
@@ -213,6 +252,9 @@ static tess_status run_chunks(tess_session *session, const tess_feed *feed, cons
                                            .last = session->room->logits};
         tess_status status = tess_causal_model_run(&engine->rooms.thinker, &step, &request, err);
         if (status != TESS_OK) return status;
+        if (keeps && accepted_layer(&progress) == progress.n_layer)
+            keep_states(&progress, decoder->work.normed);
+        if (keeps) progress.n_state += count_states(config, feed->ids + done, progress.n);
     }
     return TESS_OK;
 }
@@ -237,6 +279,7 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
     const tess_media_list media = tess_media_of_feed(feed);
     if (status == TESS_OK && media.n > 0)
         status = tess_media_encode(&session->engine->rooms, &media, feed->listener, feed->progress, err);
+    tess_rooms_enter(&session->engine->rooms, TESS_PHASE_TEXT);
     if (status == TESS_OK && feed->listener) status = emit_positions(timeline, &sink, err);
     if (status == TESS_OK && feed->listener) status = check_positions(timeline, feed->n_tok, err);
     if (status == TESS_OK) status = run_chunks(session, feed, &sink, err);

@@ -1,5 +1,7 @@
 #include "model/compute.h"
 
+#include "kernels/elementary.h"
+
 typedef struct linear_task {
     const tess_compute *compute;
     const tess_linear *linear;
@@ -165,6 +167,20 @@ void tess_gelu_rows(const tess_compute *compute, float *packed, float *x, size_t
                         .n_col = n_col,
                         .n_row = n_row,
                         .is_tanh = is_tanh});
+}
+
+static void silu_row(const row_task *task, size_t row)
+{
+    float *x = task->y + row * task->n_col;
+    for (size_t i = 0; i < task->n_col; i++) x[i] = tess_silu(x[i]);
+    if (task->compute->rounding == TESS_ROUND_BF16) task->compute->kernels->round_bf16(x, task->n_col);
+    task->compute->kernels->pack(packed_of(task, row), x, task->n_col);
+}
+
+void tess_silu_rows(const tess_compute *compute, float *packed, float *x, size_t n_col, int n_row)
+{
+    run_rows((row_task){
+        .compute = compute, .do_row = silu_row, .packed = packed, .y = x, .n_col = n_col, .n_row = n_row});
 }
 
 static void swiglu_row(const row_task *task, size_t row)

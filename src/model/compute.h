@@ -52,6 +52,9 @@ void tess_add_rows(const tess_compute *compute, float *y, const float *x, size_t
 void tess_gelu_rows(const tess_compute *compute, float *packed, float *x, size_t n_col, int n_row,
                     bool is_tanh);
 
+/* x = silu(x), [n_row, n_col], and packed likewise in the order that products read. */
+void tess_silu_rows(const tess_compute *compute, float *packed, float *x, size_t n_col, int n_row);
+
 /* gate = silu(gate) * up, [n_row, n_col], and packed likewise in the order that products read. */
 void tess_swiglu_rows(const tess_compute *compute, float *packed, float *gate, const float *up, size_t n_col,
                       int n_row);

@@ -121,6 +121,7 @@ tess_status tess_decoder_run(tess_decoder *decoder, const tess_step *step, tess_
     int n = tess_step_count_rows(step);
     TESS_ASSERT(n >= 1 && n <= decoder->work.n_row);
     tess_status status = begin_step(decoder, step, err);
+    if (status == TESS_OK && step->on_layer) status = step->on_layer(step->context, 0, err);
     if (status == TESS_OK) status = run_layers(decoder, n, step, err);
     if (status != TESS_OK) return status;
     norm_residual(decoder, decoder->norm, n);

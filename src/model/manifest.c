@@ -239,10 +239,14 @@ static void list_talker(lister *l, const tess_talker_config *c)
     set_prefix(l, "talker.");
     LIST_AS(l, TESS_TOP_NORM, "model.norm.weight", d);
     LIST_AS(l, TESS_TOP_HEAD, "codec_head.weight", U(c->text.n_vocab), d);
-    LIST_WITH_BIAS(l, "text_projection.linear_fc1", ff, ff, U(c->d_thinker));
-    LIST_WITH_BIAS(l, "text_projection.linear_fc2", d, d, ff);
-    LIST_WITH_BIAS(l, "hidden_projection.linear_fc1", ff, ff, U(c->d_thinker));
-    LIST_WITH_BIAS(l, "hidden_projection.linear_fc2", d, d, ff);
+    static const char *const projection[] = {
+        [TESS_PROJECTION_TEXT] = "text", [TESS_PROJECTION_HIDDEN] = "hidden"};
+    for (l->part = 0; l->part < TESS_PROJECTIONS; l->part++) {
+        set_prefix(l, "talker.%s_projection.", projection[l->part]);
+        LIST_AS_WITH_BIAS(l, TESS_PROJECTION_FIRST, "linear_fc1", ff, ff, U(c->d_thinker));
+        LIST_AS_WITH_BIAS(l, TESS_PROJECTION_SECOND, "linear_fc2", d, d, ff);
+    }
+    l->part = -1;
 }
 
 /* The first code comes from the talker's own head: one embedding and head fewer than code groups. */
@@ -252,17 +256,19 @@ static void list_code_predictor(lister *l, const tess_code_predictor_config *c)
     char name[64];
     l->component = TESS_COMPONENT_CODE_PREDICTOR;
     set_prefix(l, "talker.code_predictor.");
-    for (int g = 0; g < c->n_code_group - 1; g++) {
-        snprintf(name, sizeof name, "model.codec_embedding.%d.weight", g);
-        LIST(l, name, U(c->text.n_vocab), d);
+    for (l->part = 0; l->part < c->n_code_group - 1; l->part++) {
+        snprintf(name, sizeof name, "model.codec_embedding.%d.weight", l->part);
+        LIST_AS(l, TESS_TOP_EMBEDDING, name, U(c->text.n_vocab), d);
     }
+    l->part = -1;
     list_decoder_layers(l, "talker.code_predictor.model", &c->text);
     set_prefix(l, "talker.code_predictor.");
     LIST_AS(l, TESS_TOP_NORM, "model.norm.weight", d);
-    for (int g = 0; g < c->n_code_group - 1; g++) {
-        snprintf(name, sizeof name, "lm_head.%d.weight", g);
-        LIST(l, name, U(c->text.n_vocab), d);
+    for (l->part = 0; l->part < c->n_code_group - 1; l->part++) {
+        snprintf(name, sizeof name, "lm_head.%d.weight", l->part);
+        LIST_AS(l, TESS_TOP_HEAD, name, U(c->text.n_vocab), d);
     }
+    l->part = -1;
 }
 
 static void list_snake(lister *l, const char *name, uint64_t n_channel)

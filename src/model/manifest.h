@@ -105,11 +105,28 @@ typedef enum tess_head_weight {
     TESS_HEAD_WEIGHTS
 } tess_head_weight;
 
+/* How the thinker's rows become the talker's: linear, SiLU, linear; one such part for text, one for media. */
+typedef enum tess_projection {
+    TESS_PROJECTION_TEXT,
+    TESS_PROJECTION_HIDDEN,
+    TESS_PROJECTIONS
+} tess_projection;
+
+typedef enum tess_projection_weight {
+    TESS_PROJECTION_FIRST, /* [d_ff of the talker, d_model of the thinker] */
+    TESS_PROJECTION_FIRST_BIAS,
+    TESS_PROJECTION_SECOND, /* [d_model of the talker, d_ff] */
+    TESS_PROJECTION_SECOND_BIAS,
+    TESS_PROJECTION_WEIGHTS
+} tess_projection_weight;
+
 /* A part of a tower has at most so many weights. */
 enum { TESS_TOWER_PART_WEIGHTS = 8 };
 
 /* What a tensor is to its decoder: a tess_expert_weight of an expert, else a tess_layer_weight of a layer,
- * else a tess_top_weight. To its tower: a tess_encoder_weight of a layer, else a weight of a part. */
+ * else a tess_top_weight; a tess_projection_weight of a part of the talker, an embedding or a head of a part
+ * of the code predictor, which has one of each for every codebook but the first. To its tower: a
+ * tess_encoder_weight of a layer, else a weight of a part. */
 typedef struct tess_weight_role {
     int layer, expert, part; /* -1: does not apply */
     int weight;              /* -1: no weight that a decoder or a tower asks for */

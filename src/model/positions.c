@@ -15,6 +15,7 @@ typedef struct walk {
     int at;       /* tokens placed */
     float base;   /* where the next block begins */
     float behind; /* 1 + the largest position of the last block */
+    bool is_unchecked;
     tess_error *err;
 } walk;
 
@@ -98,6 +99,12 @@ static bool is_pad(const walk *w, int64_t at, tess_media_kind kind)
     return at < w->n_tok && w->ids[at] == tess_media_pad_token(w->config, kind);
 }
 
+/* Whether a place is one of a body of this kind. */
+static bool is_body(const walk *w, int64_t at, tess_media_kind kind)
+{
+    return w->is_unchecked ? at < w->n_tok : is_pad(w, at, kind);
+}
+
 static const tess_features *use_next(walk *w, tess_media_kind kind)
 {
     const tess_features *f = w->media->item[w->next[kind]];
@@ -110,7 +117,7 @@ static tess_status place_alone(walk *w, tess_media_kind kind)
     const tess_features *f = use_next(w, kind);
     int64_t n = tess_placeholder_count(w->config, f);
     for (int64_t i = 0; i < n; i++)
-        if (!is_pad(w, w->at + i, kind)) return refuse_body(w, f, n);
+        if (!is_body(w, w->at + i, kind)) return refuse_body(w, f, n);
     if (kind == TESS_MEDIA_AUDIO) {
         place_text(w, n);
     } else {
@@ -152,7 +159,7 @@ static tess_status place_both(walk *w)
     grid g = grid_of(w, video);
     int64_t n = g.n_tok + n_sound;
     for (int64_t i = 0; i < n; i++)
-        if (!is_pad(w, w->at + i, TESS_MEDIA_VIDEO) && !is_pad(w, w->at + i, TESS_MEDIA_AUDIO))
+        if (!is_body(w, w->at + i, TESS_MEDIA_VIDEO) && !is_body(w, w->at + i, TESS_MEDIA_AUDIO))
             return refuse_body(w, video, n);
     merge_by_time(w, &g, n_sound);
     w->base = w->behind;
@@ -207,6 +214,24 @@ static bool is_anything_left(const walk *w)
     return has_vision_left(w) || w->next[TESS_MEDIA_AUDIO] >= 0;
 }
 
+static tess_status place_prompt(walk *w)
+{
+    for (tess_media_kind kind = TESS_MEDIA_AUDIO; kind <= TESS_MEDIA_VIDEO; kind++)
+        w->next[kind] = tess_media_find_next(w->media, kind, -1);
+    /* Without pictures nothing is looked for: sound advances like text, wherever it stands. */
+    bool has_vision = has_vision_left(w);
+    while (has_vision && is_anything_left(w)) {
+        int at = find_start(w);
+        if (at == w->n_tok)
+            return tess_refuse(w->err, "", "input_ids", -1, "a start token before every medium",
+                               "a medium without one");
+        tess_status status = place_medium(w, at);
+        if (status != TESS_OK) return status;
+    }
+    place_text(w, w->n_tok - w->at);
+    return TESS_OK;
+}
+
 tess_status tess_positions_compute(const tess_thinker_config *config, const int32_t *ids, int n_tok,
                                    const tess_media_list *media, float start, float *out, size_t stride,
                                    tess_error *err)
@@ -219,18 +244,20 @@ tess_status tess_positions_compute(const tess_thinker_config *config, const int3
               .stride = stride,
               .base = start,
               .err = err};
-    for (tess_media_kind kind = TESS_MEDIA_AUDIO; kind <= TESS_MEDIA_VIDEO; kind++)
-        w.next[kind] = tess_media_find_next(media, kind, -1);
-    /* Without pictures nothing is looked for: sound advances like text, wherever it stands. */
-    bool has_vision = has_vision_left(&w);
-    while (has_vision && is_anything_left(&w)) {
-        int at = find_start(&w);
-        if (at == n_tok)
-            return tess_refuse(err, "", "input_ids", -1, "a start token before every medium",
-                               "a medium without one");
-        tess_status status = place_medium(&w, at);
-        if (status != TESS_OK) return status;
-    }
-    place_text(&w, n_tok - w.at);
-    return TESS_OK;
+    return place_prompt(&w);
+}
+
+tess_status tess_positions_compute_unchecked(const tess_thinker_config *config, const int32_t *ids, int n_tok,
+                                             const tess_media_list *media, float *out, size_t stride,
+                                             tess_error *err)
+{
+    walk w = {.config = config,
+              .ids = ids,
+              .n_tok = n_tok,
+              .media = media,
+              .out = out,
+              .stride = stride,
+              .err = err,
+              .is_unchecked = true};
+    return place_prompt(&w);
 }

@@ -16,4 +16,10 @@ tess_status tess_positions_compute(const tess_thinker_config *config, const int3
                                    const tess_media_list *media, float start, float *out, size_t stride,
                                    tess_error *err);
 
+/* The same where media need not have as many rows as there are tokens for them, counted from 0: what follows
+ * a body begins where its medium's rows end. TESS_EINPUT also where the tokens end before them. */
+tess_status tess_positions_compute_unchecked(const tess_thinker_config *config, const int32_t *ids, int n_tok,
+                                             const tess_media_list *media, float *out, size_t stride,
+                                             tess_error *err);
+
 #endif

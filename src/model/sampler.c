@@ -115,6 +115,7 @@ static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling, ui
 {
     int n = s->n_vocab, n_keep = sampling->top_k > 0 && sampling->top_k < n ? sampling->top_k : n;
     float best = s->scores[s->order[0]];
+    while (s->scores[s->order[n_keep - 1]] == -INFINITY) n_keep--;
     double total = 0;
     for (int i = 0; i < n_keep; i++) {
         float *score = &s->scores[s->order[i]];

@@ -21,9 +21,9 @@ typedef struct tess_sampler {
  */
 void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n_vocab, tess_arena *arena);
 
-/* The next token. history [n]: prompt and answer so far, for the repetition penalty. random: the state of the
- * generator, at first the seed. TESS_EUSAGE names the option that made a probability infinite or not a
- * number; the generator is then where it was. */
+/* The next token; one whose logit is -infinity is never chosen. history [n]: prompt and answer so far, for
+ * the repetition penalty. random: the state of the generator, at first the seed. TESS_EUSAGE names the option
+ * that made a probability infinite or not a number; the generator is then where it was. */
 tess_status tess_sampler_choose(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
                                 const int32_t *history, int n_history, uint64_t *random, int32_t *id,
                                 tess_error *err);

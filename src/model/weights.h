@@ -34,7 +34,12 @@ typedef struct tess_block_sizes {
 tess_status tess_weight_find(const tess_store *store, const tess_manifest_entry *entry, tess_weight *out,
                              tess_error *err);
 
-/* Finds all tensors of a decoder's component (text, talker, code predictor) in the store. */
+/* Cuts a matrix into blocks of about block_bytes each; free(out->block) afterwards. TESS_ENOMEM. */
+tess_status tess_row_blocks_cut(const tess_weight *table, uint64_t block_bytes, tess_row_blocks *out,
+                                tess_error *err);
+
+/* Finds all tensors of a component's decoder (text, talker, code predictor) in the store, with its only
+ * embedding and head where it has them. */
 tess_status tess_decoder_weights_find(const tess_store *store, const tess_config *config,
                                       tess_component component, const tess_block_sizes *sizes,
                                       tess_decoder_weights *out, tess_error *err);

@@ -1,0 +1,92 @@
+/* Speaking an answer: codes of frames of 80 ms, and the sound that they become, step by step while the text
+ * comes or after it.
+ *
+ *     tess_speech *speech;
+ *     tess_speech_state state = TESS_SPEECH_FRAME;
+ *     const tess_speech_options options = {.n_prompt = n_prompt, .sampling = TESS_SPEECH_SAMPLING};
+ *
+ *     status = tess_speech_new(session, &options, &speech, &err);      the prompt has been fed
+ *     for (int i = 0; i < n_answer && status == TESS_OK; i++) status = tess_speech_add(speech, answer[i], &err);
+ *     tess_speech_end(speech);
+ *     while (status == TESS_OK && state != TESS_SPEECH_ENDED) status = tess_speech_step(speech, &state, &err);
+ *     tess_speech_free(speech);
+ *
+ * The engine was opened with n_speech_step, of a checkpoint with a talker. What is spoken depends on the
+ * tokens, the speaker, the sampling and the media's states alone: not on when tokens are added.
+ *
+ * Threads: those of the session.
+ */
+#ifndef TESSERA_SPEECH_H
+#define TESSERA_SPEECH_H
+
+#include "tessera/engine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+typedef struct tess_speech tess_speech;
+
+/* How the published checkpoint speaks. */
+#define TESS_SPEECH_SAMPLING                                                                                 \
+    ((tess_sampling){.temperature = 0.9, .top_k = 50, .top_p = 1, .repetition_penalty = 1.05})
+
+typedef struct tess_speech_options {
+    int n_prompt;        /* tokens of the session that are the prompt; all of them have been fed */
+    const char *speaker; /* by a name of the configuration, in any case; NULL: "ethan", else the first */
+    /* Of the first codebook; the penalty is over its codes so far. The other codebooks are drawn with
+     * temperature 1, top-k 50 and top-p 0.8, or greedily where this is (temperature 0). Neither draws from
+     * the text's generator. */
+    tess_sampling sampling;
+    int max_step; /* most codes, one more than frames; 0: as many as the plan provides for */
+    /* [n_media] what the prompt's pad tokens stand for, by their sizes; read while tess_speech_new runs. */
+    const tess_features *const *media;
+    int n_media;
+    const tess_tap_listener *listener; /* hears the taps of the talker's prompt; may be NULL */
+    const tess_progress *progress;     /* speaking, in frames; may be NULL */
+} tess_speech_options;
+
+/* Speech begins: nothing is computed yet. An engine has one at a time.
+ * Errors: TESS_EUSAGE  the engine was opened without n_speech_step; an option out of range;
+ *         TESS_EINPUT  an unknown speaker, field "speaker"; a prompt without an assistant's turn at its end, or
+ *                      with pad tokens that stand for nothing, field "input_ids"; TESS_ENOMEM. */
+tess_status tess_speech_new(tess_session *session, const tess_speech_options *options, tess_speech **out,
+                            tess_error *err);
+void tess_speech_free(tess_speech *speech); /* NULL is fine */
+
+/* The next token of the answer, an id of the vocabulary; not the one that ends it. TESS_ENOMEM. */
+tess_status tess_speech_add(tess_speech *speech, int32_t id, tess_error *err);
+/* The answer is complete. */
+void tess_speech_end(tess_speech *speech);
+
+typedef enum tess_speech_state {
+    TESS_SPEECH_WAITS, /* for the next token, or for the answer's end */
+    TESS_SPEECH_FRAME, /* a frame more was spoken */
+    TESS_SPEECH_ENDED
+} tess_speech_state;
+
+/* Speaks a frame if the text allows it. Where speech shares its room with the text (tess_plan.speech_stays),
+ * it waits for the answer's end, and the session's next feed reads experts again.
+ * Errors: those of running a model; TESS_EUSAGE  a sampling option leaves no finite probabilities;
+ * TESS_EINTERRUPTED. After an error the speech has ended. */
+tess_status tess_speech_step(tess_speech *speech, tess_speech_state *state, tess_error *err);
+
+typedef enum tess_speech_finish {
+    TESS_SPEECH_FINISH_NONE, /* there was nothing to say */
+    TESS_SPEECH_FINISH_STOP,
+    TESS_SPEECH_FINISH_LIMIT /* max_step was reached: the last code has no frame */
+} tess_speech_finish;
+/* Once it has ended. */
+tess_speech_finish tess_speech_get_finish(const tess_speech *speech);
+
+/* Codes of the frames so far, [n_frame, n_code_group], each 0 … codebook_size - 1; valid until the next step.
+ */
+const int32_t *tess_speech_get_codes(const tess_speech *speech, int *n_frame);
+int tess_speech_get_code_groups(const tess_speech *speech);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif
