@@ -82,7 +82,7 @@ static void run_variation(const golden *g, const variation *v, tess_precision pr
                                    .n_expert_slot = v->n_expert_slot,
                                    .expected = feed,
                                    .n_expected = 1};
-    if (v->smallest_budget) options.memory_bytes = test_find_tightest_budget(&options, true);
+    if (v->smallest_budget) options.memory_bytes = test_find_tightest_budget(&options, false);
     run_alone(&options, feed, out);
 }
 
