@@ -6,10 +6,9 @@
  *     const tess_speech_options options = {.n_prompt = n_prompt, .sampling = TESS_SPEECH_SAMPLING};
  *
  *     status = tess_speech_new(session, &options, &speech, &err);      the prompt has been fed
- *     for (int i = 0; i < n_answer && status == TESS_OK; i++) status = tess_speech_add(speech, answer[i], &err);
- *     tess_speech_end(speech);
- *     while (status == TESS_OK && state != TESS_SPEECH_ENDED) status = tess_speech_step(speech, &state, &err);
- *     tess_speech_free(speech);
+ *     for (int i = 0; i < n_answer && status == TESS_OK; i++) status = tess_speech_add(speech, answer[i],
+ * &err); tess_speech_end(speech); while (status == TESS_OK && state != TESS_SPEECH_ENDED) status =
+ * tess_speech_step(speech, &state, &err); tess_speech_free(speech);
  *
  * The engine was opened with n_speech_step, of a checkpoint with a talker. What is spoken depends on the
  * tokens, the speaker, the sampling and the media's states alone: not on when tokens are added.
@@ -49,8 +48,8 @@ typedef struct tess_speech_options {
 
 /* Speech begins: nothing is computed yet. An engine has one at a time.
  * Errors: TESS_EUSAGE  the engine was opened without n_speech_step; an option out of range;
- *         TESS_EINPUT  an unknown speaker, field "speaker"; a prompt without an assistant's turn at its end, or
- *                      with pad tokens that stand for nothing, field "input_ids"; TESS_ENOMEM. */
+ *         TESS_EINPUT  an unknown speaker, field "speaker"; a prompt without an assistant's turn at its end,
+ * or with pad tokens that stand for nothing, field "input_ids"; TESS_ENOMEM. */
 tess_status tess_speech_new(tess_session *session, const tess_speech_options *options, tess_speech **out,
                             tess_error *err);
 void tess_speech_free(tess_speech *speech); /* NULL is fine */

@@ -27,7 +27,7 @@ struct tess_speech {
     int32_t *text; /* [n_text] the assistant's turn: of the prompt its beginning, then the answer */
     int n_text, text_capacity;
     int32_t *codes; /* [max_step, n_code_group]; of the last code of the first codebook the others lack */
-    int32_t *first_codes; /* [max_step] what the penalty is over */
+    int32_t *first_codes;     /* [max_step] what the penalty is over */
     float *hidden, *code_row; /* [d_model] of the last row; the sum of the last frame's codes */
     uint64_t talker_random, predictor_random;
     int n_code, n_frame;
@@ -68,8 +68,7 @@ static tess_status check_options(const tess_session *session, const tess_speech_
     const tess_engine *engine = session->engine;
     int n_step = engine->rooms.choice.speech.n_step;
     char expected[64];
-    if (n_step == 0)
-        return tess_refuse_option(err, "n_speech_step", "an engine opened to speak", "0");
+    if (n_step == 0) return tess_refuse_option(err, "n_speech_step", "an engine opened to speak", "0");
     snprintf(expected, sizeof expected, "1 to the %d that the plan provides for", n_step);
     if (o->max_step < 0 || o->max_step > n_step)
         return tess_refuse_option(err, "max_step", expected, "%d", o->max_step);
@@ -122,7 +121,8 @@ static tess_status take_turn(tess_speech *s, tess_error *err)
     int n_prompt = s->options.n_prompt,
         turn = tess_talker_find_turn(&s->session->engine->model.config, ids, n_prompt);
     if (turn < 0)
-        return tess_refuse(err, "", "input_ids", -1, "a prompt by the chat template, which ends in a turn of the assistant's",
+        return tess_refuse(err, "", "input_ids", -1,
+                           "a prompt by the chat template, which ends in a turn of the assistant's",
                            "none in %d tokens", n_prompt);
     tess_status status = TESS_OK;
     for (int i = turn; i < n_prompt && status == TESS_OK; i++) status = tess_speech_add(s, ids[i], err);
@@ -181,7 +181,7 @@ void tess_speech_end(tess_speech *speech)
 static bool find_text(const tess_speech *s, int32_t *token)
 {
     int next = TESS_TALKER_TURN_TOKENS - 1 + s->n_frame; /* those before stand in the prompt */
-    *token = next < s->n_text   ? s->text[next]
+    *token = next < s->n_text    ? s->text[next]
              : next == s->n_text ? s->session->engine->model.config.tts_eos
                                  : -1;
     return next < s->n_text || s->is_complete;
@@ -229,9 +229,8 @@ static tess_status emit_positions(tess_talker *talker, const tess_tap_sink *sink
 {
     tess_status status = TESS_OK;
     for (size_t i = 0; i < 3 && status == TESS_OK && sink->listener; i++)
-        status =
-            tess_tap_emit(sink, TESS_TAP_POSITION_IDS, 0, (int64_t)i, 1,
-                          talker->timeline.positions + i * (size_t)talker->timeline.n_context, err);
+        status = tess_tap_emit(sink, TESS_TAP_POSITION_IDS, 0, (int64_t)i, 1,
+                               talker->timeline.positions + i * (size_t)talker->timeline.n_context, err);
     return status;
 }
 
@@ -290,8 +289,8 @@ static tess_status predict_frame(tess_speech *s, int32_t code, tess_error *err)
                                     .repetition_penalty = 1};
     int32_t *frame = s->codes + (size_t)s->n_frame * (size_t)config_of(s)->n_code_group;
     frame[0] = code;
-    tess_status status = tess_row_table_read(&talker->model.embedding, &rooms->model->kernels, code,
-                                             s->code_row, err);
+    tess_status status =
+        tess_row_table_read(&talker->model.embedding, &rooms->model->kernels, code, s->code_row, err);
     if (status == TESS_OK)
         status = tess_code_predictor_run(&rooms->speech.predictor, s->hidden, s->code_row, &sampling,
                                          &s->predictor_random, frame + 1, err);
@@ -335,7 +334,8 @@ tess_status tess_speech_step(tess_speech *s, tess_speech_state *state, tess_erro
     tess_guard_begin();
     tess_status status = speak_frame(s, token, err);
     if (status == TESS_OK)
-        status = tess_progress_tell(s->options.progress, TESS_ACTIVITY_SPEAKING, (uint64_t)s->n_frame, 0, err);
+        status =
+            tess_progress_tell(s->options.progress, TESS_ACTIVITY_SPEAKING, (uint64_t)s->n_frame, 0, err);
     tess_guard_end();
     tess_fpenv_leave(saved);
     if (status != TESS_OK) s->has_ended = true;

@@ -31,16 +31,17 @@ static void lay_out_talker(tess_speech_room *room, const tess_model *model, cons
     tess_decoder_init_experts(&talker->decoder, model->store, &weights->model, &sizes, arena);
     arena = tess_layout_open(layout, "talker", "workspace", "keys, values and activations", phase);
     tess_talker_init_workspace(&room->talker, &sizes, d->n_logit_rows, arena);
-    tess_sampler_init(&room->sampler, talker->decoder.compute.kernels, talker->decoder.config->n_vocab, arena);
+    tess_sampler_init(&room->sampler, talker->decoder.compute.kernels, talker->decoder.config->n_vocab,
+                      arena);
 }
 
 void tess_speech_room_init(tess_speech_room *room, const tess_model *model, tess_row_table *thinker_embedding,
                            const tess_compute *compute, const tess_choice *choice, tess_layout *layout)
 {
     tess_phase phase = choice->speech.stays ? TESS_PHASE_ALWAYS : TESS_PHASE_SPEECH;
-    *room = (tess_speech_room){
-        .talker = tess_talker_make(&model->config, thinker_embedding, compute),
-        .predictor = tess_code_predictor_make(&model->config.talker.code_predictor, compute)};
+    *room = (tess_speech_room){.talker = tess_talker_make(&model->config, thinker_embedding, compute),
+                               .predictor =
+                                   tess_code_predictor_make(&model->config.talker.code_predictor, compute)};
     lay_out_talker(room, model, choice, phase, layout);
     tess_arena *arena =
         tess_layout_open(layout, "code predictor", "weights", "layers, embeddings and heads", phase);
@@ -58,8 +59,7 @@ static tess_status read_norm(const tess_model *model, const tess_weight *norm, u
 
 tess_status tess_speech_room_read_norms(tess_speech_room *room, const tess_model *model, tess_error *err)
 {
-    tess_status status =
-        read_norm(model, &model->talker.model.norm, room->talker.model.decoder.norm, err);
+    tess_status status = read_norm(model, &model->talker.model.norm, room->talker.model.decoder.norm, err);
     return status == TESS_OK
                ? read_norm(model, &model->code_predictor.model.norm, room->predictor.decoder.norm, err)
                : status;
@@ -67,7 +67,8 @@ tess_status tess_speech_room_read_norms(tess_speech_room *room, const tess_model
 
 /* ---- choices ---- */
 
-tess_speech_choice tess_speech_choice_make_least(const tess_model *model, int n_step, int n_state, int n_thread)
+tess_speech_choice tess_speech_choice_make_least(const tess_model *model, int n_step, int n_state,
+                                                 int n_thread)
 {
     return (tess_speech_choice){
         .n_step = n_step,

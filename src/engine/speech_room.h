@@ -22,9 +22,10 @@ void tess_speech_room_init(tess_speech_room *room, const tess_model *model, tess
 /* Reads the norms, which no bank lends. TESS_EIO. */
 tess_status tess_speech_room_read_norms(tess_speech_room *room, const tess_model *model, tess_error *err);
 
-/* The smallest with which an answer of n_step codes can be spoken at all; and the same with all weights staying
- * that every code needs, which are all but experts. */
-tess_speech_choice tess_speech_choice_make_least(const tess_model *model, int n_step, int n_state, int n_thread);
+/* The smallest with which an answer of n_step codes can be spoken at all; and the same with all weights
+ * staying that every code needs, which are all but experts. */
+tess_speech_choice tess_speech_choice_make_least(const tess_model *model, int n_step, int n_state,
+                                                 int n_thread);
 tess_speech_choice tess_speech_choice_make_dense(const tess_model *model, const tess_speech_choice *least);
 
 #endif

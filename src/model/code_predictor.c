@@ -102,10 +102,10 @@ tess_status tess_code_predictor_run(tess_code_predictor *p, const float *hidden,
         tess_status status = run_rows(p, vectors, first, n, err);
         if (status == TESS_OK) status = run_head(p, table, n, err);
         if (status == TESS_OK)
-            status = tess_sampler_choose(&p->sampler, p->logits, sampling, NULL, 0, random, &codes[table], err);
-        if (status == TESS_OK)
             status =
-                tess_row_table_read(&p->embedding[table], compute->kernels, codes[table], p->row, err);
+                tess_sampler_choose(&p->sampler, p->logits, sampling, NULL, 0, random, &codes[table], err);
+        if (status == TESS_OK)
+            status = tess_row_table_read(&p->embedding[table], compute->kernels, codes[table], p->row, err);
         if (status != TESS_OK) return status;
         compute->kernels->add(code_row, p->row, d_model, TESS_ROUND_NONE);
         vectors[0] = p->row;

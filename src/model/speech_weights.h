@@ -1,5 +1,5 @@
-/* The weights of the talker and of its code predictor as places in a checkpoint: their decoders', and those of
- * what is around them. */
+/* The weights of the talker and of its code predictor as places in a checkpoint: their decoders', and those
+ * of what is around them. */
 #ifndef TESS_MODEL_SPEECH_WEIGHTS_H
 #define TESS_MODEL_SPEECH_WEIGHTS_H
 
@@ -19,7 +19,8 @@ typedef struct tess_code_predictor_weights {
 /* Find all tensors of the component in the store of a checkpoint that has a talker. Errors: those of
  * tess_weight_find; TESS_ENOMEM. */
 tess_status tess_talker_weights_find(const tess_store *store, const tess_config *config,
-                                     const tess_block_sizes *sizes, tess_talker_weights *out, tess_error *err);
+                                     const tess_block_sizes *sizes, tess_talker_weights *out,
+                                     tess_error *err);
 tess_status tess_code_predictor_weights_find(const tess_store *store, const tess_config *config,
                                              const tess_block_sizes *sizes, tess_code_predictor_weights *out,
                                              tess_error *err);

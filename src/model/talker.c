@@ -161,8 +161,7 @@ tess_status tess_talker_prefill(tess_talker *talker, int n_row, const float *sta
         const tess_talker_row *row = talker->row + done;
         n = n_row - done < n_most ? n_row - done : n_most;
         status = make_projected(talker, TESS_PROJECTION_TEXT, row, n, states, err);
-        if (status == TESS_OK)
-            status = make_projected(talker, TESS_PROJECTION_HIDDEN, row, n, states, err);
+        if (status == TESS_OK) status = make_projected(talker, TESS_PROJECTION_HIDDEN, row, n, states, err);
         if (status == TESS_OK) status = add_codes(talker, row, n, err);
         if (status == TESS_OK) status = run_rows(talker, n, done + n == n_row, sink, last_hidden, err);
     }

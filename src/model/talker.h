@@ -1,8 +1,8 @@
 /* The talker: rows of the thinker in, codes' logits of the first codebook out; spec section 12.
  *
- * It is a decoder between an embedding and a head like the thinker's. What is its own are two projections that
- * make rows of the thinker's its own, and that every step's row is the sum of the codes of the frame before
- * and of the next token of the text.
+ * It is a decoder between an embedding and a head like the thinker's. What is its own are two projections
+ * that make rows of the thinker's its own, and that every step's row is the sum of the codes of the frame
+ * before and of the next token of the text.
  *
  * A talker is lent weights by banks and threads by a pool; nothing is allocated while it runs.
  */
@@ -49,8 +49,8 @@ void tess_talker_init_projections(tess_talker *talker, tess_store *store, const 
 tess_status tess_talker_prefill(tess_talker *talker, int n_row, const float *states,
                                 const tess_tap_sink *sink, float *last_hidden, tess_error *err);
 
-/* Runs one row more: codes [d_model], the sum of the last frame's codes, is added to the projected embedding of
- * a token; token -1: to that of the pad. Afterwards as above. */
+/* Runs one row more: codes [d_model], the sum of the last frame's codes, is added to the projected embedding
+ * of a token; token -1: to that of the pad. Afterwards as above. */
 tess_status tess_talker_step(tess_talker *talker, const float *codes, int32_t token, float *last_hidden,
                              tess_error *err);
 

@@ -130,8 +130,8 @@ static void meet(listing *l, tess_media_kind kind, bool is_listed)
 
 /* Lists the media that have places of their own in the user's turns. `own`: all that is met is counted, so
  * that each has its own sizes; else those of the user's turns alone. */
-static int list_media(const tess_config *config, const int32_t *ids, int n_prompt, const tess_media_list *media,
-                      bool own, const tess_features **list)
+static int list_media(const tess_config *config, const int32_t *ids, int n_prompt,
+                      const tess_media_list *media, bool own, const tess_features **list)
 {
     turns t = {config, ids, n_prompt, 0};
     listing l = {.media = media, .at = {-1, -1, -1}, .list = list};
@@ -155,7 +155,8 @@ tess_status tess_talker_positions_compute(const tess_config *config, const int32
     tess_status status = TESS_OK;
     for (int own = 0; own < 2; own++) {
         const tess_media_list listed = {list, list_media(config, ids, n_prompt, media, own, list)};
-        status = tess_positions_compute_unchecked(&config->thinker, row_ids, n_row, &listed, out, stride, err);
+        status =
+            tess_positions_compute_unchecked(&config->thinker, row_ids, n_row, &listed, out, stride, err);
         if (status == TESS_OK) break;
     }
     return status;

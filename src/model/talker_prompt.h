@@ -2,9 +2,9 @@
  * positions; spec section 12.3. Numbers only: rows are made by the talker.
  *
  * The user's turns come as they stand, the rest of the conversation is left out. Behind them stand nine rows:
- * the start of the assistant's turn, four pads, the text's begin and the answer's first token, to which control
- * codes are added. The answer's other tokens are added to the codes' rows one by one while it is spoken, then
- * the text's end, then pads.
+ * the start of the assistant's turn, four pads, the text's begin and the answer's first token, to which
+ * control codes are added. The answer's other tokens are added to the codes' rows one by one while it is
+ * spoken, then the text's end, then pads.
  *
  * QUIRK: a token's turn is told by the token behind the last <|im_start|> at or before it, which is the
  * prompt's second token where there is none. Threads: any.

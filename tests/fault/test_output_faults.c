@@ -119,12 +119,12 @@ static tess_status write_trace(tess_error *err)
     tess_trace_writer *w;
     tess_status status = tess_trace_writer_new(&w, err);
     if (status == TESS_OK) status = tess_trace_writer_declare(w, "tap.a", false, 2, (int64_t[]){6, 100}, err);
-    if (status == TESS_OK) status = tess_trace_writer_declare_growing(w, "tap.g", 5, err);
+    if (status == TESS_OK) status = tess_trace_writer_declare_growing(w, "tap.g", 1, (int64_t[]){5}, err);
     if (status == TESS_OK) status = tess_trace_writer_open(w, path, err);
     for (int i = 0; i < 600; i++) values[i] = (float)i;
     for (int row = 5; row >= 0 && status == TESS_OK; row--)
         status = tess_trace_writer_put(w, "tap.a", 100 * row, values + 100 * row, 100, err);
-    if (status == TESS_OK) status = tess_trace_writer_grow(w, ids, 3, err);
+    if (status == TESS_OK) status = tess_trace_writer_grow(w, "tap.g", (int64_t[]){3}, ids, err);
     if (status == TESS_OK) return tess_trace_writer_commit(w, err);
     tess_trace_writer_abandon(w);
     return status;

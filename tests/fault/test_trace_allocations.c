@@ -94,10 +94,10 @@ static tess_status write_trace(void)
     tess_trace_writer *w = NULL;
     tess_status status = tess_trace_writer_new(&w, &err);
     if (status == TESS_OK) status = tess_trace_writer_declare(w, "tap.a", false, 1, (int64_t[]){2}, &err);
-    if (status == TESS_OK) status = tess_trace_writer_declare_growing(w, "tap.g", 4, &err);
+    if (status == TESS_OK) status = tess_trace_writer_declare_growing(w, "tap.g", 1, (int64_t[]){4}, &err);
     if (status == TESS_OK) status = tess_trace_writer_open(w, page_path, &err);
     if (status == TESS_OK) status = tess_trace_writer_put(w, "tap.a", 0, (float[]){1, 2}, 2, &err);
-    if (status == TESS_OK) status = tess_trace_writer_grow(w, (int64_t[]){5}, 1, &err);
+    if (status == TESS_OK) status = tess_trace_writer_grow(w, "tap.g", (int64_t[]){1}, (int64_t[]){5}, &err);
     if (status == TESS_OK)
         status = tess_trace_writer_commit(w, &err);
     else
@@ -119,12 +119,12 @@ static void test_no_allocation_while_writing(void **state)
     tess_trace_writer *w;
     assert_int_equal(tess_trace_writer_new(&w, &err), TESS_OK);
     assert_int_equal(tess_trace_writer_declare(w, "tap.a", false, 2, (int64_t[]){100, 2}, &err), TESS_OK);
-    assert_int_equal(tess_trace_writer_declare_growing(w, "tap.g", 4, &err), TESS_OK);
+    assert_int_equal(tess_trace_writer_declare_growing(w, "tap.g", 1, (int64_t[]){4}, &err), TESS_OK);
     assert_int_equal(tess_trace_writer_open(w, page_path, &err), TESS_OK);
     fault_alloc_at(1);
     for (int row = 0; row < 100; row++)
         assert_int_equal(tess_trace_writer_put(w, "tap.a", 2 * row, (float[]){1, 2}, 2, &err), TESS_OK);
-    assert_int_equal(tess_trace_writer_grow(w, (int64_t[]){5}, 1, &err), TESS_OK);
+    assert_int_equal(tess_trace_writer_grow(w, "tap.g", (int64_t[]){1}, (int64_t[]){5}, &err), TESS_OK);
     assert_int_equal(tess_trace_writer_commit(w, &err), TESS_OK);
     assert_false(fault_alloc_end());
 }

@@ -112,8 +112,12 @@ static void run_case(const void *what, const test_tensors *golden, tess_rounding
 
 static test_subject compared(const golden_case *c)
 {
-    return (test_subject){
-        .f32 = c->f32, .bf16 = c->bf16, .taps = "tap.talker.", .only_isolated = true, .run = run_case, .what = c};
+    return (test_subject){.f32 = c->f32,
+                          .bf16 = c->bf16,
+                          .taps = "tap.talker.",
+                          .only_isolated = true,
+                          .run = run_case,
+                          .what = c};
 }
 
 static void test_float32(void **state)

@@ -62,7 +62,7 @@ static bool exists(const char *file)
     return access(file, F_OK) == 0;
 }
 
-/* Pieces in any order, an odd number of floats, and a growing tensor of every length up to its most. */
+/* Pieces in any order, an odd number of floats, and growing tensors of every length up to their most. */
 static void test_places(void **state)
 {
     (void)state;
@@ -74,7 +74,8 @@ static void test_places(void **state)
         declare(w, "tap.a", true, 2, 2);
         declare(w, "tap.c", false, 1, 1);
         MUST(tess_trace_writer_declare(w, "tap.empty", false, 1, (int64_t[]){0}, &err));
-        MUST(tess_trace_writer_declare_growing(w, "tap.thinker.generated", MOST, &err));
+        MUST(tess_trace_writer_declare_growing(w, "tap.thinker.generated", 1, (int64_t[]){MOST}, &err));
+        MUST(tess_trace_writer_declare_growing(w, "tap.talker.codes", 2, (int64_t[]){2, MOST}, &err));
         MUST(tess_trace_writer_open(w, path, &err));
         assert_true(tess_trace_writer_has(w, "tap.a"));
         assert_false(tess_trace_writer_has(w, "tap.x"));
@@ -85,14 +86,17 @@ static void test_places(void **state)
         MUST(tess_trace_writer_put(w, "tap.b", 10, b + 10, 5, &err));
         MUST(tess_trace_writer_put(w, "tap.a", 0, a, 4, &err));
         MUST(tess_trace_writer_put(w, "tap.b", 0, b, 10, &err));
-        if (grown) MUST(tess_trace_writer_grow(w, ids, grown, &err));
+        if (grown) MUST(tess_trace_writer_grow(w, "tap.thinker.generated", (int64_t[]){grown}, ids, &err));
         MUST(tess_trace_writer_put(w, "tap.c", 0, b, 1, &err));
+        const int64_t n_frame = MOST / 2 - grown / 2, codes[] = {7, 8, 9, 10, 11, 12, 13, 14};
+        if (n_frame)
+            MUST(tess_trace_writer_grow(w, "tap.talker.codes", (int64_t[]){2, n_frame}, codes, &err));
         MUST(tess_trace_writer_commit(w, &err));
 
         tess_trace_reader r;
         MUST(tess_trace_reader_open(path, &r, &err));
         assert_string_equal(tess_safetensors_get_metadata(r.st, "note"), "a \"quoted\" line\nand ü");
-        assert_int_equal(tess_safetensors_get_count(r.st), grown ? 5 : 4);
+        assert_int_equal(tess_safetensors_get_count(r.st), 4 + (grown > 0) + (n_frame > 0));
         const void *values;
         const tess_tensor *t = tess_safetensors_find(r.st, "tap.b");
         assert_int_equal(t->offset % 4, 0);
@@ -111,6 +115,13 @@ static void test_places(void **state)
         } else {
             assert_null(t);
         }
+        t = tess_safetensors_find(r.st, "tap.talker.codes");
+        assert_int_equal(t != NULL, n_frame > 0);
+        if (t) {
+            assert_int_equal(t->dim[1], n_frame);
+            MUST(tess_trace_reader_read(&r, t, 0, (size_t)n_frame * 2, &values, &err));
+            assert_memory_equal(values, codes, (size_t)n_frame * 2 * sizeof *codes);
+        }
         tess_trace_reader_close(&r);
     }
 }
@@ -128,7 +139,7 @@ static void test_refusals_of_the_writer(void **state)
     assert_int_equal(
         tess_trace_writer_declare(w, "tap.h", false, 3, (int64_t[]){1 << 30, 1 << 30, 1 << 30}, &err),
         TESS_EUSAGE);
-    MUST(tess_trace_writer_declare_growing(w, "tap.g", 2, &err));
+    MUST(tess_trace_writer_declare_growing(w, "tap.g", 1, (int64_t[]){2}, &err));
     unlink(path);
     MUST(tess_trace_writer_open(w, path, &err));
     float x[4] = {0};
@@ -136,7 +147,7 @@ static void test_refusals_of_the_writer(void **state)
     assert_int_equal(tess_trace_writer_put(w, "tap.a", 1, x, 4, &err), TESS_EUSAGE);
     assert_int_equal(tess_trace_writer_put(w, "tap.a", -1, x, 1, &err), TESS_EUSAGE);
     assert_int_equal(tess_trace_writer_put(w, "tap.a", 5, x, 0, &err), TESS_EUSAGE);
-    assert_int_equal(tess_trace_writer_grow(w, (int64_t[3]){0}, 3, &err), TESS_EUSAGE);
+    assert_int_equal(tess_trace_writer_grow(w, "tap.g", (int64_t[]){3}, (int64_t[3]){0}, &err), TESS_EUSAGE);
     MUST(tess_trace_writer_put(w, "tap.a", 0, x, 3, &err));
     /* One element was never heard: no file. */
     assert_int_equal(tess_trace_writer_commit(w, &err), TESS_EUSAGE);

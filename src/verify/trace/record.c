@@ -77,7 +77,8 @@ static tess_status declare_all(tracing *t, tess_error *err)
     }
     status = declare_inputs(t, err);
     if (status == TESS_OK && t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
-        status = tess_trace_writer_declare_growing(t->writer, TESS_GREEDY_TAP, t->inputs->generate, err);
+        status = tess_trace_writer_declare_growing(t->writer, TESS_GREEDY_TAP, 1,
+                                                   (int64_t[]){t->inputs->generate}, err);
     return status == TESS_OK ? check_globs(t, err) : status;
 }
 
@@ -162,7 +163,8 @@ static tess_status generate_tokens(tracing *t, tess_session *session, tess_error
     int n;
     tess_status status = tess_greedy_generate(t->engine, session, t->inputs->generate, t->options->observer,
                                               t->options->progress, &ids, &n, err);
-    if (status == TESS_OK) status = tess_trace_writer_grow(t->writer, ids, n, err);
+    if (status == TESS_OK)
+        status = tess_trace_writer_grow(t->writer, TESS_GREEDY_TAP, (int64_t[]){n}, ids, err);
     free(ids);
     return status;
 }

@@ -9,7 +9,7 @@
 #include "base/checked.h"
 #include "io/output.h"
 
-enum { MAX_DIM = 3 };
+enum { MAX_DIM = 3, MAX_GROWING = 2 };
 
 typedef struct tensor {
     char *name;
@@ -25,9 +25,10 @@ struct tess_trace_writer {
     char *metadata_text;
     tensor *list; /* sorted by name once open */
     size_t n_tensor, n_room;
-    tensor growing; /* name NULL: there is none */
-    char *header;   /* room for the longest header */
-    uint64_t header_room, begin, end;
+    tensor growing[MAX_GROWING]; /* n_written 0: its shape is not known yet */
+    int n_growing;
+    char *header;                     /* room for the longest header */
+    uint64_t header_room, begin, end; /* of the data: those that grow are put before it one by one */
     tess_output *output;
 };
 
@@ -48,7 +49,7 @@ void tess_trace_writer_abandon(tess_trace_writer *writer)
     if (!writer) return;
     tess_output_abandon(writer->output);
     for (size_t i = 0; i < writer->n_tensor; i++) free(writer->list[i].name);
-    free(writer->growing.name);
+    for (int i = 0; i < writer->n_growing; i++) free(writer->growing[i].name);
     free(writer->list);
     free(writer->header);
     free(writer->metadata_text);
@@ -105,11 +106,13 @@ tess_status tess_trace_writer_declare(tess_trace_writer *writer, const char *nam
     return status;
 }
 
-tess_status tess_trace_writer_declare_growing(tess_trace_writer *writer, const char *name, int64_t most,
-                                              tess_error *err)
+tess_status tess_trace_writer_declare_growing(tess_trace_writer *writer, const char *name, int n_dim,
+                                              const int64_t *most, tess_error *err)
 {
-    TESS_ASSERT(!writer->output && !writer->growing.name);
-    return fill_tensor(&writer->growing, name, true, 1, &most, err);
+    TESS_ASSERT(!writer->output && writer->n_growing < MAX_GROWING);
+    tess_status status = fill_tensor(&writer->growing[writer->n_growing], name, true, n_dim, most, err);
+    if (status == TESS_OK) writer->n_growing++;
+    return status;
 }
 
 static uint64_t item_bytes(const tensor *t)
@@ -128,14 +131,15 @@ static tensor *find_tensor(const tess_trace_writer *writer, const char *name)
     return writer->n_tensor == 0 ? NULL : bsearch(&key, writer->list, writer->n_tensor, sizeof key, by_name);
 }
 
-/* Gives every tensor its place behind `begin`: the growing one at its longest, then I64, then F32. */
+/* Gives every tensor its place behind `begin`: room for those that grow, then I64, then F32. */
 static void place(tess_trace_writer *writer, uint64_t begin)
 {
     uint64_t at = begin;
-    if (writer->growing.name) {
-        writer->growing.position = at;
-        at += writer->growing.n_element * item_bytes(&writer->growing);
+    for (int i = 0; i < writer->n_growing; i++) {
+        writer->growing[i].position = at;
+        at += writer->growing[i].n_element * item_bytes(&writer->growing[i]);
     }
+    writer->begin = at;
     for (int integers = 1; integers >= 0; integers--)
         for (size_t i = 0; i < writer->n_tensor; i++) {
             tensor *t = &writer->list[i];
@@ -143,7 +147,6 @@ static void place(tess_trace_writer *writer, uint64_t begin)
             t->position = at;
             at += t->n_element * item_bytes(t);
         }
-    writer->begin = begin;
     writer->end = at;
 }
 
@@ -186,7 +189,8 @@ static size_t make_header(const tess_trace_writer *writer, uint64_t begin, char 
         add_text(&to, "\"__metadata__\":");
         add_text(&to, writer->metadata_text);
     }
-    if (writer->growing.name) add_tensor(&to, &writer->growing, begin);
+    for (int i = 0; i < writer->n_growing; i++)
+        if (writer->growing[i].n_element) add_tensor(&to, &writer->growing[i], begin);
     for (size_t i = 0; i < writer->n_tensor; i++) add_tensor(&to, &writer->list[i], begin);
     add_text(&to, "}");
     return to.used;
@@ -202,7 +206,7 @@ static tess_status write_header(tess_trace_writer *writer, uint64_t begin, tess_
     tess_status status = tess_output_write(writer->output, 0, &length, sizeof length, err);
     if (status == TESS_OK)
         status = tess_output_write(writer->output, 8, writer->header, (size_t)writer->header_room, err);
-    /* Where the growing tensor left room, blanks go on up to the data. */
+    /* Where growing tensors left room, blanks go on up to the data. */
     char blanks[512];
     memset(blanks, ' ', sizeof blanks);
     for (uint64_t at = 8 + writer->header_room; at < begin && status == TESS_OK;) {
@@ -222,14 +226,14 @@ tess_status tess_trace_writer_open(tess_trace_writer *writer, const char *path, 
     }
     if (writer->n_tensor) qsort(writer->list, writer->n_tensor, sizeof *writer->list, by_name);
     /* Offsets count from the data's start, so the header's length does not depend on where that is. It is
-     * longest here: a growing tensor that stays shorter makes numbers smaller. */
+     * longest here: growing tensors that stay shorter make numbers smaller. */
     place(writer, 0);
     writer->header_room = tess_align_up(make_header(writer, 0, NULL, 0), 8);
     place(writer, 8 + writer->header_room);
     writer->header = malloc((size_t)writer->header_room);
     if (!writer->header) return tess_fail(err, TESS_ENOMEM, "no memory for a trace's header");
     tess_status status = tess_output_create(path, writer->end, &writer->output, err);
-    return status == TESS_OK ? write_header(writer, writer->begin, err) : status;
+    return status == TESS_OK ? write_header(writer, 8 + writer->header_room, err) : status;
 }
 
 bool tess_trace_writer_has(const tess_trace_writer *writer, const char *name)
@@ -252,19 +256,32 @@ tess_status tess_trace_writer_put(tess_trace_writer *writer, const char *name, i
                              count * (size_t)item_bytes(t), err);
 }
 
-tess_status tess_trace_writer_grow(tess_trace_writer *writer, const int64_t *values, int64_t count,
-                                   tess_error *err)
+static tensor *find_growing(tess_trace_writer *writer, const char *name)
 {
-    tensor *t = &writer->growing;
-    TESS_ASSERT(writer->output && t->name && t->n_written == 0);
-    if (count < 0 || count > t->dim[0])
-        return tess_fail(err, TESS_EUSAGE, "%s: %" PRId64 " elements where at most %" PRId64 " were declared",
-                         t->name, count, t->dim[0]);
-    /* It ends where the other tensors begin; what it does not need lies before it. */
-    t->position += (uint64_t)(t->dim[0] - count) * sizeof *values;
-    t->dim[0] = count;
-    t->n_element = t->n_written = (uint64_t)count;
-    return tess_output_write(writer->output, t->position, values, (size_t)count * sizeof *values, err);
+    for (int i = 0; i < writer->n_growing; i++)
+        if (!strcmp(writer->growing[i].name, name)) return &writer->growing[i];
+    return NULL;
+}
+
+tess_status tess_trace_writer_grow(tess_trace_writer *writer, const char *name, const int64_t *dim,
+                                   const int64_t *values, tess_error *err)
+{
+    tensor *t = find_growing(writer, name);
+    TESS_ASSERT(writer->output && t && t->n_written == 0);
+    uint64_t n = 1;
+    for (int i = 0; i < t->n_dim; i++) {
+        if (dim[i] < 0 || dim[i] > t->dim[i])
+            return tess_fail(err, TESS_EUSAGE,
+                             "%s: %" PRId64 " elements where at most %" PRId64 " were declared", t->name,
+                             dim[i], t->dim[i]);
+        n *= (uint64_t)dim[i];
+    }
+    memcpy(t->dim, dim, (size_t)t->n_dim * sizeof *dim);
+    /* It ends where the data so far begins; what it does not need lies before it. */
+    writer->begin -= n * sizeof *values;
+    t->position = writer->begin;
+    t->n_element = t->n_written = n;
+    return tess_output_write(writer->output, t->position, values, (size_t)n * sizeof *values, err);
 }
 
 static tess_status check_whole(const tess_trace_writer *writer, tess_error *err)
@@ -282,16 +299,10 @@ static tess_status check_whole(const tess_trace_writer *writer, tess_error *err)
 tess_status tess_trace_writer_commit(tess_trace_writer *writer, tess_error *err)
 {
     TESS_ASSERT(writer->output);
-    uint64_t begin = writer->begin;
-    if (writer->growing.name && writer->growing.n_written == 0) {
-        begin += writer->growing.n_element * sizeof(int64_t);
-        free(writer->growing.name);
-        writer->growing.name = NULL;
-    } else if (writer->growing.name) {
-        begin = writer->growing.position;
-    }
+    for (int i = 0; i < writer->n_growing; i++)
+        if (writer->growing[i].n_written == 0) writer->growing[i].n_element = 0; /* it is left out */
     tess_status status = check_whole(writer, err);
-    if (status == TESS_OK) status = write_header(writer, begin, err);
+    if (status == TESS_OK) status = write_header(writer, writer->begin, err);
     if (status == TESS_OK) {
         tess_output *output = writer->output;
         writer->output = NULL;

@@ -3,16 +3,16 @@
  *     tess_trace_writer_new(&w, err);
  *     tess_trace_writer_note(w, "dtype", "float32", err);                metadata
  *     tess_trace_writer_declare(w, "tap.thinker.lm_head", false, 2, dim, err);
- *     tess_trace_writer_declare_growing(w, "tap.thinker.generated", 12, err);
+ *     tess_trace_writer_declare_growing(w, "tap.thinker.generated", 1, most, err);
  *     tess_trace_writer_open(w, path, err);                              from here on nothing is allocated
  *     tess_trace_writer_put(w, "tap.thinker.lm_head", 0, values, n, err); in any order
- *     tess_trace_writer_grow(w, ids, n, err);
+ *     tess_trace_writer_grow(w, "tap.thinker.generated", n, ids, err);
  *     tess_trace_writer_commit(&w, err);                                 or _abandon(w)
  *
  * The file: eight bytes of length, the JSON header padded with blanks to a multiple of eight, then the
- * growing tensor, the I64 tensors, the F32 tensors, without gaps, so every element is aligned. A growing
- * tensor stands first because its room is then next to the header's padding: what it does not use becomes
- * blanks.
+ * growing tensors, the I64 tensors, the F32 tensors, without gaps, so every element is aligned. Growing
+ * tensors stand first because their room is then next to the header's padding: what they do not use becomes
+ * blanks. Whichever has its shape first ends where the others begin, the next ends where it begins.
  *
  * Memory: the table of tensors. Nothing of their content is kept.
  */
@@ -38,9 +38,9 @@ tess_status tess_trace_writer_note(tess_trace_writer *writer, const char *key, c
 tess_status tess_trace_writer_declare(tess_trace_writer *writer, const char *name, bool is_integer, int n_dim,
                                       const int64_t *dim, tess_error *err);
 
-/* Declares the one I64 tensor [n] whose length, at most `most`, is known only at the end. */
-tess_status tess_trace_writer_declare_growing(tess_trace_writer *writer, const char *name, int64_t most,
-                                              tess_error *err);
+/* Declares an I64 tensor whose shape, at most `most` in each axis, is known only later; there may be two. */
+tess_status tess_trace_writer_declare_growing(tess_trace_writer *writer, const char *name, int n_dim,
+                                              const int64_t *most, tess_error *err);
 
 /* Lays the file out and creates it under a temporary name, with all its room. */
 tess_status tess_trace_writer_open(tess_trace_writer *writer, const char *path, tess_error *err);
@@ -52,9 +52,9 @@ bool tess_trace_writer_has(const tess_trace_writer *writer, const char *name);
 tess_status tess_trace_writer_put(tess_trace_writer *writer, const char *name, int64_t first,
                                   const void *values, size_t count, tess_error *err);
 
-/* Writes the growing tensor whole. Not called: it has no elements and is left out. */
-tess_status tess_trace_writer_grow(tess_trace_writer *writer, const int64_t *values, int64_t count,
-                                   tess_error *err);
+/* Writes a growing tensor whole, of shape dim. Not called, or without elements: it is left out. */
+tess_status tess_trace_writer_grow(tess_trace_writer *writer, const char *name, const int64_t *dim,
+                                   const int64_t *values, tess_error *err);
 
 /* Completes the header, flushes and renames. Frees the writer in every case. TESS_EUSAGE if a tensor was not
  * written whole: then there is no file. */
