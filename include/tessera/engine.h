@@ -264,6 +264,7 @@ tess_status tess_model_list_taps(const char *model_dir, const tess_feed *feed,
 /* What config.json says that preparing a request asks for. */
 typedef struct tess_model_facts {
     bool has_talker;          /* enable_audio_output: it can speak */
+    int n_code_group;         /* codebooks of a frame of speech; 0 without a talker */
     uint64_t media_row_bytes; /* what a token of a picture takes until it is run */
     int max_positions;
     int num_mel_bins;                                                     /* of audio_config */

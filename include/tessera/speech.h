@@ -79,6 +79,13 @@ typedef enum tess_speech_finish {
 /* Once it has ended. */
 tess_speech_finish tess_speech_get_finish(const tess_speech *speech);
 
+/* Calls visit for every tap of the talker's prompt, in model order, but those of single experts. ids
+ * [n_prompt]: the prompt. Reads config.json only. Errors: those of reading it; TESS_EINPUT  a checkpoint
+ * without a talker, field "enable_audio_output". */
+tess_status tess_speech_list_taps(const char *model_dir, const int32_t *ids, int n_prompt,
+                                  void (*visit)(void *context, const tess_tap *tap), void *context,
+                                  tess_error *err);
+
 /* Codes of the frames so far, [n_frame, n_code_group], each 0 … codebook_size - 1; valid until the next step.
  */
 const int32_t *tess_speech_get_codes(const tess_speech *speech, int *n_frame);

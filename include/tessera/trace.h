@@ -28,10 +28,10 @@ typedef struct tess_trace_inputs {
     double fps; /* of videos named in messages: frames taken a second, as the metadata says; 0: it does not */
     bool use_audio_in_video;  /* the videos' sound is told with their frames */
     int generate;             /* tokens to produce greedily; 0 if the metadata does not say */
-    int speak;                /* talker steps to produce; likewise. tess_trace_write refuses any */
+    int speak;                /* talker steps to produce greedily; likewise */
     tess_precision precision; /* from the metadata's dtype */
     bool has_precision;
-    char *case_name, *messages, *raw; /* of the metadata, NULL where it does not say */
+    char *case_name, *speaker, *messages, *raw; /* of the metadata, NULL where it does not say */
 } tess_trace_inputs;
 
 /* Reads the in.* tensors and the metadata of a file; tap.* tensors may be there as well.

@@ -12,6 +12,7 @@ tess_status tess_model_get_facts(const char *model_dir, tess_model_facts *out, t
     if (status != TESS_OK) return status;
     const tess_vision_config *v = &config->thinker.vision;
     *out = (tess_model_facts){.has_talker = config->has_talker,
+                              .n_code_group = config->has_talker ? config->talker.n_code_group : 0,
                               .media_row_bytes =
                                   (uint64_t)v->d_output * sizeof(float) * (uint64_t)(1 + v->n_deepstack),
                               .max_positions = config->thinker.text.max_positions,

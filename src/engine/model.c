@@ -35,9 +35,7 @@ tess_status tess_kernels_choose(const char *isa, tess_kernels *out, tess_error *
 /* The tables of a talker's experts take memory: they are made where speech is asked for. */
 static tess_status find_speech(tess_model *model, const tess_block_sizes *blocks, tess_error *err)
 {
-    if (!model->config.has_talker)
-        return tess_refuse(err, "config.json", "enable_audio_output", -1,
-                           "true: a checkpoint with a talker, a code predictor and code2wav", "false");
+    if (!model->config.has_talker) return tess_config_refuse_speech(err);
     tess_status status = tess_talker_weights_find(model->store, &model->config, blocks, &model->talker, err);
     if (status == TESS_OK)
         status = tess_code_predictor_weights_find(model->store, &model->config, blocks,

@@ -1,10 +1,13 @@
-/* Which taps a feed reaches: those of the towers that its media go through, then the thinker's. */
+/* Which taps a feed reaches: those of the towers that its media go through, then the thinker's; and those of
+ * speaking. */
 #include <stdlib.h>
 
 #include "model/audio_tower.h"
 #include "model/placeholders.h"
+#include "model/talker_prompt.h"
 #include "model/taps.h"
 #include "model/vision_tower.h"
+#include "tessera/speech.h"
 
 typedef struct visitor {
     void (*visit)(void *context, const tess_tap *tap);
@@ -39,6 +42,25 @@ static tess_status visit_all(const tess_config *config, const tess_feed *feed, c
                                 .last_logits = feed->last_logits};
     tess_taps_visit(&sink, TESS_TAP_LM_HEAD, v->visit, v->context);
     return TESS_OK;
+}
+
+tess_status tess_speech_list_taps(const char *model_dir, const int32_t *ids, int n_prompt,
+                                  void (*visit)(void *context, const tess_tap *tap), void *context,
+                                  tess_error *err)
+{
+    tess_config *config;
+    tess_status status = tess_config_new(model_dir, &config, err);
+    if (status != TESS_OK) return status;
+    if (config->has_talker) {
+        const tess_tap_sink sink = {.decoder = "talker",
+                                    .config = &config->talker.text,
+                                    .n_tok = tess_talker_count_rows(config, ids, n_prompt)};
+        tess_taps_visit(&sink, TESS_TAP_CODEC_HEAD, visit, context);
+    } else {
+        status = tess_config_refuse_speech(err);
+    }
+    free(config);
+    return status;
 }
 
 tess_status tess_model_list_taps(const char *model_dir, const tess_feed *feed,

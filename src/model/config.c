@@ -499,3 +499,9 @@ tess_status tess_config_new(const char *dir, tess_config **out, tess_error *err)
         free(config);
     return status;
 }
+
+tess_status tess_config_refuse_speech(tess_error *err)
+{
+    return tess_refuse(err, "config.json", "enable_audio_output", -1,
+                       "true, of a checkpoint with a talker, a code predictor and code2wav", "false");
+}

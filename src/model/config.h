@@ -89,6 +89,8 @@ typedef struct tess_config {
 tess_status tess_config_load(const char *dir, tess_config *out, tess_error *err);
 /* The same on the heap; free() it after success. */
 tess_status tess_config_new(const char *dir, tess_config **out, tess_error *err);
+/* Refuses to speak by a configuration that has no talker. */
+tess_status tess_config_refuse_speech(tess_error *err);
 /* Reads a parsed configuration; `file` is for messages. */
 tess_status tess_config_parse(const char *file, const json_t *root, tess_config *out, tess_error *err);
 

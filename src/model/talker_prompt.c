@@ -82,6 +82,14 @@ int tess_talker_prompt_make(const tess_config *config, const int32_t *ids, int n
     return a.n;
 }
 
+int tess_talker_count_rows(const tess_config *config, const int32_t *ids, int n_prompt)
+{
+    turns t = {config, ids, n_prompt, 0};
+    int n = TESS_TALKER_START_ROWS;
+    for (int i = 0; i < n_prompt; i++) n += is_user(&t, i);
+    return n;
+}
+
 /* ---- positions ---- */
 
 /* The media that begin at a place, by its start token and what stands behind it. */

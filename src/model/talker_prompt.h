@@ -38,6 +38,9 @@ int tess_talker_prompt_make(const tess_config *config, const int32_t *ids, int n
                             const int32_t turn[TESS_TALKER_TURN_TOKENS], int32_t speaker,
                             tess_talker_row *row, int32_t *row_ids);
 
+/* How many rows it will have. */
+int tess_talker_count_rows(const tess_config *config, const int32_t *ids, int n_prompt);
+
 /* Whether a token stands for a row of a medium: the thinker keeps its states there. */
 bool tess_talker_wants_state(const tess_thinker_config *config, int32_t id);
 

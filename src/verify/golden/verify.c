@@ -12,6 +12,7 @@
 #include "verify/golden/both_sides.h"
 #include "verify/golden/media_check.h"
 #include "verify/trace/greedy.h"
+#include "verify/trace/greedy_speech.h"
 
 typedef struct verifying {
     tess_engine *engine;
@@ -99,15 +100,69 @@ static tess_status hear_ids(verifying *v, const char *name, const int32_t *ids, 
 
 /* ---- running ---- */
 
-static tess_status generate_tokens(verifying *v, tess_session *session, tess_error *err)
+static tess_status hear_integers(verifying *v, const char *name, const int64_t *values, int n_dim,
+                                 const int64_t *dim, tess_error *err)
 {
+    uint64_t shape[2], n = 1;
+    for (int i = 0; i < n_dim; i++) n *= shape[i] = (uint64_t)dim[i];
+    if (!tess_comparison_wants(v->comparison, name, TESS_DTYPE_I64, n_dim, shape)) return TESS_OK;
+    return tess_comparison_hear(v->comparison, name, 0, values, (size_t)n, err);
+}
+
+/* Module by module the talker is fed the golden's answer. */
+static tess_status take_answer(verifying *v, int64_t **ids, int *n, tess_error *err)
+{
+    const tess_tensor *t = tess_safetensors_find(v->reader.st, TESS_GREEDY_TAP);
+    const void *values;
+    *n = 0;
+    *ids = NULL;
+    if (!t || t->dtype != TESS_DTYPE_I64 || t->n_dim != 1 || t->dim[0] > (uint64_t)v->golden->inputs.generate)
+        return tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "the answer that is spoken", "none");
+    *ids = malloc((size_t)(t->dim[0] + 1) * sizeof **ids);
+    if (!*ids) return tess_fail(err, TESS_ENOMEM, "no memory for an answer");
+    for (tess_status status; (uint64_t)*n < t->dim[0];) {
+        size_t piece = tess_trace_reader_piece(t, (uint64_t)*n, 1);
+        status = tess_trace_reader_read(&v->reader, t, (uint64_t)*n, piece, &values, err);
+        if (status != TESS_OK) return status;
+        memcpy(*ids + *n, values, piece * sizeof **ids);
+        *n += (int)piece;
+    }
+    int n_vocab = tess_engine_get_vocab_size(v->engine);
+    for (int i = 0; i < *n; i++)
+        if ((*ids)[i] < 0 || (*ids)[i] >= n_vocab)
+            return tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "ids of the vocabulary", "%lld",
+                               (long long)(*ids)[i]);
+    return TESS_OK;
+}
+
+static tess_status speak_answer(verifying *v, tess_session *session, const int64_t *answer, int n,
+                                const tess_tap_listener *listener, tess_error *err)
+{
+    int64_t *codes = NULL, *given = NULL, dim[2];
+    tess_status status = v->options->isolate ? take_answer(v, &given, &n, err) : TESS_OK;
+    if (status == TESS_OK)
+        status = tess_greedy_speak(session, &v->golden->inputs, given ? given : answer, n, listener,
+                                   v->options->progress, &codes, dim, err);
+    if (status == TESS_OK && dim[1]) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
+    free(codes);
+    free(given);
+    return status;
+}
+
+/* The answer, and its speech, where the golden has either. */
+static tess_status run_answer(verifying *v, tess_session *session, const tess_tap_listener *listener,
+                              tess_error *err)
+{
+    const tess_trace_inputs *in = &v->golden->inputs;
+    bool has_answer = tess_comparison_find(v->comparison, TESS_GREEDY_TAP) != NULL;
+    if (!in->generate || (!has_answer && !in->speak)) return TESS_OK;
     int64_t *ids;
     int n;
-    tess_status status = tess_greedy_generate(v->engine, session, v->golden->inputs.generate, NULL,
-                                              v->options->progress, &ids, &n, err);
-    uint64_t dim = (uint64_t)n;
-    if (status == TESS_OK && tess_comparison_wants(v->comparison, TESS_GREEDY_TAP, TESS_DTYPE_I64, 1, &dim))
-        status = tess_comparison_hear(v->comparison, TESS_GREEDY_TAP, 0, ids, (size_t)n, err);
+    tess_status status =
+        tess_greedy_generate(v->engine, session, in->generate, NULL, v->options->progress, &ids, &n, err);
+    if (status == TESS_OK && has_answer)
+        status = hear_integers(v, TESS_GREEDY_TAP, ids, 1, (int64_t[]){n}, err);
+    if (status == TESS_OK && in->speak) status = speak_answer(v, session, ids, n, listener, err);
     free(ids);
     return status;
 }
@@ -151,8 +206,7 @@ static tess_status run_golden(verifying *v, tess_error *err)
                       .progress = v->options->progress};
     tess_error end;
     status = tess_session_feed(session, &feed, &end);
-    if (status == TESS_OK && in->generate && tess_comparison_find(v->comparison, TESS_GREEDY_TAP))
-        status = generate_tokens(v, session, &end);
+    if (status == TESS_OK) status = run_answer(v, session, &listener, &end);
     tess_session_free(session);
     return status == TESS_OK ? TESS_OK : end_early(v, &end, err);
 }
@@ -162,9 +216,6 @@ static tess_status run_golden(verifying *v, tess_error *err)
 static tess_status check_request(const tess_engine *engine, const tess_golden *golden, tess_error *err)
 {
     const tess_trace_inputs *in = &golden->inputs;
-    if (in->speak)
-        return tess_fail(err, TESS_EUNSUPPORTED, "%s: speak: speech is not part of this version",
-                         golden->path);
     int n_context = tess_engine_get_plan(engine)->n_context;
     if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
         return tess_refuse_context(err, golden->path, in->n_tok, 0, in->generate, n_context,
@@ -340,7 +391,7 @@ tess_status tess_verify_write_truth(tess_engine *engine, const char *model_dir, 
     bool last_logits = has_last_logits(&reader, golden->inputs.n_tok);
     tess_trace_reader_close(&reader);
     tess_trace_inputs inputs = golden->inputs;
-    inputs.generate = 0;
+    inputs.generate = inputs.speak = 0;
     tess_trace_options options = {.model_dir = model_dir, .last_logits = last_logits, .progress = progress};
     return tess_trace_write(engine, &inputs, &options, path, err);
 }

@@ -15,6 +15,7 @@ void tess_trace_inputs_release(tess_trace_inputs *inputs)
     free(inputs->positions);
     tess_trace_media_free(inputs->own_media);
     free(inputs->case_name);
+    free(inputs->speaker);
     free(inputs->messages);
     free(inputs->raw);
     *inputs = (tess_trace_inputs){0};
@@ -214,6 +215,7 @@ static tess_status read_all(tess_trace_reader *reader, tess_trace_inputs *out, t
     if (status == TESS_OK)
         status = tess_trace_reader_precision(reader, &out->precision, &out->has_precision, err);
     if (status == TESS_OK) status = copy_note(reader, "case", &out->case_name, err);
+    if (status == TESS_OK) status = copy_note(reader, "speaker", &out->speaker, err);
     if (status == TESS_OK) status = copy_note(reader, "messages", &out->messages, err);
     if (status == TESS_OK) status = copy_note(reader, "raw", &out->raw, err);
     return status;

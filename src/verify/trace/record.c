@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "tessera/trace.h"
 #include "verify/trace/greedy.h"
+#include "verify/trace/greedy_speech.h"
 #include "verify/trace/media.h"
 #include "verify/trace/writer.h"
 
@@ -18,6 +19,7 @@ typedef struct tracing {
     const tess_trace_options *options;
     tess_trace_writer *writer;
     bool *glob_used;    /* [n_glob] */
+    bool speaks;        /* a tap of speech is wanted */
     tess_status status; /* of declaring */
     tess_error err;
 } tracing;
@@ -62,6 +64,28 @@ static tess_status declare_inputs(tracing *t, tess_error *err)
     return status;
 }
 
+static void declare_speech_tap(void *context, const tess_tap *tap)
+{
+    tracing *t = context;
+    t->speaks |= is_wanted(t, tap->name);
+    declare_tap(t, tap);
+}
+
+/* Of steps that are as many as codes of the first codebook, the last has no frame. */
+static tess_status declare_speech(tracing *t, tess_error *err)
+{
+    const tess_trace_inputs *in = t->inputs;
+    tess_model_facts facts;
+    if (in->speak == 0) return TESS_OK;
+    tess_status status = tess_model_get_facts(t->options->model_dir, &facts, err);
+    if (status == TESS_OK)
+        status = tess_speech_list_taps(t->options->model_dir, in->ids, in->n_tok, declare_speech_tap, t, err);
+    if (status != TESS_OK || !is_wanted(t, TESS_CODES_TAP)) return status;
+    t->speaks = true;
+    return tess_trace_writer_declare_growing(t->writer, TESS_CODES_TAP, 2,
+                                             (int64_t[]){facts.n_code_group, in->speak}, err);
+}
+
 static tess_status declare_all(tracing *t, tess_error *err)
 {
     const tess_feed feed = {.n_tok = t->inputs->n_tok,
@@ -70,6 +94,7 @@ static tess_status declare_all(tracing *t, tess_error *err)
                             .last_logits = t->options->last_logits};
     /* The media's sizes are checked here, before anything relies on them. */
     tess_status status = tess_model_list_taps(t->options->model_dir, &feed, declare_tap, t, err);
+    if (status == TESS_OK) status = declare_speech(t, err);
     if (status != TESS_OK) return status;
     if (t->status != TESS_OK) {
         if (err) *err = t->err;
@@ -85,12 +110,13 @@ static tess_status declare_all(tracing *t, tess_error *err)
 /* Says who made the trace and how; where the inputs said what they are, that is kept. */
 static tess_status note_all(tracing *t, tess_error *err)
 {
-    char path[PATH_MAX], config[TESS_SHA256_HEX], generate[16], threads[16], chunk[16], fps[32];
+    char path[PATH_MAX], config[TESS_SHA256_HEX], generate[16], speak[16], threads[16], chunk[16], fps[32];
     snprintf(path, sizeof path, "%s/config.json", t->options->model_dir);
     tess_status status = tess_sha256_file(path, config, err);
     if (status != TESS_OK) return status;
     const tess_plan *plan = tess_engine_get_plan(t->engine);
     snprintf(generate, sizeof generate, "%d", t->inputs->generate);
+    snprintf(speak, sizeof speak, "%d", t->inputs->speak);
     snprintf(threads, sizeof threads, "%d", plan->n_thread);
     snprintf(chunk, sizeof chunk, "%d", plan->n_chunk);
     tess_spell_number(t->inputs->fps, fps);
@@ -100,7 +126,8 @@ static tess_status note_all(tracing *t, tess_error *err)
                                     {"dtype", is_f32 ? "float32" : "bfloat16"},
                                     {"case", t->inputs->case_name ? t->inputs->case_name : "text"},
                                     {"generate", generate},
-                                    {"speak", "0"},
+                                    {"speak", speak},
+                                    {"speaker", t->inputs->speaker},
                                     {"config_sha256", config},
                                     {"isa", tess_engine_get_isa(t->engine)},
                                     {"threads", threads},
@@ -157,14 +184,31 @@ static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_erro
                                  (size_t)rows->n_row * rows->row_width, err);
 }
 
-static tess_status generate_tokens(tracing *t, tess_session *session, tess_error *err)
+static tess_status speak_answer(tracing *t, tess_session *session, const int64_t *answer, int n,
+                                const tess_tap_listener *listener, tess_error *err)
 {
+    int64_t *codes, dim[2];
+    tess_status status =
+        tess_greedy_speak(session, t->inputs, answer, n, listener, t->options->progress, &codes, dim, err);
+    if (status == TESS_OK && is_wanted(t, TESS_CODES_TAP))
+        status = tess_trace_writer_grow(t->writer, TESS_CODES_TAP, dim, codes, err);
+    free(codes);
+    return status;
+}
+
+/* The answer, and its speech. */
+static tess_status run_answer(tracing *t, tess_session *session, const tess_tap_listener *listener,
+                              tess_error *err)
+{
+    bool is_wanted_itself = is_wanted(t, TESS_GREEDY_TAP);
+    if (!t->inputs->generate || (!is_wanted_itself && !t->speaks)) return TESS_OK;
     int64_t *ids;
     int n;
     tess_status status = tess_greedy_generate(t->engine, session, t->inputs->generate, t->options->observer,
                                               t->options->progress, &ids, &n, err);
-    if (status == TESS_OK)
+    if (status == TESS_OK && is_wanted_itself)
         status = tess_trace_writer_grow(t->writer, TESS_GREEDY_TAP, (int64_t[]){n}, ids, err);
+    if (status == TESS_OK && t->speaks) status = speak_answer(t, session, ids, n, listener, err);
     free(ids);
     return status;
 }
@@ -184,8 +228,7 @@ static tess_status run_prompt(tracing *t, tess_error *err)
                       .last_logits = t->options->last_logits,
                       .progress = t->options->progress};
     status = tess_session_feed(session, &feed, err);
-    if (status == TESS_OK && t->inputs->generate && is_wanted(t, TESS_GREEDY_TAP))
-        status = generate_tokens(t, session, err);
+    if (status == TESS_OK) status = run_answer(t, session, &listener, err);
     tess_session_free(session);
     return status;
 }
@@ -193,9 +236,8 @@ static tess_status run_prompt(tracing *t, tess_error *err)
 static tess_status check_request(const tracing *t, tess_error *err)
 {
     const tess_trace_inputs *in = t->inputs;
-    if (in->speak)
-        return tess_refuse_unsupported(err, "speak", "0: speech is not part of this version",
-                                       "%d talker steps", in->speak);
+    if (in->speak && !in->generate)
+        return tess_refuse_option(err, "generate", "at least 1: what is spoken is an answer", "0");
     int n_context = tess_engine_get_plan(t->engine)->n_context;
     if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
         return tess_refuse_context(err, "", in->n_tok, 0, in->generate, n_context,
