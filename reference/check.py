@@ -2,7 +2,7 @@
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
     check.py [GROUP...]       groups: unicode, text, plain, positions, front, formulas, topk, shared, small,
-                              decoders, audio, vision, demo, mutations, cpu, layerwise, memory (default: all)
+                              decoders, scores, audio, vision, demo, mutations, cpu, layerwise, memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch and its libraries choose kernels by instruction set. A golden made on another kind of CPU than this
@@ -188,6 +188,12 @@ def check_decoders(report):
     decoders.check(report)
 
 
+def check_scores(report):
+    import scores
+
+    scores.check(report)
+
+
 def check_vision(report):
     import vision_tower
 
@@ -312,7 +318,7 @@ def finish_script(report, name, process):
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py",
            "positions": "positions.py", "front": "front.py"}
 GROUPS = {"topk": check_topk, "formulas": check_formulas, "shared": check_shared, "small": check_small,
-          "decoders": check_decoders, "audio": check_audio, "vision": check_vision, "demo": check_demo,
+          "decoders": check_decoders, "scores": check_scores, "audio": check_audio, "vision": check_vision, "demo": check_demo,
           "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise, "memory": check_memory}
 
 CHECKS = {**GROUPS, "as_avx2": check_as_avx2}  # which check_cpu asks for

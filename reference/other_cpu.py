@@ -9,7 +9,7 @@ any implementation's is, by both sides of the bar of docs/NUMERICS.md:
 - isolated: every module fed the golden's own values, its output some bfloat16 steps from the golden's at the most.
 
 What has no bar there – the experts chosen, tokens after the first that differs – is said. Speech in bfloat16 has none:
-it follows the answer's tokens, and its codes follow each other. Code2wav alone is judged whole.
+it follows the answer's tokens, and its codes follow each other; code2wav alone has the bar of other lone parts (alone.py).
 """
 
 import functools
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+import alone
 import original
 import tracefile
 from bits import relative_l2
@@ -195,8 +196,8 @@ def judge(golden, made, metadata, truth, model):
     if metadata["dtype"] == "float32":
         return judge_whole(golden, made, metadata, None)
     if "in.codes" in golden:
-        return judge_whole(golden, made, metadata, truth)
+        return alone.judge(made, golden, metadata, tracefile.read(truth)[0])
     golden, made = ({name: array for name, array in side.items() if not name.startswith(SPEECH)} for side in (golden, made))
     whole, said = judge_whole(golden, made, metadata, truth)
-    alone, also = judge_isolated(model, golden, metadata["dtype"])
-    return whole and alone, f"{said}; {also}"
+    isolated_agrees, also = judge_isolated(model, golden, metadata["dtype"])
+    return whole and isolated_agrees, f"{said}; {also}"
