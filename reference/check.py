@@ -2,7 +2,7 @@
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
     check.py [GROUP...]       groups: unicode, text, plain, positions, front, formulas, topk, shared, small,
-                              decoders, audio, vision, demo, mutations, cpu, layerwise, memory (default: all)
+                              decoders, scores, audio, vision, demo, mutations, cpu, layerwise, memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch and its libraries choose kernels by instruction set. A golden made on another kind of CPU than this
@@ -24,7 +24,6 @@ SHARED = ROOT.parent / "shared"
 # Made with two threads on a CPU with AVX-512, which their metadata does not say.
 SHARED_THREADS = 2
 SHARED_CAPABILITY = "AVX512"
-SPEECH = ("tap.talker.", "tap.code2wav.")
 # What makes torch and its libraries work as on a CPU without AVX-512.
 AS_AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"}
 
@@ -46,7 +45,6 @@ def check_golden(report, models, folder, path, threads=None, capability=None):
     import tracefile
 
     golden, metadata = tracefile.read(path)
-    golden = {name: array for name, array in golden.items() if not name.startswith(SPEECH)}
     dtype = metadata["dtype"]
     threads = threads or int(metadata["threads"])
     if models.get("key") != (folder, dtype, threads):
@@ -55,7 +53,9 @@ def check_golden(report, models, folder, path, threads=None, capability=None):
         models["key"] = (folder, dtype, threads)
     inputs = {name: array for name, array in golden.items() if name.startswith("in.")}
     with_experts = any(".experts." in name for name in golden)
-    made = {**inputs, **original.trace(models["model"], inputs, dtype, int(metadata["generate"]), with_experts)}
+    generate, speak = (int(metadata.get(key, 0)) for key in ("generate", "speak"))
+    speaker = metadata.get("speaker")
+    made = {**inputs, **original.trace(models["model"], inputs, dtype, generate, with_experts, speak, speaker)}
     count, different, worst = compare_bits(made, golden)
     label = f"{path.parent.name}/{path.stem}"
     for key, value in models["identity"].items():
@@ -78,7 +78,7 @@ def check_shared(report):
         report.line(os.environ.get("TESS_REQUIRE_SHARED") != "1", "shared goldens # SKIP ../shared absent")
         return
     models = {}
-    for folder, cases in (("a-f32", "text audio image video av omni speak"), ("a-bf16", "text omni")):
+    for folder, cases in (("a-f32", "text audio image video av omni speak wav5 wav90"), ("a-bf16", "text omni")):
         for case in cases.split():
             path = SHARED / "golden" / folder / f"{case}.safetensors"
             check_golden(report, models, SHARED / "golden" / "a", path, SHARED_THREADS, SHARED_CAPABILITY)
@@ -186,6 +186,12 @@ def check_decoders(report):
     import decoders
 
     decoders.check(report)
+
+
+def check_scores(report):
+    import scores
+
+    scores.check(report)
 
 
 def check_vision(report):
@@ -312,7 +318,7 @@ def finish_script(report, name, process):
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py",
            "positions": "positions.py", "front": "front.py"}
 GROUPS = {"topk": check_topk, "formulas": check_formulas, "shared": check_shared, "small": check_small,
-          "decoders": check_decoders, "audio": check_audio, "vision": check_vision, "demo": check_demo,
+          "decoders": check_decoders, "scores": check_scores, "audio": check_audio, "vision": check_vision, "demo": check_demo,
           "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise, "memory": check_memory}
 
 CHECKS = {**GROUPS, "as_avx2": check_as_avx2}  # which check_cpu asks for

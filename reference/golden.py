@@ -2,7 +2,8 @@
 """Makes a golden: a trace of the original implementation in the format that `tessera verify` reads.
 
     golden.py --model DIR (--inputs IN.safetensors | --prompt TEXT [--raw] | --messages JSON)
-              --out OUT.safetensors [--dtype float32|bfloat16] [--generate N] [--case NAME] [--experts] [--threads N]
+              --out OUT.safetensors [--dtype float32|bfloat16] [--generate N] [--speak N [--speaker NAME]]
+              [--case NAME] [--experts] [--threads N]
 
 --inputs takes the `in.*` tensors of any trace or golden. With a prompt, the checkpoint's own tokenizer files are used
 by the `tokenizers` package, and the text is kept in the metadata (`raw` or `messages`), so that a reader with a
@@ -18,17 +19,18 @@ import tracefile
 from weights import BadInput
 
 
-def make(model, folder, inputs, dtype, case, generate, out, text_metadata=None, with_experts=False, identity=None):
+def make(model, folder, inputs, dtype, case, generate, out, text_metadata=None, with_experts=False, identity=None,
+         speak=0, speaker="ethan"):
     """Runs one case on a loaded model and writes its golden; returns the tensors."""
     inputs = {name: array for name, array in inputs.items() if name.startswith("in.")}
-    tensors = {**inputs, **original.trace(model, inputs, dtype, generate, with_experts)}
+    tensors = {**inputs, **original.trace(model, inputs, dtype, generate, with_experts, speak, speaker)}
     metadata = {
         **original.versions(dtype),
         **(identity or tracefile.identity(folder)),
         "case": case,
         "generate": str(generate),
-        "speak": "0",
-        "speaker": "ethan",
+        "speak": str(speak),
+        "speaker": speaker,
         **(text_metadata or {}),
     }
     tracefile.write(out, tensors, metadata)
@@ -46,7 +48,7 @@ def parse_arguments(arguments=None):
 def run(options, model):
     inputs, text_metadata = request.inputs_of(options)
     make(model, options.model, inputs, options.dtype, options.case, options.generate, options.out, text_metadata,
-         options.experts)
+         options.experts, speak=options.speak, speaker=options.speaker)
 
 
 def main():

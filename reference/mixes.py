@@ -26,6 +26,10 @@ def text(count):
     return {"kind": "text", "count": count}
 
 
+def ids(*tokens):
+    return {"kind": "ids", "ids": tokens}
+
+
 class Prompt:
     """A case's parts as the original wants them: a text of tokens, and the media in the order of the text."""
 
@@ -39,6 +43,9 @@ class Prompt:
     def add_text(self, part):
         first = len(self.text)
         self.text += "".join(f"<{(first + 7 * i) % 200 + 3}>" for i in range(part["count"]))
+
+    def add_ids(self, part):
+        self.text += "".join(f"<{token}>" for token in part["ids"])
 
     def add_audio(self, part):
         self.text += placeholders.AUDIO_START + placeholders.AUDIO + placeholders.AUDIO_END

@@ -97,6 +97,10 @@ def record_output(output):
     return {"": without_batch(plain(first(output)))}
 
 
+def record_state(output):
+    return {"": without_batch(plain(output.last_hidden_state))}
+
+
 def record_router(output):
     logits, weights, indices = output
     return {".logits": plain(logits), ".weights": plain(weights), ".indices": plain(indices)}
@@ -108,10 +112,14 @@ TAPS = [
     (DECODER + r"\.layers\.\d+\.(self_attn|mlp)", record_output),
     (DECODER + r"\.layers\.\d+\.mlp\.gate", record_router),
     (DECODER + r"\.norm", record_output),
-    (r"thinker\.lm_head", record_output),
+    (r"thinker\.lm_head|talker\.codec_head", record_output),
     (r"thinker\.audio_tower\.(conv_out|layers\.\d+|ln_post)", record_output),
     (r"thinker\.visual\.(patch_embed|blocks\.\d+|merger|merger_list\.\d+)", record_output),
+    (r"code2wav\.pre_transformer", record_state),
+    (r"code2wav\.(upsample\.\d+\.\d+|decoder\.\d+)", record_output),
 ]
+# Runs afresh for every frame, and is told by the codes; only `decoders.py` listens to it, alone.
+UNHEARD = "talker.code_predictor."
 
 
 class ExpertWatch(TorchFunctionMode):
@@ -146,14 +154,17 @@ class Listener:
 
     def __enter__(self):
         self.listen_below(self.model)
-        text = self.model.thinker.model.language_model
-        self.handles.append(text.register_forward_pre_hook(self.record_text_inputs, with_kwargs=True))
+        self.listen_to_inputs("thinker", self.model.thinker.model.language_model)
+        if self.model.has_talker:
+            self.listen_to_inputs("talker", self.model.talker.model)
         return self
 
     def listen_below(self, root, prefix=""):
         """Hooks `root` and what is below it; `prefix` is the name of `root` in the whole model."""
         for module_name, module in root.named_modules(prefix=prefix):
             name = published_name(module_name)
+            if name.startswith(UNHEARD) and not prefix.startswith(UNHEARD):
+                continue
             for pattern, record in TAPS:
                 is_router = name.endswith(".gate")
                 if re.fullmatch(pattern, name) and not (is_router and isinstance(module, torch.nn.Linear)):
@@ -190,11 +201,13 @@ class Listener:
         self.handles.append(module.register_forward_pre_hook(before))
         self.handles.append(module.register_forward_hook(after))
 
-    def record_text_inputs(self, _module, _inputs, keywords):
-        """Also for layerwise.py, which has the text model's arguments without the model."""
-        self.keep("thinker.inputs_embeds", without_batch(plain(keywords["inputs_embeds"])))
-        positions = plain(keywords["position_ids"])  # [4 or 3, 1, n]; a first row of four is for the mask only
-        self.keep("thinker.position_ids", positions[-3:, 0].astype(np.float32))
+    def listen_to_inputs(self, name, decoder):
+        def hook(_module, _inputs, keywords):
+            self.keep(f"{name}.inputs_embeds", without_batch(plain(keywords["inputs_embeds"])))
+            positions = plain(keywords["position_ids"])  # [4 or 3, 1, n]; a first row of four is for the mask only
+            self.keep(f"{name}.position_ids", positions[-3:, 0].astype(np.float32))
+
+        self.handles.append(decoder.register_forward_pre_hook(hook, with_kwargs=True))
 
     def record_audio(self, _module, _inputs, output):
         self.keep("thinker.audio_tower", plain(output.last_hidden_state))
@@ -227,21 +240,67 @@ def cast_floats(values, dtype):
     return {name: value.to(DTYPES[dtype]) if name in media else value for name, value in values.items()}
 
 
-@torch.no_grad()
-def trace(model, inputs, dtype, generate=0, with_experts=False):
-    """Runs the thinker on the `in.*` tensors and returns the `tap.*` tensors.
+def lend_audio_config(model):
+    """5.23.0 asks the talker's config for what only the thinker's has, where a prompt has sound and pictures."""
+    model.talker.config.audio_config = model.config.thinker_config.audio_config
 
-    Greedy generation stops after `im_end_token_id` of the config, which is kept in `tap.thinker.generated`.
+
+def speak(model, values, generate, steps, speaker):
+    """The original's own generate(), greedy throughout; returns (all ids, the codes [16, F], the waveform).
+
+    In place of decoding by windows, code2wav runs once over all codes.
     """
+    codes = []
+
+    def decode(made, **_windows):
+        codes.append(made)
+        return model.code2wav(made)
+
+    lend_audio_config(model)
+    model.talker.rope_deltas = None
+    model.code2wav.chunked_decode = decode
+    try:
+        ids, wave = model.generate(
+            **values, return_audio=True, speaker=speaker, thinker_max_new_tokens=generate, thinker_do_sample=False,
+            thinker_eos_token_id=model.config.im_end_token_id, talker_max_new_tokens=steps, talker_do_sample=False,
+        )
+    finally:
+        del model.code2wav.chunked_decode
+    return ids, codes[0][0], wave[0, 0]
+
+
+@torch.no_grad()
+def trace_codes(model, codes):
+    """The taps of code2wav on codes [16, F]: of one pass, and the waveform by the original's windows."""
+    codes = torch.from_numpy(np.array(codes))[None]
+    with Listener(model) as listener:
+        listener.keep("code2wav.waveform", plain(model.code2wav(codes))[0, 0])
+    return {**listener.taps, "tap.code2wav.waveform_chunked": plain(model.code2wav.chunked_decode(codes))[0, 0]}
+
+
+@torch.no_grad()
+def trace(model, inputs, dtype, generate=0, with_experts=False, steps=0, speaker="ethan"):
+    """Runs the model on the `in.*` tensors and returns the `tap.*` tensors.
+
+    Greedy generation stops after `im_end_token_id` of the config, which is kept in `tap.thinker.generated`. With `steps`
+    the answer is spoken, in at most so many steps of the talker.
+    """
+    if "in.codes" in inputs:
+        return trace_codes(model, inputs["in.codes"])
     values = cast_floats(arguments(inputs), dtype)
     model.thinker.model.rope_deltas = None
     with Listener(model, with_experts) as listener:
-        if generate == 0:
+        if steps:
+            out, codes, wave = speak(model, values, generate, steps, speaker)
+            listener.keep("talker.codes", plain(codes))
+            listener.keep("code2wav.waveform", plain(wave))
+        elif generate:
+            out = model.thinker.generate(
+                **values, max_new_tokens=generate, do_sample=False, eos_token_id=model.config.im_end_token_id
+            )
+        else:
             model.thinker(**values, use_cache=False)
             return listener.taps
-        out = model.thinker.generate(
-            **values, max_new_tokens=generate, do_sample=False, eos_token_id=model.config.im_end_token_id
-        )
     prompt = values["input_ids"].shape[1]
     listener.taps["tap.thinker.generated"] = plain(out[0, prompt:])
     return listener.taps

@@ -21,7 +21,7 @@ RULES = [
     (r"code2wav\..*layer_scale\.scale", "0.5", "0.1"),
     (r"code2wav\..*\.gamma", "0.5", "0.1"),
     (r"code2wav\.decoder\..*\.(alpha|beta)", "0", "0.2"),
-    (r"code2wav\.decoder\.6\.conv\.weight", "0", "wav*fan"),
+    (r"code2wav\.decoder\.[1-9]\.conv\.weight", "0", "wav*fan"),
     (r"code2wav\.decoder\..*\.block\.1\.conv\.weight", "0", "0.45*fan"),
     (r"code2wav\.decoder\..*\.conv1\.conv\.weight", "0", "0.7*fan"),
     (r"code2wav\.decoder\..*\.conv2\.conv\.weight", "0", "0.3*fan"),

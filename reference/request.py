@@ -35,6 +35,8 @@ def add_arguments(parser):
     parser.add_argument("--out", required=True)
     parser.add_argument("--dtype", choices=sorted(original.DTYPES), default="float32")
     parser.add_argument("--generate", type=int, default=0)
+    parser.add_argument("--speak", type=int, default=0, metavar="N", help="the answer is spoken, in at most N steps of the talker")
+    parser.add_argument("--speaker", default="ethan", help="whose voice")
     parser.add_argument("--case", default="text")
     parser.add_argument("--threads", type=int, default=1, help="part of the result's bits in float32")
     parser.add_argument("--experts", action="store_true", help="record every expert's output before weighting")
@@ -49,6 +51,9 @@ def check(parser, options):
         parser.error("--fps is more than 0")
     if options.generate < 0 or options.threads < 1:
         parser.error("--generate is 0 or more, --threads 1 or more")
+    if options.speak and (options.speak < 2 or options.generate < 2):
+        parser.error("--speak is 0 or more than 1, and then --generate is more than 1: the original fails where it has "
+                     "no frame or no answer to speak")
 
 
 def messages_of(options):

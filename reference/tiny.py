@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the tiny random checkpoints of tests/golden and the goldens the original makes of them.
 
-    tiny.py [--only b|c|d|e] [--out FOLDER]
+    tiny.py [--only b|c|d|e|f] [--out FOLDER]
 
   b  a thinker-only checkpoint (as Thinking and Captioner): no size a multiple of 16, five query heads on one key
      head, 72 experts so that ids above 63 are chosen, dense layers by `mlp_only_layers` and `decoder_sparse_step`,
@@ -12,6 +12,8 @@
   e  a thinker-only checkpoint for media, with tokenizer and preprocessor files: audio windows of two chunks, so that a
      clip of three seconds has two; towers of an odd number of heads, three DeepStack features from blocks that are not
      evenly apart, a learned grid smaller than the pictures' own
+  f  a complete checkpoint that speaks, with the files of `e`: a talker of other sizes than the thinker, listening at a
+     layer that is not the last, a code2wav of 24 samples a frame and a window of eight frames
 
 A case with media is made either of noise of given sizes (mixes.py) or of the files of tests/golden/front by way of
 messages, as `golden.py` makes one.
@@ -72,12 +74,16 @@ def config_b():
     return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision))
 
 
-def config_c():
-    vocab = 300
-    ids = special_ids(vocab, ROOT_IDS)
+def ids_c():
+    ids = special_ids(300, ROOT_IDS)
     ids["im_end_token_id"] = 234  # what the case "stop" comes to in its eleventh step
+    return ids
+
+
+def config_c():
+    ids = ids_c()
     text = layout.text_config(
-        "parameters", 50000.0, [3, 3, 2], vocab_size=vocab, hidden_size=24, intermediate_size=18, num_hidden_layers=4,
+        "parameters", 50000.0, [3, 3, 2], vocab_size=300, hidden_size=24, intermediate_size=18, num_hidden_layers=4,
         num_attention_heads=4, num_key_value_heads=2, head_dim=16, moe_intermediate_size=18, num_experts=12,
         num_experts_per_tok=3, rms_norm_eps=1e-05,
     )
@@ -152,6 +158,9 @@ def vocabulary_e():
     return vocab
 
 
+NEWLINE = vocabulary_e()["\u010a"]  # as a letter of its byte
+
+
 def write_files_e(folder):
     """The tokenizer's files, and the published preprocessor_config.json."""
     vocab = vocabulary_e()
@@ -162,10 +171,14 @@ def write_files_e(folder):
     shutil.copy(ROOT / "demo" / "checkpoint" / "preprocessor_config.json", folder)
 
 
-def config_e():
+def ids_e():
     vocab = vocabulary_e()
     tokens = {**vocab, **{token: len(vocab) + i for i, token in enumerate(text_golden.SPECIAL)}}
-    ids = {name: tokens[token] for name, token in E_TOKENS.items()}
+    return {name: tokens[token] for name, token in E_TOKENS.items()}
+
+
+def config_e():
+    ids = ids_e()
     text = layout.text_config(
         "published", 1000000.0, [3, 2, 2], vocab_size=320, hidden_size=28, intermediate_size=20, num_hidden_layers=4,
         num_attention_heads=3, num_key_value_heads=1, head_dim=14, moe_intermediate_size=18, num_experts=9,
@@ -180,6 +193,44 @@ def config_e():
         deepstack_visual_indexes=[0, 2, 3],
     )
     return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision))
+
+
+def config_f():
+    ids = ids_e()
+    text = layout.text_config(
+        "published", 1000000.0, [2, 2, 2], vocab_size=320, hidden_size=24, intermediate_size=20, num_hidden_layers=5,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=12, moe_intermediate_size=16, num_experts=8,
+        num_experts_per_tok=2,
+    )
+    audio = layout.audio_config(
+        d_model=16, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=24, downsample_hidden_size=3,
+        output_dim=24,
+    )
+    vision = layout.vision_config(
+        depth=2, hidden_size=16, num_heads=2, intermediate_size=20, out_hidden_size=24, num_position_embeddings=25,
+        deepstack_visual_indexes=[0, 1],
+    )
+    codes = 80
+    codec = dict(
+        codec_pad_id=84, codec_bos_id=85, codec_eos_token_id=86, codec_nothink_id=91, codec_think_bos_id=92,
+        codec_think_eos_id=93, speaker_id={"chelsie": 95, "ethan": 96, "aiden": 97},
+    )
+    speech_text = layout.text_config(
+        "published", 1000000.0, [2, 2, 1], vocab_size=codes + 1024, hidden_size=20, intermediate_size=26,
+        num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=10, moe_intermediate_size=10,
+        shared_expert_intermediate_size=14, num_experts_per_tok=2, num_experts=6,
+    )
+    predictor = layout.predictor_config(
+        "published", 1000000.0, vocab_size=codes, hidden_size=20, intermediate_size=24, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=6,
+    )
+    wav = layout.code2wav_config(
+        "published", codebook_size=codes, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2, intermediate_size=24, decoder_dim=12, upsample_rates=[4, 3], upsampling_ratios=[2],
+        sliding_window=8,
+    )
+    talker = layout.talker_config(ids, codec, 24, 3, speech_text, predictor)
+    return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision), talker, wav)
 
 
 def random_ids(seed, count, vocab):
@@ -213,7 +264,28 @@ def mix(seed, generate, *parts):
 
 def asked(generate, *content):
     """One question whose media are files of tests/golden/front."""
-    return {"content": content, "generate": generate, "with_experts": False}
+    return said(generate, {"role": "user", "content": content})
+
+
+def said(generate, *messages):
+    return {"messages": messages, "generate": generate, "with_experts": False}
+
+
+def coded(seed, frames):
+    """Random codes of `f`, for code2wav alone."""
+    codes = random_ids(seed, (16, frames), 80)
+    return {"inputs": {"in.codes": codes}, "generate": 0, "with_experts": False}
+
+
+def spoken(one, steps, speaker="ethan", **more):
+    """A case whose answer is spoken."""
+    return {**one, "steps": steps, "speaker": speaker, **more}
+
+
+def turn(tokens, role, *parts):
+    """A turn of a conversation in tokens, as the chat template writes it; the last one, without parts, is left open."""
+    begin = mixes.ids(tokens["im_start_token_id"], tokens[f"{role}_token_id"], NEWLINE)
+    return (begin, *parts, mixes.ids(tokens["im_end_token_id"], NEWLINE)) if parts else (begin,)
 
 
 def of_file(kind, name):
@@ -221,6 +293,18 @@ def of_file(kind, name):
 
 
 text, audio, image, video = mixes.text, mixes.audio, mixes.image, mixes.video
+
+
+def told(tokens, seed, generate, *turns):
+    """A conversation with noise; each turn is its role and its parts."""
+    written = [turn(tokens, role, *parts) for role, *parts in (*turns, ("assistant",))]
+    return mix(seed, generate, *(part for parts in written for part in parts))
+
+
+def after_talk(generate, question):
+    """A question behind turns that the talker shall not hear."""
+    return said(generate, {"role": "system", "content": "Be kind."}, {"role": "user", "content": "One?"},
+                {"role": "assistant", "content": "Two."}, {"role": "user", "content": question})
 
 CHECKPOINTS = {
     "b": {
@@ -252,6 +336,7 @@ CHECKPOINTS = {
             "audio": mix(8, 4, text(4), audio(131), text(3), audio(46), text(2)),
             "image": mix(22, 4, text(3), image(4, 2), text(2), image(2, 6), text(2)),
             "omni": mix(10, 6, text(3), image(2, 4), text(1), audio(63), text(1), video(2, 4, 2, 3), text(4)),
+            "speak": spoken(told(ids_c(), 67, 7, ("system", text(4)), ("user", text(8))), 8),
         },
     },
     "d": {
@@ -284,12 +369,46 @@ CHECKPOINTS = {
             "tall": mix(17, 6, text(3), video(1, 14, 2, 2, 20)),
         },
     },
+    "f": {
+        "config": config_f,
+        "files": write_files_e,
+        "seed": 60,
+        "scales": {"embed": 1.0, "branch": 1.0, "wav": 0.15},
+        # Answers end, as they would not with a row like the others.
+        "doubled": ("thinker.lm_head.weight", ids_e()["im_end_token_id"]),
+        "shard_starts": [
+            "thinker.model.layers.1.mlp.experts.5.gate_proj.weight",
+            "talker.model.layers.1.mlp.experts.2.up_proj.weight",
+        ],
+        "bfloat16": ("speak", "speak_media", "speak_short", "codes"),
+        "cases": {
+            "speak": spoken(after_talk(9, "2+2"), 20, with_experts=True),
+            "speak_stop": spoken(after_talk(9, "To."), 20),
+            "speak_cut": spoken(after_talk(9, "Fire?"), 6),
+            "speak_voice": spoken(after_talk(9, "2+2"), 6, "Chelsie"),
+            "speak_short": spoken(said(9, {"role": "user", "content": "The"}), 8),
+            "speak_least": spoken(said(2, {"role": "user", "content": "Hm"}), 2),
+            "speak_media": spoken(told(
+                ids_e(), 61, 6, ("system", text(3)), ("user", text(2), image(2, 4), audio(63), text(1)), ("assistant", text(4)),
+                ("user", video(2, 4, 2, 3), text(3))), 8),
+            "speak_shifted": spoken(told(
+                ids_e(), 62, 4, ("system", text(2), image(2, 6)), ("user", text(1), image(4, 2), text(3))), 5),
+            "speak_av": spoken(told(ids_e(), 63, 4, ("user", text(2), video(2, 4, 2, 3.25, 123), text(2))), 5),
+            "speak_av_image": spoken(told(
+                ids_e(), 64, 4, ("user", text(2), video(2, 4, 2, 3.25, 123), text(1), image(2, 4), text(2))), 5),
+            "codes": coded(65, 13),
+            "codes_windows": coded(66, 330),
+        },
+    },
 }
 
 
 def write_checkpoint(folder, spec):
     layout.write_config(folder, spec["config"]())
     tensors = randomweights.draw_all(folder, spec["seed"], **spec["scales"])
+    if "doubled" in spec:
+        name, row = spec["doubled"]
+        tensors[name][row] *= 2
     layout.write_shards(folder, tensors, spec["shard_starts"])
     if "files" in spec:
         spec["files"](Path(folder))
@@ -302,9 +421,9 @@ def inputs_of(model, spec, one):
     if "parts" in one:
         return mixes.inputs(mixes.Prompt(one["parts"], spec["config"]()["thinker_config"]), one["seed"]), {}
     place = ROOT / "tests" / "golden" / "any"  # a folder beside `front`, wherever the goldens are written
-    messages = request.with_paths([{"role": "user", "content": one["content"]}], lambda path: os.path.normpath(place / path))
-    said = ["--model", str(model), "--messages", json.dumps(messages), "--out", str(place / "golden")]
-    return request.inputs_of(golden.parse_arguments(said))
+    messages = request.with_paths(one["messages"], lambda path: os.path.normpath(place / path))
+    arguments = ["--model", str(model), "--messages", json.dumps(messages), "--out", str(place / "golden")]
+    return request.inputs_of(golden.parse_arguments(arguments))
 
 
 def cases_of(spec, dtype):
@@ -339,7 +458,7 @@ def write_goldens(folder, name, spec):
         for title, one in cases_of(spec, dtype):
             inputs, metadata = inputs_of(folder / name, spec, one)
             made = golden.make(model, folder / name, inputs, dtype, title, one["generate"], out / f"{title}.safetensors",
-                               metadata, one["with_experts"], identity)
+                               metadata, one["with_experts"], identity, one.get("steps", 0), one.get("speaker", "ethan"))
             if dtype == "float32" and not MEDIA.isdisjoint(inputs):
                 check_condition(model, inputs, made, f"{name}/{title}")
 

@@ -21,6 +21,7 @@ goldens: reference ## write them again
 	$(PYTHON) reference/tiny.py
 	$(PYTHON) reference/positions.py
 	$(PYTHON) reference/decoders.py
+	$(PYTHON) reference/scores.py
 	$(PYTHON) reference/vision_tower.py
 	$(PYTHON) reference/audio_tower.py
 	$(PYTHON) reference/topk.py
