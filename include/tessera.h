@@ -17,6 +17,7 @@
 #include "tessera/ledger.h"
 #include "tessera/media.h"
 #include "tessera/progress.h"
+#include "tessera/sound.h"
 #include "tessera/tokenizer.h"
 #include "tessera/trace.h"
 #include "tessera/verify.h"
