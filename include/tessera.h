@@ -18,6 +18,7 @@
 #include "tessera/media.h"
 #include "tessera/progress.h"
 #include "tessera/speech.h"
+#include "tessera/sound.h"
 #include "tessera/tokenizer.h"
 #include "tessera/trace.h"
 #include "tessera/verify.h"

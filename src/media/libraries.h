@@ -1,8 +1,8 @@
-/* The libraries that decode media, opened on first use: linking them would cost every run 27 MB and 150
- * shared objects before main().
+/* The libraries that decode and encode media, opened on first use: linking them would cost every run 27 MB
+ * and 150 shared objects before main().
  *
  * A table holds the functions of one library, found by name. Opening one costs microseconds once the library
- * is there (25 ms the first time for FFmpeg's), so that whoever decodes a file opens a table of its own and
+ * is there (25 ms the first time for FFmpeg's), so that whoever handles a file opens a table of its own and
  * nothing is shared. There is nothing to close: a library stays loaded, since several that FFmpeg brings
  * along lose memory each time they are unloaded (12 KB a cycle, measured), and unloading gives back only 17
  * of 25 MB.
@@ -58,16 +58,19 @@
 
 #define TESS_AVUTIL_FUNCTIONS(X)                                                                             \
     X(av_buffer_create)                                                                                      \
+    X(av_channel_layout_default)                                                                             \
     X(av_dict_free)                                                                                          \
     X(av_dict_set)                                                                                           \
     X(av_frame_alloc)                                                                                        \
     X(av_frame_free)                                                                                         \
+    X(av_frame_get_buffer)                                                                                   \
+    X(av_frame_make_writable)                                                                                \
     X(av_frame_move_ref)                                                                                     \
     X(av_frame_unref)                                                                                        \
     X(av_free)                                                                                               \
     X(av_get_bytes_per_sample)                                                                               \
-    X(av_get_padded_bits_per_pixel)                                                                          \
     X(av_get_packed_sample_fmt)                                                                              \
+    X(av_get_padded_bits_per_pixel)                                                                          \
     X(av_get_pix_fmt_name)                                                                                   \
     X(av_log_set_level)                                                                                      \
     X(av_malloc)                                                                                             \
@@ -77,27 +80,38 @@
 #define TESS_AVCODEC_FUNCTIONS(X)                                                                            \
     X(av_packet_alloc)                                                                                       \
     X(av_packet_free)                                                                                        \
+    X(av_packet_rescale_ts)                                                                                  \
     X(av_packet_unref)                                                                                       \
     X(avcodec_alloc_context3)                                                                                \
     X(avcodec_default_get_buffer2)                                                                           \
     X(avcodec_find_decoder)                                                                                  \
+    X(avcodec_find_encoder_by_name)                                                                          \
     X(avcodec_free_context)                                                                                  \
     X(avcodec_get_name)                                                                                      \
     X(avcodec_open2)                                                                                         \
+    X(avcodec_parameters_from_context)                                                                       \
     X(avcodec_parameters_to_context)                                                                         \
     X(avcodec_receive_frame)                                                                                 \
+    X(avcodec_receive_packet)                                                                                \
+    X(avcodec_send_frame)                                                                                    \
     X(avcodec_send_packet)
 
 #define TESS_AVFORMAT_FUNCTIONS(X)                                                                           \
     X(av_read_frame)                                                                                         \
     X(av_stream_get_side_data)                                                                               \
+    X(av_write_frame)                                                                                        \
+    X(av_write_trailer)                                                                                      \
     X(avformat_alloc_context)                                                                                \
+    X(avformat_alloc_output_context2)                                                                        \
     X(avformat_close_input)                                                                                  \
     X(avformat_find_stream_info)                                                                             \
     X(avformat_free_context)                                                                                 \
+    X(avformat_new_stream)                                                                                   \
     X(avformat_open_input)                                                                                   \
+    X(avformat_write_header)                                                                                 \
     X(avio_alloc_context)                                                                                    \
-    X(avio_context_free)
+    X(avio_context_free)                                                                                     \
+    X(avio_flush)
 
 #define TESS_SWSCALE_FUNCTIONS(X)                                                                            \
     X(sws_freeContext)                                                                                       \
@@ -126,12 +140,12 @@ typedef struct tess_webp_library {
 typedef struct tess_webp_demux_library {
     TESS_WEBP_DEMUX_FUNCTIONS(TESS_LIBRARY_MEMBER)
 } tess_webp_demux_library;
-/* FFmpeg's decoders alone, for images. */
+/* FFmpeg's decoders and encoders alone, as images need them. */
 typedef struct tess_codec_library {
     TESS_AVUTIL_FUNCTIONS(TESS_LIBRARY_MEMBER)
     TESS_AVCODEC_FUNCTIONS(TESS_LIBRARY_MEMBER)
 } tess_codec_library;
-/* And what reads containers. */
+/* And what reads and writes containers. */
 typedef struct tess_format_library {
     TESS_AVFORMAT_FUNCTIONS(TESS_LIBRARY_MEMBER)
 } tess_format_library;

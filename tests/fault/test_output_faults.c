@@ -1,7 +1,6 @@
 /* The system misbehaves while a trace is written: short and interrupted writes are continued; a full disk, a
  * failing flush, close or rename is reported, leaves the old file as it was and no temporary one. This
  * program's calls stand in front of the C library's, for the library under test too. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -75,16 +74,6 @@ int rename(const char *from, const char *to)
     return (int)syscall(SYS_renameat2, -100, from, -100, to, 0); /* AT_FDCWD */
 }
 
-static int count_files(void)
-{
-    int n = 0;
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    for (struct dirent *entry; (entry = readdir(d));) n += entry->d_name[0] != '.';
-    closedir(d);
-    return n;
-}
-
 static int make_folder(void **state)
 {
     (void)state;
@@ -137,7 +126,7 @@ static void must_keep_the_old(const tess_error *err, int code)
     struct stat info;
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_size, 3);
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(scratch_count_files(folder), 1);
 }
 
 static char *read_trace(size_t *size)
@@ -171,7 +160,7 @@ static void test_short_and_interrupted(void **state)
             free(bytes);
         }
     free(plain);
-    assert_int_equal(count_files(), 1);
+    assert_int_equal(scratch_count_files(folder), 1);
 }
 
 static void test_every_write_fails_once(void **state)
@@ -218,7 +207,7 @@ static void test_links_and_permissions(void **state)
         assert_int_equal(lstat(first, &info), 0);
         assert_true(S_ISLNK(info.st_mode));
         assert_int_equal(readlink(second, target, sizeof target), strlen(path));
-        assert_int_equal(count_files(), 3);
+        assert_int_equal(scratch_count_files(folder), 3);
     }
     tess_output *output;
     tess_error err;

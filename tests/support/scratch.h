@@ -21,5 +21,7 @@ int scratch_make_folder(char out[SCRATCH_BYTES], scratch_place place);
 int scratch_make_file(char out[SCRATCH_BYTES]);
 /* Writes a file, over one that is there; fails the test if that is impossible. */
 void scratch_write(const char *path, const void *bytes, size_t n);
+/* Files in a folder, but for hidden ones. */
+int scratch_count_files(const char *folder);
 
 #endif

@@ -1,0 +1,84 @@
+/* Sound going out: files of speech.
+ *
+ *     tess_sound_options options = TESS_SOUND_OPTIONS_DEFAULT;
+ *     tess_sound_writer_open("answer.wav", &options, &writer, err);   before anything is computed
+ *     tess_sound_writer_write(writer, samples, n, err);               as they come
+ *     tess_sound_writer_finish(writer, err);                          or tess_sound_writer_cancel(writer)
+ *
+ * Sound is one channel of float32 samples, full scale at -1 and 1. What takes them holds a few thousand at a
+ * time, however long the sound is.
+ */
+#ifndef TESSERA_SOUND_H
+#define TESSERA_SOUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tessera/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+typedef struct tess_sound_options {
+    int rate_hz;   /* samples a second, 1 to 768000; MP3 and Opus know some rates only */
+    bool is_float; /* WAV: 32-bit floats instead of 16-bit integers; nothing else has them */
+} tess_sound_options;
+#define TESS_SOUND_OPTIONS_DEFAULT ((tess_sound_options){.rate_hz = 24000})
+
+typedef struct tess_sound_writer tess_sound_writer;
+
+/* Opens a file for one channel of sound, in the format that the end of its name says, in any case:
+ *
+ *   .wav          16-bit integers, or 32-bit floats (is_float): the samples as they are
+ *   .flac         the integers of a 16-bit WAV, compressed without loss
+ *   .mp3          96 kbit/s, by LAME
+ *   .opus, .ogg   Opus in Ogg, 64 kbit/s
+ *
+ * "-" is standard output, as WAV; so is what has no such end and is a pipe or a device. Integers are
+ * x · 32767, rounded to the nearest, half to even, and clamped.
+ *
+ * The file is created at once, under a temporary name, and has its own name only when it is finished: until
+ * then an older file of that name stays. A pipe or a device is written through: its reader gets what there
+ * is, and a header that says that the length is not known (in WAV sizes of 0xFFFFFFFF, which players read to
+ * the end). The process should ignore SIGPIPE; err->os_errno is EPIPE then where nobody reads any more.
+ *
+ * The same samples give the same bytes, however they are cut into pieces; MP3 and Opus with the same version
+ * of their libraries on the same kind of CPU.
+ *
+ * Errors: TESS_EUSAGE        a name without a known end, with the list; an option out of range; is_float
+ *                            where the format has no floats; a folder
+ *         TESS_EUNSUPPORTED  FFmpeg is not installed, or lacks the encoder: which, and what to install
+ *         TESS_EIO           the file cannot be created, with the system's errno
+ *         TESS_EINTERRUPTED  a signal came while a named pipe had no reader; TESS_ENOMEM.
+ * Memory: FFmpeg, for all but WAV, takes 25 MB once it is opened; the writer itself 0.1 MB.
+ * Threads: one at a time for a writer. */
+tess_status tess_sound_writer_open(const char *path, const tess_sound_options *options,
+                                   tess_sound_writer **out, tess_error *err);
+
+/* Appends n samples, which are borrowed for the call; 0 is fine.
+ *
+ * Errors: TESS_ENONFINITE  a NaN or an infinity: which sample; nothing of this call is written, and writing
+ *                          may go on
+ *         TESS_EIO         the disk is full, nobody reads the pipe (EPIPE), or the file is as long as its
+ *                          format can say, 4 GiB of WAV (EFBIG). After this, and after TESS_ENOMEM, only
+ *                          finish and cancel are left. */
+tess_status tess_sound_writer_write(tess_sound_writer *writer, const float *samples, size_t n,
+                                    tess_error *err);
+
+/* Ends the file, puts its length in the header where that can be sought, and gives it its name. After a
+ * failure of writing as well: what was written until then becomes a valid file, short of at most the last
+ * second. Frees the writer in every case; after a failure here the file is gone and the name is as it was.
+ * Errors: TESS_EIO; TESS_ENOMEM; after a failure of writing that left nothing to keep, that one. */
+tess_status tess_sound_writer_finish(tess_sound_writer *writer, tess_error *err);
+
+/* Gives the file up, of which nothing stays, and frees the writer. What was written through a pipe or a
+ * device is out. NULL is fine. */
+void tess_sound_writer_cancel(tess_sound_writer *writer);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif
