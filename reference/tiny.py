@@ -337,6 +337,7 @@ CHECKPOINTS = {
             "image": mix(22, 4, text(3), image(4, 2), text(2), image(2, 6), text(2)),
             "omni": mix(10, 6, text(3), image(2, 4), text(1), audio(63), text(1), video(2, 4, 2, 3), text(4)),
             "speak": spoken(told(ids_c(), 67, 7, ("system", text(4)), ("user", text(8))), 8),
+            "speak_image": spoken(told(ids_c(), 69, 3, ("user", text(2), image(4, 2), text(2))), 2),
         },
     },
     "d": {
