@@ -207,7 +207,8 @@ static int accepted_layer(const feeding *f)
 static tess_status tell_layer(void *context, int n_layer_done, tess_error *err)
 {
     const feeding *f = context;
-    /* The last layer's are those behind the final norm, which follows. */
+    /* QUIRK: states are taken before DeepStack's features are added. The last layer's are those behind the
+     * final norm, which follows. */
     if (f->n_state >= 0 && n_layer_done == accepted_layer(f) && n_layer_done < f->n_layer)
         keep_states(f, f->session->engine->rooms.thinker.decoder.work.residual);
     bool is_decode = f->feed->n_tok == 1;

@@ -98,6 +98,7 @@ static tess_status run_layer(tess_decoder *decoder, int layer, const tess_matrix
     if (status != TESS_OK) return status;
     add_rows(decoder, work->output, 0, n);
     status = tess_step_emit(step, TESS_TAP_LAYER, layer, work->residual, d_model, err);
+    if (status == TESS_OK && step->on_layer) status = step->on_layer(step->context, layer + 1, err);
     add_to_layer(decoder, step, layer);
     return status;
 }
@@ -110,7 +111,6 @@ static tess_status run_layers(tess_decoder *decoder, int n, const tess_step *ste
         if (status != TESS_OK) return status;
         status = run_layer(decoder, layer, weights, n, step, err);
         tess_bank_release(&decoder->layers, layer);
-        if (status == TESS_OK && step->on_layer) status = step->on_layer(step->context, layer + 1, err);
         if (status != TESS_OK) return status;
     }
     return TESS_OK;

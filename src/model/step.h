@@ -28,8 +28,8 @@ typedef struct tess_step {
     int n_span;
     const tess_addition *addition; /* [n_addition]; rows need not ascend */
     int n_addition;
-    /* Told before the first layer and after each, when work.residual is what the next one reads; what it
-     * returns other than TESS_OK ends the run. May be NULL. */
+    /* Told before the first layer and after each, when work.residual is its output and nothing has been added
+     * yet; what it returns other than TESS_OK ends the run. May be NULL. */
     tess_status (*on_layer)(void *context, int n_layer_done, tess_error *err);
     void *context;
 } tess_step;

@@ -16,10 +16,27 @@ typedef struct golden_case {
     bool shared;                    /* in the folder of further goldens */
 } golden_case;
 
+#define OF(model, title, is_both)                                                                            \
+    {                                                                                                        \
+        "tests/golden/" model, "tests/golden/" model "-f32/" title ".safetensors",                           \
+            is_both ? "tests/golden/" model "-bf16/" title ".safetensors" : NULL, false                      \
+    }
 static const golden_case cases[] = {
     {"../shared/golden/a", "../shared/golden/a-f32/speak.safetensors", NULL, true},
     {"../shared/golden/a", "../shared/golden/a-f32/omni.safetensors",
      "../shared/golden/a-bf16/omni.safetensors", true},
+    OF("c", "speak", true),
+    OF("c", "speak_image", true), /* states before DeepStack's features */
+    OF("f", "speak", true),
+    OF("f", "speak_media", true),
+    OF("f", "speak_shifted", false), /* a picture of the system's turn shifts the user's */
+    OF("f", "speak_av", false),
+    OF("f", "speak_av_image", false),
+    OF("f", "speak_cut", false),
+    OF("f", "speak_least", false),
+    OF("f", "speak_short", true),
+    OF("f", "speak_stop", false),
+    OF("f", "speak_voice", false),
 };
 enum { N_CASES = sizeof cases / sizeof cases[0] };
 
@@ -70,6 +87,7 @@ static void speak(spoken *s, const test_tensors *golden, const tess_tap_listener
     tess_error err = {0};
     tess_speech_state state = TESS_SPEECH_FRAME;
     tess_speech_options options = {.n_prompt = s->inputs.n_tok,
+                                   .speaker = s->inputs.speaker,
                                    .sampling = TESS_SPEECH_SAMPLING,
                                    .media = s->inputs.media,
                                    .n_media = s->inputs.n_media,
