@@ -31,6 +31,9 @@ typedef struct tess_speech tess_speech;
 #define TESS_SPEECH_SAMPLING                                                                                 \
     ((tess_sampling){.temperature = 0.9, .top_k = 50, .top_p = 1, .repetition_penalty = 1.05})
 
+enum { TESS_SPEECH_STEPS = 4096, TESS_SPEECH_RATE_HZ = 24000 };
+#define TESS_SPEECH_FRAME_SECONDS 0.08
+
 typedef struct tess_speech_options {
     int n_prompt;        /* tokens of the session that are the prompt; all of them have been fed */
     const char *speaker; /* by a name of the configuration, in any case; NULL: "ethan", else the first */
@@ -42,9 +45,18 @@ typedef struct tess_speech_options {
     /* [n_media] what the prompt's pad tokens stand for, by their sizes; read while tess_speech_new runs. */
     const tess_features *const *media;
     int n_media;
+    /* Takes the sound as it becomes exact, samples within -1 and 1; what it returns other than TESS_OK ends
+     * the speech. NULL: codes alone are made. */
+    tess_status (*on_samples)(void *context, const float *samples, size_t n, tess_error *err);
+    void *context;
     const tess_tap_listener *listener; /* hears the taps of the talker's prompt; may be NULL */
     const tess_progress *progress;     /* speaking, in frames; may be NULL */
 } tess_speech_options;
+
+/* Whether there is such a speaker; NULL: the default one. Reads config.json only. Errors: those of reading
+ * it; TESS_EINPUT  a checkpoint without a talker, field "enable_audio_output"; an unknown name, field
+ * "speaker", expected: the list. */
+tess_status tess_speech_check_speaker(const char *model_dir, const char *name, tess_error *err);
 
 /* Speech begins: nothing is computed yet. An engine has one at a time.
  * Errors: TESS_EUSAGE  the engine was opened without n_speech_step; an option out of range;

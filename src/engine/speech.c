@@ -1,7 +1,6 @@
 /* Speech of one answer: text in, token by token; codes out, frame by frame. */
 #include "tessera/speech.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +60,18 @@ static tess_status find_speaker(const tess_talker_config *config, const char *na
         return TESS_OK;
     }
     return name ? tess_refuse(err, "", "speaker", -1, names, "\"%s\"", name) : TESS_OK;
+}
+
+tess_status tess_speech_check_speaker(const char *model_dir, const char *name, tess_error *err)
+{
+    tess_config *config;
+    int32_t token;
+    tess_status status = tess_config_new(model_dir, &config, err);
+    if (status != TESS_OK) return status;
+    status = config->has_talker ? find_speaker(&config->talker, name, &token, err)
+                                : tess_config_refuse_speech(err);
+    free(config);
+    return status;
 }
 
 static tess_status check_options(const tess_session *session, const tess_speech_options *o, tess_error *err)
@@ -267,12 +278,9 @@ static void end_with(tess_speech *s, tess_speech_finish finish)
 static tess_status choose_code(tess_speech *s, int32_t *code, tess_error *err)
 {
     tess_speech_room *room = &rooms_of(s)->speech;
-    const tess_talker_config *c = config_of(s);
-    float *logits = room->talker.logits;
-    for (int32_t i = 0; i < c->text.n_vocab; i++)
-        if (!tess_talker_allows(c, i)) logits[i] = -INFINITY;
-    tess_status status = tess_sampler_choose(&room->sampler, logits, &s->options.sampling, s->first_codes,
-                                             s->n_code, &s->talker_random, code, err);
+    tess_talker_suppress(config_of(s), room->talker.logits);
+    tess_status status = tess_sampler_choose(&room->sampler, room->talker.logits, &s->options.sampling,
+                                             s->first_codes, s->n_code, &s->talker_random, code, err);
     if (status == TESS_OK) s->first_codes[s->n_code++] = *code;
     return status;
 }
@@ -282,11 +290,7 @@ static tess_status predict_frame(tess_speech *s, int32_t code, tess_error *err)
 {
     tess_rooms *rooms = rooms_of(s);
     tess_talker *talker = &rooms->speech.talker;
-    const bool is_greedy = s->options.sampling.temperature == 0;
-    const tess_sampling sampling = {.temperature = is_greedy ? 0 : 1,
-                                    .top_k = is_greedy ? 0 : 50,
-                                    .top_p = is_greedy ? 1 : 0.8,
-                                    .repetition_penalty = 1};
+    const tess_sampling sampling = tess_code_predictor_sampling(s->options.sampling.temperature == 0);
     int32_t *frame = s->codes + (size_t)s->n_frame * (size_t)config_of(s)->n_code_group;
     frame[0] = code;
     tess_status status =

@@ -10,6 +10,12 @@ tess_code_predictor tess_code_predictor_make(const tess_code_predictor_config *c
         .decoder = {.name = "talker.code_predictor", .config = &config->text, .compute = *compute}};
 }
 
+tess_sampling tess_code_predictor_sampling(bool is_greedy)
+{
+    if (is_greedy) return TESS_SAMPLING_GREEDY;
+    return (tess_sampling){.temperature = 1, .top_k = 50, .top_p = 0.8, .repetition_penalty = 1};
+}
+
 static int count_tables(const tess_code_predictor *predictor)
 {
     return predictor->config->n_code_group - 1;

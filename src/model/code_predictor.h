@@ -38,6 +38,9 @@ void tess_code_predictor_init_weights(tess_code_predictor *predictor, tess_store
                                       const tess_code_predictor_weights *weights,
                                       const tess_code_predictor_sizes *sizes, tess_arena *arena);
 
+/* How codes behind the first are chosen: greedily where the first is. */
+tess_sampling tess_code_predictor_sampling(bool is_greedy);
+
 /* codes [n_code_group - 1] = those behind the first, chosen as `sampling` says (no penalty) with `random`.
  *
  *   hidden    [d_model] the talker's, behind its final norm

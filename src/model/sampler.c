@@ -109,9 +109,9 @@ static void penalise(tess_sampler *s, const float *logits, float penalty, const 
     }
 }
 
-/* Draws among the sorted candidates that top-k and top-p leave. Scores become weights. Weights are taken
- * relative to the best score. */
-static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling, uint64_t *random)
+/* Leaves of the sorted candidates those that top-k and top-p leave; returns how many. Scores become weights,
+ * relative to the best, and *sum is theirs. */
+static int weigh_candidates(tess_sampler *s, const tess_sampling *sampling, double *sum)
 {
     int n = s->n_vocab, n_keep = sampling->top_k > 0 && sampling->top_k < n ? sampling->top_k : n;
     float best = s->scores[s->order[0]];
@@ -123,16 +123,20 @@ static int32_t draw_candidate(tess_sampler *s, const tess_sampling *sampling, ui
         total += (double)*score;
     }
     /* top-p keeps a candidate while those before it hold less than p */
-    double kept = 0;
     int n_kept = 0;
-    for (; n_kept < n_keep && (n_kept == 0 || kept < sampling->top_p * total); n_kept++)
-        kept += (double)s->scores[s->order[n_kept]];
-    double point = tess_random_unit(random) * kept, passed = 0;
-    for (int i = 0; i < n_kept; i++) {
+    for (*sum = 0; n_kept < n_keep && (n_kept == 0 || *sum < sampling->top_p * total); n_kept++)
+        *sum += (double)s->scores[s->order[n_kept]];
+    return n_kept;
+}
+
+static int32_t draw_candidate(const tess_sampler *s, int n, double sum, uint64_t *random)
+{
+    double point = tess_random_unit(random) * sum, passed = 0;
+    for (int i = 0; i < n; i++) {
         passed += (double)s->scores[s->order[i]];
         if (point < passed) return s->order[i];
     }
-    return s->order[n_kept - 1];
+    return s->order[n - 1];
 }
 
 /* The original ends with an error as well where a probability is infinite or not a number. The option to
@@ -146,9 +150,9 @@ static tess_status refuse_score(float logit, const tess_sampling *sampling, tess
                               is_penalty ? sampling->repetition_penalty : sampling->temperature);
 }
 
-tess_status tess_sampler_choose(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
-                                const int32_t *history, int n_history, uint64_t *random, int32_t *id,
-                                tess_error *err)
+tess_status tess_sampler_weigh(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
+                               const int32_t *history, int n_history, int *n_kept, double *sum,
+                               tess_error *err)
 {
     size_t n = (size_t)sampler->n_vocab;
     memcpy(sampler->scores, logits, n * sizeof(float));
@@ -159,7 +163,10 @@ tess_status tess_sampler_choose(tess_sampler *sampler, const float *logits, cons
         /* Scores that a penalty made infinite are equals, of which none is the likeliest. */
         if (isfinite(logits[best]) && !isfinite(sampler->scores[best]))
             return refuse_score(logits[best], sampling, err);
-        *id = best;
+        sampler->order[0] = best;
+        sampler->scores[best] = 1;
+        *n_kept = 1;
+        *sum = 1;
         return TESS_OK;
     }
     float temperature = (float)sampling->temperature;
@@ -167,7 +174,20 @@ tess_status tess_sampler_choose(tess_sampler *sampler, const float *logits, cons
     sort_scores(sampler);
     int32_t best = sampler->order[0];
     if (!isfinite(sampler->scores[best])) return refuse_score(logits[best], sampling, err);
-    *id = draw_candidate(sampler, sampling, random);
+    *n_kept = weigh_candidates(sampler, sampling, sum);
+    return TESS_OK;
+}
+
+tess_status tess_sampler_choose(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
+                                const int32_t *history, int n_history, uint64_t *random, int32_t *id,
+                                tess_error *err)
+{
+    int n_kept;
+    double sum;
+    tess_status status =
+        tess_sampler_weigh(sampler, logits, sampling, history, n_history, &n_kept, &sum, err);
+    if (status != TESS_OK) return status;
+    *id = sampling->temperature == 0 ? sampler->order[0] : draw_candidate(sampler, n_kept, sum, random);
     return TESS_OK;
 }
 

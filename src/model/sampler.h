@@ -28,6 +28,12 @@ tess_status tess_sampler_choose(tess_sampler *sampler, const float *logits, cons
                                 const int32_t *history, int n_history, uint64_t *random, int32_t *id,
                                 tess_error *err);
 
+/* What a token is chosen from: *n_kept candidates, the best first in sampler->order, with weights in
+ * sampler->scores by id whose sum is *sum. Greedily it is one. Errors as above. */
+tess_status tess_sampler_weigh(tess_sampler *sampler, const float *logits, const tess_sampling *sampling,
+                               const int32_t *history, int n_history, int *n_kept, double *sum,
+                               tess_error *err);
+
 /* The n likeliest tokens, and one token's rank and probability; softmax of the plain logits. */
 void tess_sampler_get_top(tess_sampler *sampler, const float *logits, int n, tess_likely *out);
 void tess_sampler_get_rank(tess_sampler *sampler, const float *logits, int32_t id, tess_likely *out);

@@ -1,5 +1,6 @@
 #include "model/talker.h"
 
+#include <math.h>
 #include <string.h>
 
 tess_talker tess_talker_make(const tess_config *config, tess_row_table *thinker_embedding,
@@ -45,9 +46,11 @@ void tess_talker_init_projections(tess_talker *talker, tess_store *store, const 
     tess_bank_init(&talker->projections, store, &layout, arena);
 }
 
-bool tess_talker_allows(const tess_talker_config *config, int32_t code)
+void tess_talker_suppress(const tess_talker_config *config, float *logits)
 {
-    return code < config->text.n_vocab - 1024 || code == config->codec_eos;
+    const int n_control = 1024, n_vocab = config->text.n_vocab;
+    for (int code = n_vocab > n_control ? n_vocab - n_control : 0; code < n_vocab; code++)
+        if (code != config->codec_eos) logits[code] = -INFINITY;
 }
 
 /* ---- rows ---- */

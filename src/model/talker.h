@@ -54,7 +54,8 @@ tess_status tess_talker_prefill(tess_talker *talker, int n_row, const float *sta
 tess_status tess_talker_step(tess_talker *talker, const float *codes, int32_t token, float *last_hidden,
                              tess_error *err);
 
-/* Whether a code of the first codebook may be chosen: those of the codebooks, and the end. */
-bool tess_talker_allows(const tess_talker_config *config, int32_t code);
+/* Makes what may not be chosen for the first codebook impossible, in logits [n_vocab]: all control codes but
+ * the end. */
+void tess_talker_suppress(const tess_talker_config *config, float *logits);
 
 #endif
