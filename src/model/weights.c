@@ -50,8 +50,8 @@ tess_status tess_weight_find(const tess_store *store, const tess_manifest_entry 
     return set_shape(entry, out, err);
 }
 
-static tess_status cut_rows(const tess_weight *table, uint64_t block_bytes, tess_row_blocks *out,
-                            tess_error *err)
+tess_status tess_row_blocks_cut(const tess_weight *table, uint64_t block_bytes, tess_row_blocks *out,
+                                tess_error *err)
 {
     uint64_t n_row = (uint64_t)table->n_row, row_bytes = table->n_byte / n_row,
              rows = block_bytes / row_bytes;
@@ -89,9 +89,9 @@ static tess_status take_top_weight(finder *f, const tess_manifest_entry *entry)
     if (status != TESS_OK) return status;
     switch ((tess_top_weight)entry->role.weight) {
     case TESS_TOP_EMBEDDING:
-        return cut_rows(&found, f->sizes->embedding_bytes, &f->out->embedding, f->err);
+        return tess_row_blocks_cut(&found, f->sizes->embedding_bytes, &f->out->embedding, f->err);
     case TESS_TOP_HEAD:
-        return cut_rows(&found, f->sizes->head_bytes, &f->out->head, f->err);
+        return tess_row_blocks_cut(&found, f->sizes->head_bytes, &f->out->head, f->err);
     case TESS_TOP_NORM:
         f->out->norm = found;
         return TESS_OK;
