@@ -39,16 +39,16 @@ static void turn_tokens(float *turned, const float *x, size_t n_row, size_t n_to
 }
 
 /* near[element][16] = the same elements of n <= 16 columns. */
-static void gather_columns(uint16_t *near, const uint16_t *w, size_t n_row, size_t n_col, size_t n,
+static void gather_columns(uint16_t *near, const uint16_t *w, size_t w_stride, size_t n_row, size_t n,
                            size_t n_lane)
 {
     for (size_t t = 0; t < n_lane; t++)
         for (size_t k = lane_at(t, n_lane); k < n_row; k += n_lane, near += 16) {
             if (n == 16) {
-                memcpy(near, w + k * n_col, 16 * sizeof *near);
+                memcpy(near, w + k * w_stride, 16 * sizeof *near);
                 continue;
             }
-            for (size_t i = 0; i < 16; i++) near[i] = i < n ? w[k * n_col + i] : 0;
+            for (size_t i = 0; i < 16; i++) near[i] = i < n ? w[k * w_stride + i] : 0;
         }
 }
 
@@ -73,16 +73,15 @@ VEC_INLINE void column_dots(vec sum[GROUP], const uint16_t *near, const float *t
     } while (++t < n_lane);
 }
 
-void KERNEL(matmul_columns, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t n_row, size_t n_col,
-                                  size_t col_begin, size_t col_end, const float *x, size_t n_tok,
-                                  size_t n_lane, float *scratch)
+void KERNEL(matmul_columns, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t w_stride, size_t n_row,
+                                  size_t n_col, const float *x, size_t n_tok, size_t n_lane, float *scratch)
 {
     uint16_t *near = (uint16_t *)(void *)scratch; /* [n_row, 16] */
     float *turned = scratch + n_row * 8;
     turn_tokens(turned, x, n_row, n_tok, n_lane);
-    for (size_t c = col_begin; c < col_end; c += 16) {
-        const size_t n = col_end - c < 16 ? col_end - c : 16;
-        gather_columns(near, w + c, n_row, n_col, n, n_lane);
+    for (size_t c = 0; c < n_col; c += 16) {
+        const size_t n = n_col - c < 16 ? n_col - c : 16;
+        gather_columns(near, w + c, w_stride, n_row, n, n_lane);
         for (size_t first = 0; first < n_tok; first += GROUP) {
             vec sum[GROUP];
             column_dots(sum, near, turned + first * n_row, n_row, n_lane);

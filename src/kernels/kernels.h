@@ -71,21 +71,21 @@ static inline size_t tess_columns_floats(size_t n_row, size_t n_tok)
     return n_row * (8 + (n_tok + TESS_COLUMN_GRAIN - 1) / TESS_COLUMN_GRAIN * TESS_COLUMN_GRAIN);
 }
 
-/* Matrix product with the columns of bf16 weights, col_begin <= c < col_end of them:
+/* Matrix product with the first n_col columns of bf16 weights:
  *
- *   y[t*y_stride + c] = dot(w[:, c], x_t)                 0 <= t < n_tok
+ *   y[t*y_stride + c] = dot(w[:, c], x_t)                 0 <= t < n_tok, 0 <= c < n_col
  *
- *   w        [n_row, n_col] bf16, row-major, the whole matrix
+ *   w        [n_row, w_stride] bf16, row-major
  *   x        [n_tok, n_row]
  *   n_lane   32, the canonical dot product, or 16: the same with lanes k = i (mod 16), whose tree begins with
  *            lane i+8. A canonical dot whose elements alternate between two sums, as those of a transposed
  *            convolution with two taps do, is the sum of two of 16 lanes.
  *   scratch  [tess_columns_floats(n_row, n_tok)]
  *
- * Nothing is rounded. The bits of an element depend on neither n_tok nor the columns asked for. */
-typedef void tess_matmul_columns_fn(float *y, size_t y_stride, const uint16_t *w, size_t n_row, size_t n_col,
-                                    size_t col_begin, size_t col_end, const float *x, size_t n_tok,
-                                    size_t n_lane, float *scratch);
+ * Nothing is rounded. The bits of an element depend on neither n_tok nor n_col. */
+typedef void tess_matmul_columns_fn(float *y, size_t y_stride, const uint16_t *w, size_t w_stride,
+                                    size_t n_row, size_t n_col, const float *x, size_t n_tok, size_t n_lane,
+                                    float *scratch);
 
 /* The canonical dot product of a[n] and b[n]. */
 typedef float tess_dot_fn(const float *a, const float *b, size_t n);

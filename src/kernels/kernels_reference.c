@@ -45,16 +45,16 @@ void tess_matmul_bf16_reference(float *y, size_t y_stride, const uint16_t *w, si
                 rounded(dot_bf16(w + r * n_col, packed + t * tess_packed_floats(n_col), n_col), rounding);
 }
 
-void tess_matmul_columns_bf16_reference(float *y, size_t y_stride, const uint16_t *w, size_t n_row,
-                                        size_t n_col, size_t col_begin, size_t col_end, const float *x,
-                                        size_t n_tok, size_t n_lane, float *scratch)
+void tess_matmul_columns_bf16_reference(float *y, size_t y_stride, const uint16_t *w, size_t w_stride,
+                                        size_t n_row, size_t n_col, const float *x, size_t n_tok,
+                                        size_t n_lane, float *scratch)
 {
     (void)scratch;
     for (size_t t = 0; t < n_tok; t++)
-        for (size_t c = col_begin; c < col_end; c++) {
+        for (size_t c = 0; c < n_col; c++) {
             float lane[TESS_DOT_LANES] = {0};
             for (size_t k = 0; k < n_row; k++)
-                lane[k % n_lane] = fmaf(widened(w[k * n_col + c]), x[t * n_row + k], lane[k % n_lane]);
+                lane[k % n_lane] = fmaf(widened(w[k * w_stride + c]), x[t * n_row + k], lane[k % n_lane]);
             y[t * y_stride + c] = add_lanes(lane, n_lane);
         }
 }

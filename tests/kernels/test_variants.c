@@ -525,18 +525,18 @@ static void columns_case(const tess_kernels *k, size_t n_row, size_t n_col, size
     fill(buffer[2], n_tok * n_row, style);
     memset(buffer[0], CANARY, n_y * sizeof(float));
     memset(result, CANARY, n_y * sizeof(float));
-    ref.matmul_columns(result, y_stride, (const uint16_t *)buffer[1], n_row, n_col, 0, n_col, buffer[2],
-                       n_tok, n_lane, buffer[3]);
+    ref.matmul_columns(result, y_stride, (const uint16_t *)buffer[1], n_col, n_row, n_col, buffer[2], n_tok,
+                       n_lane, buffer[3]);
     operand o[] = {FLOATS(0, n_y), HALVES(1, n_row * n_col), FLOATS(2, n_tok * n_row),
                    FLOATS(3, tess_columns_floats(n_row, n_tok))};
     LABEL("n_row %zu n_col %zu n_tok %zu lanes %zu style %d columns cut at %zu", n_row, n_col, n_tok, n_lane,
           style, cut);
     RUN_GUARDED(label, o, 4, result, n_y, {
-        k->matmul_columns(o[0].guarded, y_stride, o[1].guarded, n_row, n_col, cut, n_col, o[2].guarded, n_tok,
-                          n_lane, o[3].guarded);
+        k->matmul_columns((float *)o[0].guarded + cut, y_stride, (uint16_t *)o[1].guarded + cut, n_col, n_row,
+                          n_col - cut, o[2].guarded, n_tok, n_lane, o[3].guarded);
         for (size_t t = 0; t < n_tok; t++)
-            k->matmul_columns((float *)o[0].guarded + t * y_stride, y_stride, o[1].guarded, n_row, n_col, 0,
-                              cut, (float *)o[2].guarded + t * n_row, 1, n_lane, o[3].guarded);
+            k->matmul_columns((float *)o[0].guarded + t * y_stride, y_stride, o[1].guarded, n_col, n_row, cut,
+                              (float *)o[2].guarded + t * n_row, 1, n_lane, o[3].guarded);
     });
 }
 
@@ -562,7 +562,7 @@ static void case_two_taps(const tess_kernels *k)
                 buffer[3][i % 2 * n + i / 2] = buffer[1][i];
             }
             for (size_t tap = 0; tap < 2; tap++)
-                k->matmul_columns(sums, 2, w, n, 2, tap, tap + 1, buffer[3] + tap * n, 1, 16, scratch);
+                k->matmul_columns(sums + tap, 2, w + tap, 2, n, 1, buffer[3] + tap * n, 1, 16, scratch);
             whole = ref.dot(buffer[2], buffer[1], 2 * n);
             sums[0] += sums[1];
             compare(LABEL("n %zu style %d as two taps", n, style), sums, &whole, 1);
