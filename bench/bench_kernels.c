@@ -329,6 +329,32 @@ static void bench_matmul(bench *b)
     b->pool = pool;
 }
 
+static void columns_work(bench *b, int part, int n_part)
+{
+    (void)part, (void)n_part;
+    for (size_t i = 0; i < b->times; i++)
+        b->k->matmul_columns(b->y, b->n_col, b->w, b->n_col, b->n_row, b->n_col, b->x, b->n_tok, 16,
+                             b->packed);
+}
+
+/* The transposed convolutions of speech, on one thread. */
+static void bench_matmul_columns(bench *b)
+{
+    static const size_t shapes[][3] = {{1024, 2048, 12}, {1536, 1024, 24}, {768, 1024, 48}, {192, 576, 96}};
+    tess_pool *pool = b->pool;
+    char what[80];
+    b->pool = NULL;
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        b->n_row = shapes[i][0], b->n_col = shapes[i][1], b->n_tok = shapes[i][2];
+        b->read_bytes = 0;
+        b->times = slow(b) ? 1 : 8;
+        snprintf(what, sizeof what, "%zu tokens, %zu columns of %zu", b->n_tok, b->n_col, b->n_row);
+        measure(b, "matmul_columns", what, columns_work,
+                2.0 * (double)(b->n_row * b->n_col * b->n_tok * b->times));
+    }
+    b->pool = pool;
+}
+
 static void attend_work(bench *b, int part, int n_part)
 {
     (void)part, (void)n_part;
@@ -416,6 +442,9 @@ ROW_WORK(swiglu, b->k->swiglu(b->y, b->x, b->x + 768, 768, TESS_ROUND_NONE))
 ROW_WORK(rope, b->k->rope(b->scores, b->x, b->x + 64, 128, TESS_ROUND_NONE))
 ROW_WORK(add, b->k->add(b->scores, b->x, 2048, TESS_ROUND_NONE))
 ROW_WORK(add_scaled, b->k->add_scaled(b->scores, b->x, 0.125f, 2048, TESS_ROUND_NONE))
+ROW_WORK(add_layer_scale, b->k->add_layer_scale(b->scores, b->x, b->w, 1024, TESS_ROUND_NONE))
+ROW_WORK(depthwise, b->k->depthwise(b->y, b->x, b->w, b->w + 7168, 1024, 7, 8, TESS_ROUND_NONE))
+ROW_WORK(snake, b->k->snake(b->y, b->x, b->w, b->w + 96, 96, 64, TESS_ROUND_NONE))
 ROW_WORK(widen, b->k->widen(b->y, b->w, 2048))
 ROW_WORK(round_bf16, b->k->round_bf16(b->scores, 2048))
 ROW_WORK(find_non_finite, sink = (float)b->k->find_non_finite(b->x, 2048))
@@ -437,6 +466,9 @@ BENCH_ROW(swiglu, "rows of 768", 768 * 12)
 BENCH_ROW(rope, "head of 128", 128 * 12)
 BENCH_ROW(add, "rows of 2048", 2048 * 12)
 BENCH_ROW(add_scaled, "rows of 2048", 2048 * 12)
+BENCH_ROW(add_layer_scale, "row of 1024", 1024 * 14)
+BENCH_ROW(depthwise, "8 rows of 1024, 7 taps", 1024 * 8 * 8)
+BENCH_ROW(snake, "64 rows of 96", 64 * 96 * 8)
 BENCH_ROW(widen, "row of 2048", 2048 * 6)
 BENCH_ROW(round_bf16, "row of 2048", 2048 * 8)
 BENCH_ROW(find_non_finite, "row of 2048", 2048 * 4)

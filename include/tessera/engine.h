@@ -202,11 +202,14 @@ typedef struct tess_tap {
     int64_t n_value; /* an integer tap's elements lie in 0 … n_value-1; 0: no bound is known */
 } tess_tap;
 
-/* A piece of a tap: rows [row, row + n_row) of its first axis, dense; row -1: those after the last piece. */
+/* A piece of a tap, dense: rows [row, row + n_row) of its first axis; row -1: those after the last piece. A
+ * tap [channels, length] that is made from left to right comes in columns: of every row the elements [column,
+ * column + row_width). */
 typedef struct tess_tap_rows {
     tess_tap tap;
     int64_t row, n_row;
-    size_t row_width;        /* elements per row */
+    int64_t column;          /* 0 where rows are whole */
+    size_t row_width;        /* elements per row, of this piece */
     const float *values;     /* if !is_integer */
     const int64_t *integers; /* if is_integer */
 } tess_tap_rows;

@@ -6,6 +6,9 @@
  * log: x must be positive and finite; |error| < 1 ulp.
  * erf, tanh: |error| < 1.1 and 1.4 ulp; odd to the bit, never beyond 1. A polynomial next to zero, elsewhere
  * 1 less what the exponential gives; which one counts is chosen after both, as vectors do it.
+ * sin: |error| < 2 ulp for every finite argument; odd to the bit, never beyond 1. The argument is reduced
+ * by n * pi, with pi a sum of three floats up to TESS_SIN_NEAR, where fused steps lose nothing however close
+ * it is to a multiple of pi, and by integers beyond. Vectors take the second road lane by lane.
  */
 #ifndef TESS_KERNELS_ELEMENTARY_H
 #define TESS_KERNELS_ELEMENTARY_H
@@ -53,6 +56,18 @@
 #define TESS_TANH_N2 -5.368796736e-02f
 #define TESS_TANH_N3 1.333083063e-01f
 #define TESS_TANH_N4 -3.333325982e-01f
+/* pi in three parts; (sin(r) - r) / r^3 in r^2 for |r| <= 1.6, highest power first */
+#define TESS_SIN_NEAR 1048576.0f
+#define TESS_1_PI 0.318309886f
+#define TESS_PI_HI 3.14159274f
+#define TESS_PI_MID -8.74227766e-08f
+#define TESS_PI_LO -3.43024902e-15f
+#define TESS_SIN_P0 -2.384417463e-08f
+#define TESS_SIN_P1 2.752285582e-06f
+#define TESS_SIN_P2 -1.984081900e-04f
+#define TESS_SIN_P3 8.333330974e-03f
+#define TESS_SIN_P4 -1.666666716e-01f
+#define TESS_SNAKE_LEAST 1e-9f      /* what a snake's divisor is kept from zero by */
 #define TESS_SQRT_HALF 0.707106781f /* sqrt(1/2) */
 #define TESS_SQRT_2_PI 0.797884561f /* sqrt(2/pi) */
 #define TESS_GELU_CUBE 0.044715f
@@ -160,6 +175,51 @@ static inline float tess_gelu_tanh(float x)
 {
     const float inner = TESS_SQRT_2_PI * fmaf(TESS_GELU_CUBE, x * x * x, x);
     return x * 0.5f * (1.0f + tess_tanh(inner));
+}
+
+/* (-1)^n * sin(r), |r| <= 1.6; of n the lowest bit counts. */
+static inline float tess_sin_reduced(float r, uint32_t n)
+{
+    const float z = r * r;
+    float p = TESS_SIN_P0;
+    p = fmaf(p, z, TESS_SIN_P1);
+    p = fmaf(p, z, TESS_SIN_P2);
+    p = fmaf(p, z, TESS_SIN_P3);
+    p = fmaf(p, z, TESS_SIN_P4);
+    const float s = fmaf(r * z, p, r);
+    return tess_float_of_bits(tess_bits_of_float(s) ^ n << 31);
+}
+
+/* sin for |x| > TESS_SIN_NEAR: x = m * 2^e, and of 2^e/pi only what is below 2 counts, 96 bits of it. */
+static inline float tess_sin_far(float x)
+{
+    static const uint32_t one_over_pi[8] = {0, /* the bits behind the point begin with the second word */
+                                            0x517cc1b7u, 0x27220a94u, 0xfe13abe8u, 0xfa9a6ee0u,
+                                            0x6db14accu, 0x9e21c820u, 0xff28b1d5u};
+    const uint32_t bits = tess_bits_of_float(x), exponent = bits >> 23 & 255u;
+    if (exponent == 255u) return x - x; /* NaN */
+    const uint64_t m = (bits & 0x007fffffu) | 0x00800000u;
+    const uint32_t first = exponent - 150u + 31u, shift = first % 32; /* the bit of weight 1 */
+    const uint32_t *word = one_over_pi + first / 32;
+    uint32_t part[3];
+    for (int i = 0; i < 3; i++) part[i] = (uint32_t)(((uint64_t)word[i] << 32 | word[i + 1]) >> (32 - shift));
+    /* m times that, modulo 2, in units of 2^-63 */
+    const uint64_t turns = m * ((uint64_t)part[0] << 32 | part[1]) + (m * part[2] >> 32);
+    const uint64_t n = (turns + (UINT64_C(1) << 62)) >> 63;
+    const int64_t left = (int64_t)(turns - (n << 63));
+    const float r = (float)((double)left * (0x1p-63 * 3.14159265358979311600e+00));
+    return tess_sin_reduced(tess_float_of_bits(tess_bits_of_float(r) ^ (bits & 0x80000000u)), (uint32_t)n);
+}
+
+static inline float tess_sin(float x)
+{
+    if (fabsf(x) > TESS_SIN_NEAR) return tess_sin_far(x);
+    const float shifted = fmaf(x, TESS_1_PI, TESS_ROUND_MAGIC);
+    const float n = shifted - TESS_ROUND_MAGIC;
+    float r = fmaf(n, -TESS_PI_HI, x);
+    r = fmaf(n, -TESS_PI_MID, r);
+    r = fmaf(n, -TESS_PI_LO, r);
+    return tess_sin_reduced(r, tess_bits_of_float(shifted));
 }
 
 static inline float tess_log(float x)

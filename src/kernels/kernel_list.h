@@ -14,6 +14,7 @@
 #define TESS_EVERY_KERNEL(X, isa)                                                                            \
     X(pack, f32, isa)                                                                                        \
     X(matmul, bf16, isa)                                                                                     \
+    X(matmul_columns, bf16, isa)                                                                             \
     X(dot, f32, isa)                                                                                         \
     X(attend, f32, isa)                                                                                      \
     X(softmax, f32, isa)                                                                                     \
@@ -26,6 +27,9 @@
     X(rope, f32, isa)                                                                                        \
     X(add, f32, isa)                                                                                         \
     X(add_scaled, f32, isa)                                                                                  \
+    X(add_layer_scale, bf16, isa)                                                                            \
+    X(depthwise, bf16, isa)                                                                                  \
+    X(snake, bf16, isa)                                                                                      \
     X(widen, bf16, isa)                                                                                      \
     X(round_bf16, f32, isa)                                                                                  \
     X(find_non_finite, f32, isa)

@@ -62,6 +62,31 @@ typedef void tess_pack_fn(float *packed, const float *x, size_t n_col);
 typedef void tess_matmul_fn(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t row_begin,
                             size_t row_end, const float *packed, size_t n_tok, tess_rounding rounding);
 
+/* Tokens that tess_matmul_columns_fn takes at once; more are taken in groups of about so many. */
+#define TESS_COLUMN_GRAIN 12
+
+/* Floats of scratch that tess_matmul_columns_fn needs. */
+static inline size_t tess_columns_floats(size_t n_row, size_t n_tok)
+{
+    return n_row * (8 + (n_tok + TESS_COLUMN_GRAIN - 1) / TESS_COLUMN_GRAIN * TESS_COLUMN_GRAIN);
+}
+
+/* Matrix product with the first n_col columns of bf16 weights:
+ *
+ *   y[t*y_stride + c] = dot(w[:, c], x_t)                 0 <= t < n_tok, 0 <= c < n_col
+ *
+ *   w        [n_row, w_stride] bf16, row-major
+ *   x        [n_tok, n_row]
+ *   n_lane   32, the canonical dot product, or 16: the same with lanes k = i (mod 16), whose tree begins with
+ *            lane i+8. A canonical dot whose elements alternate between two sums, as those of a transposed
+ *            convolution with two taps do, is the sum of two of 16 lanes.
+ *   scratch  [tess_columns_floats(n_row, n_tok)]
+ *
+ * Nothing is rounded. The bits of an element depend on neither n_tok nor n_col. */
+typedef void tess_matmul_columns_fn(float *y, size_t y_stride, const uint16_t *w, size_t w_stride,
+                                    size_t n_row, size_t n_col, const float *x, size_t n_tok, size_t n_lane,
+                                    float *scratch);
+
 /* The canonical dot product of a[n] and b[n]. */
 typedef float tess_dot_fn(const float *a, const float *b, size_t n);
 
@@ -122,6 +147,29 @@ typedef void tess_add_fn(float *y, const float *x, size_t n, tess_rounding round
 /* acc[i] = round(acc[i] + round(x[i] * weight)), the product rounded before the sum in mode f32 too. */
 typedef void tess_add_scaled_fn(float *acc, const float *x, float weight, size_t n, tess_rounding rounding);
 
+/* acc[i] = round(acc[i] + round(x[i] * scale[i])). */
+typedef void tess_add_layer_scale_fn(float *acc, const float *x, const uint16_t *scale, size_t n,
+                                     tess_rounding rounding);
+
+/* Most taps of a depthwise convolution. */
+#define TESS_DEPTHWISE_TAPS 16
+
+/* A convolution channel by channel, 1 <= n_tap <= TESS_DEPTHWISE_TAPS:
+ *
+ *   y[t, c] = round(dot(w[c, :], x[t .. t+n_tap-1, c]) + bias[c])
+ *
+ * y [n_row, n_channel], x [n_row + n_tap - 1, n_channel], w [n_channel, n_tap]. */
+typedef void tess_depthwise_fn(float *y, const float *x, const uint16_t *w, const uint16_t *bias,
+                               size_t n_channel, size_t n_tap, size_t n_row, tess_rounding rounding);
+
+/* SnakeBeta, row by row, [n_row, n_channel], every step rounded:
+ *
+ *   y = x + 1/(exp(beta[c]) + 1e-9) * sin(x * exp(alpha[c]))^2
+ *
+ * The product with x may be of any size: sin is as elementary.h says. y may be x. */
+typedef void tess_snake_fn(float *y, const float *x, const uint16_t *alpha, const uint16_t *beta,
+                           size_t n_channel, size_t n_row, tess_rounding rounding);
+
 /* y[i] = x[i] widened from bf16 to float32, exactly: any pattern. */
 typedef void tess_widen_fn(float *y, const uint16_t *x, size_t n);
 
@@ -137,6 +185,7 @@ typedef struct tess_kernels {
     const char *name; /* the strongest instruction set in use: "reference", "avx2", "avx512", "neon" */
     tess_pack_fn *pack;
     tess_matmul_fn *matmul;
+    tess_matmul_columns_fn *matmul_columns;
     tess_dot_fn *dot;
     tess_attend_fn *attend;
     tess_softmax_fn *softmax;
@@ -149,6 +198,9 @@ typedef struct tess_kernels {
     tess_rope_fn *rope;
     tess_add_fn *add;
     tess_add_scaled_fn *add_scaled;
+    tess_add_layer_scale_fn *add_layer_scale;
+    tess_depthwise_fn *depthwise;
+    tess_snake_fn *snake;
     tess_widen_fn *widen;
     tess_round_bf16_fn *round_bf16;
     tess_find_non_finite_fn *find_non_finite;

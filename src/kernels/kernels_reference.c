@@ -45,6 +45,20 @@ void tess_matmul_bf16_reference(float *y, size_t y_stride, const uint16_t *w, si
                 rounded(dot_bf16(w + r * n_col, packed + t * tess_packed_floats(n_col), n_col), rounding);
 }
 
+void tess_matmul_columns_bf16_reference(float *y, size_t y_stride, const uint16_t *w, size_t w_stride,
+                                        size_t n_row, size_t n_col, const float *x, size_t n_tok,
+                                        size_t n_lane, float *scratch)
+{
+    (void)scratch;
+    for (size_t t = 0; t < n_tok; t++)
+        for (size_t c = 0; c < n_col; c++) {
+            float lane[TESS_DOT_LANES] = {0};
+            for (size_t k = 0; k < n_row; k++)
+                lane[k % n_lane] = fmaf(widened(w[k * w_stride + c]), x[t * n_row + k], lane[k % n_lane]);
+            y[t * y_stride + c] = add_lanes(lane, n_lane);
+        }
+}
+
 float tess_dot_f32_reference(const float *a, const float *b, size_t n)
 {
     float lane[TESS_DOT_LANES] = {0};
@@ -158,6 +172,41 @@ void tess_add_f32_reference(float *y, const float *x, size_t n, tess_rounding ro
 void tess_add_scaled_f32_reference(float *acc, const float *x, float weight, size_t n, tess_rounding rounding)
 {
     for (size_t i = 0; i < n; i++) acc[i] = rounded(acc[i] + rounded(x[i] * weight, rounding), rounding);
+}
+
+void tess_add_layer_scale_bf16_reference(float *acc, const float *x, const uint16_t *scale, size_t n,
+                                         tess_rounding rounding)
+{
+    for (size_t i = 0; i < n; i++)
+        acc[i] = rounded(acc[i] + rounded(x[i] * widened(scale[i]), rounding), rounding);
+}
+
+void tess_depthwise_bf16_reference(float *y, const float *x, const uint16_t *w, const uint16_t *bias,
+                                   size_t n_channel, size_t n_tap, size_t n_row, tess_rounding rounding)
+{
+    for (size_t row = 0; row < n_row; row++)
+        for (size_t c = 0; c < n_channel; c++) {
+            float lane[TESS_DOT_LANES] = {0};
+            for (size_t k = 0; k < n_tap; k++)
+                lane[k] = fmaf(widened(w[c * n_tap + k]), x[(row + k) * n_channel + c], lane[k]);
+            y[row * n_channel + c] = rounded(add_lanes(lane, TESS_DOT_LANES) + widened(bias[c]), rounding);
+        }
+}
+
+void tess_snake_bf16_reference(float *y, const float *x, const uint16_t *alpha, const uint16_t *beta,
+                               size_t n_channel, size_t n_row, tess_rounding rounding)
+{
+    for (size_t c = 0; c < n_channel; c++) {
+        const float a = rounded(tess_exp(widened(alpha[c])), rounding);
+        const float b = rounded(tess_exp(widened(beta[c])), rounding);
+        const float inverse = rounded(1.0f / rounded(b + TESS_SNAKE_LEAST, rounding), rounding);
+        for (size_t row = 0; row < n_row; row++) {
+            const float from = x[row * n_channel + c];
+            const float sine = rounded(tess_sin(rounded(from * a, rounding)), rounding);
+            y[row * n_channel + c] =
+                rounded(from + rounded(inverse * rounded(sine * sine, rounding), rounding), rounding);
+        }
+    }
 }
 
 void tess_widen_bf16_reference(float *y, const uint16_t *x, size_t n)

@@ -188,6 +188,16 @@ void KERNEL(add_scaled, f32)(float *acc, const float *x, float weight, size_t n,
     }
 }
 
+void KERNEL(add_layer_scale, bf16)(float *acc, const float *x, const uint16_t *scale, size_t n,
+                                   tess_rounding rounding)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        const vec scaled = vec_mul(vec_load_n(x + i, n - i), vec_load_bf16_n(scale + i, n - i));
+        const vec sum = vec_add(vec_load_n(acc + i, n - i), rounded(scaled, rounding));
+        vec_store_n(acc + i, rounded(sum, rounding), n - i);
+    }
+}
+
 void KERNEL(widen, bf16)(float *y, const uint16_t *x, size_t n)
 {
     for (size_t i = 0; i < n; i += 16) vec_store_n(y + i, vec_load_bf16_n(x + i, n - i), n - i);

@@ -11,6 +11,18 @@ void tess_matrix_multiply(const tess_kernels *kernels, const tess_matrix *w, flo
     }
 }
 
+void tess_matrix_multiply_columns(const tess_kernels *kernels, const tess_matrix *w, float *y,
+                                  size_t y_stride, size_t first, size_t n_col, const float *x, size_t n_tok,
+                                  size_t n_lane, float *scratch)
+{
+    switch (w->format) {
+    case TESS_FORMAT_BF16:
+        kernels->matmul_columns(y, y_stride, (const uint16_t *)w->bytes + first, w->n_col, w->n_row, n_col, x,
+                                n_tok, n_lane, scratch);
+        return;
+    }
+}
+
 void tess_matrix_read_row(const tess_kernels *kernels, const tess_matrix *w, size_t row, float *out)
 {
     switch (w->format) {

@@ -23,6 +23,11 @@ void tess_matrix_multiply(const tess_kernels *kernels, const tess_matrix *w, flo
                           size_t row_begin, size_t row_end, const float *packed, size_t n_tok,
                           tess_rounding rounding);
 
+/* y[t*y_stride + c] = dot(w[:, first + c], x_t) for 0 <= c < n_col, as tess_matmul_columns_fn says. */
+void tess_matrix_multiply_columns(const tess_kernels *kernels, const tess_matrix *w, float *y,
+                                  size_t y_stride, size_t first, size_t n_col, const float *x, size_t n_tok,
+                                  size_t n_lane, float *scratch);
+
 /* out[n_col] = the elements of one row, exactly. */
 void tess_matrix_read_row(const tess_kernels *kernels, const tess_matrix *w, size_t row, float *out);
 

@@ -5,6 +5,7 @@
 #define TESS_KERNELS_VEC_AVX2_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -148,6 +149,24 @@ VEC_INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
 {
     return (vec){_mm256_blendv_ps(no.lo, yes.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
                  _mm256_blendv_ps(no.hi, yes.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+
+/* Whether a < b in any lane. */
+VEC_INLINE bool vec_any_less(vec a, vec b)
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)) |
+           _mm256_movemask_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ));
+}
+
+VEC_INLINE __m256 vec_flip8(__m256 a, __m256 b)
+{
+    return _mm256_xor_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(b), 31)));
+}
+
+/* a, its sign flipped where the lowest bit of b is set. */
+VEC_INLINE vec vec_flip_by_low_bit(vec a, vec b)
+{
+    return (vec){vec_flip8(a.lo, b.lo), vec_flip8(a.hi, b.hi)};
 }
 
 /* Lane i plus lane i+8, then i+4, i+2, i+1. */

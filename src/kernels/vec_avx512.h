@@ -5,6 +5,7 @@
 #define TESS_KERNELS_VEC_AVX512_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -110,6 +111,19 @@ VEC_INLINE vec vec_copysign(vec a, vec b)
 VEC_INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
 {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+
+/* Whether a < b in any lane. */
+VEC_INLINE bool vec_any_less(vec a, vec b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ) != 0;
+}
+
+/* a, its sign flipped where the lowest bit of b is set. */
+VEC_INLINE vec vec_flip_by_low_bit(vec a, vec b)
+{
+    const __m512i sign = _mm512_slli_epi32(_mm512_castps_si512(b), 31);
+    return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(a), sign));
 }
 
 VEC_INLINE __m256 vec_upper_half(vec a)

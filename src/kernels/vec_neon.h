@@ -5,6 +5,7 @@
 #define TESS_KERNELS_VEC_NEON_H
 
 #include <arm_neon.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -143,6 +144,24 @@ VEC_INLINE vec vec_copysign(vec a, vec b)
 VEC_INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
 {
     for (size_t i = 0; i < 4; i++) a.q[i] = vbslq_f32(vcltq_f32(a.q[i], b.q[i]), yes.q[i], no.q[i]);
+    return a;
+}
+
+/* Whether a < b in any lane. */
+VEC_INLINE bool vec_any_less(vec a, vec b)
+{
+    uint32x4_t less = vcltq_f32(a.q[0], b.q[0]);
+    for (size_t i = 1; i < 4; i++) less = vorrq_u32(less, vcltq_f32(a.q[i], b.q[i]));
+    return vmaxvq_u32(less) != 0;
+}
+
+/* a, its sign flipped where the lowest bit of b is set. */
+VEC_INLINE vec vec_flip_by_low_bit(vec a, vec b)
+{
+    for (size_t i = 0; i < 4; i++) {
+        const uint32x4_t sign = vshlq_n_u32(vreinterpretq_u32_f32(b.q[i]), 31);
+        a.q[i] = vreinterpretq_f32_u32(veorq_u32(vreinterpretq_u32_f32(a.q[i]), sign));
+    }
     return a;
 }
 

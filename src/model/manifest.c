@@ -271,13 +271,14 @@ static void list_code_predictor(lister *l, const tess_code_predictor_config *c)
     l->part = -1;
 }
 
-static void list_snake(lister *l, const char *name, uint64_t n_channel)
+/* alpha is this weight, beta the next. */
+static void list_snake(lister *l, int weight, const char *name, uint64_t n_channel)
 {
     char full[64];
     snprintf(full, sizeof full, "%salpha", name);
-    LIST(l, full, n_channel);
+    LIST_AS(l, weight, full, n_channel);
     snprintf(full, sizeof full, "%sbeta", name);
-    LIST(l, full, n_channel);
+    LIST_AS(l, weight + 1, full, n_channel);
 }
 
 static void list_pre_transformer(lister *l, const tess_code2wav_config *c)
@@ -286,13 +287,14 @@ static void list_pre_transformer(lister *l, const tess_code2wav_config *c)
     for (l->layer = 0; l->layer < c->n_layer && l->status == TESS_OK; l->layer++) {
         set_prefix(l, "code2wav.pre_transformer.layers.%d.", l->layer);
         list_attention(l, d, d, U(c->n_kv_head) * d_head, d_head, false);
-        LIST(l, "self_attn_layer_scale.scale", d);
+        LIST_AS(l, TESS_CODE2WAV_ATTENTION_SCALE, "self_attn_layer_scale.scale", d);
         list_layer_mlp(l, "mlp.", d, U(c->d_ff));
-        LIST(l, "mlp_layer_scale.scale", d);
+        LIST_AS(l, TESS_CODE2WAV_MLP_SCALE, "mlp_layer_scale.scale", d);
     }
     l->layer = -1;
+    l->part = TESS_CODE2WAV_NORM;
     set_prefix(l, "code2wav.pre_transformer.");
-    LIST(l, "norm.weight", d);
+    LIST_AS(l, 0, "norm.weight", d);
 }
 
 /* Transposed convolutions are stored [in, out, kernel]. */
@@ -300,14 +302,24 @@ static void list_upsampling(lister *l, const tess_code2wav_config *c)
 {
     uint64_t d = U(c->d_model);
     for (int i = 0; i < c->n_upsampling_ratio; i++) {
+        l->part = TESS_CODE2WAV_UPSAMPLE + i;
         set_prefix(l, "code2wav.upsample.%d.", i);
-        LIST_WITH_BIAS(l, "0.conv", d, d, d, U(c->upsampling_ratio[i]));
-        LIST_WITH_BIAS(l, "1.dwconv.conv", d, d, U(1), U(7));
-        LIST_WITH_BIAS(l, "1.norm", d, d);
-        LIST_WITH_BIAS(l, "1.pwconv1", 4 * d, 4 * d, d);
-        LIST_WITH_BIAS(l, "1.pwconv2", d, d, 4 * d);
-        LIST(l, "1.gamma", d);
+        LIST_AS_WITH_BIAS(l, TESS_UPSAMPLE_CONV, "0.conv", d, d, d, U(c->upsampling_ratio[i]));
+        LIST_AS_WITH_BIAS(l, TESS_UPSAMPLE_DEPTHWISE, "1.dwconv.conv", d, d, U(1), U(7));
+        LIST_AS_WITH_BIAS(l, TESS_UPSAMPLE_NORM, "1.norm", d, d);
+        LIST_AS_WITH_BIAS(l, TESS_UPSAMPLE_FIRST, "1.pwconv1", 4 * d, 4 * d, d);
+        LIST_AS_WITH_BIAS(l, TESS_UPSAMPLE_SECOND, "1.pwconv2", d, d, 4 * d);
+        LIST_AS(l, TESS_UPSAMPLE_GAMMA, "1.gamma", d);
     }
+}
+
+static void list_residual_unit(lister *l, uint64_t channels)
+{
+    list_snake(l, TESS_SNAKE_ALPHA, "act1.", channels);
+    LIST_AS_WITH_BIAS(l, TESS_SNAKE_CONV, "conv1.conv", channels, channels, channels, U(7));
+    list_snake(l, TESS_SNAKE_WEIGHTS + TESS_SNAKE_ALPHA, "act2.", channels);
+    LIST_AS_WITH_BIAS(l, TESS_SNAKE_WEIGHTS + TESS_SNAKE_CONV, "conv2.conv", channels, channels, channels,
+                      U(1));
 }
 
 /* Block i halves the channels and multiplies the length by its rate; then three residual units. */
@@ -316,33 +328,37 @@ static void list_wave_decoder(lister *l, const tess_code2wav_config *c)
     uint64_t channels = U(c->d_decoder);
     char name[64];
     set_prefix(l, "code2wav.decoder.");
-    LIST_WITH_BIAS(l, "0.conv", channels, channels, U(c->d_model), U(7));
+    l->part = tess_code2wav_part_stem(c);
+    LIST_AS_WITH_BIAS(l, TESS_SNAKE_CONV, "0.conv", channels, channels, U(c->d_model), U(7));
     for (int i = 0; i < c->n_upsample_rate; i++) {
         uint64_t before = U(c->d_decoder) >> i;
         channels = U(c->d_decoder) >> (i + 1);
+        l->part = tess_code2wav_part_block(c, i, -1);
         set_prefix(l, "code2wav.decoder.%d.block.", i + 1);
-        list_snake(l, "0.", before);
-        LIST_WITH_BIAS(l, "1.conv", channels, before, channels, 2 * U(c->upsample_rate[i]));
-        for (int r = 2; r < 5; r++) {
-            set_prefix(l, "code2wav.decoder.%d.block.%d.", i + 1, r);
-            list_snake(l, "act1.", channels);
-            LIST_WITH_BIAS(l, "conv1.conv", channels, channels, channels, U(7));
-            list_snake(l, "act2.", channels);
-            LIST_WITH_BIAS(l, "conv2.conv", channels, channels, channels, U(1));
+        list_snake(l, TESS_SNAKE_ALPHA, "0.", before);
+        LIST_AS_WITH_BIAS(l, TESS_SNAKE_CONV, "1.conv", channels, before, channels,
+                          2 * U(c->upsample_rate[i]));
+        for (int unit = 0; unit < TESS_CODE2WAV_UNITS; unit++) {
+            l->part = tess_code2wav_part_block(c, i, unit);
+            set_prefix(l, "code2wav.decoder.%d.block.%d.", i + 1, unit + 2);
+            list_residual_unit(l, channels);
         }
     }
+    l->part = tess_code2wav_part_last(c);
     set_prefix(l, "code2wav.decoder.");
     snprintf(name, sizeof name, "%d.", c->n_upsample_rate + 1);
-    list_snake(l, name, channels);
+    list_snake(l, TESS_SNAKE_ALPHA, name, channels);
     snprintf(name, sizeof name, "%d.conv", c->n_upsample_rate + 2);
-    LIST_WITH_BIAS(l, name, U(1), U(1), channels, U(7));
+    LIST_AS_WITH_BIAS(l, TESS_SNAKE_CONV, name, U(1), U(1), channels, U(7));
+    l->part = -1;
 }
 
 static void list_code2wav(lister *l, const tess_code2wav_config *c)
 {
     l->component = TESS_COMPONENT_CODE2WAV;
     set_prefix(l, "code2wav.");
-    LIST(l, "code_embedding.weight", U(c->n_quantizer) * U(c->codebook_size), U(c->d_model));
+    LIST_AS(l, TESS_TOP_EMBEDDING, "code_embedding.weight", U(c->n_quantizer) * U(c->codebook_size),
+            U(c->d_model));
     list_pre_transformer(l, c);
     list_upsampling(l, c);
     list_wave_decoder(l, c);

@@ -120,16 +120,72 @@ typedef enum tess_projection_weight {
     TESS_PROJECTION_WEIGHTS
 } tess_projection_weight;
 
+/* A layer of code2wav's transformer has the weights of a dense decoder layer without norms of heads, and
+ * these two, [d_model] each. */
+typedef enum tess_code2wav_layer_weight {
+    TESS_CODE2WAV_ATTENTION_SCALE = TESS_LAYER_WEIGHTS,
+    TESS_CODE2WAV_MLP_SCALE,
+    TESS_CODE2WAV_LAYER_WEIGHTS
+} tess_code2wav_layer_weight;
+
+/* What code2wav has behind its layers: the norm, a part for each upsampling ratio, the decoder's first
+ * convolution, four parts for each upsampling rate (a block's own and its three residual units), and the last
+ * convolution. */
+enum { TESS_CODE2WAV_NORM, TESS_CODE2WAV_UPSAMPLE, TESS_CODE2WAV_UNITS = 3 };
+
+static inline int tess_code2wav_part_stem(const tess_code2wav_config *c)
+{
+    return TESS_CODE2WAV_UPSAMPLE + c->n_upsampling_ratio;
+}
+
+/* unit -1: the block's own part. */
+static inline int tess_code2wav_part_block(const tess_code2wav_config *c, int block, int unit)
+{
+    return tess_code2wav_part_stem(c) + 1 + block * (1 + TESS_CODE2WAV_UNITS) + 1 + unit;
+}
+
+static inline int tess_code2wav_part_last(const tess_code2wav_config *c)
+{
+    return tess_code2wav_part_block(c, c->n_upsample_rate, -1);
+}
+
+/* Weights of a part for an upsampling ratio r. */
+typedef enum tess_code2wav_upsample_weight {
+    TESS_UPSAMPLE_CONV, /* [d_model, d_model, r] the input's channels first */
+    TESS_UPSAMPLE_CONV_BIAS,
+    TESS_UPSAMPLE_DEPTHWISE, /* [d_model, 1, 7] */
+    TESS_UPSAMPLE_DEPTHWISE_BIAS,
+    TESS_UPSAMPLE_NORM, /* [d_model] */
+    TESS_UPSAMPLE_NORM_BIAS,
+    TESS_UPSAMPLE_FIRST, /* [4 * d_model, d_model] */
+    TESS_UPSAMPLE_FIRST_BIAS,
+    TESS_UPSAMPLE_SECOND, /* [d_model, 4 * d_model] */
+    TESS_UPSAMPLE_SECOND_BIAS,
+    TESS_UPSAMPLE_GAMMA,       /* [d_model] */
+    TESS_CODE2WAV_PART_WEIGHTS /* no part has more */
+} tess_code2wav_upsample_weight;
+
+/* Weights of the other parts: a snake and the convolution behind it (none before the first convolution), and
+ * of a residual unit four more for its second pair. */
+typedef enum tess_code2wav_snake_weight {
+    TESS_SNAKE_ALPHA, /* [channels] */
+    TESS_SNAKE_BETA,
+    TESS_SNAKE_CONV, /* [out, in, 7], of a unit's second pair [out, in, 1], of a block [in, out, 2 * rate] */
+    TESS_SNAKE_CONV_BIAS,
+    TESS_SNAKE_WEIGHTS
+} tess_code2wav_snake_weight;
+
 /* A part of a tower has at most so many weights. */
 enum { TESS_TOWER_PART_WEIGHTS = 8 };
 
 /* What a tensor is to its decoder: a tess_expert_weight of an expert, else a tess_layer_weight of a layer,
  * else a tess_top_weight; a tess_projection_weight of a part of the talker, an embedding or a head of a part
  * of the code predictor, which has one of each for every codebook but the first. To its tower: a
- * tess_encoder_weight of a layer, else a weight of a part. */
+ * tess_encoder_weight of a layer, else a weight of a part. To code2wav: a tess_layer_weight or
+ * tess_code2wav_layer_weight of a layer, a weight of a part, or the embedding. */
 typedef struct tess_weight_role {
     int layer, expert, part; /* -1: does not apply */
-    int weight;              /* -1: no weight that a decoder or a tower asks for */
+    int weight;              /* -1: no weight that a box asks for */
 } tess_weight_role;
 
 typedef struct tess_manifest_entry {

@@ -61,13 +61,15 @@ static const tess_tap_line vision[TESS_VISION_TAPS + 1] = {
     [TESS_VISION_TAPS] = {.pattern = NULL},
 };
 
-static const tess_tap_line code2wav[] = {
-    HIDDEN("pre_transformer", "code2wav", NO_NUMBER, 0),
-    HIDDEN("upsample.%.%", "code2wav", COUNTER, 1),
-    HIDDEN("decoder.%", "code2wav", COUNTER, 2),
-    {"waveform", "code2wav", NULL, TESS_CLASS_WAVEFORM, NO_NUMBER, 3, false, TESS_WIDTH_NONE},
-    {"waveform_chunked", "code2wav", NULL, TESS_CLASS_WAVEFORM, NO_NUMBER, 4, false, TESS_WIDTH_NONE},
-    {.pattern = NULL},
+static const tess_tap_line code2wav[TESS_CODE2WAV_TAPS + 1] = {
+    [TESS_CODE2WAV_TAP_PRE_TRANSFORMER] = HIDDEN("pre_transformer", "code2wav", NO_NUMBER, 0),
+    [TESS_CODE2WAV_TAP_UPSAMPLE] = HIDDEN("upsample.%.%", "code2wav", COUNTER, 1),
+    [TESS_CODE2WAV_TAP_DECODER] = HIDDEN("decoder.%", "code2wav", COUNTER, 2),
+    [TESS_CODE2WAV_TAP_WAVEFORM] = {"waveform", "code2wav", NULL, TESS_CLASS_WAVEFORM, NO_NUMBER, 3, false,
+                                    TESS_WIDTH_NONE},
+    [TESS_CODE2WAV_TAP_CHUNKED] = {"waveform_chunked", "code2wav", NULL, TESS_CLASS_WAVEFORM, NO_NUMBER, 4,
+                                   false, TESS_WIDTH_NONE},
+    [TESS_CODE2WAV_TAPS] = {.pattern = NULL},
 };
 
 static const struct {

@@ -91,6 +91,16 @@ typedef enum tess_vision_tap {
     TESS_VISION_TAPS
 } tess_vision_tap;
 
+/* Lines of code2wav's table, in model order. */
+typedef enum tess_code2wav_tap {
+    TESS_CODE2WAV_TAP_PRE_TRANSFORMER, /* [n_frame, d_model] */
+    TESS_CODE2WAV_TAP_UPSAMPLE,        /* [d_model, length]; J 0: the convolution, 1: the block behind it */
+    TESS_CODE2WAV_TAP_DECODER,         /* [channels, length] */
+    TESS_CODE2WAV_TAP_WAVEFORM,        /* [length] */
+    TESS_CODE2WAV_TAP_CHUNKED,         /* [length] by the original's windows */
+    TESS_CODE2WAV_TAPS
+} tess_code2wav_tap;
+
 typedef enum tess_tap_part {
     TESS_PART_INPUTS,
     TESS_PART_AUDIO,

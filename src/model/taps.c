@@ -54,11 +54,21 @@ static void format_name(char name[TESS_TAP_NAME], const char *decoder, const cha
     append_pattern(name, used, pattern, first, second);
 }
 
+/* "tap.<prefix><pattern>"; returns its length. */
+static size_t format_line(tess_tap_part part, int line, int first, int second, char name[TESS_TAP_NAME])
+{
+    size_t used = (size_t)snprintf(name, TESS_TAP_NAME, "tap.%s", tess_tap_prefix_of(part));
+    return append_pattern(name, used, tess_tap_table_of(part)[line].pattern, first, second);
+}
+
+void tess_tap_format_numbers(tess_tap_part part, int line, int first, int second, char name[TESS_TAP_NAME])
+{
+    format_line(part, line, first, second, name);
+}
+
 void tess_tap_format_name(tess_tap_part part, int line, int number, int run, char name[TESS_TAP_NAME])
 {
-    const char *pattern = tess_tap_table_of(part)[line].pattern;
-    size_t used = (size_t)snprintf(name, TESS_TAP_NAME, "tap.%s", tess_tap_prefix_of(part));
-    used = append_pattern(name, used, pattern, number, number);
+    size_t used = format_line(part, line, number, number, name);
     if (run > 0) snprintf(name + used, TESS_TAP_NAME - used, "#%d", run);
 }
 
@@ -142,14 +152,32 @@ bool tess_tap_is_wanted(const tess_tap_sink *sink, tess_tap_kind kind, int layer
     return listener_wants(sink->listener, &tap);
 }
 
-static tess_status refuse_non_finite(const tess_tap *tap, int64_t row, size_t row_width, size_t at,
-                                     float value, tess_error *err)
+static tess_status refuse_non_finite(const tess_tap *tap, int64_t row, int64_t column, float value,
+                                     tess_error *err)
 {
     tess_status status =
-        tess_refuse(err, "", tap->name, -1, "finite activations", "%g at row %lld, column %zu", (double)value,
-                    (long long)row + (long long)(at / row_width), at % row_width);
+        tess_refuse(err, "", tap->name, -1, "finite activations", "%g at row %lld, column %lld",
+                    (double)value, (long long)row, (long long)column);
     if (err) err->status = TESS_ENONFINITE;
     return status == TESS_EINPUT ? TESS_ENONFINITE : status;
+}
+
+/* `values` are those of the rows, and may be replaced. */
+static tess_status emit_piece(const tess_tap_listener *listener, const tess_kernels *kernels,
+                              const tess_tap_rows *rows, float *values, tess_error *err)
+{
+    tess_status status = TESS_OK;
+    /* What is replaced is told even if it is not finite: the replacement goes on, and must be. */
+    bool is_replaced = listener && listener->replace && listener_wants(listener, &rows->tap);
+    if (is_replaced) status = hear_rows(listener, rows, err);
+    if (is_replaced && status == TESS_OK) status = replace_rows(listener, rows, values, err);
+    if (status != TESS_OK) return status;
+    size_t n = (size_t)rows->n_row * rows->row_width, at = kernels->find_non_finite(values, n);
+    if (at < n)
+        return refuse_non_finite(&rows->tap, rows->row + (int64_t)(at / rows->row_width),
+                                 rows->column + (int64_t)(at % rows->row_width), values[at], err);
+    if (!listener || listener->replace || !listener_wants(listener, &rows->tap)) return TESS_OK;
+    return hear_rows(listener, rows, err);
 }
 
 tess_status tess_tap_emit_rows(const tess_tap_listener *listener, const tess_kernels *kernels,
@@ -158,16 +186,37 @@ tess_status tess_tap_emit_rows(const tess_tap_listener *listener, const tess_ker
 {
     const tess_tap_rows rows = {
         .tap = *tap, .row = row, .n_row = n_row, .row_width = row_width, .values = values};
-    tess_status status = TESS_OK;
-    /* What is replaced is told even if it is not finite: the replacement goes on, and must be. */
-    bool is_replaced = listener && listener->replace && listener_wants(listener, tap);
-    if (is_replaced) status = hear_rows(listener, &rows, err);
-    if (is_replaced && status == TESS_OK) status = replace_rows(listener, &rows, values, err);
-    if (status != TESS_OK) return status;
-    size_t n = (size_t)n_row * row_width, at = kernels->find_non_finite(values, n);
-    if (at < n) return refuse_non_finite(tap, row, row_width, at, values[at], err);
-    if (!listener || listener->replace || !listener_wants(listener, tap)) return TESS_OK;
-    return hear_rows(listener, &rows, err);
+    return emit_piece(listener, kernels, &rows, values, err);
+}
+
+/* to[n_col, n_row] = from[n_row, n_col] the other way round. */
+static void turn(float *to, const float *from, size_t n_row, size_t n_col)
+{
+    for (size_t row = 0; row < n_row; row++)
+        for (size_t col = 0; col < n_col; col++) to[col * n_row + row] = from[row * n_col + col];
+}
+
+tess_status tess_tap_emit_columns(const tess_tap_listener *listener, const tess_kernels *kernels,
+                                  const tess_tap *tap, int64_t column, int64_t n, float *values,
+                                  float *scratch, size_t n_scratch, tess_error *err)
+{
+    size_t n_row = (size_t)tap->dim[0], n_value = (size_t)n * n_row, most = n_scratch / n_row;
+    if (!listener || !listener_wants(listener, tap)) {
+        size_t at = kernels->find_non_finite(values, n_value);
+        if (at == n_value) return TESS_OK;
+        return refuse_non_finite(tap, (int64_t)(at % n_row), column + (int64_t)(at / n_row), values[at], err);
+    }
+    tess_tap_rows piece = {.tap = *tap, .n_row = tap->dim[0], .column = column, .values = scratch};
+    for (size_t left = (size_t)n; left > 0; left -= piece.row_width) {
+        piece.row_width = left < most ? left : most;
+        turn(scratch, values, piece.row_width, n_row);
+        tess_status status = emit_piece(listener, kernels, &piece, scratch, err);
+        if (status != TESS_OK) return status;
+        if (listener->replace) turn(values, scratch, n_row, piece.row_width);
+        values += piece.row_width * n_row;
+        piece.column += (int64_t)piece.row_width;
+    }
+    return TESS_OK;
 }
 
 tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,

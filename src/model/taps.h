@@ -42,12 +42,20 @@ tess_status tess_tap_emit(const tess_tap_sink *sink, tess_tap_kind kind, int lay
 /* The name of a tower's tap: "tap.", the part's prefix and the pattern of its line, with its number; of a
  * tower's second run (run 1) "#1" is added, and so on. */
 void tess_tap_format_name(tess_tap_part part, int line, int number, int run, char name[TESS_TAP_NAME]);
+/* The same of a line with two numbers. */
+void tess_tap_format_numbers(tess_tap_part part, int line, int first, int second, char name[TESS_TAP_NAME]);
 /* The same for rows of any float tap, described by whoever emits it: what stands behind tess_tap_emit.
  * `listener` may be NULL. */
 tess_status tess_tap_emit_rows(const tess_tap_listener *listener, const tess_kernels *kernels,
                                const tess_tap *tap, int64_t row, int64_t n_row, size_t row_width,
                                float *values, tess_error *err);
-/* The same for an integer tap. */
+/* Columns [column, column + n) of a float tap of two axes. The values lie the other way round, [n, rows of
+ * the tap]; whoever listens gets them in pieces, turned in scratch[n_scratch], where a column has room at
+ * least. */
+tess_status tess_tap_emit_columns(const tess_tap_listener *listener, const tess_kernels *kernels,
+                                  const tess_tap *tap, int64_t column, int64_t n, float *values,
+                                  float *scratch, size_t n_scratch, tess_error *err);
+/* An integer tap of a decoder, as tess_tap_emit. */
 tess_status tess_tap_emit_integers(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int64_t row,
                                    int64_t n_row, int64_t *integers, tess_error *err);
 

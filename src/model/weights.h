@@ -34,7 +34,8 @@ typedef struct tess_block_sizes {
 tess_status tess_weight_find(const tess_store *store, const tess_manifest_entry *entry, tess_weight *out,
                              tess_error *err);
 
-/* Cuts a matrix into blocks of about block_bytes each; free(out->block) afterwards. TESS_ENOMEM. */
+/* Cuts a matrix into blocks of rows of about block_bytes each; free(out->block) after success. TESS_ENOMEM.
+ */
 tess_status tess_row_blocks_cut(const tess_weight *table, uint64_t block_bytes, tess_row_blocks *out,
                                 tess_error *err);
 

@@ -44,15 +44,22 @@ static const tess_weight *weights_of(const tess_bank_layout *layout, int segment
     return layout->weight + (size_t)segment * (size_t)layout->n_weight;
 }
 
+/* The bytes that the weights of a segment are read into. */
+static uint64_t window_bytes(const tess_weight *weight, int n_weight)
+{
+    run runs[TESS_BANK_WEIGHTS];
+    int run_of[TESS_BANK_WEIGHTS];
+    int n_run = find_runs(weight, n_weight, runs, run_of);
+    uint64_t n_byte = 0;
+    for (int r = 0; r < n_run; r++) n_byte += tess_window_bytes(runs[r].n_byte);
+    return n_byte;
+}
+
 uint64_t tess_bank_slot_bytes(const tess_weight *weight, int n_segment, int n_weight)
 {
     uint64_t most = 0;
     for (int s = 0; s < n_segment; s++) {
-        run runs[TESS_BANK_WEIGHTS];
-        int run_of[TESS_BANK_WEIGHTS];
-        int n_run = find_runs(weight + (size_t)s * (size_t)n_weight, n_weight, runs, run_of);
-        uint64_t n_byte = 0;
-        for (int r = 0; r < n_run; r++) n_byte += tess_window_bytes(runs[r].n_byte);
+        uint64_t n_byte = window_bytes(weight + (size_t)s * (size_t)n_weight, n_weight);
         if (n_byte > most) most = n_byte;
     }
     return most;
@@ -65,11 +72,27 @@ uint64_t tess_bank_segment_bytes(const tess_bank_layout *layout, int segment)
     return sum;
 }
 
+static uint64_t slot_bytes(const tess_bank *bank, int slot)
+{
+    return bank->is_fitted ? window_bytes(weights_of(&bank->layout, slot), bank->layout.n_weight)
+                           : bank->slot_bytes;
+}
+
+static unsigned char *take_slots(const tess_bank *bank, tess_arena *arena)
+{
+    uint64_t n_slot = (uint64_t)bank->layout.n_slot, sum = 0;
+    if (!bank->is_fitted) return tess_arena_take(arena, n_slot, bank->slot_bytes, TESS_IO_ALIGN);
+    for (int i = 0; i < bank->layout.n_slot; i++) sum += slot_bytes(bank, i);
+    return tess_arena_take(arena, 1, sum, TESS_IO_ALIGN);
+}
+
 void tess_bank_init(tess_bank *bank, tess_store *store, const tess_bank_layout *layout, tess_arena *arena)
 {
-    TESS_ASSERT(layout->n_weight <= TESS_BANK_WEIGHTS && layout->n_lease <= layout->n_slot);
     int n_group = (layout->n_segment + layout->group_size - 1) / layout->group_size;
-    *bank = (tess_bank){.store = store, .layout = *layout};
+    *bank = (tess_bank){.store = store, .layout = *layout, .is_fitted = layout->n_slot == 0};
+    if (bank->is_fitted) bank->layout.n_slot = layout->n_segment;
+    layout = &bank->layout;
+    TESS_ASSERT(layout->n_weight <= TESS_BANK_WEIGHTS && layout->n_lease <= layout->n_slot);
     bank->slot_bytes = tess_bank_slot_bytes(layout->weight, layout->n_segment, layout->n_weight);
     bank->quota = (layout->n_slot - layout->n_lease) / n_group;
     bank->slot = TESS_TAKE(arena, tess_bank_slot, layout->n_slot);
@@ -77,12 +100,13 @@ void tess_bank_init(tess_bank *bank, tess_store *store, const tess_bank_layout *
     bank->n_held = TESS_TAKE(arena, int32_t, n_group);
     tess_matrix *matrix =
         TESS_TAKE(arena, tess_matrix, (uint64_t)layout->n_slot * (uint64_t)layout->n_weight);
-    unsigned char *memory = tess_arena_take(arena, (uint64_t)layout->n_slot, bank->slot_bytes, TESS_IO_ALIGN);
+    unsigned char *memory = take_slots(bank, arena);
     if (!arena->base) return;
-    for (int i = 0; i < layout->n_slot; i++)
-        bank->slot[i] = (tess_bank_slot){.memory = memory + (uint64_t)i * bank->slot_bytes,
-                                         .matrix = matrix + (size_t)i * (size_t)layout->n_weight,
-                                         .segment = -1};
+    for (int i = 0; i < layout->n_slot; i++) {
+        bank->slot[i] = (tess_bank_slot){
+            .memory = memory, .matrix = matrix + (size_t)i * (size_t)layout->n_weight, .segment = -1};
+        memory += slot_bytes(bank, i);
+    }
     for (int i = 0; i < layout->n_segment; i++) bank->slot_of[i] = -1;
 }
 
@@ -157,7 +181,7 @@ tess_status tess_bank_lease(tess_bank *bank, int segment, const tess_matrix **ma
         slot = &bank->slot[bank->slot_of[segment]];
         bank->n_hit++;
     } else {
-        slot = choose_slot(bank, segment);
+        slot = bank->is_fitted ? &bank->slot[segment] : choose_slot(bank, segment);
         evict_segment(bank, slot);
         tess_status status = fill_slot(bank, slot, segment, err);
         if (status != TESS_OK) return status;

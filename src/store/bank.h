@@ -31,8 +31,8 @@ typedef struct tess_bank_layout {
     const tess_weight *weight; /* [n_segment, n_weight]; must outlive the bank */
     int n_segment, n_weight;   /* n_weight at most TESS_BANK_WEIGHTS */
     int group_size;            /* segments i with the same i / group_size form a group */
-    int n_slot;                /* at most n_segment is useful */
-    int n_lease;               /* most segments leased at a time, 1 … n_slot */
+    int n_slot;  /* at most n_segment is useful; 0: one for every segment, each as large as its segment */
+    int n_lease; /* most segments leased at a time, 1 … n_slot */
 } tess_bank_layout;
 
 enum { TESS_BANK_WEIGHTS = 16 };
@@ -54,6 +54,7 @@ typedef struct tess_bank {
     uint64_t slot_bytes, clock;
     uint64_t n_hit, n_miss;
     int quota;
+    bool is_fitted; /* segment i always lies in slot i */
 } tess_bank;
 
 /* The bytes one slot needs: those of the segment that needs most. */

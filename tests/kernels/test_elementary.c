@@ -110,6 +110,36 @@ static void test_erf_tanh(void **unused)
     assert_true(signbit(tess_erf(-0.0f)) && signbit(tess_tanh(-0.0f)) && !signbit(tess_erf(0.0f)));
 }
 
+/* Every kind of argument: small ones densely, all exponents, and floats next to multiples of pi. */
+static void test_sin(void **unused)
+{
+    (void)unused;
+    double worst_near = 0, worst_far = 0;
+    for (uint32_t bits = tess_bits_of_float(0x1p-60f); bits <= tess_bits_of_float(100.0f); bits += 61) {
+        const float x = tess_float_of_bits(bits), y = tess_sin(x);
+        assert_true(tess_sin(-x) == -y && fabsf(y) <= 1.0f);
+        worst_near = fmax(worst_near, ulps(y, sin((double)x)));
+    }
+    for (uint32_t bits = tess_bits_of_float(100.0f); bits < 0x7f800000u; bits += 211) {
+        const float x = tess_float_of_bits(bits), y = tess_sin(x);
+        assert_true(tess_sin(-x) == -y && fabsf(y) <= 1.0f);
+        double *worst = x > TESS_SIN_NEAR ? &worst_far : &worst_near;
+        *worst = fmax(*worst, ulps(y, sin((double)x)));
+    }
+    for (int n = 1; n < 400000; n++) /* next to zeros, to both sides of where the roads meet */
+        for (int step = -1; step <= 1; step++) {
+            float x = (float)(n * 3.14159265358979311600);
+            if (step) x = nextafterf(x, step > 0 ? INFINITY : 0.0f);
+            double *worst = x > TESS_SIN_NEAR ? &worst_far : &worst_near;
+            *worst = fmax(*worst, ulps(tess_sin(x), (double)sinl((long double)x)));
+        }
+    /* 0x1.2d97c8p+103 is the float nearest to a multiple of pi/2 relative to its step */
+    worst_far = fmax(worst_far, ulps(tess_sin(0x1.2d97c8p+103f), sin(0x1.2d97c8p+103)));
+    printf("# sin: at most %.4f ulp by floats, %.4f ulp by integers\n", worst_near, worst_far);
+    assert_true(worst_near < 2 && worst_far < 2);
+    assert_true(tess_sin(0.0f) == 0.0f && isnan(tess_sin(INFINITY)) && isnan(tess_sin(NAN)));
+}
+
 static uint64_t state = 88172645463325252u;
 
 static double draw(double low, double high)
@@ -205,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_sigmoid),
         cmocka_unit_test(test_erf_tanh),
+        cmocka_unit_test(test_sin),
         cmocka_unit_test(test_sincos),
         cmocka_unit_test(test_double_functions),
         cmocka_unit_test(test_inverse_frequencies),

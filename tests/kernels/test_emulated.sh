@@ -60,7 +60,7 @@ sed -i 's/return _mm512_fmadd_ps(a, b, c);/return _mm512_add_ps(_mm512_mul_ps(a,
 result $? "a defect is planted in the AVX-512 kernels"
 gcc -std=c17 -O1 -ffp-contract=off -fno-math-errno -D_GNU_SOURCE -mavx2 -mfma -Wno-psabi -I"$work/wrong" \
     -include tests/kernels/emulated_avx512.h -c -o "$work/wrong.o" "$work/wrong/kernels/lanes_avx512.c"
-link "$work/test" "$work/wrong.o" "$build"/emulated/{attend,matmul}_avx512.o
+link "$work/test" "$work/wrong.o" "$build"/emulated/{attend,convolve,matmul}_avx512.o
 equals "$(tests)" 1 "the emulated comparison finds it"
 equals "$(sed -n 's/^not ok [0-9]* - \([^:]*\): \([a-z]*\),.*/\1 \2/p' "$work/out" | sort | tr '\n' ';')" \
     "$(printf 'avx512 %s emulated;' attend dot gelu_erf gelu_tanh layer_norm)" "in the kernels that have it, and nowhere else"

@@ -367,6 +367,55 @@ static void case_widen(const tess_kernels *k, size_t n, int style, tess_rounding
     RUN_GUARDED(LABEL("n %zu style %d", n, style), o, 2, result, n, k->widen(o[0].guarded, o[1].guarded, n));
 }
 
+static void case_add_layer_scale(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    fill(buffer[0], n, style);
+    fill(buffer[1], n, style);
+    fill_bf16((uint16_t *)buffer[2], n, style);
+    operand o[] = {FLOATS(0, n), FLOATS(1, n), HALVES(2, n)};
+    memcpy(result, buffer[0], o[0].bytes);
+    ref.add_layer_scale(result, buffer[1], (const uint16_t *)buffer[2], n, rounding);
+    RUN_GUARDED(LABEL("n %zu style %d rounding %d", n, style, rounding), o, 3, result, n,
+                k->add_layer_scale(o[0].guarded, o[1].guarded, o[2].guarded, n, rounding));
+}
+
+/* n channels: every number of taps, a few rows. */
+static void case_depthwise(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    const size_t n_tap = 1 + (n + (size_t)style) % TESS_DEPTHWISE_TAPS, n_row = draw() % 5;
+    fill(buffer[1], n * (n_row + n_tap - 1), style);
+    fill_bf16((uint16_t *)buffer[2], n * n_tap, style);
+    fill_bf16((uint16_t *)buffer[3], n, style);
+    operand o[] = {FLOATS(0, n * n_row), FLOATS(1, n * (n_row + n_tap - 1)), HALVES(2, n * n_tap),
+                   HALVES(3, n)};
+    ref.depthwise(result, buffer[1], (const uint16_t *)buffer[2], (const uint16_t *)buffer[3], n, n_tap,
+                  n_row, rounding);
+    RUN_GUARDED(
+        LABEL("n %zu taps %zu rows %zu style %d rounding %d", n, n_tap, n_row, style, rounding), o, 4, result,
+        n * n_row,
+        k->depthwise(o[0].guarded, o[1].guarded, o[2].guarded, o[3].guarded, n, n_tap, n_row, rounding));
+}
+
+/* n channels. Wide and huge values reach both roads of sin. */
+static void case_snake(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    const size_t n_row = draw() % 4;
+    fill(buffer[1], n * n_row, style);
+    for (size_t i = 0; i < n * n_row && style == WIDE; i++) buffer[1][i] *= 64.0f;
+    fill_bf16((uint16_t *)buffer[2], n, ORDINARY);
+    fill_bf16((uint16_t *)buffer[3], n, ORDINARY);
+    operand o[] = {FLOATS(0, n * n_row), FLOATS(1, n * n_row), HALVES(2, n), HALVES(3, n)};
+    ref.snake(result, buffer[1], (const uint16_t *)buffer[2], (const uint16_t *)buffer[3], n, n_row,
+              rounding);
+    RUN_GUARDED(LABEL("n %zu rows %zu style %d rounding %d", n, n_row, style, rounding), o, 4, result,
+                n * n_row,
+                k->snake(o[0].guarded, o[1].guarded, o[2].guarded, o[3].guarded, n, n_row, rounding));
+    memcpy(buffer[0], buffer[1], o[0].bytes);
+    RUN_GUARDED(LABEL("n %zu rows %zu style %d rounding %d in place", n, n_row, style, rounding), o, 4,
+                result, n * n_row,
+                k->snake(o[0].guarded, o[0].guarded, o[2].guarded, o[3].guarded, n, n_row, rounding));
+}
+
 static void case_round_bf16(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
 {
     if (rounding != TESS_ROUND_NONE) return;
@@ -466,6 +515,60 @@ static void case_matmul_tokens(const tess_kernels *k)
         }
 }
 
+/* Slot 0: y [n_tok, n_col + 3], 1: w, 2: x, 3: scratch. */
+static void columns_case(const tess_kernels *k, size_t n_row, size_t n_col, size_t n_tok, int style,
+                         tess_rounding rounding)
+{
+    const size_t y_stride = n_col + 3, n_y = n_tok ? (n_tok - 1) * y_stride + n_col : 0;
+    const size_t n_lane = rounding == TESS_ROUND_NONE ? 32 : 16, cut = draw() % (n_col + 1);
+    fill_bf16((uint16_t *)buffer[1], n_row * n_col, style);
+    fill(buffer[2], n_tok * n_row, style);
+    memset(buffer[0], CANARY, n_y * sizeof(float));
+    memset(result, CANARY, n_y * sizeof(float));
+    ref.matmul_columns(result, y_stride, (const uint16_t *)buffer[1], n_col, n_row, n_col, buffer[2], n_tok,
+                       n_lane, buffer[3]);
+    operand o[] = {FLOATS(0, n_y), HALVES(1, n_row * n_col), FLOATS(2, n_tok * n_row),
+                   FLOATS(3, tess_columns_floats(n_row, n_tok))};
+    LABEL("n_row %zu n_col %zu n_tok %zu lanes %zu style %d columns cut at %zu", n_row, n_col, n_tok, n_lane,
+          style, cut);
+    RUN_GUARDED(label, o, 4, result, n_y, {
+        k->matmul_columns((float *)o[0].guarded + cut, y_stride, (uint16_t *)o[1].guarded + cut, n_col, n_row,
+                          n_col - cut, o[2].guarded, n_tok, n_lane, o[3].guarded);
+        for (size_t t = 0; t < n_tok; t++)
+            k->matmul_columns((float *)o[0].guarded + t * y_stride, y_stride, o[1].guarded, n_col, n_row, cut,
+                              (float *)o[2].guarded + t * n_row, 1, n_lane, o[3].guarded);
+    });
+}
+
+/* The rounding stands for the number of lanes: the product is not rounded. */
+static void case_matmul_columns(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    const size_t n_col = 1 + draw() % 40, n_row = 1 + draw() % 70, n_tok = draw() % 30;
+    columns_case(k, n, n_col, n_tok / 2, style, rounding);
+    columns_case(k, n_row, n, n_tok, style, rounding);
+}
+
+/* The canonical dot of two taps, element by element, is the sum of two dots of 16 lanes. */
+static void case_two_taps(const tess_kernels *k)
+{
+    for (size_t n = 1; n <= 200; n++)
+        for (int style = 0; style < STYLES; style++) {
+            float sums[2], whole, scratch[200 * 20];
+            uint16_t *w = (uint16_t *)buffer[0];
+            fill_bf16(w, 2 * n, style);
+            fill(buffer[1], 2 * n, style);
+            for (size_t i = 0; i < 2 * n; i++) {
+                buffer[2][i] = tess_float_of_bits((uint32_t)w[i] << 16);
+                buffer[3][i % 2 * n + i / 2] = buffer[1][i];
+            }
+            for (size_t tap = 0; tap < 2; tap++)
+                k->matmul_columns(sums + tap, 2, w + tap, 2, n, 1, buffer[3] + tap * n, 1, 16, scratch);
+            whole = ref.dot(buffer[2], buffer[1], 2 * n);
+            sums[0] += sums[1];
+            compare(LABEL("n %zu style %d as two taps", n, style), sums, &whole, 1);
+        }
+}
+
 /* Slot 0: out, 1: q, 2: keys, 3: values, 4: scores. */
 static void attend_case(const tess_kernels *k, size_t n_query, size_t n_key, size_t d_head, int style,
                         tess_rounding rounding)
@@ -531,6 +634,7 @@ static void test_kernel(const char *isa, const char *how, const char *op, case_f
 {
     run_lengths(one, k, quick);
     if (one == case_matmul) case_matmul_tokens(k);
+    if (one == case_matmul_columns) case_two_taps(k);
     char text[160];
     snprintf(text, sizeof text,
              "%s, %zu cases, %zu values, %zu differ from the reference, max abs difference %g", how,

@@ -98,6 +98,19 @@ static tess_status keep_expert(test_tensors *taps, const tess_tap_rows *rows)
     return TESS_OK;
 }
 
+/* Where a row of a piece lies in its tap, and in the piece. */
+typedef struct row_run {
+    size_t at, from, n_byte;
+} row_run;
+
+static row_run run_of(const test_tensor *t, const tess_tap_rows *rows, int64_t i)
+{
+    size_t size = t->is_integer ? sizeof(int64_t) : sizeof(float), width = t->count / (size_t)t->dim[0];
+    size_t first = (size_t)(rows->row + i) * width + (size_t)rows->column;
+    assert_true((size_t)rows->column + rows->row_width <= width && first + rows->row_width <= t->count);
+    return (row_run){first * size, (size_t)i * rows->row_width * size, rows->row_width * size};
+}
+
 static tess_status keep(void *context, const tess_tap_rows *rows, tess_error *err)
 {
     (void)err;
@@ -106,12 +119,11 @@ static tess_status keep(void *context, const tess_tap_rows *rows, tess_error *er
     test_tensor *t = test_tensors_find(&recording->taps, rows->tap.name);
     if (!t)
         t = append(&recording->taps, rows->tap.name, rows->tap.is_integer, rows->tap.n_dim, rows->tap.dim);
-    size_t first = (size_t)rows->row * rows->row_width, n = (size_t)rows->n_row * rows->row_width;
-    assert_true(first + n <= t->count);
-    if (t->is_integer)
-        memcpy(t->integers + first, rows->integers, n * sizeof(int64_t));
-    else
-        memcpy(t->values + first, rows->values, n * sizeof(float));
+    const void *values = t->is_integer ? (const void *)rows->integers : (const void *)rows->values;
+    for (int64_t i = 0; i < rows->n_row; i++) {
+        row_run run = run_of(t, rows, i);
+        memcpy((char *)t->values + run.at, (const char *)values + run.from, run.n_byte);
+    }
     return TESS_OK;
 }
 
@@ -121,12 +133,10 @@ static tess_status replace(void *context, const tess_tap_rows *rows, void *value
     test_recording *recording = context;
     const test_tensor *t = test_tensors_find(recording->replacement, rows->tap.name);
     if (!t) return TESS_OK;
-    size_t first = (size_t)rows->row * rows->row_width;
-    size_t n = (size_t)rows->n_row * rows->row_width;
-    if (t->is_integer)
-        memcpy(values, t->integers + first, n * sizeof(int64_t));
-    else
-        memcpy(values, t->values + first, n * sizeof(float));
+    for (int64_t i = 0; i < rows->n_row; i++) {
+        row_run run = run_of(t, rows, i);
+        memcpy((char *)values + run.from, (const char *)t->values + run.at, run.n_byte);
+    }
     return TESS_OK;
 }
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "io/file.h"
-#include "model/weights.h"
+#include "model/code2wav_weights.h"
 #include "store/bank.h"
 
 #define MODEL "tests/golden/c"
@@ -149,9 +149,47 @@ static void test_quota_beats_cycle(void **state)
     close_bank(&f);
 }
 
+/* With a slot of its own for every segment, a bank of parts that differ in size takes little more than they
+ * have, and lends the same bytes. */
+static void test_fitted(void **state)
+{
+    (void)state;
+    fixture f;
+    tess_code2wav_weights parts;
+    tess_error err;
+    open_bank(&f, 1, 1);
+    assert_int_equal(tess_code2wav_weights_find(f.store, &f.config, 4096, &parts, &err), TESS_OK);
+    tess_bank_layout few = tess_code2wav_part_bank(&parts, 1),
+                     all = tess_code2wav_part_bank(&parts, parts.n_part);
+    tess_bank bank, lender;
+    tess_arena one = tess_arena_measure(), whole = tess_arena_measure(), memory;
+    tess_bank_init(&bank, f.store, &few, &one);
+    tess_bank_init(&bank, f.store, &all, &whole);
+    assert_true(whole.used < (uint64_t)parts.n_part * bank.slot_bytes / 2);
+    assert_int_equal(tess_arena_reserve(whole.used + one.used, &memory, &err), TESS_OK);
+    tess_bank_init(&bank, f.store, &all, &memory);
+    tess_bank_init(&lender, f.store, &few, &memory);
+    for (int round = 0; round < 2; round++)
+        for (int s = 0; s < parts.n_part; s++) {
+            const tess_matrix *a, *b;
+            assert_int_equal(tess_bank_lease(&bank, s, &a, &err), TESS_OK);
+            assert_int_equal(tess_bank_lease(&lender, s, &b, &err), TESS_OK);
+            for (int i = 0; i < TESS_CODE2WAV_PART_WEIGHTS; i++)
+                if (b[i].bytes) assert_memory_equal(a[i].bytes, b[i].bytes, b[i].n_row * b[i].n_col * 2);
+            tess_bank_release(&bank, s);
+            tess_bank_release(&lender, s);
+        }
+    assert_int_equal(bank.n_miss, parts.n_part);
+    assert_int_equal(lender.n_miss, 2 * parts.n_part);
+    tess_arena_release(&memory);
+    tess_code2wav_weights_release(&parts);
+    close_bank(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fitted),
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_leased_stays),
         cmocka_unit_test(test_quota_beats_cycle),

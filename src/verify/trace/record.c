@@ -172,6 +172,22 @@ static bool wants_tap(void *context, const tess_tap *tap)
     return tess_trace_writer_has(t->writer, tap->name) || observes(t, tap);
 }
 
+/* Whole rows in one go; of columns each row's part to its place. */
+static tess_status put_rows(tracing *t, const tess_tap_rows *rows, tess_error *err)
+{
+    const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
+    bool is_columns = rows->tap.n_dim == 2 && (int64_t)rows->row_width < rows->tap.dim[1];
+    int64_t width = is_columns ? rows->tap.dim[1] : (int64_t)rows->row_width,
+            n = is_columns ? 1 : rows->n_row;
+    size_t n_byte = rows->row_width * (rows->tap.is_integer ? sizeof *rows->integers : sizeof *rows->values);
+    tess_status status = TESS_OK;
+    for (int64_t i = 0; i < rows->n_row && status == TESS_OK; i += n)
+        status = tess_trace_writer_put(t->writer, rows->tap.name, (rows->row + i) * width + rows->column,
+                                       (const char *)values + (size_t)i * n_byte, (size_t)n * rows->row_width,
+                                       err);
+    return status;
+}
+
 static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_error *err)
 {
     tracing *t = context;
@@ -179,9 +195,7 @@ static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_erro
         tess_status status = t->options->observer->hear(t->options->observer->context, rows, err);
         if (status != TESS_OK || !tess_trace_writer_has(t->writer, rows->tap.name)) return status;
     }
-    const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
-    return tess_trace_writer_put(t->writer, rows->tap.name, rows->row * (int64_t)rows->row_width, values,
-                                 (size_t)rows->n_row * rows->row_width, err);
+    return put_rows(t, rows, err);
 }
 
 static tess_status speak_answer(tracing *t, tess_session *session, const int64_t *answer, int n,
