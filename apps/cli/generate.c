@@ -33,7 +33,9 @@ int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cl
 
 /* Where text goes as it comes. */
 typedef struct printer {
-    tess_text seen; /* up to the end of the reasoning: its marks may come in pieces */
+    FILE *out;
+    cli_speech *speech; /* NULL: nothing is spoken */
+    tess_text seen;     /* up to the end of the reasoning: its marks may come in pieces */
     bool is_dim, is_past_reasoning;
     bool has_failed;
     tess_error err;
@@ -42,7 +44,7 @@ typedef struct printer {
 static bool put_text(printer *p, const char *text, size_t n_byte)
 {
     errno = 0;
-    if (cli_write_text(stdout, text, n_byte) && !fflush(stdout)) return true;
+    if (cli_write_text(p->out, text, n_byte) && !fflush(p->out)) return true;
     p->has_failed = true;
     p->err = (tess_error){.status = TESS_EIO, .os_errno = errno, .offset = -1};
     snprintf(p->err.message, sizeof p->err.message, "cannot write standard output: %s", strerror(errno));
@@ -73,33 +75,40 @@ static bool print_text(void *context, const char *text, size_t n_byte)
         return put_text(p, text, n_byte);
     }
     size_t n_dim = count_reasoning(p, n_before, n_byte);
-    if (!p->is_dim) fputs(cli_colour_begin(CLI_DIM), stdout);
+    if (!p->is_dim) fputs(cli_colour_begin(CLI_DIM), p->out);
     p->is_dim = true;
     bool ok = put_text(p, text, n_dim);
     if (ok && n_dim == n_byte && !memmem(p->seen.data, p->seen.count, "</think>", 8)) return true;
-    fputs(cli_colour_end(), stdout);
+    fputs(cli_colour_end(), p->out);
     p->is_past_reasoning = true;
     return ok && put_text(p, text + n_dim, n_byte - n_dim);
 }
 
+static bool speak_token(void *context, int32_t id)
+{
+    printer *p = context;
+    return cli_speech_take(p->speech, id);
+}
+
 static void end_printer(printer *p)
 {
-    if (p->is_dim && !p->is_past_reasoning) fputs(cli_colour_end(), stdout);
+    if (p->is_dim && !p->is_past_reasoning) fputs(cli_colour_end(), p->out);
     tess_text_release(&p->seen);
 }
 
 int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
                     tess_session *session, const tess_tokenizer *tokenizer, const cli_sampling *sampling,
                     const tess_tap_listener *listener, const tess_progress *progress, int max_new,
-                    cli_answer *answer)
+                    cli_speech *speech, cli_answer *answer)
 {
-    printer p = {0};
+    printer p = {.out = cli_speech_text_file(speech), .speech = speech};
     int32_t stop_ids[TESS_STOP_MAX_IDS];
     tess_answer_request request = {.sampling = sampling_options(sampling),
                                    .max_new = max_new,
                                    .stop_ids = stop_ids,
                                    .n_stop_id = tess_stop_ids_get(engine, tokenizer, stop_ids),
                                    .on_text = common->json ? NULL : print_text,
+                                   .on_id = speech && speech->speech ? speak_token : NULL,
                                    .context = &p,
                                    .listener = listener,
                                    .progress = progress};
@@ -109,7 +118,9 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
     answer->seconds = tess_system_seconds() - start;
     end_printer(&p);
     if (status != TESS_OK || p.has_failed) return cli_report(self, common, p.has_failed ? &p.err : &err);
-    return answer->made.finish == TESS_FINISH_INTERRUPTED ? CLI_INTERRUPTED : CLI_DONE;
+    /* A speech that failed has ended the answer, and says so itself. */
+    bool is_interrupted = answer->made.finish == TESS_FINISH_INTERRUPTED && !cli_speech_has_failed(speech);
+    return is_interrupted ? CLI_INTERRUPTED : CLI_DONE;
 }
 
 void cli_answer_remark(const cli_answer *answer, const cli_command *self, const cli_common *common,

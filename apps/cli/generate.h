@@ -2,7 +2,7 @@
 #ifndef TESS_APPS_CLI_GENERATE_H
 #define TESS_APPS_CLI_GENERATE_H
 
-#include "cli/cli.h"
+#include "cli/speech.h"
 
 typedef struct cli_sampling {
     double temperature, top_p, repetition_penalty;
@@ -30,13 +30,13 @@ typedef struct cli_answer {
 } cli_answer;
 
 /* Generates up to max_new tokens after what the session holds, and prints the text as it comes unless --json
- * was given. `listener` (may be NULL) hears taps of what is fed. Ends at im_end_token_id and <|endoftext|>,
- * and on Ctrl-C. Returns 0, 130 after Ctrl-C, or another exit code after a message. Release answer->made in
- * any case. */
+ * was given. `listener` (may be NULL) hears taps of what is fed; `speech` (may be NULL) has begun and takes
+ * the tokens. Ends at im_end_token_id and <|endoftext|>, and on Ctrl-C. Returns 0, 130 after Ctrl-C, or
+ * another exit code after a message. Release answer->made in any case. */
 int cli_answer_make(const cli_command *self, const cli_common *common, tess_engine *engine,
                     tess_session *session, const tess_tokenizer *tokenizer, const cli_sampling *sampling,
                     const tess_tap_listener *listener, const tess_progress *progress, int max_new,
-                    cli_answer *answer);
+                    cli_speech *speech, cli_answer *answer);
 
 /* Says on standard error that an answer was cut, and which option allows a longer one; nothing with --quiet.
  */

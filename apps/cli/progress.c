@@ -18,6 +18,7 @@ static const struct {
     [TESS_ACTIVITY_DECODE] = {NULL, NULL},
     [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"},
     [TESS_ACTIVITY_PREPARING] = {"preparing", "frames"},
+    [TESS_ACTIVITY_SPEAKING] = {"speaking", "frames"},
     [TESS_ACTIVITY_ENCODING] = {"media", "tokens"},
 };
 
@@ -29,8 +30,22 @@ static void format_amount(const char *unit, double amount, char *out, size_t siz
         snprintf(out, size, amount < 10 ? "%.2f %s" : "%.0f %s", amount, unit);
 }
 
+/* Sound is told in seconds of it, and in how long one takes. */
+static void draw_speech(const cli_progress *progress, uint64_t n_frame)
+{
+    const double spoken = (double)n_frame * TESS_SPEECH_FRAME_SECONDS,
+                 seconds = progress->drawn - progress->started;
+    fprintf(stderr, "\r%s %.1f s of sound  real-time factor %.2f\033[K",
+            activities[TESS_ACTIVITY_SPEAKING].word, spoken, spoken > 0 ? seconds / spoken : 0);
+    fflush(stderr);
+}
+
 static void draw_line(cli_progress *progress, tess_activity activity, uint64_t done, uint64_t total)
 {
+    if (activity == TESS_ACTIVITY_SPEAKING) {
+        draw_speech(progress, done);
+        return;
+    }
     const char *unit = activities[activity].unit;
     double share = total ? (double)done / (double)total : 1, seconds = progress->drawn - progress->started;
     double rate = seconds > 0 ? (double)done / seconds : 0;
@@ -56,8 +71,8 @@ static bool tell_drawn(void *context, tess_activity activity, uint64_t done, uin
     cli_progress *progress = context;
     double now = tess_system_seconds();
     bool is_due = !progress->dirty || (total && done >= total) || now - progress->drawn >= 0.1;
-    bool is_told =
-        total > 0 || activity == TESS_ACTIVITY_PREPARING; /* how long a sound is shows at its end */
+    /* How long a sound is shows at its end. */
+    bool is_told = total > 0 || activity == TESS_ACTIVITY_PREPARING || activity == TESS_ACTIVITY_SPEAKING;
     if (progress->shown && activities[activity].word && is_told && is_due) {
         if (done == 0 || !progress->dirty) progress->started = now;
         progress->drawn = now;

@@ -222,7 +222,7 @@ static int answer_turn(chat *c)
     cli_answer answer = {0};
     int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
                                cli_ledger_get_listener(&c->engine_options.ledger),
-                               &c->engine_options.bar.unseen, c->max_new, &answer);
+                               &c->engine_options.bar.unseen, c->max_new, NULL, &answer);
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         record_answer(c, &answer, n_fed, prefill_seconds, code);
         code = end_turn(c, &answer.made, code);

@@ -15,6 +15,7 @@ typedef struct request {
     cli_engine engine;
     cli_prompt prompt;
     cli_sampling sampling;
+    cli_speech speech;
     int max_new, n_top;
     const char *rank_text;
     double load_seconds; /* opening the engine: what stays resident is read */
@@ -130,6 +131,7 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
     json_object_set_new(root, "budget_bytes",
                         json_integer((json_int_t)tess_engine_get_plan(engine)->budget_bytes));
     if (r->prompt.made.n_media) json_object_set_new(root, "parts", cli_prompt_list_parts(&r->prompt));
+    if (r->speech.out) json_object_set_new(root, "speech", cli_speech_describe(&r->speech));
     if (ranks->n_top) {
         json_t *top = json_array();
         for (int i = 0; i < ranks->n_top; i++)
@@ -177,6 +179,14 @@ static void record_answer(request *r, const tess_engine *engine, const cli_answe
     cli_ledger_end_run(&r->engine.ledger, engine, &end);
 }
 
+/* Of a text that is stopped what was spoken by then stays, and no more is. */
+static int end_speech(const cli_command *self, request *r, int code)
+{
+    if (code == CLI_INTERRUPTED) cli_speech_interrupt(&r->speech);
+    int spoken = cli_speech_finish(&r->speech, self, &r->common);
+    return spoken < 0 ? code : spoken;
+}
+
 static int answer_prompt(const cli_command *self, request *r, tess_engine *engine, tess_session *session)
 {
     tess_error err;
@@ -195,15 +205,22 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     int code = rank_tokens(self, r, session, tess_engine_get_vocab_size(engine), &ranks);
     if (code < 0) {
         print_ranking(r, &ranks);
+        code = cli_speech_begin(&r->speech, self, &r->common, session, &feed, r->engine.seed, &r->engine.bar);
+    }
+    if (code < 0)
         code = cli_answer_make(self, &r->common, engine, session, r->prompt.tokenizer, &r->sampling, listener,
-                               &r->engine.bar.unseen, r->max_new, &answer);
+                               &r->engine.bar.unseen, r->max_new, &r->speech, &answer);
+    if (code == CLI_DONE || code == CLI_INTERRUPTED) {
+        FILE *out = cli_speech_text_file(&r->speech);
+        if (!r->common.json && answer.made.ids.count) putc('\n', out);
+        fflush(out);
+        code = end_speech(self, r, code);
     }
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
-        if (!r->common.json && answer.made.ids.count) putchar('\n');
-        fflush(stdout);
         record_answer(r, engine, &answer, prefill_seconds, code);
         if (r->common.json) print_result(r, engine, &answer, &ranks, prefill_seconds);
         cli_answer_remark(&answer, self, &r->common, r->max_new);
+        cli_speech_remark(&r->speech, self, &r->common);
         if (code == CLI_INTERRUPTED && !r->common.quiet)
             cli_remark(self, "interrupted after %zu token%s", answer.made.ids.count,
                        answer.made.ids.count == 1 ? "" : "s");
@@ -259,6 +276,7 @@ static int run_run(const cli_command *self, int argc, char **argv)
                  .engine = CLI_ENGINE_DEFAULT,
                  .prompt = CLI_PROMPT_DEFAULT,
                  .sampling = CLI_SAMPLING_DEFAULT,
+                 .speech = CLI_SPEECH_DEFAULT,
                  .max_new = 1024};
     const cli_option options[] = {
         CLI_PROMPT_OPTIONS(&r.prompt),
@@ -266,12 +284,7 @@ static int run_run(const cli_command *self, int argc, char **argv)
         CLI_SAMPLING_OPTIONS(&r.sampling),
         {"top", CLI_COUNT, &r.n_top, "N", "print the N likeliest next tokens first"},
         {"rank", CLI_TEXT, &r.rank_text, "TEXT", "print the rank of this token among them"},
-        {"speak", CLI_LATER, NULL, "OUT.wav", NULL},
-        {"speaker", CLI_LATER, NULL, "NAME", NULL},
-        {"talker-temperature", CLI_LATER, NULL, "X", NULL},
-        {"talker-top-k", CLI_LATER, NULL, "N", NULL},
-        {"talker-top-p", CLI_LATER, NULL, "X", NULL},
-        {"talker-repetition-penalty", CLI_LATER, NULL, "X", NULL},
+        CLI_SPEECH_OPTIONS(&r.speech),
         CLI_ENGINE_OPTIONS(&r.engine),
         CLI_SEED_OPTION(&r.engine, "seed of the sampler; default 0"),
         CLI_LEDGER_TEXT_OPTION(&r.engine, CLI_LEDGER_TEXT_HELP),
@@ -284,7 +297,9 @@ static int run_run(const cli_command *self, int argc, char **argv)
     if (n_word > 0) return cli_unexpected_word(self, &r.common, words[0], "the question goes after --prompt");
     code = cli_engine_check(&r.engine, self, &r.common);
     if (code < 0) code = cli_sampling_check(&r.sampling, self, &r.common, r.engine.seed);
+    if (code < 0) code = cli_speech_open(&r.speech, self, &r.common, &r.engine.options);
     if (code < 0) code = run_request(self, &r);
+    cli_speech_end(&r.speech);
     cli_ledger_close(&r.engine.ledger);
     cli_prompt_release(&r.prompt);
     return code;

@@ -220,6 +220,8 @@ typedef struct tess_answer_request {
     /* Takes pieces of text as they come, whole characters and never empty; false ends the answer
      * (TESS_FINISH_INTERRUPTED). May be NULL; only with a tokenizer. */
     bool (*on_text)(void *context, const char *text, size_t n_byte);
+    /* Takes every token behind its text, but not one that ends the answer; likewise. */
+    bool (*on_id)(void *context, int32_t id);
     void *context;
     const tess_tap_listener *listener; /* hears the taps of every token that is fed; may be NULL */
     const tess_progress *progress;     /* decode, and generating after every token; may be NULL */

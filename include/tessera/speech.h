@@ -98,6 +98,28 @@ tess_status tess_speech_list_taps(const char *model_dir, const int32_t *ids, int
                                   void (*visit)(void *context, const tess_tap *tap), void *context,
                                   tess_error *err);
 
+/* Codes that are there as a whole. */
+typedef struct tess_codes {
+    const int32_t *codes; /* [n_code_group, n_frame] each 0 … codebook_size - 1 */
+    int64_t n_frame;      /* 1 or more */
+    tess_status (*on_samples)(void *context, const float *samples, size_t n, tess_error *err); /* or NULL */
+    void *context;
+    const tess_tap_listener *listener; /* hears code2wav's taps; may be NULL */
+    const tess_progress *progress;     /* speaking, in frames; may be NULL */
+} tess_codes;
+
+/* Makes them sound, as a speech does. A listener who wants tap.code2wav.waveform_chunked hears it as well:
+ * the original's own way, by windows, which loses samples at their borders. Errors: TESS_EUSAGE  the engine
+ * was opened without n_speech_step; TESS_EINPUT  a code that its codebook does not have, field "codes"; those
+ * of running a model; TESS_EINTERRUPTED. */
+tess_status tess_engine_decode_codes(tess_engine *engine, const tess_codes *codes, tess_error *err);
+
+/* Calls visit for every tap of decoding n_frame frames, in model order; otherwise as tess_speech_list_taps.
+ */
+tess_status tess_codes_list_taps(const char *model_dir, int64_t n_frame,
+                                 void (*visit)(void *context, const tess_tap *tap), void *context,
+                                 tess_error *err);
+
 /* Codes of the frames so far, [n_frame, n_code_group], each 0 … codebook_size - 1; valid until the next step.
  */
 const int32_t *tess_speech_get_codes(const tess_speech *speech, int *n_frame);

@@ -54,7 +54,7 @@ typedef struct answering {
     const tess_answer_request *request;
     tess_text_stream *stream; /* NULL: ids only */
     tess_answer *answer;
-    bool is_refused; /* on_text wants no more */
+    bool is_refused; /* on_text or on_id wants no more */
     tess_status status;
     tess_error *err;
 } answering;
@@ -70,6 +70,13 @@ static bool take_text(answering *a, const char *text, size_t n_byte)
     return !a->is_refused;
 }
 
+static bool ends_answer(const tess_answer_request *request, int32_t id)
+{
+    for (int i = 0; i < request->n_stop_id; i++)
+        if (request->stop_ids[i] == id) return true;
+    return false;
+}
+
 static bool take_token(void *context, int32_t id)
 {
     answering *a = context;
@@ -77,6 +84,9 @@ static bool take_token(void *context, int32_t id)
     size_t n_byte = 0;
     if (a->stream) a->status = tess_text_stream_push(a->stream, id, &text, &n_byte, a->err);
     if (a->status != TESS_OK || !take_text(a, text, n_byte)) return false;
+    a->is_refused =
+        a->request->on_id && !ends_answer(a->request, id) && !a->request->on_id(a->request->context, id);
+    if (a->is_refused) return false;
     return !a->stream || tess_text_stream_get_stop(a->stream) < 0;
 }
 

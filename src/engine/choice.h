@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "model/code2wav.h"
 #include "model/code_predictor.h"
 #include "model/encoder.h"
 
@@ -29,6 +30,7 @@ typedef struct tess_speech_choice {
     tess_decoder_choice talker;
     int n_projection_slot;
     tess_code_predictor_sizes predictor;
+    tess_code2wav_sizes code2wav;
 } tess_speech_choice;
 
 typedef struct tess_choice {

@@ -40,6 +40,9 @@ static tess_status find_speech(tess_model *model, const tess_block_sizes *blocks
     if (status == TESS_OK)
         status = tess_code_predictor_weights_find(model->store, &model->config, blocks,
                                                   &model->code_predictor, err);
+    if (status == TESS_OK)
+        status = tess_code2wav_weights_find(model->store, &model->config, blocks->embedding_bytes,
+                                            &model->code2wav, err);
     model->can_speak = status == TESS_OK;
     return status;
 }
@@ -75,6 +78,7 @@ void tess_model_close(tess_model *model)
     tess_tower_weights_release(&model->vision);
     tess_talker_weights_release(&model->talker);
     tess_code_predictor_weights_release(&model->code_predictor);
+    tess_code2wav_weights_release(&model->code2wav);
     tess_store_close(model->store);
     model->store = NULL;
 }

@@ -5,6 +5,7 @@
 
 #include "model/audio_tower.h"
 #include "model/causal_model.h"
+#include "model/code2wav_weights.h"
 #include "model/speech_weights.h"
 #include "model/vision_tower.h"
 
@@ -16,6 +17,7 @@ typedef struct tess_model {
     bool can_speak; /* what follows was found: it was asked for */
     tess_talker_weights talker;
     tess_code_predictor_weights code_predictor;
+    tess_code2wav_weights code2wav;
     tess_precision precision;
     tess_kernels kernels;
 } tess_model;

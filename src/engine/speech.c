@@ -198,6 +198,29 @@ static bool find_text(const tess_speech *s, int32_t *token)
     return next < s->n_text || s->is_complete;
 }
 
+/* ---- sound ---- */
+
+static tess_status hear_samples(void *context, const float *samples, int64_t n, tess_error *err)
+{
+    const tess_speech *s = context;
+    int paused = tess_guard_pause(); /* who takes them may allocate */
+    tess_status status = s->options.on_samples(s->options.context, samples, (size_t)n, err);
+    tess_guard_resume(paused);
+    return status;
+}
+
+static void begin_sound(tess_speech *s)
+{
+    const tess_code2wav_stream stream = {.hear = hear_samples, .context = s};
+    if (s->options.on_samples) tess_code2wav_begin(&rooms_of(s)->speech.code2wav, &stream);
+}
+
+static tess_status decode_frame(const tess_speech *s, const int32_t *frame, tess_error *err)
+{
+    if (!s->options.on_samples) return TESS_OK;
+    return tess_code2wav_push(&rooms_of(s)->speech.code2wav, frame, 1, 1, err);
+}
+
 /* ---- the talker's prompt ---- */
 
 static tess_status check_states(const tess_speech *s, int n_row, tess_error *err)
@@ -259,6 +282,7 @@ static tess_status begin(tess_speech *s, tess_error *err)
                                 .config = talker->model.decoder.config,
                                 .kernels = &rooms->model->kernels,
                                 .n_tok = n_row};
+    begin_sound(s);
     status = emit_positions(talker, &sink, err);
     if (status == TESS_OK)
         status = tess_talker_prefill(talker, n_row, s->session->room->states, &sink, s->hidden, err);
@@ -298,6 +322,7 @@ static tess_status predict_frame(tess_speech *s, int32_t code, tess_error *err)
     if (status == TESS_OK)
         status = tess_code_predictor_run(&rooms->speech.predictor, s->hidden, s->code_row, &sampling,
                                          &s->predictor_random, frame + 1, err);
+    if (status == TESS_OK) status = decode_frame(s, frame, err);
     if (status == TESS_OK) s->n_frame++;
     return status;
 }

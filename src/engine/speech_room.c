@@ -39,9 +39,9 @@ void tess_speech_room_init(tess_speech_room *room, const tess_model *model, tess
                            const tess_compute *compute, const tess_choice *choice, tess_layout *layout)
 {
     tess_phase phase = choice->speech.stays ? TESS_PHASE_ALWAYS : TESS_PHASE_SPEECH;
-    *room = (tess_speech_room){.talker = tess_talker_make(&model->config, thinker_embedding, compute),
-                               .predictor =
-                                   tess_code_predictor_make(&model->config.talker.code_predictor, compute)};
+    room->talker = tess_talker_make(&model->config, thinker_embedding, compute);
+    room->predictor = tess_code_predictor_make(&model->config.talker.code_predictor, compute);
+    room->code2wav = tess_code2wav_make(&model->config.code2wav, compute);
     lay_out_talker(room, model, choice, phase, layout);
     tess_arena *arena =
         tess_layout_open(layout, "code predictor", "weights", "layers, embeddings and heads", phase);
@@ -49,6 +49,11 @@ void tess_speech_room_init(tess_speech_room *room, const tess_model *model, tess
                                      &choice->speech.predictor, arena);
     arena = tess_layout_open(layout, "code predictor", "workspace", "activations of a frame", phase);
     tess_code_predictor_init_workspace(&room->predictor, &choice->speech.predictor, arena);
+    arena = tess_layout_open(layout, "code2wav", "weights", "code embedding, layers and convolutions", phase);
+    tess_code2wav_init_weights(&room->code2wav, model->store, &model->code2wav, &choice->speech.code2wav,
+                               arena);
+    arena = tess_layout_open(layout, "code2wav", "workspace", "activations of some frames", phase);
+    tess_code2wav_init_workspace(&room->code2wav, &choice->speech.code2wav, arena);
 }
 
 static tess_status read_norm(const tess_model *model, const tess_weight *norm, uint16_t *out, tess_error *err)
@@ -75,7 +80,9 @@ tess_speech_choice tess_speech_choice_make_least(const tess_model *model, int n_
         .n_state = n_state,
         .talker = tess_decoder_choice_make_least(&model->config.talker.text, INT_MAX),
         .n_projection_slot = 1,
-        .predictor = {.n_thread = n_thread, .n_layer_slot = 1, .n_embedding_slot = 1, .n_head_slot = 1}};
+        .predictor = {.n_thread = n_thread, .n_layer_slot = 1, .n_embedding_slot = 1, .n_head_slot = 1},
+        .code2wav = {
+            .n_frame = 1, .n_thread = n_thread, .n_embedding_slot = 1, .n_layer_slot = 1, .n_part_slot = 1}};
 }
 
 tess_speech_choice tess_speech_choice_make_dense(const tess_model *model, const tess_speech_choice *least)
@@ -89,5 +96,8 @@ tess_speech_choice tess_speech_choice_make_dense(const tess_model *model, const 
     dense.predictor.n_layer_slot = model->config.talker.code_predictor.text.n_layer;
     dense.predictor.n_embedding_slot = predictor->embedding[0].n_block;
     dense.predictor.n_head_slot = predictor->head[0].n_block;
+    dense.code2wav.n_embedding_slot = model->code2wav.embedding.n_block;
+    dense.code2wav.n_layer_slot = model->code2wav.n_layer;
+    dense.code2wav.n_part_slot = model->code2wav.n_part;
     return dense;
 }

@@ -12,6 +12,7 @@
 typedef struct tess_speech_room {
     tess_talker talker;
     tess_code_predictor predictor;
+    tess_code2wav code2wav;
     tess_sampler sampler; /* of the first codebook */
 } tess_speech_room;
 

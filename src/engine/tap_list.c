@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "model/audio_tower.h"
+#include "model/code2wav.h"
 #include "model/placeholders.h"
 #include "model/talker_prompt.h"
 #include "model/taps.h"
@@ -59,6 +60,21 @@ tess_status tess_speech_list_taps(const char *model_dir, const int32_t *ids, int
     } else {
         status = tess_config_refuse_speech(err);
     }
+    free(config);
+    return status;
+}
+
+tess_status tess_codes_list_taps(const char *model_dir, int64_t n_frame,
+                                 void (*visit)(void *context, const tess_tap *tap), void *context,
+                                 tess_error *err)
+{
+    tess_config *config;
+    tess_status status = tess_config_new(model_dir, &config, err);
+    if (status != TESS_OK) return status;
+    if (config->has_talker)
+        tess_code2wav_taps_visit(&config->code2wav, n_frame, visit, context);
+    else
+        status = tess_config_refuse_speech(err);
     free(config);
     return status;
 }

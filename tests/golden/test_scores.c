@@ -1,5 +1,6 @@
 /* What the talker and its code predictor draw from, against what the original makes of the same logits: its
- * penalty, suppressed codes, temperature, top-k and top-p leave the same codes with the same probabilities. */
+ * penalty, suppressed codes, temperature, top-k and top-p leave the same codes with the same probabilities.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +29,8 @@ static const golden_case cases[] = {
      {.temperature = 1, .top_k = 50, .top_p = 0.9, .repetition_penalty = 1.05}},
 };
 
-/* Candidates of one step and their weights against the original's scores, of which the others are -infinity. */
+/* Candidates of one step and their weights against the original's scores, of which the others are -infinity.
+ */
 static void compare_step(const tess_sampler *sampler, int n_kept, double sum, const float *scores)
 {
     double best = -INFINITY, total = 0;
@@ -74,7 +76,8 @@ static void compare_steps(const test_tensors *golden, const char *part, const te
         int n_kept;
         double sum;
         if (suppressed) tess_talker_suppress(suppressed, row);
-        assert_int_equal(tess_sampler_weigh(&sampler, row, sampling, history, i, &n_kept, &sum, &err), TESS_OK);
+        assert_int_equal(tess_sampler_weigh(&sampler, row, sampling, history, i, &n_kept, &sum, &err),
+                         TESS_OK);
         compare_step(&sampler, n_kept, sum, scores->values + (size_t)i * (size_t)n_vocab);
         history[i] = (int32_t)drawn->integers[i];
     }

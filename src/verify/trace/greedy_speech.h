@@ -7,8 +7,8 @@
 
 #define TESS_CODES_TAP "tap.talker.codes"
 
-/* Speaks an answer greedily, as the inputs say, in a session that was fed their prompt: all of answer[n] but its
- * last token, which was not fed. `listener` (may be NULL) hears the talker's taps.
+/* Speaks an answer greedily, as the inputs say, in a session that was fed their prompt: all of answer[n] but
+ * its last token, which was not fed. `listener` (may be NULL) hears the talker's taps.
  *
  *   codes   [dim[0], dim[1]] codebooks and frames, to be freed; without frames as well
  *
