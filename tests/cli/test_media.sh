@@ -142,6 +142,18 @@ equals "$(json verdict <"$work/out") $(json text_checked <"$work/out")" "equal t
 equals "$(exit_of trace --quiet --image "$url" --prompt "What?" --out "$work/url.safetensors")" 0 "trace with a data URL"
 equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/url.safetensors")" 0 "is verified"
 equals "$(json text_checked <"$work/out")" true "from the URL itself"
+# Clips come one behind the other, and a long one in blocks: of either the frames are columns of one tensor.
+python -c 'import random, struct, wave
+random.seed(1)
+with wave.open("'"$work"'/long.wav", "wb") as file:
+    file.setparams((1, 2, 16000, 0, "NONE", ""))
+    file.writeframes(b"".join(struct.pack("<h", random.randint(-3000, 3000)) for _ in range(7 * 16000)))'
+equals "$(exit_of trace --quiet --audio "$sound" --audio "$work/long.wav" --audio $sounds/s24.wav --prompt "What?" --out "$work/clips.safetensors")" 0 "trace with three clips"
+equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/clips.safetensors")" 0 "is verified"
+equals "$(json verdict <"$work/out") $(json text_checked <"$work/out")" "equal true" "from the files themselves"
+python tests/support/edit_trace.py "$work/clips.safetensors" "$work/odd.safetensors" add in.input_features 20000 0.01
+equals "$(exit_of "$tessera" verify --ledger off --memory 512MiB --model $model --json --golden "$work/odd.safetensors")" 1 "another frame is found"
+equals "$(json first component <"$work/out") $(json first tap <"$work/out")" "preprocess in.input_features" "and named"
 trace --quiet --image - --prompt "What?" --out "$work/piped.safetensors" <$photo
 equals "$(exit_of "$tessera" verify --ledger off --model $model --golden "$work/piped.safetensors")" 0 "a picture that came by standard input is none to prepare again"
 contains "$(tr -s '\n ' ' ' <"$work/out")" "a medium came by standard input" "which verify says"

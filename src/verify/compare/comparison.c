@@ -251,6 +251,7 @@ void tess_comparison_free(tess_comparison *c)
     for (int i = 0; i < c->n_tap; i++) {
         free(c->tap[i].row_failed);
         free(c->tap[i].row_error);
+        free(c->tap[i].row_sums);
         tess_logits_sums_free(c->tap[i].logits);
         tess_expert_sums_release(&c->tap[i].experts);
     }
@@ -363,6 +364,19 @@ tess_status tess_comparison_note_extra(tess_comparison *c, const char *name, tes
     if (!copy) return tess_fail(err, TESS_ENOMEM, "no memory to list the taps");
     c->extra[c->n_extra++] = copy;
     return TESS_OK;
+}
+
+tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, uint64_t column, uint64_t n,
+                                         const float *values, tess_error *err)
+{
+    tess_tap_state *s = tess_comparison_find(c, name);
+    if (!s || !s->is_present || s->is_misshapen || s->is_integer || s->reference->n_dim != 2)
+        return tess_fail(err, TESS_EUSAGE, "%s: heard in columns but not wanted so", name);
+    const uint64_t *dim = s->reference->dim;
+    if (column * dim[0] != s->n_heard || n > dim[1] - column)
+        return tess_fail(err, TESS_EUSAGE, "%s: heard from column %llu on, expected from %llu on", name,
+                         (unsigned long long)column, (unsigned long long)(s->n_heard / dim[0]));
+    return tess_tap_state_hear_columns(&c->hearing, s, column, n, values, err);
 }
 
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,

@@ -316,3 +316,53 @@ tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *
     }
     return TESS_OK;
 }
+
+/* ---- columns ---- */
+
+/* n columns of one row. */
+static tess_status hear_part(tess_hearing *h, tess_tap_state *s, uint64_t row, uint64_t column, size_t n,
+                             const float *value, tess_error *err)
+{
+    uint64_t at = row * s->row_width + column;
+    while (n) {
+        size_t piece = tess_trace_reader_piece(s->reference, at, 1);
+        if (piece > n) piece = n;
+        const void *reference;
+        tess_status status = tess_trace_reader_read(&h->reference, s->reference, at, piece, &reference, err);
+        if (status != TESS_OK) return status;
+        size_t same = tess_sums_add(&s->row_sums[row], value, reference, piece);
+        int64_t differs = (int64_t)(at + same);
+        if (same < piece && (s->first_different < 0 || differs < s->first_different))
+            s->first_different = differs;
+        value += piece;
+        at += piece;
+        n -= piece;
+    }
+    return TESS_OK;
+}
+
+/* Rows are judged when all columns were heard. */
+static tess_status end_columns(tess_hearing *h, tess_tap_state *s, tess_error *err)
+{
+    tess_status status = TESS_OK;
+    for (int64_t row = 0; row < tess_tap_state_count_rows(s) && status == TESS_OK; row++) {
+        s->row = s->row_sums[row];
+        status = end_row(h, s, row, err);
+    }
+    return status;
+}
+
+tess_status tess_tap_state_hear_columns(tess_hearing *h, tess_tap_state *s, uint64_t column, uint64_t n,
+                                        const float *values, tess_error *err)
+{
+    uint64_t n_row = s->reference->dim[0];
+    TESS_ASSERT(!s->choices && s->place.class != TESS_CLASS_LOGITS);
+    if (!s->row_sums) s->row_sums = calloc((size_t)n_row + 1, sizeof *s->row_sums);
+    if (!s->row_sums) return tess_fail(err, TESS_ENOMEM, "no memory for the sums of rows");
+    for (uint64_t row = 0; row < n_row; row++) {
+        tess_status status = hear_part(h, s, row, column, (size_t)n, values + row * n, err);
+        if (status != TESS_OK) return status;
+    }
+    s->n_heard += n * n_row;
+    return s->n_heard == tess_tensor_count(s->reference) ? end_columns(h, s, err) : TESS_OK;
+}

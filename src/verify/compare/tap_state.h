@@ -33,6 +33,7 @@ typedef struct tess_tap_state {
     /* [rows], NULL before a row is heard. Of outputs of expert layers: error ÷ bar. Of a tower's: the error
      * that a report draws, NaN beside values that are not finite. */
     float *row_error;
+    tess_sums *row_sums;        /* [rows] of a tap that is heard in columns; NULL before */
     unsigned char *row_failed;  /* [rows], for taps that can name experts or places of a medium; NULL until a
                                    row fails */
     int64_t n_argmax;           /* rows with another arg max */

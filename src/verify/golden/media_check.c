@@ -27,21 +27,34 @@ static tess_status declare(void *context, const char *name, bool is_integer, int
     return TESS_OK;
 }
 
+static bool is_wanted(const hearing_media *h, const char *name)
+{
+    for (int i = 0; i < h->n_wanted; i++)
+        if (!strcmp(h->wanted[i], name)) return true;
+    return false;
+}
+
 static tess_status put(void *context, const char *name, int64_t first, const void *values, int64_t n,
                        tess_error *err)
 {
-    hearing_media *h = context;
-    for (int i = 0; i < h->n_wanted; i++)
-        if (!strcmp(h->wanted[i], name))
-            return tess_comparison_hear(h->comparison, name, (uint64_t)first, values, (size_t)n, err);
-    return TESS_OK;
+    const hearing_media *h = context;
+    if (!is_wanted(h, name)) return TESS_OK;
+    return tess_comparison_hear(h->comparison, name, (uint64_t)first, values, (size_t)n, err);
+}
+
+static tess_status put_columns(void *context, const char *name, int64_t column, int64_t n,
+                               const float *values, tess_error *err)
+{
+    const hearing_media *h = context;
+    if (!is_wanted(h, name)) return TESS_OK;
+    return tess_comparison_hear_columns(h->comparison, name, (uint64_t)column, (uint64_t)n, values, err);
 }
 
 tess_status tess_golden_hear_media(tess_comparison *comparison, const tess_features *const *media,
                                    int n_medium, tess_error *err)
 {
     hearing_media h = {.comparison = comparison};
-    const tess_media_sink sink = {declare, put, &h};
+    const tess_media_sink sink = {declare, put, put_columns, &h};
     tess_status status = tess_media_tensors_declare(media, n_medium, &sink, err);
     return status == TESS_OK ? tess_media_tensors_put(media, n_medium, &sink, NULL, err) : status;
 }

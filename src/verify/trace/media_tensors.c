@@ -96,19 +96,19 @@ static size_t floats_of_piece(const tess_features *const *media, int n)
     return most;
 }
 
-/* Rows of a clip become columns: a block of frames is turned around and written bin by bin. */
-static tess_status put_frames(putter *p, const tess_features *f, int64_t column, int64_t n_column,
-                              float *rows, float *line)
+/* Rows of a clip become columns: a block of frames is turned around. */
+static tess_status put_frames(putter *p, const tess_features *f, int64_t column, float *rows, float *columns)
 {
     int64_t most = rows_of_piece(f);
     tess_status status = TESS_OK;
     for (int64_t at = 0; at < f->n_frame && status == TESS_OK;) {
         int64_t n = f->n_frame - at < most ? f->n_frame - at : most;
         status = f->read(f->context, at, n, rows, p->err);
-        for (int64_t mel = 0; mel < f->width && status == TESS_OK; mel++) {
-            for (int64_t i = 0; i < n; i++) line[i] = rows[i * f->width + mel];
-            status = put(p, "in.input_features", mel * n_column + column + at, line, n);
-        }
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t mel = 0; mel < f->width; mel++) columns[mel * n + i] = rows[i * f->width + mel];
+        if (status == TESS_OK)
+            status =
+                p->sink->put_columns(p->sink->context, "in.input_features", column + at, n, columns, p->err);
         if (status == TESS_OK) status = tell_rows(p, n);
         at += n;
     }
@@ -130,15 +130,14 @@ static tess_status put_patches(putter *p, const tess_features *f, const char *na
     return status;
 }
 
-static tess_status put_clips(putter *p, float *rows, float *line)
+static tess_status put_clips(putter *p, float *rows, float *columns)
 {
-    totals t = total_of(p->media, p->n, TESS_MEDIA_AUDIO);
     int64_t column = 0, clip = 0;
     tess_status status = TESS_OK;
     for (int i = 0; i < p->n && status == TESS_OK; i++) {
         const tess_features *f = p->media[i];
         if (f->kind != TESS_MEDIA_AUDIO) continue;
-        status = put_frames(p, f, column, t.n_row, rows, line);
+        status = put_frames(p, f, column, rows, columns);
         if (status == TESS_OK) status = put(p, "in.audio_feature_lengths", clip++, &f->n_frame, 1);
         column += f->n_frame;
     }
@@ -171,7 +170,7 @@ tess_status tess_media_tensors_put(const tess_features *const *media, int n, con
     putter p = {.media = media, .n = n, .sink = sink, .progress = progress, .err = err};
     for (int i = 0; i < n; i++) p.n_all += (uint64_t)count_rows(media[i]);
     size_t n_float = floats_of_piece(media, n);
-    float *rows = malloc((n_float + PIECE_FLOATS) * sizeof *rows);
+    float *rows = malloc(2 * n_float * sizeof *rows);
     if (!rows) return tess_fail(err, TESS_ENOMEM, "no memory for rows of media");
     tess_status status = put_clips(&p, rows, rows + n_float);
     if (status == TESS_OK) status = put_pictures(&p, &tess_image_names, rows);

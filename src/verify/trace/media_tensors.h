@@ -19,9 +19,12 @@ typedef struct tess_media_sink {
     /* A tensor: I64 if is_integer, else F32. */
     tess_status (*declare)(void *context, const char *name, bool is_integer, int n_dim, const int64_t *dim,
                            tess_error *err);
-    /* Elements [first, first + n) of it, int64_t or float; every one comes once. */
+    /* Elements [first, first + n) of it, int64_t or float; every one comes once, ascending. */
     tess_status (*put)(void *context, const char *name, int64_t first, const void *values, int64_t n,
                        tess_error *err);
+    /* Columns [column, column + n) of a float tensor of two axes, values [rows, n], likewise. */
+    tess_status (*put_columns)(void *context, const char *name, int64_t column, int64_t n,
+                               const float *values, tess_error *err);
     void *context;
 } tess_media_sink;
 

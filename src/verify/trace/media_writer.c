@@ -16,12 +16,18 @@ static tess_status put(void *context, const char *name, int64_t first, const voi
     return tess_trace_writer_put(context, name, first, values, (size_t)n, err);
 }
 
+static tess_status put_columns(void *context, const char *name, int64_t column, int64_t n,
+                               const float *values, tess_error *err)
+{
+    return tess_trace_writer_put_columns(context, name, column, n, values, err);
+}
+
 static const char sound_flag[] = "in.use_audio_in_video";
 
 tess_status tess_trace_media_declare(const tess_features *const *media, int n, bool use_audio_in_video,
                                      tess_trace_writer *writer, tess_error *err)
 {
-    const tess_media_sink sink = {declare, put, writer};
+    const tess_media_sink sink = {declare, put, put_columns, writer};
     tess_status status = tess_media_tensors_declare(media, n, &sink, err);
     if (status != TESS_OK || !use_audio_in_video) return status;
     return tess_trace_writer_declare(writer, sound_flag, true, 1, (int64_t[]){1}, err);
@@ -30,7 +36,7 @@ tess_status tess_trace_media_declare(const tess_features *const *media, int n, b
 tess_status tess_trace_media_put(const tess_features *const *media, int n, bool use_audio_in_video,
                                  tess_trace_writer *writer, const tess_progress *progress, tess_error *err)
 {
-    const tess_media_sink sink = {declare, put, writer};
+    const tess_media_sink sink = {declare, put, put_columns, writer};
     tess_status status = tess_media_tensors_put(media, n, &sink, progress, err);
     if (status != TESS_OK || !use_audio_in_video) return status;
     return tess_trace_writer_put(writer, sound_flag, 0, (int64_t[]){1}, 1, err);

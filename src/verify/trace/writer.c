@@ -14,6 +14,7 @@ enum { MAX_DIM = 3, MAX_GROWING = 2 };
 typedef struct tensor {
     char *name;
     bool is_integer;
+    bool is_last, is_reached; /* stands behind all others; has its shape and its place */
     int n_dim;
     int64_t dim[MAX_DIM];
     uint64_t n_element, n_written;
@@ -27,7 +28,8 @@ struct tess_trace_writer {
     size_t n_tensor, n_room;
     tensor growing[MAX_GROWING]; /* n_written 0: its shape is not known yet */
     int n_growing;
-    char *header;                     /* room for the longest header */
+    char *header; /* room for the longest header */
+    bool is_ending;
     uint64_t header_room, begin, end; /* of the data: those that grow are put before it one by one */
     tess_output *output;
 };
@@ -115,6 +117,14 @@ tess_status tess_trace_writer_declare_growing(tess_trace_writer *writer, const c
     return status;
 }
 
+tess_status tess_trace_writer_declare_last(tess_trace_writer *writer, const char *name, int n_dim,
+                                           const int64_t *most, tess_error *err)
+{
+    tess_status status = tess_trace_writer_declare(writer, name, false, n_dim, most, err);
+    if (status == TESS_OK) writer->list[writer->n_tensor - 1].is_last = true;
+    return status;
+}
+
 static uint64_t item_bytes(const tensor *t)
 {
     return t->is_integer ? sizeof(int64_t) : sizeof(float);
@@ -143,11 +153,17 @@ static void place(tess_trace_writer *writer, uint64_t begin)
     for (int integers = 1; integers >= 0; integers--)
         for (size_t i = 0; i < writer->n_tensor; i++) {
             tensor *t = &writer->list[i];
-            if (t->is_integer != integers) continue;
+            if (t->is_integer != integers || t->is_last) continue;
             t->position = at;
             at += t->n_element * item_bytes(t);
         }
     writer->end = at;
+    for (size_t i = 0; i < writer->n_tensor; i++) { /* no further than this, whenever they are reached */
+        tensor *t = &writer->list[i];
+        if (!t->is_last) continue;
+        t->position = at;
+        at += t->n_element * item_bytes(t);
+    }
 }
 
 /* A text that is cut at its room and counts what it would have needed, like snprintf. */
@@ -180,6 +196,12 @@ static void add_tensor(text *to, const tensor *t, uint64_t begin)
     add_text(to, piece);
 }
 
+/* Whether a tensor is left out: those that stand last may not be reached. */
+static bool is_absent(const tess_trace_writer *writer, const tensor *t)
+{
+    return t->is_last && !t->is_reached && writer->is_ending;
+}
+
 /* The JSON of the header when the data starts at `begin`; returns its length. */
 static size_t make_header(const tess_trace_writer *writer, uint64_t begin, char *out, size_t room)
 {
@@ -191,7 +213,8 @@ static size_t make_header(const tess_trace_writer *writer, uint64_t begin, char 
     }
     for (int i = 0; i < writer->n_growing; i++)
         if (writer->growing[i].n_element) add_tensor(&to, &writer->growing[i], begin);
-    for (size_t i = 0; i < writer->n_tensor; i++) add_tensor(&to, &writer->list[i], begin);
+    for (size_t i = 0; i < writer->n_tensor; i++)
+        if (!is_absent(writer, &writer->list[i])) add_tensor(&to, &writer->list[i], begin);
     add_text(&to, "}");
     return to.used;
 }
@@ -236,10 +259,47 @@ tess_status tess_trace_writer_open(tess_trace_writer *writer, const char *path, 
     return status == TESS_OK ? write_header(writer, 8 + writer->header_room, err) : status;
 }
 
+static tess_status refuse_length(const tensor *t, int64_t found, int64_t most, tess_error *err)
+{
+    return tess_fail(err, TESS_EUSAGE, "%s: %" PRId64 " elements where at most %" PRId64 " were declared",
+                     t->name, found, most);
+}
+
 bool tess_trace_writer_has(const tess_trace_writer *writer, const char *name)
 {
     TESS_ASSERT(writer->output);
     return find_tensor(writer, name) != NULL;
+}
+
+tess_status tess_trace_writer_reach(tess_trace_writer *writer, const char *name, const int64_t *dim,
+                                    tess_error *err)
+{
+    tensor *t = find_tensor(writer, name);
+    TESS_ASSERT(writer->output && t && t->is_last && !t->is_reached);
+    uint64_t n = 1;
+    for (int i = 0; i < t->n_dim; i++) {
+        if (dim[i] < 0 || dim[i] > t->dim[i]) return refuse_length(t, dim[i], t->dim[i], err);
+        n *= (uint64_t)dim[i];
+    }
+    memcpy(t->dim, dim, (size_t)t->n_dim * sizeof *dim);
+    t->n_element = n;
+    t->position = writer->end;
+    t->is_reached = true;
+    writer->end += n * item_bytes(t);
+    return TESS_OK;
+}
+
+/* Columns come row by row. */
+tess_status tess_trace_writer_put_columns(tess_trace_writer *writer, const char *name, int64_t column,
+                                          int64_t n, const float *values, tess_error *err)
+{
+    const tensor *t = find_tensor(writer, name);
+    if (!t) return tess_fail(err, TESS_EUSAGE, "%s: not declared in this trace", name);
+    tess_status status = TESS_OK;
+    for (int64_t row = 0; row < t->dim[0] && status == TESS_OK; row++)
+        status =
+            tess_trace_writer_put(writer, name, row * t->dim[1] + column, values + row * n, (size_t)n, err);
+    return status;
 }
 
 tess_status tess_trace_writer_put(tess_trace_writer *writer, const char *name, int64_t first,
@@ -270,10 +330,7 @@ tess_status tess_trace_writer_grow(tess_trace_writer *writer, const char *name, 
     TESS_ASSERT(writer->output && t && t->n_written == 0);
     uint64_t n = 1;
     for (int i = 0; i < t->n_dim; i++) {
-        if (dim[i] < 0 || dim[i] > t->dim[i])
-            return tess_fail(err, TESS_EUSAGE,
-                             "%s: %" PRId64 " elements where at most %" PRId64 " were declared", t->name,
-                             dim[i], t->dim[i]);
+        if (dim[i] < 0 || dim[i] > t->dim[i]) return refuse_length(t, dim[i], t->dim[i], err);
         n *= (uint64_t)dim[i];
     }
     memcpy(t->dim, dim, (size_t)t->n_dim * sizeof *dim);
@@ -288,7 +345,7 @@ static tess_status check_whole(const tess_trace_writer *writer, tess_error *err)
 {
     for (size_t i = 0; i < writer->n_tensor; i++) {
         const tensor *t = &writer->list[i];
-        if (t->n_written != t->n_element)
+        if (t->n_written != t->n_element && !is_absent(writer, t))
             return tess_fail(err, TESS_EUSAGE,
                              "%s: %" PRIu64 " of its %" PRIu64 " elements were heard; the trace is not kept",
                              t->name, t->n_written, t->n_element);
@@ -299,6 +356,7 @@ static tess_status check_whole(const tess_trace_writer *writer, tess_error *err)
 tess_status tess_trace_writer_commit(tess_trace_writer *writer, tess_error *err)
 {
     TESS_ASSERT(writer->output);
+    writer->is_ending = true;
     for (int i = 0; i < writer->n_growing; i++)
         if (writer->growing[i].n_written == 0) writer->growing[i].n_element = 0; /* it is left out */
     tess_status status = check_whole(writer, err);

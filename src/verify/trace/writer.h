@@ -12,7 +12,8 @@
  * The file: eight bytes of length, the JSON header padded with blanks to a multiple of eight, then the
  * growing tensors, the I64 tensors, the F32 tensors, without gaps, so every element is aligned. Growing
  * tensors stand first because their room is then next to the header's padding: what they do not use becomes
- * blanks. Whichever has its shape first ends where the others begin, the next ends where it begins.
+ * blanks. Whichever has its shape first ends where the others begin, the next ends where it begins. Tensors
+ * that are reached last, in whatever shape, follow in that order.
  *
  * Memory: the table of tensors. Nothing of their content is kept.
  */
@@ -42,6 +43,11 @@ tess_status tess_trace_writer_declare(tess_trace_writer *writer, const char *nam
 tess_status tess_trace_writer_declare_growing(tess_trace_writer *writer, const char *name, int n_dim,
                                               const int64_t *most, tess_error *err);
 
+/* Declares an F32 tensor that stands behind all others, whose shape, at most `most` in each axis, is known
+ * only when it is reached. */
+tess_status tess_trace_writer_declare_last(tess_trace_writer *writer, const char *name, int n_dim,
+                                           const int64_t *most, tess_error *err);
+
 /* Lays the file out and creates it under a temporary name, with all its room. */
 tess_status tess_trace_writer_open(tess_trace_writer *writer, const char *path, tess_error *err);
 
@@ -51,6 +57,14 @@ bool tess_trace_writer_has(const tess_trace_writer *writer, const char *name);
  * declared. Every element must be written once before commit. */
 tess_status tess_trace_writer_put(tess_trace_writer *writer, const char *name, int64_t first,
                                   const void *values, size_t count, tess_error *err);
+
+/* Columns [column, column + n) of a float tensor of two axes: values [rows, n]. */
+tess_status tess_trace_writer_put_columns(tess_trace_writer *writer, const char *name, int64_t column,
+                                          int64_t n, const float *values, tess_error *err);
+
+/* Gives a tensor that stands last its shape, before its elements. Not called: it is left out. */
+tess_status tess_trace_writer_reach(tess_trace_writer *writer, const char *name, const int64_t *dim,
+                                    tess_error *err);
 
 /* Writes a growing tensor whole, of shape dim. Not called, or without elements: it is left out. */
 tess_status tess_trace_writer_grow(tess_trace_writer *writer, const char *name, const int64_t *dim,
