@@ -15,7 +15,8 @@ static void lay_out_sessions(tess_rooms *rooms, const tess_choice *choice, tess_
         tess_session_room *room = session ? &session[i] : &unused;
         tess_timeline_init(&room->timeline, c, choice->n_context, arena);
         room->recall = (tess_recall){TESS_TAKE(arena, tess_recalled, n_recall), 0, n_recall};
-        room->states = TESS_TAKE_ROWS(arena, choice->speech.n_state, c->d_model);
+        float *states = TESS_TAKE_ROWS(arena, choice->speech.n_state, c->d_model);
+        room->states = choice->speech.n_state ? states : NULL;
     }
     arena = tess_layout_open(layout, "thinker", "sampler", "scores of the vocabulary, last logits",
                              TESS_PHASE_ALWAYS);
