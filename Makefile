@@ -19,8 +19,8 @@ MODE_asan := -O1 -g -DTESS_DEBUG -fsanitize=address,undefined -fno-sanitize-reco
 MODE_tsan := -O1 -g -DTESS_DEBUG -fsanitize=thread
 LIBS := jansson libcrypto sqlite3
 APP_LIBS := libedit
-# Opened when media are decoded or encoded (src/media/libraries.h): their headers are needed, and nothing is linked.
-OPENED_LIBS := libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale soxr zlib
+# Opened when media are decoded, encoded or played (src/media/libraries.h): their headers are needed, and nothing is linked.
+OPENED_LIBS := libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale soxr zlib alsa libpulse-simple
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
 # Objects serve archive and shared library alike; what no public header declares is hidden, so that nothing goes through
 # a table of the dynamic linker that need not.

@@ -19,6 +19,7 @@ static const struct {
     [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"},
     [TESS_ACTIVITY_PREPARING] = {"preparing", "frames"},
     [TESS_ACTIVITY_ENCODING] = {"media", "tokens"},
+    [TESS_ACTIVITY_PLAYING] = {NULL, NULL},
 };
 
 static void format_amount(const char *unit, double amount, char *out, size_t size)
