@@ -19,8 +19,8 @@ MODE_asan := -O1 -g -DTESS_DEBUG -fsanitize=address,undefined -fno-sanitize-reco
 MODE_tsan := -O1 -g -DTESS_DEBUG -fsanitize=thread
 LIBS := jansson libcrypto sqlite3
 APP_LIBS := libedit
-# Opened when media are decoded (src/media/libraries.h): their headers are needed, and nothing is linked.
-OPENED_LIBS := libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale soxr zlib
+# Opened when media are decoded, encoded or played (src/media/libraries.h): their headers are needed, and nothing is linked.
+OPENED_LIBS := libjpeg libwebp libwebpdemux libavformat libavcodec libavutil libswscale soxr zlib alsa libpulse-simple
 # -ffp-contract=off: gcc and clang fuse a*b+c on their own otherwise, which changes the bits of a result.
 # Objects serve archive and shared library alike; what no public header declares is hidden, so that nothing goes through
 # a table of the dynamic linker that need not.
@@ -77,8 +77,9 @@ $(B)/libtessera.so.$(VERSION): $(call OBJ,$(LIB_SRC))
 $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(APP_LDLIBS)
-# Allocations of tests pass through tests/support/fault.c, which can let the k-th one fail.
-WRAP := malloc calloc realloc aligned_alloc strdup
+# Allocations of tests pass through tests/support/fault.c, which can let the k-th one fail; libraries are opened through
+# tests/support/libraries.c, where some are absent.
+WRAP := malloc calloc realloc aligned_alloc strdup dlopen dlsym
 $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LDLIBS)
 # The AVX-512 kernels emulated with AVX2, so that CPUs without AVX-512 test them too (tests/kernels/emulated_avx512.h).

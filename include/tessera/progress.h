@@ -20,6 +20,7 @@ typedef enum tess_activity {
     TESS_ACTIVITY_ENCODING,   /* media, in tokens */
     TESS_ACTIVITY_SPEAKING,   /* an answer, in frames; it is not known how many: total is 0 */
     TESS_ACTIVITY_PREPARING,  /* a medium, in frames; of sound it is not known how many: total is 0 */
+    TESS_ACTIVITY_PLAYING,    /* sound, in samples */
 } tess_activity;
 
 /* Who wants to know how far a call has come, and may stop it. `tell` is called while work goes on, in the

@@ -10,6 +10,7 @@
 
 #include "base/fpenv.h"
 #include "base/guard.h"
+#include "base/signals.h"
 
 enum { SPINS = 2000, STACK_BYTES = 256 * 1024 };
 
@@ -87,17 +88,6 @@ static void start_round(tess_pool *pool, tess_task *task, void *arg)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* Signals are for the threads of whoever uses the pool: a worker inherits a mask that blocks them, but for
- * those that its own faults raise. */
-static void block_signals(sigset_t *saved)
-{
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-    sigset_t blocked;
-    sigfillset(&blocked);
-    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&blocked, faults[i]);
-    pthread_sigmask(SIG_SETMASK, &blocked, saved);
-}
-
 tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
 {
     if (n_thread < 1 || n_thread > TESS_POOL_MAX_THREADS) {
@@ -115,7 +105,7 @@ tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     sigset_t saved;
-    block_signals(&saved);
+    tess_signals_block(&saved);
     int failed = 0;
     for (int i = 1; i < n_thread && !failed; i++) {
         pool->workers[i] = (worker){.pool = pool, .share = i};

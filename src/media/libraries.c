@@ -58,6 +58,11 @@ DEFINE_OPEN(tess_status tess_webp_demux_library_open, tess_webp_demux_library, T
             "libwebpdemux.so.2", "libwebpdemux2")
 DEFINE_OPEN(tess_status tess_soxr_library_open, tess_soxr_library, TESS_SOXR_FUNCTIONS, "libsoxr.so.0",
             "libsoxr0")
+/* It depends on libpulse0, which has the words for errors. */
+DEFINE_OPEN(tess_status tess_pulse_library_open, tess_pulse_library, TESS_PULSE_FUNCTIONS,
+            "libpulse-simple.so.0", "libpulse0")
+DEFINE_OPEN(static tess_status open_alsa, tess_alsa_library, TESS_ALSA_FUNCTIONS, "libasound.so.2",
+            "libasound2")
 DEFINE_OPEN_FFMPEG(tess_status tess_format_library_open, tess_format_library, TESS_AVFORMAT_FUNCTIONS,
                    "libavformat", LIBAVFORMAT_VERSION_MAJOR)
 DEFINE_OPEN_FFMPEG(tess_status tess_scale_library_open, tess_scale_library, TESS_SWSCALE_FUNCTIONS,
@@ -72,5 +77,17 @@ tess_status tess_codec_library_open(tess_codec_library *out, tess_error *err)
     tess_status status = open_avutil(out, err);
     if (status == TESS_OK) status = open_avcodec(out, err);
     if (status == TESS_OK) out->av_log_set_level(AV_LOG_QUIET);
+    return status;
+}
+
+static void say_nothing(const char *file, int line, const char *function, int code, const char *format, ...)
+{
+    (void)file, (void)line, (void)function, (void)code, (void)format;
+}
+
+tess_status tess_alsa_library_open(tess_alsa_library *out, tess_error *err)
+{
+    tess_status status = open_alsa(out, err);
+    if (status == TESS_OK) out->snd_lib_error_set_handler(say_nothing);
     return status;
 }

@@ -1,5 +1,5 @@
-/* The libraries that decode and encode media, opened on first use: linking them would cost every run 27 MB
- * and 150 shared objects before main().
+/* The libraries that decode, encode and play media, opened on first use: linking them would cost every run
+ * 27 MB and 150 shared objects before main().
  *
  * A table holds the functions of one library, found by name. Opening one costs microseconds once the library
  * is there (25 ms the first time for FFmpeg's), so that whoever handles a file opens a table of its own and
@@ -15,12 +15,15 @@
 
 #include <stdio.h>
 
+#include <alsa/asoundlib.h>
 #include <jpeglib.h>
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/display.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
+#include <pulse/error.h>
+#include <pulse/simple.h>
 #include <soxr.h>
 #include <webp/decode.h>
 #include <webp/demux.h>
@@ -127,6 +130,26 @@
     X(soxr_process)                                                                                          \
     X(soxr_quality_spec)
 
+#define TESS_PULSE_FUNCTIONS(X)                                                                              \
+    X(pa_simple_drain)                                                                                       \
+    X(pa_simple_flush)                                                                                       \
+    X(pa_simple_free)                                                                                        \
+    X(pa_simple_new)                                                                                         \
+    X(pa_simple_write)                                                                                       \
+    X(pa_strerror)
+
+#define TESS_ALSA_FUNCTIONS(X)                                                                               \
+    X(snd_lib_error_set_handler)                                                                             \
+    X(snd_pcm_close)                                                                                         \
+    X(snd_pcm_drain)                                                                                         \
+    X(snd_pcm_drop)                                                                                          \
+    X(snd_pcm_open)                                                                                          \
+    X(snd_pcm_prepare)                                                                                       \
+    X(snd_pcm_recover)                                                                                       \
+    X(snd_pcm_set_params)                                                                                    \
+    X(snd_pcm_writei)                                                                                        \
+    X(snd_strerror)
+
 #define TESS_LIBRARY_MEMBER(name) __typeof__(&(name)) name;
 typedef struct tess_jpeg_library {
     TESS_JPEG_FUNCTIONS(TESS_LIBRARY_MEMBER)
@@ -155,11 +178,18 @@ typedef struct tess_scale_library {
 typedef struct tess_soxr_library {
     TESS_SOXR_FUNCTIONS(TESS_LIBRARY_MEMBER)
 } tess_soxr_library;
+/* PulseAudio's simple interface, which PipeWire answers as well. */
+typedef struct tess_pulse_library {
+    TESS_PULSE_FUNCTIONS(TESS_LIBRARY_MEMBER)
+} tess_pulse_library;
+typedef struct tess_alsa_library {
+    TESS_ALSA_FUNCTIONS(TESS_LIBRARY_MEMBER)
+} tess_alsa_library;
 #undef TESS_LIBRARY_MEMBER
 
 /* Each fills a table. TESS_EUNSUPPORTED, naming the library and Debian's package, where it cannot be opened.
- * FFmpeg's log, which would go to standard error, is silenced for the whole process: there is no other way.
- */
+ * The logs of FFmpeg and ALSA, which would go to standard error, are silenced for the whole process: there is
+ * no other way. */
 tess_status tess_jpeg_library_open(tess_jpeg_library *out, tess_error *err);
 tess_status tess_zlib_library_open(tess_zlib_library *out, tess_error *err);
 tess_status tess_webp_library_open(tess_webp_library *out, tess_error *err);
@@ -168,5 +198,7 @@ tess_status tess_codec_library_open(tess_codec_library *out, tess_error *err);
 tess_status tess_format_library_open(tess_format_library *out, tess_error *err);
 tess_status tess_scale_library_open(tess_scale_library *out, tess_error *err);
 tess_status tess_soxr_library_open(tess_soxr_library *out, tess_error *err);
+tess_status tess_pulse_library_open(tess_pulse_library *out, tess_error *err);
+tess_status tess_alsa_library_open(tess_alsa_library *out, tess_error *err);
 
 #endif

@@ -16,6 +16,8 @@ static const struct code {
     [TESS_SOUND_MP3] = {"MP3", "mp3", "libmp3lame", AV_SAMPLE_FMT_FLTP, 96000},
     [TESS_SOUND_OPUS] = {"Opus", "ogg", "libopus", AV_SAMPLE_FMT_FLT, 64000},
 };
+/* Of Ogg, which others have no use for: so often does a listener to a pipe get something. */
+#define PAGE_US "200000"
 enum { IO_BYTES = 1 << 15, FRAME = 4096 /* of an encoder that takes any number of samples */ };
 
 struct tess_sound_encoder {
@@ -33,7 +35,8 @@ struct tess_sound_encoder {
     int n_frame, n_filled; /* samples of a whole frame, and of this one so far */
     int64_t n_sample;      /* in frames before this one */
     uint64_t offset;       /* of the next byte FFmpeg writes */
-    uint64_t whole_bytes;  /* up to the end of the last packet */
+    int64_t n_piece;       /* packets or pages written */
+    uint64_t whole_bytes;  /* up to the end of the last of them */
     bool has_header;       /* and so needs its trailer before it is freed */
     tess_status failure;   /* of the target */
     tess_error target_error;
@@ -170,7 +173,10 @@ static tess_status write_header(tess_sound_encoder *e, tess_error *err)
     if (!e->stream) return refuse_memory(e, err);
     e->stream->time_base = e->context->time_base;
     int code = e->codec_lib.avcodec_parameters_from_context(e->stream->codecpar, e->context);
-    if (code >= 0) code = e->format_lib.avformat_write_header(e->format, NULL);
+    AVDictionary *options = NULL;
+    if (code >= 0) code = e->codec_lib.av_dict_set(&options, "page_duration", PAGE_US, 0);
+    if (code >= 0) code = e->format_lib.avformat_write_header(e->format, &options);
+    e->codec_lib.av_dict_free(&options);
     e->has_header = code >= 0;
     if (code >= 0) e->format_lib.avio_flush(e->io);
     return check_code(e, code, "write a header", err);
@@ -218,14 +224,18 @@ void tess_sound_encoder_close(tess_sound_encoder *e)
 
 static tess_status write_packet(tess_sound_encoder *e, tess_error *err)
 {
+    uint64_t before = tess_target_get_size(e->target);
     e->packet->stream_index = 0;
     e->codec_lib.av_packet_rescale_ts(e->packet, e->context->time_base, e->stream->time_base);
     int code = e->format_lib.av_write_frame(e->format, e->packet);
     e->codec_lib.av_packet_unref(e->packet);
     e->format_lib.avio_flush(e->io);
     tess_status status = check_code(e, code, "write a packet", err);
-    if (status == TESS_OK) e->whole_bytes = tess_target_get_size(e->target);
-    return status;
+    if (status != TESS_OK || tess_target_get_size(e->target) == before)
+        return status; /* Ogg collects a page */
+    if (++e->n_piece > 1)
+        e->whole_bytes = tess_target_get_size(e->target); /* one frame of MP3 does not play */
+    return TESS_OK;
 }
 
 /* Hands a frame to the encoder, or NULL for the end, and writes the packets that it has. */

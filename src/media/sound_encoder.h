@@ -25,7 +25,8 @@ tess_status tess_sound_encoder_write(tess_sound_encoder *encoder, const float *s
 /* Writes what is held back, and what a header says of the whole where the target can seek. */
 tess_status tess_sound_encoder_finish(tess_sound_encoder *encoder, tess_error *err);
 
-/* Bytes up to the end of the last packet that was written whole; 0 before the first. */
+/* Bytes of a file that plays as far as it goes: up to the last packet, or page of Ogg, that was written
+ * whole; after finishing all; 0 while there are fewer than two. */
 uint64_t tess_sound_encoder_get_whole_bytes(const tess_sound_encoder *encoder);
 
 void tess_sound_encoder_close(tess_sound_encoder *encoder); /* NULL is fine */

@@ -16,8 +16,9 @@ tess_status tess_samples_check(const char *name, const float *samples, size_t n,
 {
     for (size_t i = 0; i < n; i++) {
         if (isfinite(samples[i])) continue;
+        unsigned long long place = n_before + i;
         (void)tess_refuse(err, name, "samples", -1, "finite numbers", "%s in sample %llu",
-                          isnan(samples[i]) ? "NaN" : "infinity", (unsigned long long)(n_before + i));
+                          isnan(samples[i]) ? "NaN" : "infinity", place);
         if (err) err->status = TESS_ENONFINITE;
         return TESS_ENONFINITE;
     }

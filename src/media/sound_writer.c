@@ -175,35 +175,44 @@ tess_status tess_sound_writer_write(tess_sound_writer *w, const float *samples, 
 
 /* ---- ending ---- */
 
-static tess_status finish_encoder(tess_sound_writer *w, uint64_t *n_byte, tess_error *err)
+/* Writes what is left to write. After a failure of writing that is WAV's header alone. */
+static tess_status write_end(tess_sound_writer *w, tess_error *err)
 {
-    tess_status status = w->failure == TESS_OK ? tess_sound_encoder_finish(w->encoder, err) : TESS_OK;
-    *n_byte = tess_sound_encoder_get_whole_bytes(w->encoder);
-    return status;
+    if (w->encoder) return w->failure == TESS_OK ? tess_sound_encoder_finish(w->encoder, err) : TESS_OK;
+    return tess_target_can_seek(w->target) ? write_wav_header(w, w->n_sample, err) : TESS_OK;
 }
 
-static tess_status finish_wav(tess_sound_writer *w, uint64_t *n_byte, tess_error *err)
+/* Bytes of what plays: all, unless something failed. */
+static uint64_t count_whole_bytes(const tess_sound_writer *w)
 {
-    *n_byte = count_wav_bytes(w);
-    return tess_target_can_seek(w->target) ? write_wav_header(w, w->n_sample, err) : TESS_OK;
+    if (w->encoder) return tess_sound_encoder_get_whole_bytes(w->encoder);
+    return w->n_sample || w->failure == TESS_OK ? count_wav_bytes(w) : 0;
+}
+
+/* Gives the first n_byte bytes their name, and frees the writer. */
+static tess_status commit(tess_sound_writer *w, uint64_t n_byte, tess_error *err)
+{
+    tess_sound_encoder_close(w->encoder); /* which refers to the target */
+    tess_status status = tess_target_commit(w->target, n_byte, err);
+    free(w);
+    return status;
 }
 
 tess_status tess_sound_writer_finish(tess_sound_writer *w, tess_error *err)
 {
-    uint64_t n_byte = 0;
-    tess_status status = w->encoder ? finish_encoder(w, &n_byte, err) : finish_wav(w, &n_byte, err);
-    bool is_empty = w->encoder ? n_byte == 0 : w->n_sample == 0;
-    if (status == TESS_OK && w->failure != TESS_OK && is_empty) {
-        status = w->failure;
-        if (err) *err = w->error;
+    tess_status told = w->failure;
+    tess_status ended = write_end(w, told == TESS_OK ? &w->error : NULL);
+    if (told == TESS_OK) w->failure = ended;
+    tess_status failure = w->failure;
+    if (failure != TESS_OK && err) *err = w->error;
+    uint64_t n_byte = count_whole_bytes(w);
+    if (failure != TESS_OK && n_byte == 0) {
+        tess_sound_writer_cancel(w);
+        return failure;
     }
-    if (status == TESS_OK) {
-        tess_target *target = w->target;
-        w->target = NULL;
-        tess_sound_encoder_close(w->encoder);
-        w->encoder = NULL;
-        status = tess_target_commit(target, n_byte, err);
+    if (told == TESS_OK && failure != TESS_OK) {
+        (void)commit(w, n_byte, NULL);
+        return failure;
     }
-    tess_sound_writer_cancel(w);
-    return status;
+    return commit(w, n_byte, err);
 }

@@ -1,5 +1,4 @@
 /* Libraries that are not installed: said by name, with the package, and only where they are needed. */
-#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,22 +9,12 @@
 
 #include <cmocka.h>
 
+#include "../support/libraries.h"
 #include "media/audio_file.h"
 #include "media/image_file.h"
 #include "media/video_file.h"
 
 #define FOLDER "tests/data/media/"
-static const char *absent = "";
-
-/* In place of the system's: as if what begins with `absent` were not there. */
-__attribute__((visibility("default"))) void *dlopen(const char *name, int flags);
-void *dlopen(const char *name, int flags)
-{
-    void *(*found)(const char *, int);
-    *(void **)&found = dlsym(RTLD_NEXT, "dlopen");
-    return *absent && !strncmp(name, absent, strlen(absent)) ? NULL : found(name, flags);
-}
-
 static tess_status decode_image(const char *path, tess_error *err)
 {
     tess_source source = {.name = path, .path = path};
@@ -80,9 +69,9 @@ static void names_what_is_absent(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tess_error err = {0};
-        absent = cases[i].library;
+        libraries_hide(cases[i].library);
         tess_status status = cases[i].decode(cases[i].path, &err);
-        absent = "";
+        libraries_hide("");
         print_message("# %s\n", err.message);
         assert_int_equal(status, TESS_EUNSUPPORTED);
         assert_non_null(strstr(err.message, cases[i].library));
@@ -95,19 +84,19 @@ static void needs_nothing_else(void **state)
 {
     (void)state;
     tess_error err;
-    absent = "lib";
+    libraries_hide("lib");
     assert_int_equal(decode_image(FOLDER "images/palette.gif", &err), TESS_OK);
-    absent = "libav";
+    libraries_hide("libav");
     assert_int_equal(decode_image(FOLDER "images/420.jpg", &err), TESS_OK);
     assert_int_equal(decode_image(FOLDER "images/alpha.webp", &err), TESS_OK);
     assert_int_equal(decode_image(FOLDER "images/rgb8.png", &err), TESS_OK);
-    absent = "libsoxr";
+    libraries_hide("libsoxr");
     assert_int_equal(decode_audio(FOLDER "audio/s16.wav", &err), TESS_OK);
-    absent = "lib";
+    libraries_hide("lib");
     tess_source source = {.name = "picture", .path = FOLDER "images/420.jpg"};
     tess_image_facts facts;
     assert_int_equal(tess_image_probe(&source, &facts, &err), TESS_OK);
-    absent = "";
+    libraries_hide("");
 }
 
 int main(void)
