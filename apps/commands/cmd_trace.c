@@ -291,7 +291,7 @@ static int trace_request(const cli_command *self, request *r)
     if (r->inputs.n_tok > INT32_MAX - r->inputs.generate)
         return cli_usage(self, &r->common, "--generate: found %d, more than any context", r->inputs.generate);
     r->engine.options.n_needed = r->inputs.n_tok + r->inputs.generate;
-    r->engine.options.n_speech_step = r->inputs.speak;
+    r->engine.options.n_speech_step = r->inputs.codes ? 1 : r->inputs.speak; /* codes are spoken already */
     const tess_feed expected = {.media = r->inputs.media, .n_media = r->inputs.n_media};
     r->engine.options.expected = &expected;
     r->engine.options.n_expected = 1;

@@ -94,8 +94,8 @@ static int read_goldens(request *r)
             return cli_usage(r->self, &r->common, "%s: more tokens than any context", golden->path);
         int n_needed = golden->inputs.n_tok + golden->inputs.generate;
         if (n_needed > r->engine.options.n_needed) r->engine.options.n_needed = n_needed;
-        if (golden->inputs.speak > r->engine.options.n_speech_step)
-            r->engine.options.n_speech_step = golden->inputs.speak;
+        int n_step = golden->inputs.codes ? 1 : golden->inputs.speak; /* codes are spoken already */
+        if (n_step > r->engine.options.n_speech_step) r->engine.options.n_speech_step = n_step;
         /* They are run one after the other; every result is kept. */
         r->engine.options.other_bytes += golden->working_bytes;
     }

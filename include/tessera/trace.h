@@ -18,8 +18,10 @@ typedef struct tess_trace_media tess_trace_media;
 /* The inputs of a trace or golden. Owned by the record, but for `media` where it is not `own_media`'s;
  * release with tess_trace_inputs_release. */
 typedef struct tess_trace_inputs {
-    int32_t *ids;
+    int32_t *ids; /* NULL, and n_tok 0, where codes are there instead */
     int n_tok;
+    int32_t *codes; /* [n_code_group, n_frame]: code2wav alone is run; NULL: the prompt is */
+    int64_t n_code_group, n_frame;
     float *positions; /* [3, n_tok] temporal, height, width; NULL: counted from 0 */
     const tess_features *const
         *media; /* [n_media] each kind in the order of the prompt; read while it runs */
@@ -41,6 +43,11 @@ typedef struct tess_trace_inputs {
 tess_status tess_trace_inputs_read(const char *path, tess_trace_inputs *out, tess_error *err);
 void tess_trace_inputs_release(tess_trace_inputs *inputs);
 
+/* Whether a piece of a tap is columns of all its rows. */
+static inline bool tess_tap_is_columns(const tess_tap_rows *rows)
+{
+    return rows->tap.n_dim == 2 && (int64_t)rows->row_width < rows->tap.dim[1];
+}
 /* A tap's name without its "tap."; points into it. */
 const char *tess_tap_short_name(const char *name);
 /* Whether one of n_glob globs fits a tap's name, with or without its "tap."; always if there are none. */

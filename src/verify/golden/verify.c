@@ -37,6 +37,9 @@ static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_erro
 {
     verifying *v = context;
     const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
+    if (tess_tap_is_columns(rows))
+        return tess_comparison_hear_columns(v->comparison, rows->tap.name, (uint64_t)rows->column,
+                                            rows->row_width, rows->values, err);
     uint64_t first = rows->row < 0 ? TESS_HEAR_NEXT : (uint64_t)rows->row * rows->row_width;
     return tess_comparison_hear(v->comparison, rows->tap.name, first, values,
                                 (size_t)rows->n_row * rows->row_width, err);
@@ -61,13 +64,10 @@ static tess_status check_choices(const verifying *v, const tess_tap_rows *rows, 
     return TESS_OK;
 }
 
-static tess_status replace(void *context, const tess_tap_rows *rows, void *values, tess_error *err)
+/* n elements of the golden's tap, from `at` on, in place of the run's. */
+static tess_status replace_part(verifying *v, const tess_tap_rows *rows, const tess_tensor *t, uint64_t at,
+                                size_t left, void *values, tess_error *err)
 {
-    verifying *v = context;
-    const tess_tensor *t = tess_safetensors_find(v->reader.st, rows->tap.name);
-    if (!t) return TESS_OK;
-    uint64_t at = (uint64_t)rows->row * rows->row_width;
-    size_t left = (size_t)rows->n_row * rows->row_width;
     size_t size = rows->tap.is_integer ? sizeof(int64_t) : sizeof(float);
     char *next = values;
     while (left) {
@@ -83,6 +83,21 @@ static tess_status replace(void *context, const tess_tap_rows *rows, void *value
         left -= n;
     }
     return TESS_OK;
+}
+
+static tess_status replace(void *context, const tess_tap_rows *rows, void *values, tess_error *err)
+{
+    verifying *v = context;
+    const tess_tensor *t = tess_safetensors_find(v->reader.st, rows->tap.name);
+    if (!t) return TESS_OK;
+    if (!tess_tap_is_columns(rows))
+        return replace_part(v, rows, t, (uint64_t)rows->row * rows->row_width,
+                            (size_t)rows->n_row * rows->row_width, values, err);
+    tess_status status = TESS_OK;
+    for (int64_t row = 0; row < rows->n_row && status == TESS_OK; row++)
+        status = replace_part(v, rows, t, (uint64_t)(row * rows->tap.dim[1] + rows->column), rows->row_width,
+                              (float *)values + (size_t)row * rows->row_width, err);
+    return status;
 }
 
 /* Token ids are int32_t in a run and int64_t in a trace. */
@@ -109,30 +124,62 @@ static tess_status hear_integers(verifying *v, const char *name, const int64_t *
     return tess_comparison_hear(v->comparison, name, 0, values, (size_t)n, err);
 }
 
+/* An integer tap of the golden with at most max_dim elements in each axis, to be freed; NULL: it has none. */
+static tess_status take_integers(verifying *v, const char *name, int n_dim, const int64_t *most,
+                                 int64_t **out, int64_t *dim, tess_error *err)
+{
+    const tess_tensor *t = tess_safetensors_find(v->reader.st, name);
+    uint64_t n_all = 1;
+    *out = NULL;
+    bool is_same = t && t->dtype == TESS_DTYPE_I64 && t->n_dim == n_dim;
+    for (int i = 0; is_same && i < n_dim; i++) {
+        is_same = t->dim[i] <= (uint64_t)most[i];
+        dim[i] = (int64_t)t->dim[i];
+        n_all *= t->dim[i];
+    }
+    if (!is_same) return TESS_OK;
+    *out = malloc((size_t)(n_all + 1) * sizeof **out);
+    if (!*out) return tess_fail(err, TESS_ENOMEM, "no memory for %s", name);
+    for (uint64_t at = 0; at < n_all;) {
+        const void *values;
+        size_t n = tess_trace_reader_piece(t, at, 1);
+        tess_status status = tess_trace_reader_read(&v->reader, t, at, n, &values, err);
+        if (status != TESS_OK) return status;
+        memcpy(*out + at, values, n * sizeof **out);
+        at += n;
+    }
+    return TESS_OK;
+}
+
 /* Module by module the talker is fed the golden's answer. */
 static tess_status take_answer(verifying *v, int64_t **ids, int *n, tess_error *err)
 {
-    const tess_tensor *t = tess_safetensors_find(v->reader.st, TESS_GREEDY_TAP);
-    const void *values;
-    *n = 0;
-    *ids = NULL;
-    if (!t || t->dtype != TESS_DTYPE_I64 || t->n_dim != 1 || t->dim[0] > (uint64_t)v->golden->inputs.generate)
-        return tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "the answer that is spoken", "none");
-    *ids = malloc((size_t)(t->dim[0] + 1) * sizeof **ids);
-    if (!*ids) return tess_fail(err, TESS_ENOMEM, "no memory for an answer");
-    for (tess_status status; (uint64_t)*n < t->dim[0];) {
-        size_t piece = tess_trace_reader_piece(t, (uint64_t)*n, 1);
-        status = tess_trace_reader_read(&v->reader, t, (uint64_t)*n, piece, &values, err);
-        if (status != TESS_OK) return status;
-        memcpy(*ids + *n, values, piece * sizeof **ids);
-        *n += (int)piece;
-    }
+    int64_t dim = 0, most = v->golden->inputs.generate;
+    tess_status status = take_integers(v, TESS_GREEDY_TAP, 1, &most, ids, &dim, err);
+    if (status == TESS_OK && !*ids)
+        status = tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "the answer that is spoken", "none");
     int n_vocab = tess_engine_get_vocab_size(v->engine);
-    for (int i = 0; i < *n; i++)
+    for (int64_t i = 0; i < dim && status == TESS_OK; i++)
         if ((*ids)[i] < 0 || (*ids)[i] >= n_vocab)
-            return tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "ids of the vocabulary", "%lld",
-                               (long long)(*ids)[i]);
-    return TESS_OK;
+            status = tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "ids of the vocabulary", "%lld",
+                                 (long long)(*ids)[i]);
+    *n = (int)dim;
+    return status;
+}
+
+/* The sound of what was spoken; module by module of the golden's codes. */
+static tess_status decode_speech(verifying *v, const int64_t *codes, const int64_t dim[2],
+                                 const tess_tap_listener *listener, tess_error *err)
+{
+    int64_t *given = NULL, given_dim[2];
+    const int64_t most[2] = {dim[0], v->golden->inputs.speak};
+    tess_status status =
+        v->options->isolate ? take_integers(v, TESS_CODES_TAP, 2, most, &given, given_dim, err) : TESS_OK;
+    const int64_t *n = given ? given_dim : dim;
+    if (status == TESS_OK && n[1] > 0)
+        status = tess_greedy_decode(v->engine, given ? given : codes, n, listener, v->options->progress, err);
+    free(given);
+    return status;
 }
 
 static tess_status speak_answer(verifying *v, tess_session *session, const int64_t *answer, int n,
@@ -144,6 +191,7 @@ static tess_status speak_answer(verifying *v, tess_session *session, const int64
         status = tess_greedy_speak(session, &v->golden->inputs, given ? given : answer, n, listener,
                                    v->options->progress, &codes, dim, err);
     if (status == TESS_OK && dim[1]) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
+    if (status == TESS_OK) status = decode_speech(v, codes, dim, listener, err);
     free(codes);
     free(given);
     return status;
@@ -188,26 +236,41 @@ static tess_status end_early(verifying *v, const tess_error *end, tess_error *er
     return end->status;
 }
 
-static tess_status run_golden(verifying *v, tess_error *err)
+static tess_status run_codes(verifying *v, const tess_tap_listener *listener, tess_error *err)
+{
+    const tess_trace_inputs *in = &v->golden->inputs;
+    const tess_codes codes = {
+        .codes = in->codes, .n_frame = in->n_frame, .listener = listener, .progress = v->options->progress};
+    return tess_engine_decode_codes(v->engine, &codes, err);
+}
+
+static tess_status run_prompt(verifying *v, const tess_tap_listener *listener, tess_error *err)
 {
     const tess_trace_inputs *in = &v->golden->inputs;
     tess_session *session;
     tess_status status = tess_session_new(v->engine, &session, err);
     if (status != TESS_OK) return status;
-    tess_tap_listener listener = {
-        .context = v, .wants = wants_tap, .hear = hear_rows, .replace = v->options->isolate ? replace : NULL};
     tess_feed feed = {.ids = in->ids,
                       .n_tok = in->n_tok,
                       .positions = in->positions,
                       .media = in->media,
                       .n_media = in->n_media,
-                      .listener = &listener,
+                      .listener = listener,
                       .last_logits = has_last_logits(&v->comparison->hearing.reference, in->n_tok),
                       .progress = v->options->progress};
-    tess_error end;
-    status = tess_session_feed(session, &feed, &end);
-    if (status == TESS_OK) status = run_answer(v, session, &listener, &end);
+    status = tess_session_feed(session, &feed, err);
+    if (status == TESS_OK) status = run_answer(v, session, listener, err);
     tess_session_free(session);
+    return status;
+}
+
+static tess_status run_golden(verifying *v, tess_error *err)
+{
+    tess_tap_listener listener = {
+        .context = v, .wants = wants_tap, .hear = hear_rows, .replace = v->options->isolate ? replace : NULL};
+    tess_error end;
+    tess_status status =
+        v->golden->inputs.codes ? run_codes(v, &listener, &end) : run_prompt(v, &listener, &end);
     return status == TESS_OK ? TESS_OK : end_early(v, &end, err);
 }
 
@@ -282,7 +345,8 @@ static tess_status find_supply(verifying *v, tess_error *err)
     supply s = {v, TESS_OK, err};
     const tess_trace_inputs *in = &v->golden->inputs;
     const tess_feed feed = {.n_tok = in->n_tok, .media = in->media, .n_media = in->n_media};
-    status = tess_model_list_taps(v->options->model_dir, &feed, check_tap, &s, err);
+    status = in->codes ? tess_codes_list_taps(v->options->model_dir, in->n_frame, check_tap, &s, err)
+                       : tess_model_list_taps(v->options->model_dir, &feed, check_tap, &s, err);
     return status == TESS_OK ? s.status : status;
 }
 

@@ -53,3 +53,18 @@ tess_status tess_greedy_speak(tess_session *session, const tess_trace_inputs *in
     tess_speech_free(speech);
     return status;
 }
+
+tess_status tess_greedy_decode(tess_engine *engine, const int64_t *codes, const int64_t dim[2],
+                               const tess_tap_listener *listener, const tess_progress *progress,
+                               tess_error *err)
+{
+    size_t n = (size_t)(dim[0] * dim[1]);
+    int32_t *narrow = malloc((n + 1) * sizeof *narrow);
+    if (!narrow) return tess_fail(err, TESS_ENOMEM, "no memory for %zu codes", n);
+    for (size_t i = 0; i < n; i++) narrow[i] = (int32_t)codes[i];
+    const tess_codes decoded = {
+        .codes = narrow, .n_frame = dim[1], .listener = listener, .progress = progress};
+    tess_status status = tess_engine_decode_codes(engine, &decoded, err);
+    free(narrow);
+    return status;
+}

@@ -17,4 +17,10 @@ tess_status tess_greedy_speak(tess_session *session, const tess_trace_inputs *in
                               int n, const tess_tap_listener *listener, const tess_progress *progress,
                               int64_t **codes, int64_t dim[2], tess_error *err);
 
+/* Decodes codes [dim[0], dim[1]] as traces hold them; `listener` hears code2wav's taps. Errors: those of
+ * tess_engine_decode_codes. */
+tess_status tess_greedy_decode(tess_engine *engine, const int64_t *codes, const int64_t dim[2],
+                               const tess_tap_listener *listener, const tess_progress *progress,
+                               tess_error *err);
+
 #endif

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@ enum { MAX_GENERATE = 16777216 };
 void tess_trace_inputs_release(tess_trace_inputs *inputs)
 {
     free(inputs->ids);
+    free(inputs->codes);
     free(inputs->positions);
     tess_trace_media_free(inputs->own_media);
     free(inputs->case_name);
@@ -37,7 +39,8 @@ static bool is_known_input(const char *name)
                                         "in.pixel_values_videos",
                                         "in.video_grid_thw",
                                         "in.video_second_per_grid",
-                                        "in.use_audio_in_video"};
+                                        "in.use_audio_in_video",
+                                        "in.codes"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (!strcmp(name, known[i])) return true;
     return false;
@@ -100,6 +103,41 @@ static tess_status read_ids(tess_trace_reader *reader, tess_trace_inputs *out, t
                 return tess_refuse(err, path, t->name, (int64_t)(t->offset + (at + i) * sizeof id),
                                    "a token id", "%lld", (long long)id);
             out->ids[at + i] = (int32_t)id;
+        }
+        at += n;
+    }
+    return TESS_OK;
+}
+
+/* Codes stand for a prompt: nothing else is run. */
+static tess_status read_codes(tess_trace_reader *reader, tess_trace_inputs *out, tess_error *err)
+{
+    const char *path = tess_trace_reader_get_path(reader);
+    const tess_tensor *t = tess_safetensors_find(reader->st, "in.codes");
+    if (tess_safetensors_find(reader->st, "in.input_ids"))
+        return tess_refuse(err, path, t->name, (int64_t)t->offset, "codes or a prompt",
+                           "in.input_ids as well");
+    bool is_table = t->dtype == TESS_DTYPE_I64 && t->n_dim == 2 && t->dim[0] >= 1 && t->dim[1] >= 1 &&
+                    t->dim[0] <= INT16_MAX && t->dim[1] <= INT32_MAX;
+    if (!is_table)
+        return tess_refuse(err, path, t->name, (int64_t)t->offset, "I64 [codebooks, frames]",
+                           "another shape");
+    uint64_t n_code = t->dim[0] * t->dim[1];
+    out->codes = malloc((size_t)n_code * sizeof *out->codes);
+    if (!out->codes) return no_memory(reader, err);
+    out->n_code_group = (int64_t)t->dim[0];
+    out->n_frame = (int64_t)t->dim[1];
+    for (uint64_t at = 0; at < n_code;) {
+        const void *values;
+        size_t n = tess_trace_reader_piece(t, at, 1);
+        tess_status status = tess_trace_reader_read(reader, t, at, n, &values, err);
+        if (status != TESS_OK) return status;
+        for (size_t i = 0; i < n; i++) {
+            int64_t code = ((const int64_t *)values)[i];
+            if (code < 0 || code > INT32_MAX)
+                return tess_refuse(err, path, t->name, (int64_t)(t->offset + (at + i) * sizeof code),
+                                   "a code", "%lld", (long long)code);
+            out->codes[at + i] = (int32_t)code;
         }
         at += n;
     }
@@ -202,13 +240,20 @@ static tess_status copy_note(const tess_trace_reader *reader, const char *key, c
     return *out ? TESS_OK : no_memory(reader, err);
 }
 
+static tess_status read_prompt(tess_trace_reader *reader, tess_trace_inputs *out, tess_error *err)
+{
+    tess_status status = read_ids(reader, out, err);
+    if (status == TESS_OK) status = read_positions(reader, out, err);
+    if (status == TESS_OK) status = read_sound_flag(reader, out, err);
+    return status == TESS_OK ? read_media(reader, out, err) : status;
+}
+
 static tess_status read_all(tess_trace_reader *reader, tess_trace_inputs *out, tess_error *err)
 {
     tess_status status = refuse_other_inputs(reader, err);
-    if (status == TESS_OK) status = read_ids(reader, out, err);
-    if (status == TESS_OK) status = read_positions(reader, out, err);
-    if (status == TESS_OK) status = read_sound_flag(reader, out, err);
-    if (status == TESS_OK) status = read_media(reader, out, err);
+    if (status == TESS_OK)
+        status = tess_safetensors_find(reader->st, "in.codes") ? read_codes(reader, out, err)
+                                                               : read_prompt(reader, out, err);
     if (status == TESS_OK) status = read_count(reader, "generate", &out->generate, err);
     if (status == TESS_OK) status = read_count(reader, "speak", &out->speak, err);
     if (status == TESS_OK) status = read_rate(reader, &out->fps, err);

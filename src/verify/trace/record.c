@@ -20,6 +20,7 @@ typedef struct tracing {
     tess_trace_writer *writer;
     bool *glob_used;    /* [n_glob] */
     bool speaks;        /* a tap of speech is wanted */
+    bool sounds;        /* one of code2wav */
     tess_status status; /* of declaring */
     tess_error err;
 } tracing;
@@ -53,6 +54,9 @@ static tess_status check_globs(const tracing *t, tess_error *err)
 
 static tess_status declare_inputs(tracing *t, tess_error *err)
 {
+    if (t->inputs->codes)
+        return tess_trace_writer_declare(t->writer, "in.codes", true, 2,
+                                         (int64_t[]){t->inputs->n_code_group, t->inputs->n_frame}, err);
     int64_t n_tok = t->inputs->n_tok;
     tess_status status = tess_trace_writer_declare(t->writer, "in.input_ids", true, 1, &n_tok, err);
     if (status == TESS_OK && t->inputs->positions)
@@ -71,6 +75,15 @@ static void declare_speech_tap(void *context, const tess_tap *tap)
     declare_tap(t, tap);
 }
 
+/* How many frames there will be is known only when they are spoken. */
+static void declare_sound_tap(void *context, const tess_tap *tap)
+{
+    tracing *t = context;
+    if (t->status != TESS_OK || !is_wanted(t, tap->name)) return;
+    t->speaks = t->sounds = true;
+    t->status = tess_trace_writer_declare_last(t->writer, tap->name, tap->n_dim, tap->dim, &t->err);
+}
+
 /* Of steps that are as many as codes of the first codebook, the last has no frame. */
 static tess_status declare_speech(tracing *t, tess_error *err)
 {
@@ -80,21 +93,31 @@ static tess_status declare_speech(tracing *t, tess_error *err)
     tess_status status = tess_model_get_facts(t->options->model_dir, &facts, err);
     if (status == TESS_OK)
         status = tess_speech_list_taps(t->options->model_dir, in->ids, in->n_tok, declare_speech_tap, t, err);
+    if (status == TESS_OK && in->speak > 1)
+        status = tess_codes_list_taps(t->options->model_dir, in->speak - 1, declare_sound_tap, t, err);
     if (status != TESS_OK || !is_wanted(t, TESS_CODES_TAP)) return status;
     t->speaks = true;
     return tess_trace_writer_declare_growing(t->writer, TESS_CODES_TAP, 2,
                                              (int64_t[]){facts.n_code_group, in->speak}, err);
 }
 
-static tess_status declare_all(tracing *t, tess_error *err)
+/* The taps of the prompt and of what follows it. */
+static tess_status declare_taps(tracing *t, tess_error *err)
 {
+    if (t->inputs->codes)
+        return tess_codes_list_taps(t->options->model_dir, t->inputs->n_frame, declare_tap, t, err);
     const tess_feed feed = {.n_tok = t->inputs->n_tok,
                             .media = t->inputs->media,
                             .n_media = t->inputs->n_media,
                             .last_logits = t->options->last_logits};
     /* The media's sizes are checked here, before anything relies on them. */
     tess_status status = tess_model_list_taps(t->options->model_dir, &feed, declare_tap, t, err);
-    if (status == TESS_OK) status = declare_speech(t, err);
+    return status == TESS_OK ? declare_speech(t, err) : status;
+}
+
+static tess_status declare_all(tracing *t, tess_error *err)
+{
+    tess_status status = declare_taps(t, err);
     if (status != TESS_OK) return status;
     if (t->status != TESS_OK) {
         if (err) *err = t->err;
@@ -140,8 +163,22 @@ static tess_status note_all(tracing *t, tess_error *err)
     return status;
 }
 
+static tess_status put_codes(tracing *t, tess_error *err)
+{
+    int64_t block[256], n_code = t->inputs->n_code_group * t->inputs->n_frame;
+    tess_status status = TESS_OK;
+    for (int64_t at = 0; at < n_code && status == TESS_OK;) {
+        int64_t n = n_code - at < 256 ? n_code - at : 256;
+        for (int64_t i = 0; i < n; i++) block[i] = t->inputs->codes[at + i];
+        status = tess_trace_writer_put(t->writer, "in.codes", at, block, (size_t)n, err);
+        at += n;
+    }
+    return status;
+}
+
 static tess_status put_inputs(tracing *t, tess_error *err)
 {
+    if (t->inputs->codes) return put_codes(t, err);
     int64_t block[256];
     int n_tok = t->inputs->n_tok;
     tess_status status = TESS_OK;
@@ -172,20 +209,14 @@ static bool wants_tap(void *context, const tess_tap *tap)
     return tess_trace_writer_has(t->writer, tap->name) || observes(t, tap);
 }
 
-/* Whole rows in one go; of columns each row's part to its place. */
 static tess_status put_rows(tracing *t, const tess_tap_rows *rows, tess_error *err)
 {
     const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
-    bool is_columns = rows->tap.n_dim == 2 && (int64_t)rows->row_width < rows->tap.dim[1];
-    int64_t width = is_columns ? rows->tap.dim[1] : (int64_t)rows->row_width,
-            n = is_columns ? 1 : rows->n_row;
-    size_t n_byte = rows->row_width * (rows->tap.is_integer ? sizeof *rows->integers : sizeof *rows->values);
-    tess_status status = TESS_OK;
-    for (int64_t i = 0; i < rows->n_row && status == TESS_OK; i += n)
-        status = tess_trace_writer_put(t->writer, rows->tap.name, (rows->row + i) * width + rows->column,
-                                       (const char *)values + (size_t)i * n_byte, (size_t)n * rows->row_width,
-                                       err);
-    return status;
+    if (tess_tap_is_columns(rows))
+        return tess_trace_writer_put_columns(t->writer, rows->tap.name, rows->column,
+                                             (int64_t)rows->row_width, rows->values, err);
+    return tess_trace_writer_put(t->writer, rows->tap.name, rows->row * (int64_t)rows->row_width, values,
+                                 (size_t)rows->n_row * rows->row_width, err);
 }
 
 static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_error *err)
@@ -198,6 +229,30 @@ static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_erro
     return put_rows(t, rows, err);
 }
 
+typedef struct reaching {
+    tracing *tracing;
+    tess_status status;
+    tess_error *err;
+} reaching;
+
+static void reach_tap(void *context, const tess_tap *tap)
+{
+    reaching *r = context;
+    if (r->status == TESS_OK && tess_trace_writer_has(r->tracing->writer, tap->name))
+        r->status = tess_trace_writer_reach(r->tracing->writer, tap->name, tap->dim, r->err);
+}
+
+static tess_status decode_speech(tracing *t, const int64_t *codes, const int64_t dim[2],
+                                 const tess_tap_listener *listener, tess_error *err)
+{
+    reaching r = {t, TESS_OK, err};
+    if (!t->sounds || dim[1] == 0) return TESS_OK;
+    tess_status status = tess_codes_list_taps(t->options->model_dir, dim[1], reach_tap, &r, err);
+    if (status == TESS_OK) status = r.status;
+    return status == TESS_OK ? tess_greedy_decode(t->engine, codes, dim, listener, t->options->progress, err)
+                             : status;
+}
+
 static tess_status speak_answer(tracing *t, tess_session *session, const int64_t *answer, int n,
                                 const tess_tap_listener *listener, tess_error *err)
 {
@@ -206,6 +261,7 @@ static tess_status speak_answer(tracing *t, tess_session *session, const int64_t
         tess_greedy_speak(session, t->inputs, answer, n, listener, t->options->progress, &codes, dim, err);
     if (status == TESS_OK && is_wanted(t, TESS_CODES_TAP))
         status = tess_trace_writer_grow(t->writer, TESS_CODES_TAP, dim, codes, err);
+    if (status == TESS_OK) status = decode_speech(t, codes, dim, listener, err);
     free(codes);
     return status;
 }
@@ -225,6 +281,16 @@ static tess_status run_answer(tracing *t, tess_session *session, const tess_tap_
     if (status == TESS_OK && t->speaks) status = speak_answer(t, session, ids, n, listener, err);
     free(ids);
     return status;
+}
+
+static tess_status run_codes(tracing *t, tess_error *err)
+{
+    const tess_tap_listener listener = {.context = t, .wants = wants_tap, .hear = hear_rows};
+    const tess_codes codes = {.codes = t->inputs->codes,
+                              .n_frame = t->inputs->n_frame,
+                              .listener = &listener,
+                              .progress = t->options->progress};
+    return tess_engine_decode_codes(t->engine, &codes, err);
 }
 
 static tess_status run_prompt(tracing *t, tess_error *err)
@@ -266,7 +332,8 @@ static tess_status write_trace(tracing *t, const char *path, tess_error *err)
     if (status == TESS_OK) status = note_all(t, err);
     if (status == TESS_OK) status = tess_trace_writer_open(t->writer, path, err);
     if (status == TESS_OK) status = put_inputs(t, err);
-    return status == TESS_OK ? run_prompt(t, err) : status;
+    if (status != TESS_OK) return status;
+    return t->inputs->codes ? run_codes(t, err) : run_prompt(t, err);
 }
 
 tess_status tess_trace_write(tess_engine *engine, const tess_trace_inputs *inputs,
