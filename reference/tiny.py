@@ -390,7 +390,7 @@ CHECKPOINTS = {
             "speak_short": spoken(said(9, {"role": "user", "content": "The"}), 8),
             "speak_least": spoken(said(2, {"role": "user", "content": "Hm"}), 2),
             "speak_media": spoken(told(
-                ids_e(), 61, 6, ("system", text(3)), ("user", text(2), image(2, 4), audio(63), text(1)), ("assistant", text(4)),
+                ids_e(), 164, 6, ("system", text(3)), ("user", text(2), image(2, 4), audio(63), text(1)), ("assistant", text(4)),
                 ("user", video(2, 4, 2, 3), text(3))), 8),
             "speak_shifted": spoken(told(
                 ids_e(), 62, 4, ("system", text(2), image(2, 6)), ("user", text(1), image(4, 2), text(3))), 5),
