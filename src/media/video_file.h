@@ -41,6 +41,10 @@ typedef tess_status tess_frame_sink(void *context, const tess_picture *frame, do
 /* Decodes the clip once, to learn the facts. Errors: as below. */
 tess_status tess_video_probe(const tess_source *source, const tess_video_options *options,
                              tess_video_facts *out, tess_error *err);
+/* What they are at most, of a clip whose frames are too large for max_bytes: by its packets, of which none is
+ * decoded. */
+tess_status tess_video_bound(const tess_source *source, const tess_video_options *options,
+                             tess_video_facts *out, tess_error *err);
 
 /* Gives facts.n_frame frames to the sink. `out` may be NULL.
  * Errors: TESS_EINPUT  no video in it, an unsupported kind, damage with frames behind it (what cannot be
