@@ -319,7 +319,7 @@ const cli_command cli_plan = {
     .name = "plan",
     .summary = "Shows what a memory budget buys, before a weight is read.",
     .arguments = "[options] --model DIR",
-    .has = CLI_HAS_REMARKS | CLI_HAS_BUDGET,
+    .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples = {"tessera plan --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB",
                  "tessera plan --model demo/checkpoint --memory 64MiB --measure --json",
                  "tessera plan --model demo/checkpoint --video tests/data/media/video/plain.mp4 --fps 1"},

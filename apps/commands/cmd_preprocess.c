@@ -60,10 +60,11 @@ static tess_status prepare_all(request *r, tess_error *err)
     options.fps = r->media.fps;
     options.most_mel_frames = INT32_MAX; /* memory alone bounds them here */
     options.max_bytes = r->memory_bytes > used ? r->memory_bytes - used : 1; /* too little for any medium */
+    options.progress = &r->bar.drawn_bar;
     tess_status status = TESS_OK;
     for (size_t i = 0; i < n && status == TESS_OK; i++) status = open_one(r, i, &options, err);
     if (status == TESS_OK)
-        status = tess_media_prepare(r->medium, r->n_medium, options.max_bytes, &r->bar.drawn_bar, NULL, err);
+        status = tess_media_prepare(r->medium, r->n_medium, options.max_bytes, options.progress, NULL, err);
     for (int k = 0; k < r->n_medium && status == TESS_OK; k++)
         r->features[k] = tess_medium_get_features(r->medium[k]);
     /* Two runs map different numbers of library pages. */

@@ -60,6 +60,7 @@ typedef struct tess_medium_options {
     int64_t most_mel_frames; /* audio: of 10 ms, at least 1: longer clips are refused, not cut */
     uint64_t max_bytes; /* what a film's frames may take while it is looked at, and preparing one medium at a
                            time, the result included */
+    const tess_progress *progress; /* of opening: TESS_ACTIVITY_LOOKING; may be NULL; lives for that call */
 } tess_medium_options;
 #define TESS_MEDIUM_OPTIONS_DEFAULT                                                                          \
     ((tess_medium_options){                                                                                  \
@@ -92,7 +93,7 @@ bool tess_source_is_path(const char *source);
  * frames are too large for max_bytes is not decoded; its frames and seconds are then those that it has at
  * most, by its packets.
  * Errors: TESS_EINPUT  no such file, not of this kind, or of a size that is refused; TESS_EUNSUPPORTED  a
- * library is not installed; TESS_EUSAGE  an option is out of range; TESS_EIO; TESS_ENOMEM.
+ * library is not installed; TESS_EUSAGE  an option is out of range; TESS_EINTERRUPTED; TESS_EIO; TESS_ENOMEM.
  * Threads: one at a time for a medium, any number of media. */
 tess_status tess_medium_open(tess_media_kind kind, const char *source, const tess_medium_options *options,
                              tess_medium **out, tess_error *err);

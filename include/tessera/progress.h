@@ -18,6 +18,7 @@ typedef enum tess_activity {
     TESS_ACTIVITY_DECODE,     /* a single token, in layers */
     TESS_ACTIVITY_GENERATING, /* an answer, in tokens */
     TESS_ACTIVITY_ENCODING,   /* media, in tokens */
+    TESS_ACTIVITY_LOOKING,    /* a film whose length is found out, in bytes of its file */
     TESS_ACTIVITY_PREPARING,  /* a medium, in frames; of sound it is not known how many: total is 0 */
 } tess_activity;
 

@@ -98,6 +98,7 @@ static tess_status begin_preparing(preparing *p, tess_error *err)
     if (status != TESS_OK) return status;
     p->max_bytes = use->max_bytes ? use->max_bytes : DEFAULT_MAX_BYTES;
     p->options = TESS_MEDIUM_OPTIONS_DEFAULT;
+    p->options.progress = use->progress;
     p->options.max_bytes = p->max_bytes;
     p->options.preprocessor = &p->preprocessor;
     p->options.fps = use->fps != 0 ? use->fps : DEFAULT_FPS;

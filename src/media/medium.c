@@ -99,7 +99,8 @@ tess_video_options tess_medium_video_options(const tess_medium *m, const tess_vi
     return (tess_video_options){.fps = m->options.fps,
                                 .max_frames = m->options.most_frames,
                                 .max_bytes = m->options.max_bytes,
-                                .known = known};
+                                .known = known,
+                                .progress = m->options.progress};
 }
 
 static tess_status look_at_video(tess_medium *m, tess_error *err)

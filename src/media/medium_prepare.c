@@ -205,6 +205,7 @@ tess_status tess_medium_prepare(tess_medium *m, const tess_progress *progress, t
 {
     TESS_ASSERT(!m->is_prepared);
     m->progress = progress;
+    m->options.progress = progress;
     const tess_fpenv saved = tess_fpenv_enter();
     tess_status status = check_bytes(m, err);
     if (status == TESS_OK)

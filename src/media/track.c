@@ -319,6 +319,12 @@ void tess_track_get_size(const tess_track *track, int *width, int *height)
     *height = is_said ? said->height : track->stated_height;
 }
 
+tess_status tess_track_tell(const tess_track *track, const tess_progress *progress, tess_error *err)
+{
+    const uint64_t total = track->reader.n_byte, done = track->offset < total ? track->offset : total;
+    return tess_progress_tell(progress, TESS_ACTIVITY_LOOKING, done, total, err);
+}
+
 void tess_track_close(tess_track *track)
 {
     if (track->frame) track->codec_lib.av_frame_free(&track->frame);

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "base/progress.h"
 #include "media/libraries.h"
 #include "media/source.h"
 
@@ -64,6 +65,9 @@ tess_status tess_track_check_size(const tess_track *track, int width, int height
 
 /* The size of frames that the file says, of a decoder or of its container; 0 where it does not. */
 void tess_track_get_size(const tess_track *track, int *width, int *height);
+
+/* Tells how much of the file has been read. */
+tess_status tess_track_tell(const tess_track *track, const tess_progress *progress, tess_error *err);
 
 /* Whether the file has a track of a kind; a cover is no film. */
 bool tess_track_file_has(const tess_track *track, tess_track_kind kind);

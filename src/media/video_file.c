@@ -139,6 +139,7 @@ static tess_status probe(tess_track *track, const tess_video_options *options, i
             status = tess_track_check_size(track, frame->width, frame->height, err);
         }
         if (status == TESS_OK) status = check_frame(track, &facts, is_turned, err);
+        if (status == TESS_OK) status = tess_track_tell(track, options->progress, err);
         if (status != TESS_OK) return status;
         tick(&clock, frame);
     }
@@ -202,6 +203,7 @@ static tess_status bound(tess_track *track, const tess_video_options *options, i
         bool is_there;
         tess_status status = tess_track_next_packet(track, &is_there, err);
         if (status == TESS_OK && !is_there) break;
+        if (status == TESS_OK) status = tess_track_tell(track, options->progress, err);
         if (status != TESS_OK) return status;
         note_packet(&times, track->packet);
     }

@@ -1,5 +1,6 @@
 /* A medium from its source to features: what is known before it is decoded, and what is refused. */
 #include <fenv.h>
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -581,6 +582,47 @@ static void stops_when_asked(void **state)
     free(bytes);
 }
 
+typedef struct looked {
+    uint64_t last, total;
+    int n_call, n_left; /* calls until it stops */
+} looked;
+
+static bool look_on(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    looked *l = context;
+    assert_int_equal(activity, TESS_ACTIVITY_LOOKING);
+    assert_true(done <= total);
+    if (l->n_call++) assert_int_equal(total, l->total);
+    l->last = done;
+    l->total = total;
+    return l->n_left-- > 0;
+}
+
+/* A film is looked at frame by frame, or packet by packet where its frames have no room, up to the end of its
+ * file; it can be stopped at any. */
+static void looking_is_told_and_stops(void **state)
+{
+    (void)state;
+    for (uint64_t max_bytes = 1; max_bytes <= 1ull << 30; max_bytes <<= 30) {
+        looked all = {.n_left = INT_MAX}, some = {.n_left = 3};
+        tess_progress progress = {look_on, &all};
+        tess_medium_options options = usual();
+        options.progress = &progress;
+        options.max_bytes = max_bytes;
+        tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+        tess_medium_close(medium);
+        medium = NULL;
+        assert_int_equal(all.n_call, 50); /* frames of 2 s */
+        assert_true(all.last > all.total / 2);
+        progress.context = &some;
+        tess_error err;
+        assert_int_equal(tess_medium_open(TESS_MEDIA_VIDEO, film_path, &options, &medium, &err),
+                         TESS_EINTERRUPTED);
+        assert_int_equal(some.n_call, 4);
+        assert_null(medium);
+    }
+}
+
 static tess_error fault_err;
 
 static tess_status work_without_memory(void)
@@ -619,6 +661,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_comes_before_what_is_large),
         cmocka_unit_test(another_kind_is_named),
         cmocka_unit_test(stops_when_asked),
+        cmocka_unit_test(looking_is_told_and_stops),
         cmocka_unit_test(runs_out_of_memory_safely),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
