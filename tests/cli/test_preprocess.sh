@@ -156,6 +156,16 @@ model=$work/other refuse 3 "n_fft: found 512, expected 400" "another transform" 
 refuse 3 "plain.mp4: sound: found none" "the sound of a silent film" --use-audio-in-video --video $films/plain.mp4
 refuse 3 "plain.mp4" "a silent film for sound" --audio $films/plain.mp4
 refuse 3 "plain.mp4" "one film with sound and one without" --use-audio-in-video --video $films/sound.mp4 --video $films/plain.mp4
+python - "$work" <<'P2'
+import struct, sys, zlib
+chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+picture = open(sys.argv[1] + "/photo.png", "rb").read()
+for name, kind, head in (("bomb", b"zTXt", b"Raw profile type exif\0\0"), ("packet", b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0")):
+    text = chunk(kind, head + zlib.compress(b"0" * ((1 << 20) + 1)))
+    open(f"{sys.argv[1]}/{name}.png", "wb").write(picture[:33] + text + picture[33:])
+P2
+refuse 3 "bomb.png at byte 64: text: found more" "EXIF data that unpack to more than a MiB" --image "$work/bomb.png"
+refuse 3 "packet.png at byte 63: text: found more" "XMP that unpacks to more" --image "$work/packet.png"
 refuse 2 "no medium" "nothing to do"
 refuse 2 "there is no --video" "sound of no film" --image "$work/photo.png" --use-audio-in-video
 refuse 2 "--fps: found 0" "no frames a second" --video "$work/photo.png" --fps 0
