@@ -382,8 +382,7 @@ static const struct {
     const char *hinted;                /* the hint belongs to expectations that say this; NULL: to all */
 } words_for_fields[] = {
     {"memory_bytes", "--memory", NULL, NULL},
-    {"max_bytes", "--memory", "'tessera plan' with the same media and no --memory tells what all takes",
-     MEDIA_FIRST},
+    {"max_bytes", "--memory", NULL, NULL},
     {"fps", "--fps", NULL, NULL},
     {"n_context", "--context", "a larger one makes room, and 'tessera plan' says what it costs",
      "planned for"},
@@ -443,8 +442,9 @@ tess_error cli_translate(const tess_error *from)
         unsigned long long tenths = (err.smallest_budget_bytes / 1024 * 10 + 10 + 1023) / 1024;
         bool is_medium = !strcmp(from->field, "max_bytes"), comes_first = strstr(err.expected, MEDIA_FIRST);
         snprintf(rest, sizeof rest, "%s --memory %llu.%lluMiB%s",
-                 comes_first ? "what is sure to do is" : "the smallest that works is", tenths / 10,
-                 tenths % 10, comes_first || is_medium ? "" : ", fewer positions (--context) need less");
+                 comes_first ? "what is sure to do, the model included, is" : "the smallest that works is",
+                 tenths / 10, tenths % 10,
+                 comes_first || is_medium ? "" : ", fewer positions (--context) need less");
         add_hint(&err, rest);
     }
     if (err.status == TESS_EINPUT &&

@@ -44,12 +44,25 @@ size_t cli_media_count(const cli_media_options *options);
 int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_command *self,
                     const cli_common *common);
 
-/* Prepares the media of a conversation in what a budget (0: the default one) leaves beside all that the
- * process holds and libraries will. *least_bytes, unless NULL: the budget in which all its media can be
- * prepared so. `use` needs neither max_bytes nor progress. Errors: those of tess_conversation_prepare;
- * TESS_EBUDGET tells a budget of the process. */
+/* What the process holds, and decoding libraries will: media are prepared in what a budget leaves of it. */
+uint64_t cli_media_count_used(void);
+
+/* Prepares the media of a conversation, or only counts them, in what a budget leaves beside used_bytes. `use`
+ * needs neither max_bytes nor progress. Errors: those of tess_conversation_prepare and
+ * tess_conversation_count; TESS_EBUDGET  err->smallest_budget_bytes is without used_bytes. */
 tess_status cli_media_prepare(tess_conversation *talk, tess_media_use use, uint64_t budget_bytes,
-                              cli_progress *bar, uint64_t *least_bytes, tess_error *err);
+                              uint64_t used_bytes, cli_progress *bar, tess_error *err);
+tess_status cli_media_look(tess_conversation *talk, tess_media_use use, uint64_t budget_bytes,
+                           uint64_t used_bytes, cli_progress *bar, tess_error *err);
+
+/* What preparing media asks of a budget. */
+typedef struct cli_media_room {
+    uint64_t least_bytes;  /* the smallest budget in which it can be done; 0: there are none */
+    uint64_t coming_bytes; /* what the process grows by until it is done */
+} cli_media_room;
+/* Of a conversation whose sizes are known; used_bytes as above. */
+tess_status cli_media_measure(const tess_conversation *talk, uint64_t used_bytes, cli_media_room *out,
+                              tess_error *err);
 
 /* "photo.jpg: 1260 × 840, taken as 1248 × 832, 1,014 tokens": what a prepared medium is, safe on a terminal.
  */

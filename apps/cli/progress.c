@@ -15,8 +15,9 @@ static const struct {
     [TESS_ACTIVITY_LOADING] = {"loading", NULL},
     [TESS_ACTIVITY_CHECKSUMS] = {"checksums", NULL},
     [TESS_ACTIVITY_PREFILL] = {"prefill", "tokens"},
-    [TESS_ACTIVITY_DECODE] = {NULL, NULL},
+    [TESS_ACTIVITY_DECODE] = {NULL, NULL}, /* a token shows when it is there */
     [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"},
+    [TESS_ACTIVITY_LOOKING] = {"looking", NULL},
     [TESS_ACTIVITY_PREPARING] = {"preparing", "frames"},
     [TESS_ACTIVITY_SPEAKING] = {"speaking", "frames"},
     [TESS_ACTIVITY_ENCODING] = {"media", "tokens"},

@@ -38,8 +38,12 @@ typedef struct chat {
     const char *thinking; /* "on", "off"; NULL: not said */
     double fps;
     bool use_audio_in_video;
-    bool has_draft;  /* the last turn of talk is a question with media whose text is still to come */
-    int n_media_tok; /* tokens of media that the plan provides for in a turn; 0: there is no room for any */
+    bool has_draft;       /* the last turn of talk is a question with media whose text is still to come */
+    uint64_t media_bytes; /* --media-memory; 0: not said */
+    int n_media_tok;      /* tokens of media that the plan provides for in a turn; 0: there is no room */
+    uint64_t row_bytes;   /* that a token of media takes until it is run */
+    uint64_t used_bytes;  /* of the budget, by all but media of the conversation */
+    uint64_t least_bytes; /* the smallest budget with room for media at all; 0: this one has some */
 } chat;
 
 static tess_status start_over(chat *c, tess_error *err)
@@ -246,6 +250,29 @@ static int ask(chat *c, const char *question, size_t n_byte)
 
 /* ---- media --------------------------------------------------------------------------------------------- */
 
+/* Shares of the budget, a 16th each, that the plan keeps for the rows of media and for media themselves: most
+ * turns bring none. */
+#define MEDIA_SHARE 16
+
+static uint64_t in_budget(uint64_t share_bytes)
+{
+    return share_bytes < UINT64_MAX / MEDIA_SHARE ? share_bytes * MEDIA_SHARE : UINT64_MAX;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A budget in which a turn's medium that failed has room, whatever the plan does with the rest. */
+static uint64_t enough_for(const chat *c, uint64_t most_bytes)
+{
+    const tess_turn *turn = &c->talk.turn[c->talk.count - 1];
+    const uint64_t n_tok = (uint64_t)turn->content[turn->n_content - 1].n_tok;
+    const uint64_t room = larger(in_budget(most_bytes), in_budget(n_tok * c->row_bytes));
+    return larger(room, c->least_bytes);
+}
+
 static tess_status add_medium(chat *c, tess_content_kind kind, const char *source, tess_error *err)
 {
     const tess_media_use use = {.model_dir = c->engine_options.options.model_dir,
@@ -256,8 +283,9 @@ static tess_status add_medium(chat *c, tess_content_kind kind, const char *sourc
     c->has_draft = true;
     status = tess_conversation_add_medium(&c->talk, kind, source, err);
     if (status != TESS_OK) return status;
-    status = cli_media_prepare(&c->talk, use, tess_engine_get_plan(c->engine)->budget_bytes,
-                               &c->engine_options.bar, NULL, err);
+    status = cli_media_prepare(&c->talk, use, tess_engine_get_plan(c->engine)->budget_bytes, c->used_bytes,
+                               &c->engine_options.bar, err);
+    if (status == TESS_EBUDGET) err->smallest_budget_bytes = enough_for(c, err->smallest_budget_bytes);
     if (status != TESS_OK) tess_conversation_drop_part(&c->talk);
     return status;
 }
@@ -286,13 +314,6 @@ static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_b
     if (begin == n_byte || n_byte - begin >= sizeof source) {
         fputs("Say which file: /image photo.jpg, /audio question.wav or /video clip.mp4.\n", stderr);
         note_refusal(c, CLI_USAGE);
-        return true;
-    }
-    if (c->n_media_tok == 0) {
-        fputs("There is no room for media in this budget; a larger --memory makes some,\n"
-              "and 'tessera plan --image FILE' tells how much it takes.\n",
-              stderr);
-        note_refusal(c, CLI_BUDGET);
         return true;
     }
     snprintf(source, sizeof source, "%.*s", (int)(n_byte - begin), text + begin);
@@ -496,18 +517,18 @@ static void provide(const tess_model_facts *model, int n_tok, provision *out)
     for (int i = 0; i < 2; i++) out->expected[i] = (tess_feed){.media = out->media + i, .n_media = 1};
 }
 
-/* Tokens of media for which a sixteenth of the budget is enough: most turns bring none. */
-static int choose_media_tokens(const tess_engine_options *options, const tess_model_facts *model)
+/* Tokens of media whose rows have room in a share of the budget. */
+static int choose_media_tokens(uint64_t budget_bytes, uint64_t row_bytes)
 {
-    uint64_t budget = options->memory_bytes ? options->memory_bytes : tess_budget_get_default();
-    uint64_t n_tok = budget / 16 / model->media_row_bytes;
+    uint64_t n_tok = budget_bytes / MEDIA_SHARE / row_bytes;
     return n_tok < LEAST_MEDIA_TOKENS  ? LEAST_MEDIA_TOKENS
            : n_tok > MOST_MEDIA_TOKENS ? MOST_MEDIA_TOKENS
                                        : (int)n_tok;
 }
 
 /* Media come later, if at all: the plan provides for the largest that are modest, else for the least that are
- * of use, else for none. */
+ * of use, else for none. What they take while they are prepared, and hold from then on, is not the engine's.
+ */
 static tess_status open_engine(chat *c, tess_error *err)
 {
     tess_engine_options options = c->engine_options.options;
@@ -515,16 +536,25 @@ static tess_status open_engine(chat *c, tess_error *err)
     provision most;
     tess_status status = tess_model_get_facts(options.model_dir, &model, err);
     if (status != TESS_OK) return status;
+    const uint64_t budget = options.memory_bytes ? options.memory_bytes : tess_budget_get_default();
+    const uint64_t room = larger(budget / MEDIA_SHARE, c->media_bytes);
+    c->row_bytes = model.media_row_bytes;
     options.expected = most.expected;
     options.n_expected = 2;
-    const int choices[] = {choose_media_tokens(&options, &model), LEAST_MEDIA_TOKENS};
+    options.other_bytes = cli_add_bytes(room, CLI_MEDIA_LIBRARY_BYTES);
+    const int choices[] = {choose_media_tokens(budget, c->row_bytes), LEAST_MEDIA_TOKENS};
     for (int i = 0; i < 2; i++) {
         c->n_media_tok = choices[i];
         provide(&model, c->n_media_tok, &most);
         status = tess_engine_open(&options, &c->engine, err);
+        if (status == TESS_OK) c->used_bytes = tess_engine_get_plan(c->engine)->sum_bytes - room;
         if (status != TESS_EBUDGET) return status;
     }
     c->n_media_tok = 0;
+    c->used_bytes = budget;
+    /* The room grows with the budget: what is beside it fits the other shares. */
+    c->least_bytes =
+        (err->smallest_budget_bytes - budget / MEDIA_SHARE) / (MEDIA_SHARE - 1) * MEDIA_SHARE + MEDIA_SHARE;
     return tess_engine_open(&c->engine_options.options, &c->engine, err);
 }
 
@@ -570,6 +600,8 @@ static int run_chat(const cli_command *self, int argc, char **argv)
         {"messages", CLI_ELSEWHERE, NULL, "FILE", "run --messages answers a conversation of a file"},
         {"fps", CLI_NUMBER, &c.fps, "N", "frames of a film taken a second; default 2"},
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
+        {"media-memory", CLI_SIZE, &c.media_bytes, "SIZE",
+         "of --memory, at least as much for the media of the conversation; default a 16th"},
         CLI_PLAIN_OPTION(&c.plain),
         CLI_THINKING_OPTION(&c.thinking),
         {"history", CLI_NAME, &c.history, "FILE",

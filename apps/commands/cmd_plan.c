@@ -233,9 +233,7 @@ static tess_status make_plan(const cli_command *self, request *r, tess_plan *pla
     tess_tokenizer *tokenizer = NULL;
     if (tess_tokenizer_open(options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
     cli_ledger_open_measuring(&r->engine.ledger, self, &options);
-    tess_status status = tess_plan_make(&options, plan, err);
-    if (plan->smallest_budget_bytes < r->prompt.least_bytes) /* media come before the model */
-        plan->smallest_budget_bytes = r->prompt.least_bytes;
+    tess_status status = cli_prompt_plan(&r->prompt, &options, plan, err);
     cli_ledger_close(&r->engine.ledger);
     tess_tokenizer_close(tokenizer);
     return status;
@@ -269,7 +267,7 @@ static int show_plan(const cli_command *self, request *r)
     if (r->common.json)
         print_json(&plan, &e);
     else
-        print_text(&plan, &e, r->prompt.least_bytes);
+        print_text(&plan, &e, r->prompt.room.least_bytes);
     return CLI_DONE;
 }
 
@@ -321,7 +319,7 @@ const cli_command cli_plan = {
     .name = "plan",
     .summary = "Shows what a memory budget buys, before a weight is read.",
     .arguments = "[options] --model DIR",
-    .has = CLI_HAS_REMARKS | CLI_HAS_BUDGET,
+    .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples = {"tessera plan --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB",
                  "tessera plan --model demo/checkpoint --memory 64MiB --measure --json",
                  "tessera plan --model demo/checkpoint --video tests/data/media/video/plain.mp4 --fps 1"},

@@ -252,7 +252,7 @@ static int run_request(const cli_command *self, request *r)
     tess_engine *engine;
     tess_session *session;
     double start = tess_system_seconds();
-    tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
+    tess_status status = cli_prompt_open_engine(&r->prompt, &r->engine.options, &engine, &err);
     r->load_seconds = tess_system_seconds() - start;
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK) {

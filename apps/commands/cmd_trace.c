@@ -299,7 +299,7 @@ static int trace_request(const cli_command *self, request *r)
     cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;
     tess_engine *engine;
-    tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
+    tess_status status = cli_prompt_open_engine(&r->prompt, &r->engine.options, &engine, &err);
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK && r->inputs_path) cli_name_file(&err, r->inputs_path);
     if (status != TESS_OK) {

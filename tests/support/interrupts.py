@@ -111,6 +111,19 @@ def check_media():
     say(code == 130 and not answers, "chat while it prepares a film for a question that follows", (code, answers))
 
 
+def check_looking():
+    """A film is decoded once to learn how long it is: this one for seconds, which shows, and can be stopped."""
+    film = os.path.join(WORK, "long.gif")
+    subprocess.run([sys.executable, "tests/support/make_media.py", "gif", film, "1280", "720", "3000"], check=True)
+    media = ["--model", MODEL, "--memory", "1GiB", "--video", film, "--fps", "0.1"]
+    for words in (["run", "--ledger", "off", "--prompt", "x"], ["plan"], ["preprocess", "--out", os.path.join(WORK, "t")]):
+        process = start(*words, *media, "--progress", "always")
+        time.sleep(0.6)
+        code = interrupt(process, 0) if words[0] != "preprocess" else process.send_signal(signal.SIGINT) or -process.wait(10)
+        shown = process.stderr.read().decode()
+        say(code in (130, signal.SIGINT) and "looking" in shown and "KiB/s" in shown, f"{words[0]} while it looks at a film", (code, shown[-200:]))
+
+
 def check_checksum():
     process = start("inspect", "--ledger", "off", make_large(), "--tensors", "*", "--checksum")
     code = interrupt(process)
@@ -248,6 +261,7 @@ def check_terminal():
 check_files()
 check_pipes()
 check_media()
+check_looking()
 check_checksum()
 check_second()
 check_second_files()
