@@ -63,14 +63,16 @@ def count_events(kill_at, reads):
 
 
 def listen_to_logits(arguments, keep):
-    """Every forward of the head, in prefill and of each decoded token, gives `keep` a digest of its logits."""
+    """Every forward of a head, in prefill and of each decoded token or step of the talker, gives `keep` a digest of its
+    logits."""
     import torch
 
     path = Path(arguments[arguments.index("--model") + 1]) / "config.json"
-    vocab = json.loads(path.read_text())["thinker_config"]["text_config"]["vocab_size"] if path.exists() else 0
+    config = json.loads(path.read_text()) if path.exists() else {}
+    vocabularies = [config[name]["text_config"]["vocab_size"] for name in ("thinker_config", "talker_config") if name in config]
 
     def hook(module, _inputs, output):
-        if isinstance(module, torch.nn.Linear) and module.out_features == vocab:
+        if isinstance(module, torch.nn.Linear) and module.out_features in vocabularies:
             keep(hashlib.sha256(output.float().numpy().tobytes()).hexdigest())
 
     return torch.nn.modules.module.register_module_forward_hook(hook)
@@ -115,8 +117,8 @@ def cases():
 
     golden = ROOT / "tests" / "golden"
     kept = [(name, golden / name, golden / f"{name}-f32" / f"{case}.safetensors", None)
-            for name, spec in tiny.CHECKPOINTS.items() for case in spec["cases"]]
-    for case in ("text", "audio", "omni"):
+            for name, spec in tiny.CHECKPOINTS.items() for case in spec["cases"] if not case.startswith("codes")]
+    for case in ("text", "audio", "omni", "speak"):
         kept.append(("a", SHARED / "golden" / "a", SHARED / "golden" / "a-f32" / f"{case}.safetensors", SHARED_THREADS))
     for name, model, path, threads in kept:
         if not path.exists():
@@ -124,6 +126,8 @@ def cases():
         tensors, metadata = tracefile.read(path)
         options = ["--model", model, "--inputs", path, "--threads", threads or metadata["threads"]]
         options += ["--experts"] if any(".experts." in tensor for tensor in tensors) else []
+        if metadata["speak"] != "0":
+            options += ["--speak", metadata["speak"], "--speaker", metadata["speaker"]]
         for dtype in ("float32", "bfloat16"):
             yield f"{name}/{path.stem}", [*options, "--generate", metadata["generate"], "--dtype", dtype]
             if path.stem in ("text", "positions", "mixed"):  # without a cache the original takes another path
@@ -182,13 +186,15 @@ def check_equality(report, context, folder):
 def check_kills(report, context, folder):
     """Killed again and again until it ends; file and logits are as if nothing had happened."""
     golden, models = ROOT / "tests" / "golden", {}
-    for name, case, dtype, generate, stride, reads in (
-        ("b", "text", "bfloat16", 3, 239, True), ("c", "positions", "float32", 4, 61, True),
-        ("c", "text", "bfloat16", 3, 7, False), ("e", "omni", "float32", 3, 101, True),
-        ("e", "mixed", "bfloat16", 2, 7, False),
+    for name, case, dtype, generate, speak, stride, reads in (
+        ("b", "text", "bfloat16", 3, 0, 239, True), ("c", "positions", "float32", 4, 0, 61, True),
+        ("c", "text", "bfloat16", 3, 0, 7, False), ("e", "omni", "float32", 3, 0, 101, True),
+        ("e", "mixed", "bfloat16", 2, 0, 7, False), ("f", "speak_media", "float32", 3, 4, 151, True),
+        ("f", "speak_shifted", "bfloat16", 2, 3, 7, False),
     ):
         source = golden / f"{name}-f32" / f"{case}.safetensors"
         options = ["--model", golden / name, "--inputs", source, "--generate", generate, "--dtype", dtype, "--experts"]
+        options += ["--speak", speak] if speak else []
         digests = whole_model(models, options, folder)
         command, kills, places, code = [*options, "--hash-weights", "--out", folder / "layers"], 0, set(), -signal.SIGKILL
         n_tower = 0  # layers of towers: of e two for sound, four for images and four for videos, none of them twice
@@ -201,8 +207,9 @@ def check_kills(report, context, folder):
         if not (folder / "logits").exists() or set((folder / "logits").read_text().split()) != set(digests):
             different.append("logits")
         prefill = any("token 1," in place for place in places)
-        decoding = any("token 1," not in place for place in places)
-        report.line(not different and kills > 2 and prefill and decoding and n_tower <= 10,
+        decoding = any("token" in place and "token 1," not in place for place in places)
+        spoken = {"speech step 1,", "speech step 2,"} <= {place.partition(" at ")[2].partition(" layer")[0] for place in places}
+        report.line(not different and kills > 2 and prefill and decoding and spoken >= bool(speak) and n_tower <= 10,
                     f"layerwise {name}/{case} {dtype}: SIGKILL at every {stride}th {'read or rename' if reads else 'rename'}, "
                     f"{kills} times, resumed at {len(places)} places of prefill and decoding, then {count} tensors and "
                     f"{len(digests)} steps' logits bit-equal {', '.join(different[:4])}")
@@ -218,7 +225,12 @@ def refusals(folder):
     yield "short shard", ["--model", folder / "short", *said, *made], 3, "its header expects"
     yield "missing tensor", ["--model", folder / "lacking", *said, *made], 3, "lm_head.weight: not in the checkpoint"
     yield "wrong shape", ["--model", folder / "other", *said, *made], 3, "expected [300, 32]"
-    yield "speech", [*model, "--inputs", folder / "speech", *made], 3, "in.codes: not run layer by layer"
+    yield "codes", [*model, "--inputs", folder / "speech", *made], 3, "in.codes: not run layer by layer"
+    spoken = ["--generate", 4, "--speak", 3]
+    yield "no such speaker", [*model, *said, *spoken, "--speaker", "Nobody", *made], 3, "expected one of aiden, chelsie, ethan"
+    yield "no talker", ["--model", golden / "e", *said, *spoken, *made], 3, "enable_audio_output: found false"
+    yield "no turn to answer", [*model, *said, *spoken, *made], 3, "in.input_ids: found no turn of a user"
+    yield "one step", [*model, *said, "--generate", 4, "--speak", 1, *made], 2, "--speak is 0 or more than 1"
     yield "half a medium", [*model, "--inputs", folder / "media", *made], 3, "in.image_grid_thw: absent"
     yield "too few tokens", [*model, "--inputs", folder / "tokens", *made], 3, "expected 1 by in.image_grid_thw"
     yield "token without medium", [*model, "--inputs", folder / "token", *made], 3, "found 1 tokens 285, expected 0"
@@ -428,16 +440,22 @@ def check_make(report, folder):
         return subprocess.run(["make", "--no-print-directory", "golden", *arguments], cwd=ROOT, env=environment, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    out = folder / "by make"
+    out = exists = folder / "by make"
     done = make("MODEL=demo/checkpoint", f"PROMPT={raw}", f"OUT={out}", "RAW=1", "DTYPE=bfloat16", "GENERATE=1")
     kept = tracefile.read(out)[1]["raw"] if out.exists() else done.stdout[-400:]
     report.line(kept == raw, f"make golden: the prompt arrives as given{'' if kept == raw else f': NOT {kept!r}'}")
     check_make_media(report, make, folder)
+    out = folder / "spoken by make"
+    done = make("MODEL=tests/golden/f", "PROMPT=The", f"OUT={out}", "GENERATE=9", "SPEAK=8", "SPEAKER=Ethan")
+    count, different = compare_files(out, ROOT / "tests" / "golden" / "f-f32" / "speak_short.safetensors", metadata=False)
+    report.line(not different, f"make golden: an answer is spoken as in f/speak_short, {count} tensors" +
+                (f": NOT {', '.join(different[:4])} {done.stdout[-400:]}" if different else ""))
     for words, arguments in (
         ("MODEL is missing", ["PROMPT=x", "OUT=x"]),
         ("PROMPT, MESSAGES or INPUTS is missing", ["MODEL=demo/checkpoint", "OUT=x"]),
         ("OUT is missing", ["MODEL=demo/checkpoint", "PROMPT=x"]),
-        ("exists already", ["MODEL=demo/checkpoint", "PROMPT=x", f"OUT={out}"]),
+        ("exists already", ["MODEL=demo/checkpoint", "PROMPT=x", f"OUT={exists}"]),
+        ("SPEAKER goes with SPEAK", ["MODEL=tests/golden/f", "PROMPT=x", "OUT=x", "SPEAKER=aiden"]),
         ("is not a folder", ["MODEL=none", "PROMPT=x", "OUT=x"]),
         ("tests/golden/c has no vocab.json", ["MODEL=tests/golden/c", "PROMPT=x", "OUT=x"]),
         ("IMAGE: none is not a file", ["MODEL=demo/checkpoint", "PROMPT=x", "IMAGE=none", "OUT=x"]),

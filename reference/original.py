@@ -245,6 +245,14 @@ def lend_audio_config(model):
     model.talker.config.audio_config = model.config.thinker_config.audio_config
 
 
+def greedy(config, generate, steps, speaker):
+    """What the original's generate() is told, beside the prompt, of an answer that is spoken."""
+    return {
+        "return_audio": True, "speaker": speaker, "thinker_max_new_tokens": generate, "thinker_do_sample": False,
+        "thinker_eos_token_id": config.im_end_token_id, "talker_max_new_tokens": steps, "talker_do_sample": False,
+    }
+
+
 def speak(model, values, generate, steps, speaker):
     """The original's own generate(), greedy throughout; returns (all ids, the codes [16, F], the waveform).
 
@@ -260,10 +268,7 @@ def speak(model, values, generate, steps, speaker):
     model.talker.rope_deltas = None
     model.code2wav.chunked_decode = decode
     try:
-        ids, wave = model.generate(
-            **values, return_audio=True, speaker=speaker, thinker_max_new_tokens=generate, thinker_do_sample=False,
-            thinker_eos_token_id=model.config.im_end_token_id, talker_max_new_tokens=steps, talker_do_sample=False,
-        )
+        ids, wave = model.generate(**values, **greedy(model.config, generate, steps, speaker))
     finally:
         del model.code2wav.chunked_decode
     return ids, codes[0][0], wave[0, 0]
