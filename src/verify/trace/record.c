@@ -148,7 +148,7 @@ static bool wants_tap(void *context, const tess_tap *tap)
 static tess_status put_rows(tracing *t, const tess_tap_rows *rows, tess_error *err)
 {
     const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
-    bool is_columns = rows->tap.n_dim == 2 && (int64_t)rows->row_width < rows->tap.dim[1];
+    bool is_columns = tess_tap_rows_are_columns(rows);
     int64_t width = is_columns ? rows->tap.dim[1] : (int64_t)rows->row_width,
             n = is_columns ? 1 : rows->n_row;
     size_t n_byte = rows->row_width * (rows->tap.is_integer ? sizeof *rows->integers : sizeof *rows->values);
