@@ -2,7 +2,8 @@
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
     check.py [GROUP...]       groups: unicode, text, plain, positions, front, formulas, topk, shared, small,
-                              decoders, scores, audio, vision, demo, mutations, cpu, layerwise, memory (default: all)
+                              decoders, scores, audio, vision, code2wav, demo, mutations, cpu, layerwise,
+                              memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch and its libraries choose kernels by instruction set. A golden made on another kind of CPU than this
@@ -206,6 +207,12 @@ def check_audio(report):
     audio_tower.check(report)
 
 
+def check_code2wav(report):
+    import code2wav
+
+    code2wav.check(report)
+
+
 def check_layerwise(report):
     import check_layerwise as checks
 
@@ -318,8 +325,9 @@ def finish_script(report, name, process):
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py",
            "positions": "positions.py", "front": "front.py"}
 GROUPS = {"topk": check_topk, "formulas": check_formulas, "shared": check_shared, "small": check_small,
-          "decoders": check_decoders, "scores": check_scores, "audio": check_audio, "vision": check_vision, "demo": check_demo,
-          "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise, "memory": check_memory}
+          "decoders": check_decoders, "scores": check_scores, "audio": check_audio, "vision": check_vision,
+          "code2wav": check_code2wav, "demo": check_demo, "mutations": check_mutations, "cpu": check_cpu,
+          "layerwise": check_layerwise, "memory": check_memory}
 
 CHECKS = {**GROUPS, "as_avx2": check_as_avx2}  # which check_cpu asks for
 

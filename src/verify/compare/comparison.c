@@ -251,7 +251,7 @@ void tess_comparison_free(tess_comparison *c)
     for (int i = 0; i < c->n_tap; i++) {
         free(c->tap[i].row_failed);
         free(c->tap[i].row_error);
-        free(c->tap[i].row_sums);
+        free(c->tap[i].columns);
         tess_logits_sums_free(c->tap[i].logits);
         tess_expert_sums_release(&c->tap[i].experts);
     }
@@ -366,25 +366,34 @@ tess_status tess_comparison_note_extra(tess_comparison *c, const char *name, tes
     return TESS_OK;
 }
 
-tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, uint64_t column, uint64_t n,
-                                         const float *values, tess_error *err)
+static tess_status find_wanted(tess_comparison *c, const char *name, tess_tap_state **out, tess_error *err)
 {
-    tess_tap_state *s = tess_comparison_find(c, name);
-    if (!s || !s->is_present || s->is_misshapen || s->is_integer || s->reference->n_dim != 2)
-        return tess_fail(err, TESS_EUSAGE, "%s: heard in columns but not wanted so", name);
-    const uint64_t *dim = s->reference->dim;
-    if (column * dim[0] != s->n_heard || n > dim[1] - column)
-        return tess_fail(err, TESS_EUSAGE, "%s: heard from column %llu on, expected from %llu on", name,
-                         (unsigned long long)column, (unsigned long long)(s->n_heard / dim[0]));
-    return tess_tap_state_hear_columns(&c->hearing, s, column, n, values, err);
+    *out = tess_comparison_find(c, name);
+    bool is_wanted = *out && (*out)->is_present && !(*out)->is_misshapen;
+    return is_wanted ? TESS_OK : tess_fail(err, TESS_EUSAGE, "%s: heard but not wanted", name);
+}
+
+tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, uint64_t column,
+                                         const float *values, size_t n, tess_error *err)
+{
+    tess_tap_state *s;
+    tess_status status = find_wanted(c, name, &s, err);
+    if (status != TESS_OK) return status;
+    bool is_plain = (s->place.class == TESS_CLASS_HIDDEN || s->place.class == TESS_CLASS_FEATURES) &&
+                    !s->is_integer && !s->choices && s->row_width > 0 && !tess_tap_state_is_tower(s);
+    uint64_t n_row = is_plain ? (uint64_t)tess_tap_state_count_rows(s) : 1;
+    if (!is_plain || column * n_row != s->n_heard || n > s->row_width - column)
+        return tess_fail(err, TESS_EUSAGE, "%s: heard from column %llu on, expected from element %llu on",
+                         name, (unsigned long long)column, (unsigned long long)s->n_heard);
+    return n == 0 ? TESS_OK : tess_tap_state_hear_columns(&c->hearing, s, values, n, err);
 }
 
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,
                                  size_t count, tess_error *err)
 {
-    tess_tap_state *s = tess_comparison_find(c, name);
-    if (!s || !s->is_present || s->is_misshapen)
-        return tess_fail(err, TESS_EUSAGE, "%s: heard but not wanted", name);
+    tess_tap_state *s;
+    tess_status status = find_wanted(c, name, &s, err);
+    if (status != TESS_OK) return status;
     uint64_t n_element = tess_tensor_count(s->reference);
     if (first == TESS_HEAR_NEXT) first = s->other_length;
     if (s->length_is_compared) {

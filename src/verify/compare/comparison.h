@@ -69,10 +69,10 @@ tess_status tess_comparison_note_extra(tess_comparison *c, const char *name, tes
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,
                                  size_t count, tess_error *err);
 
-/* Columns [column, column + n) of a wanted float tap of two axes: values [rows, n], columns ascending. A tap
- * is heard in one of both ways. */
-tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, uint64_t column, uint64_t n,
-                                         const float *values, tess_error *err);
+/* The same of a tap of two axes whose rows go on together: columns [column, column + n) of all its rows,
+ * values [rows, n]; column continues where the last piece ended. Floats of no router, expert or head only. */
+tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, uint64_t column,
+                                         const float *values, size_t n, tess_error *err);
 
 /* Whether integers among the inputs, or the shape of one, are other than the reference's: then the
  * reference's own inputs may be refused by who would make others of the same request. */

@@ -317,52 +317,56 @@ tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *
     return TESS_OK;
 }
 
-/* ---- columns ---- */
+/* ---- in columns ---- */
 
-/* n columns of one row. */
-static tess_status hear_part(tess_hearing *h, tess_tap_state *s, uint64_t row, uint64_t column, size_t n,
-                             const float *value, tess_error *err)
+/* Elements [first, first + n) of the tap, in one row. */
+static tess_status add_to_row(tess_hearing *h, tess_tap_state *s, tess_column_sums *sums, const float *value,
+                              uint64_t first, size_t n, tess_error *err)
 {
-    uint64_t at = row * s->row_width + column;
     while (n) {
-        size_t piece = tess_trace_reader_piece(s->reference, at, 1);
-        if (piece > n) piece = n;
-        const void *reference;
-        tess_status status = tess_trace_reader_read(&h->reference, s->reference, at, piece, &reference, err);
+        size_t count = tess_trace_reader_piece(s->reference, first, 1);
+        if (count > n) count = n;
+        const void *reference, *truth = NULL;
+        tess_status status =
+            tess_trace_reader_read(&h->reference, s->reference, first, count, &reference, err);
+        if (status == TESS_OK && s->truth)
+            status = tess_trace_reader_read(&h->truth, s->truth, first, count, &truth, err);
         if (status != TESS_OK) return status;
-        size_t same = tess_sums_add(&s->row_sums[row], value, reference, piece);
-        int64_t differs = (int64_t)(at + same);
-        if (same < piece && (s->first_different < 0 || differs < s->first_different))
-            s->first_different = differs;
-        value += piece;
-        at += piece;
-        n -= piece;
+        size_t same = tess_sums_add(&sums->row, value, reference, count);
+        bool is_first = s->first_different < 0 || (int64_t)(first + same) < s->first_different;
+        if (same < count && is_first) s->first_different = (int64_t)(first + same);
+        if (truth) {
+            tess_sums_add(&sums->truth_row, value, truth, count);
+            tess_sums_add(&sums->reference_truth_row, reference, truth, count);
+        }
+        value += count;
+        first += count;
+        n -= count;
     }
     return TESS_OK;
 }
 
-/* Rows are judged when all columns were heard. */
-static tess_status end_columns(tess_hearing *h, tess_tap_state *s, tess_error *err)
+static tess_status end_rows(tess_hearing *h, tess_tap_state *s, tess_error *err)
 {
     tess_status status = TESS_OK;
     for (int64_t row = 0; row < tess_tap_state_count_rows(s) && status == TESS_OK; row++) {
-        s->row = s->row_sums[row];
+        s->row = s->columns[row].row;
+        s->truth_row = s->columns[row].truth_row;
+        s->reference_truth_row = s->columns[row].reference_truth_row;
         status = end_row(h, s, row, err);
     }
     return status;
 }
 
-tess_status tess_tap_state_hear_columns(tess_hearing *h, tess_tap_state *s, uint64_t column, uint64_t n,
-                                        const float *values, tess_error *err)
+tess_status tess_tap_state_hear_columns(tess_hearing *h, tess_tap_state *s, const float *values, size_t n,
+                                        tess_error *err)
 {
-    uint64_t n_row = s->reference->dim[0];
-    TESS_ASSERT(!s->choices && s->place.class != TESS_CLASS_LOGITS);
-    if (!s->row_sums) s->row_sums = calloc((size_t)n_row + 1, sizeof *s->row_sums);
-    if (!s->row_sums) return tess_fail(err, TESS_ENOMEM, "no memory for the sums of rows");
-    for (uint64_t row = 0; row < n_row; row++) {
-        tess_status status = hear_part(h, s, row, column, (size_t)n, values + row * n, err);
-        if (status != TESS_OK) return status;
-    }
-    s->n_heard += n * n_row;
-    return s->n_heard == tess_tensor_count(s->reference) ? end_columns(h, s, err) : TESS_OK;
+    size_t n_row = (size_t)tess_tap_state_count_rows(s), column = (size_t)s->n_heard / n_row;
+    if (!s->columns) s->columns = calloc(n_row, sizeof *s->columns);
+    if (!s->columns) return tess_fail(err, TESS_ENOMEM, "no memory for the sums of %zu rows", n_row);
+    tess_status status = TESS_OK;
+    for (size_t row = 0; row < n_row && status == TESS_OK; row++)
+        status = add_to_row(h, s, &s->columns[row], values + row * n, row * s->row_width + column, n, err);
+    s->n_heard += n_row * n;
+    return status == TESS_OK && column + n == s->row_width ? end_rows(h, s, err) : status;
 }

@@ -9,6 +9,11 @@
 #include "verify/compare/rules.h"
 #include "verify/trace/tap_name.h"
 
+/* Sums of a row so far, of a tap that is heard in columns. */
+typedef struct tess_column_sums {
+    tess_sums row, truth_row, reference_truth_row;
+} tess_column_sums;
+
 typedef struct tess_tap_state {
     const tess_tensor *reference, *truth; /* truth NULL: there is none, or it is not needed */
     tess_tap_place place;
@@ -20,6 +25,7 @@ typedef struct tess_tap_state {
     tess_sums total, row;                                 /* against the reference */
     tess_sums truth_total, truth_row;                     /* against the truth */
     tess_sums reference_truth_total, reference_truth_row; /* the reference against the truth */
+    tess_column_sums *columns;                            /* [rows], NULL: no column was heard */
     uint64_t n_different;
     int64_t first_different, first_row; /* -1: none */
     int64_t n_row_failed, n_tie;
@@ -33,7 +39,6 @@ typedef struct tess_tap_state {
     /* [rows], NULL before a row is heard. Of outputs of expert layers: error ÷ bar. Of a tower's: the error
      * that a report draws, NaN beside values that are not finite. */
     float *row_error;
-    tess_sums *row_sums;        /* [rows] of a tap that is heard in columns; NULL before */
     unsigned char *row_failed;  /* [rows], for taps that can name experts or places of a medium; NULL until a
                                    row fails */
     int64_t n_argmax;           /* rows with another arg max */

@@ -212,7 +212,7 @@ static bool wants_tap(void *context, const tess_tap *tap)
 static tess_status put_rows(tracing *t, const tess_tap_rows *rows, tess_error *err)
 {
     const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
-    if (tess_tap_is_columns(rows))
+    if (tess_tap_rows_are_columns(rows))
         return tess_trace_writer_put_columns(t->writer, rows->tap.name, rows->column,
                                              (int64_t)rows->row_width, rows->values, err);
     return tess_trace_writer_put(t->writer, rows->tap.name, rows->row * (int64_t)rows->row_width, values,
