@@ -220,7 +220,7 @@ def check_layerwise(report):
 
 
 def check_memory(report):
-    import check_layerwise as checks
+    import check_memory as checks
 
     checks.check_memory(report)
 

@@ -33,6 +33,7 @@ import mixes
 import original
 import randomweights
 import request
+import scores
 import text_golden
 import tracefile
 from bits import relative_l2
@@ -387,6 +388,7 @@ CHECKPOINTS = {
             "speak_stop": spoken(after_talk(9, "To."), 20),
             "speak_cut": spoken(after_talk(9, "Fire?"), 6),
             "speak_voice": spoken(after_talk(9, "2+2"), 6, "Chelsie"),
+            "speak_penalty": spoken(said(6, {"role": "user", "content": "How?"}), 10),
             "speak_short": spoken(said(9, {"role": "user", "content": "The"}), 8),
             "speak_least": spoken(said(2, {"role": "user", "content": "Hm"}), 2),
             "speak_media": spoken(told(
@@ -450,6 +452,21 @@ def check_condition(model, inputs, kept, title):
         raise ValueError(f"{title}: {worst} moves by {found[worst]:.1e}")
 
 
+# How far the code that is chosen must be ahead of the next, in deviations of the logits: two correct implementations lie
+# some 1e-6 apart.
+LEAD = 1e-4
+
+
+def check_lead(model, inputs, one, title):
+    with scores.keep_scores(model) as kept:
+        original.trace(model, inputs, "float32", one["generate"], False, one["steps"], one["speaker"])
+    for name, steps in kept.items():
+        for step, (logits, found) in enumerate(steps):
+            first, second = found[0].topk(2).values
+            if first - second < LEAD * logits.std():
+                raise ValueError(f"{title}: step {step} of {name} chooses by {first - second:.1e}")
+
+
 def write_goldens(folder, name, spec):
     identity = tracefile.identity(folder / name)
     for dtype, suffix in (("float32", "f32"), ("bfloat16", "bf16")):
@@ -462,6 +479,8 @@ def write_goldens(folder, name, spec):
                                metadata, one["with_experts"], identity, one.get("steps", 0), one.get("speaker", "ethan"))
             if dtype == "float32" and not MEDIA.isdisjoint(inputs):
                 check_condition(model, inputs, made, f"{name}/{title}")
+            if dtype == "float32" and "steps" in one:
+                check_lead(model, inputs, one, f"{name}/{title}")
 
 
 def main():
