@@ -165,10 +165,11 @@ typedef struct tess_sound_report {
     int rate_hz;
     int64_t n_sample, n_sample_trace;
     int64_t n_frame;            /* that the reference's samples come from; 0: it does not say */
-    int64_t first, first_frame; /* of a tap that failed: the first sample beyond `bar`, or that one side does
+    int64_t first, first_frame; /* of a tap that failed: the first sample off by `bar`, or that one side does
                                    not have; and its frame; -1 */
-    double
-        bar; /* of a single sample's error: what the tap's bar allows on the average, less than twice; NaN */
+    /* What the tap's bar allows the reference's loudest sample, rounded down to a power of two; of a tap that
+     * failed without reaching it, what it allows the root mean square; NaN. */
+    double bar;
     int n_column;
     tess_sound_column *column; /* [n_column] */
     int n_moment, n_line;

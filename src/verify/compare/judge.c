@@ -258,7 +258,7 @@ static void judge_waveform(const tess_comparison *c, const tess_tap_state *s, te
         r->error = INFINITY;
     }
     if (!tess_tap_has_failed(r)) return;
-    int64_t first = tess_speech_find_first(s);
+    int64_t first = tess_speech_find_first(s, NULL);
     if (first >= 0) tess_speech_map_say(&c->speech, s, first, place, sizeof place);
     size_t used = strlen(r->why);
     snprintf(r->why + used, sizeof r->why - used, "%s%s", *place ? ", " : "", place);

@@ -119,13 +119,21 @@ void tess_sound_sums_add(tess_sound_sums *s, const float *value, const float *re
     }
 }
 
-double tess_sound_sums_bar(const tess_rule *rule, const tess_sums *total)
+static double round_down(double bar)
 {
-    double root = total->n ? sqrt(total->reference2 / (double)total->n) : 0, bar = NAN;
-    if (rule->measure == TESS_MEASURE_REL_L2) bar = rule->tolerance * root;
-    if (rule->measure == TESS_MEASURE_STEPS)
-        bar = rule->tolerance * fmin(tess_bf16_ulp(total->max_reference), ldexp(root, -8));
     return bar > 0 ? ldexp(1, ilogb(bar)) : bar;
+}
+
+tess_sound_bars tess_sound_sums_bars(const tess_rule *rule, const tess_sums *total)
+{
+    tess_sound_bars bars = {NAN, NAN};
+    double root = total->n ? sqrt(total->reference2 / (double)total->n) : 0;
+    if (rule->measure == TESS_MEASURE_REL_L2)
+        bars = (tess_sound_bars){rule->tolerance * total->max_reference, rule->tolerance * root};
+    if (rule->measure == TESS_MEASURE_STEPS)
+        bars = (tess_sound_bars){rule->tolerance * tess_bf16_ulp(total->max_reference),
+                                 rule->tolerance * ldexp(root, -8)};
+    return (tess_sound_bars){round_down(bars.loud), round_down(bars.mean)};
 }
 
 int64_t tess_sound_sums_first(const tess_sound_sums *s, double bar)

@@ -2,8 +2,8 @@
  * reference. None of it grows with the waveform beyond a size that tess_sound_sums_bytes() tells.
  *
  * Two correct implementations round otherwise from the first sample on, so the first that differs says
- * nothing: what counts is the first that differs by more than the bar. What the bar allows a sample is known
- * at the end only, so for every power of two the first sample is kept whose error reaches it.
+ * nothing: what counts is the first that is off by what the bar allows. That is known at the end only, so for
+ * every power of two the first sample is kept whose error reaches it.
  */
 #ifndef TESS_VERIFY_COMPARE_SOUND_SUMS_H
 #define TESS_VERIFY_COMPARE_SOUND_SUMS_H
@@ -32,9 +32,13 @@ void tess_sound_sums_free(tess_sound_sums *sound); /* NULL is fine */
 /* The next n samples of the reference, and the trace's; value NULL: it has ended. */
 void tess_sound_sums_add(tess_sound_sums *sound, const float *value, const float *reference, size_t n);
 
-/* The error of a single sample that the rule allows, rounded down to a power of two: where a waveform fails
- * by its rule one sample at least reaches it. 0 beside a reference of zeros; NaN without a rule. */
-double tess_sound_sums_bar(const tess_rule *rule, const tess_sums *total);
+/* The error of a single sample that a rule allows, rounded down to a power of two: in the reference's largest
+ * sample, and in one of its root mean square, which is reached somewhere in a waveform that fails by its
+ * rule. 0 beside a reference of zeros; NaN without a rule. */
+typedef struct tess_sound_bars {
+    double loud, mean;
+} tess_sound_bars;
+tess_sound_bars tess_sound_sums_bars(const tess_rule *rule, const tess_sums *total);
 /* The first sample whose error reaches `bar`, of any size if it is no number, or is not finite; -1. */
 int64_t tess_sound_sums_first(const tess_sound_sums *sound, double bar);
 

@@ -6,14 +6,19 @@
 
 #include "tessera/speech.h"
 
-int64_t tess_speech_find_first(const tess_tap_state *s)
+int64_t tess_speech_find_first(const tess_tap_state *s, double *bar)
 {
-    if (!s->sound) return -1;
     bool is_finite = !s->total.n_nonfinite && !s->total.n_nonfinite_reference;
-    double bar = is_finite ? tess_sound_sums_bar(&s->rule, &s->total) : INFINITY;
-    int64_t first = tess_sound_sums_first(s->sound, bar), n = (int64_t)tess_tensor_count(s->reference);
-    if (first >= 0 || (int64_t)s->other_length == n) return first;
-    return (int64_t)s->other_length < n ? (int64_t)s->other_length : n;
+    tess_sound_bars bars = tess_sound_sums_bars(&s->rule, &s->total);
+    double tried[] = {is_finite ? bars.loud : INFINITY, bars.mean};
+    int64_t n = (int64_t)tess_tensor_count(s->reference), other = (int64_t)s->other_length;
+    for (int k = 0; k < 2 && s->sound; k++) {
+        int64_t first = tess_sound_sums_first(s->sound, tried[k]);
+        if (first < 0) continue;
+        if (bar) *bar = tried[k];
+        return first;
+    }
+    return other == n ? -1 : other < n ? other : n;
 }
 
 static void fill_codes(tess_tap_state *s, int tap, tess_codes_report *r)
@@ -40,13 +45,14 @@ static void fill_sound(const tess_comparison *c, tess_tap_state *s, const tess_t
                              .n_sample = sound->n_sample,
                              .n_sample_trace = (int64_t)s->other_length,
                              .n_frame = c->speech.n_frame,
-                             .first = tess_tap_has_failed(tap) ? tess_speech_find_first(s) : -1,
+                             .first = -1,
                              .first_frame = -1,
-                             .bar = tess_sound_sums_bar(&s->rule, &s->total),
+                             .bar = tess_sound_sums_bars(&s->rule, &s->total).loud,
                              .n_column = sound->n_column,
                              .column = sound->column,
                              .n_moment = sound->spectra->n_moment,
                              .n_line = TESS_SOUND_LINES};
+    if (tess_tap_has_failed(tap)) r->first = tess_speech_find_first(s, &r->bar);
     if (r->first >= 0) r->first_frame = tess_speech_map_frame(&c->speech, s, r->first);
     memcpy(r->power, sound->spectra->power, sizeof r->power);
     memcpy(r->n_kept, sound->n_kept, sizeof r->n_kept);

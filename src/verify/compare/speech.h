@@ -4,9 +4,10 @@
 
 #include "verify/compare/comparison.h"
 
-/* Of a waveform that failed, the first sample that is not finite where there is one, else the first beyond
- * what its bar allows a sample, else the first that one side does not have; -1. */
-int64_t tess_speech_find_first(const tess_tap_state *waveform);
+/* Of a waveform that failed, the first sample that is not finite where there is one, else the first that is
+ * off by what its bar allows the reference's loudest, else by what it allows on the average, else the first
+ * that one side does not have; -1. bar: which error that is, NaN for none; may be NULL. */
+int64_t tess_speech_find_first(const tess_tap_state *waveform, double *bar);
 
 /* Fills codes and waveforms of a result whose taps are judged; what was kept while they were heard goes over
  * to it. TESS_ENOMEM; what is filled then is freed with the result. */
