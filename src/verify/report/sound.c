@@ -212,6 +212,9 @@ static void put_spectrum(FILE *out, const drawing *d, int side, double y)
                 LEFT, y, WIDE, SPECTRUM);
         tess_report_put_bitmap(out, pixels, r->n_moment, r->n_line, 1);
         fputs("\"/>\n", out);
+    } else {
+        fprintf(out, "<rect class=\"unused\" x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%d\"/>\n", LEFT, y,
+                WIDE, SPECTRUM);
     }
     free(pixels);
     fprintf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%d kHz</text>", LEFT - 8, y + 10,
@@ -255,7 +258,8 @@ static void put_outcome(FILE *out, const tess_tap_report *tap)
     } else {
         fputs(". Relative L2 ", out);
         tess_report_put_number(out, tap->rel_l2);
-        if (tap->measure == TESS_MEASURE_REL_L2) fprintf(out, ", bar %g", tap->tolerance);
+        if (tap->measure == TESS_MEASURE_REL_L2) fputs(", bar ", out);
+        if (tap->measure == TESS_MEASURE_REL_L2) tess_report_put_number(out, tap->tolerance);
     }
 }
 
