@@ -52,6 +52,11 @@ equals "$(verify "$work/off" --html "$page")" 1 "verify"
 contains "$(told)" "relative L2 4.77e-03 is over 2e-05, from sample 300 on (0.013 s, frame 13) " "tells the same"
 says "3 of 304 codes differ, the first in frame 7, codebook 3." "and draws it"
 says 'aria-label="trace" src="data:audio/wav;base64,' "the run can be heard"
+equals "$(exit_of "$tessera" compare --json $golden "$work/off")" 1 "as JSON"
+equals "$(json speech codes <"$work/out")" \
+    '[{"tap": "tap.talker.codes", "codebooks": 16, "frames": 19, "frames_trace": 19, "different": 3, "first_frame": 7, "first_codebook": 3}]' "codes"
+equals "$(json speech waveforms <"$work/out")" \
+    '[{"tap": "tap.code2wav.waveform", "samples": 441, "samples_trace": 441, "frames": 19, "first_sample": 300, "first_seconds": 0.0125, "first_frame": 13}]' "and waveforms"
 equals "$(verify "$work/off" --isolate --html "$page")" 1 "module by module"
 says "from here on: 0.013 s, sample 300, frame 13" "as well"
 
