@@ -6,6 +6,7 @@
 #include "base/system.h"
 #include "cli/engine_options.h"
 #include "cli/generate.h"
+#include "cli/outputs.h"
 #include "cli/prompt.h"
 #include "cli/screen.h"
 #include "commands/commands.h"
@@ -270,6 +271,18 @@ static int run_request(const cli_command *self, request *r)
     return code;
 }
 
+/* What messages name is checked once they are read. */
+static int check_output(const cli_command *self, request *r)
+{
+    const char *out = r->speech.out && strcmp(r->speech.out, "-") != 0 ? r->speech.out : NULL;
+    const char *const used[] = {r->prompt.messages};
+    int code = cli_output_check(self, &r->common, "--speak", out, used, 1, r->engine.options.model_dir);
+    if (code < 0) code = cli_output_check_ledger(self, &r->common, "--speak", out, r->engine.ledger.place);
+    r->prompt.output = out;
+    r->prompt.output_option = "--speak";
+    return code;
+}
+
 static int run_run(const cli_command *self, int argc, char **argv)
 {
     request r = {.common = CLI_COMMON_DEFAULT,
@@ -297,6 +310,7 @@ static int run_run(const cli_command *self, int argc, char **argv)
     if (n_word > 0) return cli_unexpected_word(self, &r.common, words[0], "the question goes after --prompt");
     code = cli_engine_check(&r.engine, self, &r.common);
     if (code < 0) code = cli_sampling_check(&r.sampling, self, &r.common, r.engine.seed);
+    if (code < 0) code = check_output(self, &r);
     if (code < 0) code = cli_speech_open(&r.speech, self, &r.common, &r.engine.options);
     if (code < 0) code = run_request(self, &r);
     cli_speech_end(&r.speech);

@@ -240,6 +240,9 @@ static int take_inputs(const cli_command *self, request *r)
     tess_error err;
     tess_status status = tess_trace_inputs_read(r->inputs_path, &r->inputs, &err);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    int code =
+        cli_output_check_messages(self, &r->common, "--out", r->out, r->inputs.messages, r->inputs_path);
+    if (code >= 0) return code;
     cli_ledger_note_prompt(&r->engine.ledger, "ids", r->inputs.ids,
                            (size_t)r->inputs.n_tok * sizeof *r->inputs.ids, NULL);
     cli_ledger_note_media(&r->engine.ledger, r->inputs.media, r->inputs.n_media);
@@ -340,6 +343,17 @@ static int run_request(const cli_command *self, request *r)
     return code < 0 ? trace_request(self, r) : code;
 }
 
+/* What messages name is checked once they are read. */
+static int check_output(const cli_command *self, request *r)
+{
+    const char *const used[] = {r->inputs_path, r->prompt.messages};
+    int code = cli_output_check(self, &r->common, "--out", r->out, used, 2, r->engine.options.model_dir);
+    if (code < 0) code = cli_output_check_ledger(self, &r->common, "--out", r->out, r->engine.ledger.place);
+    r->prompt.output = r->out;
+    r->prompt.output_option = "--out";
+    return code;
+}
+
 static int run_trace(const cli_command *self, int argc, char **argv)
 {
     request r = {.common = CLI_COMMON_DEFAULT,
@@ -368,9 +382,7 @@ static int run_trace(const cli_command *self, int argc, char **argv)
         cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
     if (code < 0 && n_word > 0)
         code = cli_unexpected_word(self, &r.common, words[0], "the trace to write goes after --out");
-    const char *const used[] = {r.inputs_path, r.prompt.messages};
-    if (code < 0)
-        code = cli_output_check(self, &r.common, "--out", r.out, used, 2, r.engine.options.model_dir);
+    if (code < 0) code = check_output(self, &r);
     if (code < 0) code = run_request(self, &r);
     release(&r);
     return code;
