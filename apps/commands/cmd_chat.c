@@ -620,6 +620,9 @@ static int run_chat(const cli_command *self, int argc, char **argv)
     if (n_word > 0)
         return cli_unexpected_word(self, &c.common, words[0],
                                    "questions are asked in the chat, or by run --prompt");
+    if (c.history && strcmp(c.history, "off") != 0 && !cli_editor_may_keep(c.history))
+        return cli_usage(self, &c.common, "--history: %s is no history and would be lost; name another",
+                         c.history);
     code = cli_engine_check(&c.engine_options, self, &c.common);
     if (code < 0 && cli_is_captioner(c.engine_options.options.model_dir))
         code = cli_usage(self, &c.common, "the Captioner describes one clip: tessera run --audio FILE");

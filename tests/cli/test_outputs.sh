@@ -52,6 +52,17 @@ python3 tests/support/edit_trace.py "$work/inner/t.st" "$work/inner/near.st" met
 refused "verify over a picture seen from the golden" --html verify --model "$here/$model" --ledger off --golden inner/near.st --html p.jpg
 equals "$(cat "$work"/*.jpg "$work/x.wav" "$work/f.mp4" | sha256sum)" "$before" "no byte is lost"
 
+# ---- a history, which is replaced with every line that is typed ----
+for file in p.jpg inner/m.json; do
+    equals "$(in_work chat --model "$here/$model" --ledger off --history $file)$(grep -c "$file is no history and would be lost; name another" "$work/err")" 21 "chat --history $file"
+done
+: >"$work/empty"
+printf '_HiStOrY_V2_\nHello\n' >"$work/typed"
+for file in empty typed none; do
+    equals "$(in_work chat --model "$here/$model" --memory 512MiB --ledger off --history $file)" 0 "chat --history $file"
+done
+rm "$work/empty" "$work/typed"
+
 # ---- the ledger ----
 "$tessera" run --model $model --memory 512MiB --ledger "$work/l.sqlite" --quiet --raw --prompt x --max-new 1 >/dev/null
 before=$(sha256sum <"$work/l.sqlite")
