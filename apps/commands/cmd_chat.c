@@ -16,6 +16,7 @@
 #include "cli/generate.h"
 #include "cli/help.h"
 #include "cli/prompt.h"
+#include "cli/standard_output.h"
 #include "commands/commands.h"
 
 typedef struct chat {
@@ -178,7 +179,7 @@ static int end_turn(chat *c, const tess_answer *answer, int code)
         print_answer_json(c, answer);
     else
         puts(answer->finish == TESS_FINISH_INTERRUPTED ? " …" : "");
-    fflush(stdout);
+    if (!cli_stdout_flush()) return CLI_SYSTEM; /* which is told at the end */
     if (tess_conversation_say(&c->talk, "assistant", text, answer->text.count, &err) != TESS_OK)
         return cli_report(c->self, &c->common, &err);
     return c->editor ? CLI_DONE : code;

@@ -9,6 +9,7 @@
 #include "cli/outputs.h"
 #include "cli/prompt.h"
 #include "cli/screen.h"
+#include "cli/standard_output.h"
 #include "commands/commands.h"
 
 typedef struct request {
@@ -110,7 +111,7 @@ static void print_with_seed(json_t *object, uint64_t seed)
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
     size_t n = text ? strlen(text) : 0;
     if (n > 0) printf("%.*s,\"seed\":%llu}\n", (int)(n - 1), text, (unsigned long long)seed);
-    fflush(stdout);
+    cli_stdout_flush();
     free(text);
     json_decref(object);
 }
@@ -214,7 +215,7 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         FILE *out = cli_speech_text_file(&r->speech);
         if (!r->common.json && answer.made.ids.count) putc('\n', out);
-        fflush(out);
+        if (out == stdout) cli_stdout_flush();
         code = end_speech(self, r, code);
     }
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
