@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "cli/help.h"
 #include "cli/screen.h"
+#include "cli/standard_output.h"
 
 enum { MAX_OPTIONS = 64 };
 
@@ -508,7 +509,7 @@ void cli_print_json(json_t *object)
 {
     cli_write_json(object, JSON_REAL_PRECISION(9));
     putchar('\n');
-    fflush(stdout);
+    cli_stdout_flush();
     json_decref(object);
 }
 

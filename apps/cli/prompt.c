@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "cli/outputs.h"
 
 static tess_content_kind content_kind(tess_media_kind kind)
 {
@@ -238,6 +239,15 @@ static tess_status check_captioner(const cli_prompt *prompt, const char *model_d
 
 /* ---- encoding ---- */
 
+/* What is asked as a conversation, before anything that it names is read. */
+static int take_conversation(cli_prompt *prompt, const cli_command *self, const cli_common *common)
+{
+    tess_error err;
+    tess_status status = prompt->messages ? take_messages(prompt, &err) : take_question(prompt, &err);
+    if (status != TESS_OK) return cli_report(self, common, &err);
+    return cli_output_check_media(self, common, prompt->output_option, prompt->output, &prompt->talk, NULL);
+}
+
 static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_common *common,
                        cli_engine *engine)
 {
@@ -248,8 +258,9 @@ static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_co
         status = tess_tokenizer_encode(prompt->tokenizer, prompt->said, prompt->n_said,
                                        prompt->plain ? TESS_ENCODE_PLAIN : 0, &prompt->made.ids, &err);
     } else {
-        status = prompt->messages ? take_messages(prompt, &err) : take_question(prompt, &err);
-        if (status == TESS_OK) status = check_captioner(prompt, engine->options.model_dir, &err);
+        int code = take_conversation(prompt, self, common);
+        if (code >= 0) return code;
+        status = check_captioner(prompt, engine->options.model_dir, &err);
         if (status == TESS_OK) status = prepare_media(prompt, self, common, engine, &err);
         if (status == TESS_OK)
             status = tess_prompt_make(&prompt->talk, prompt->tokenizer, engine->options.model_dir,

@@ -8,6 +8,7 @@
 typedef struct cli_prompt {
     const char *text, *system, *messages; /* NULL: not given; messages is a file */
     bool raw;                             /* no chat template */
+    const char *output, *output_option;   /* of the command, as "--out"; no medium may be it. NULL: none */
     const char *thinking;                 /* "on", "off"; NULL: not said */
     bool plain;                           /* control tokens spelled in the text stay text */
     tess_tokenizer *tokenizer;

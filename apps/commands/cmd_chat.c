@@ -16,6 +16,7 @@
 #include "cli/generate.h"
 #include "cli/help.h"
 #include "cli/prompt.h"
+#include "cli/standard_output.h"
 #include "commands/commands.h"
 
 typedef struct chat {
@@ -178,7 +179,7 @@ static int end_turn(chat *c, const tess_answer *answer, int code)
         print_answer_json(c, answer);
     else
         puts(answer->finish == TESS_FINISH_INTERRUPTED ? " …" : "");
-    fflush(stdout);
+    if (!cli_stdout_flush()) return CLI_SYSTEM; /* which is told at the end */
     if (tess_conversation_say(&c->talk, "assistant", text, answer->text.count, &err) != TESS_OK)
         return cli_report(c->self, &c->common, &err);
     return c->editor ? CLI_DONE : code;
@@ -620,6 +621,9 @@ static int run_chat(const cli_command *self, int argc, char **argv)
     if (n_word > 0)
         return cli_unexpected_word(self, &c.common, words[0],
                                    "questions are asked in the chat, or by run --prompt");
+    if (c.history && strcmp(c.history, "off") != 0 && !cli_editor_may_keep(c.history))
+        return cli_usage(self, &c.common, "--history: %s is no history and would be lost; name another",
+                         c.history);
     code = cli_engine_check(&c.engine_options, self, &c.common);
     if (code < 0 && cli_is_captioner(c.engine_options.options.model_dir))
         code = cli_usage(self, &c.common, "the Captioner describes one clip: tessera run --audio FILE");

@@ -123,7 +123,8 @@ static int check_request(const cli_command *self, const request *r)
     const int checked = cli_media_check(&r->media, false, self, &r->common);
     if (checked >= 0) return checked;
     for (size_t i = 0; i < cli_media_count(&r->media); i++) {
-        const char *const used[] = {cli_media_source(&r->media, i)};
+        const char *source = cli_media_source(&r->media, i);
+        const char *const used[] = {tess_source_is_path(source) ? source : NULL};
         const int code = cli_output_check(self, &r->common, "--out", r->out, used, 1, r->model);
         if (code >= 0) return code;
     }

@@ -6,8 +6,10 @@
 #include "base/system.h"
 #include "cli/engine_options.h"
 #include "cli/generate.h"
+#include "cli/outputs.h"
 #include "cli/prompt.h"
 #include "cli/screen.h"
+#include "cli/standard_output.h"
 #include "commands/commands.h"
 
 typedef struct request {
@@ -109,7 +111,7 @@ static void print_with_seed(json_t *object, uint64_t seed)
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
     size_t n = text ? strlen(text) : 0;
     if (n > 0) printf("%.*s,\"seed\":%llu}\n", (int)(n - 1), text, (unsigned long long)seed);
-    fflush(stdout);
+    cli_stdout_flush();
     free(text);
     json_decref(object);
 }
@@ -213,7 +215,7 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         FILE *out = cli_speech_text_file(&r->speech);
         if (!r->common.json && answer.made.ids.count) putc('\n', out);
-        fflush(out);
+        if (out == stdout) cli_stdout_flush();
         code = end_speech(self, r, code);
     }
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
@@ -270,6 +272,18 @@ static int run_request(const cli_command *self, request *r)
     return code;
 }
 
+/* What messages name is checked once they are read. */
+static int check_output(const cli_command *self, request *r)
+{
+    const char *out = r->speech.out && strcmp(r->speech.out, "-") != 0 ? r->speech.out : NULL;
+    const char *const used[] = {r->prompt.messages};
+    int code = cli_output_check(self, &r->common, "--speak", out, used, 1, r->engine.options.model_dir);
+    if (code < 0) code = cli_output_check_ledger(self, &r->common, "--speak", out, r->engine.ledger.place);
+    r->prompt.output = out;
+    r->prompt.output_option = "--speak";
+    return code;
+}
+
 static int run_run(const cli_command *self, int argc, char **argv)
 {
     request r = {.common = CLI_COMMON_DEFAULT,
@@ -297,6 +311,7 @@ static int run_run(const cli_command *self, int argc, char **argv)
     if (n_word > 0) return cli_unexpected_word(self, &r.common, words[0], "the question goes after --prompt");
     code = cli_engine_check(&r.engine, self, &r.common);
     if (code < 0) code = cli_sampling_check(&r.sampling, self, &r.common, r.engine.seed);
+    if (code < 0) code = check_output(self, &r);
     if (code < 0) code = cli_speech_open(&r.speech, self, &r.common, &r.engine.options);
     if (code < 0) code = run_request(self, &r);
     cli_speech_end(&r.speech);

@@ -188,9 +188,11 @@ typedef struct tess_alsa_library {
 } tess_alsa_library;
 #undef TESS_LIBRARY_MEMBER
 
-/* Each fills a table. TESS_EUNSUPPORTED, naming the library and Debian's package, where it cannot be opened.
- * The logs of FFmpeg and ALSA, which would go to standard error, are silenced for the whole process: there is
- * no other way. A track hears FFmpeg's (src/media/track.c). */
+/* Each fills a table. TESS_EUNSUPPORTED, naming the library and Debian's package, where it cannot be opened;
+ * TESS_ENOMEM where that is for want of memory. The logs of FFmpeg and ALSA, which would go to standard
+ * error, are silenced for the whole process: there is no other way. A track hears FFmpeg's
+ * (src/media/track.c).
+ */
 tess_status tess_jpeg_library_open(tess_jpeg_library *out, tess_error *err);
 tess_status tess_zlib_library_open(tess_zlib_library *out, tess_error *err);
 tess_status tess_webp_library_open(tess_webp_library *out, tess_error *err);

@@ -190,7 +190,7 @@ static tess_status check_samples(const tess_mel *mel, const float *samples, size
         const int64_t at = mel->n_sample + (int64_t)i;
         snprintf(field, sizeof field, "sample %lld (at %.3f s)", (long long)at,
                  (double)at / TESS_MEL_RATE_HZ);
-        return tess_refuse(err, mel->file, field, -1, "a finite number, usually from -1 to 1", "%g",
+        return tess_refuse(err, mel->file, field, -1, "-1e15 to 1e15, usually -1 to 1", "%g",
                            (double)samples[i]);
     }
     return TESS_OK;

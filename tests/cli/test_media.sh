@@ -223,3 +223,17 @@ contains "$(cat "$work/err")" "exactly one clip and no text" "and says so"
 equals "$(caption --audio $sound --audio $sound --prompt "")" 3 "nor two clips"
 equals "$(caption --image $photo --prompt "")" 3 "nor a picture"
 equals "$(caption --prompt "Hello")" 3 "nor text alone"
+
+# ---- memory that the system does not give ----
+in_address_space() { (ulimit -v "$1"; shift; exit_of "$tessera" "$@"); }
+if [ "$(in_address_space 50000 version)" = 0 ]; then
+    for kb in 30000 60000 100000; do
+        for command in "run --memory 200MiB --ledger off --prompt x" "preprocess --out $work/t"; do
+            # shellcheck disable=SC2086 -- words split
+            equals "$(in_address_space $kb $command --model $model --video tests/data/media/video/plain.mp4)" 4 "${command%% *} in $kb KiB: exit 4"
+            contains "$(cat "$work/err")" "no memory to open the library lib" "is told"
+        done
+    done
+else
+    skip "libraries without memory" "this build needs more to begin"
+fi
