@@ -298,8 +298,8 @@ static int plan_request(const cli_command *self, request *r)
     int64_t n_media_tok;
     int code = cli_prompt_take_media(&r->prompt, self, &r->common, &r->engine, &n_media_tok);
     if (code >= 0) return code;
-    if (r->prompt.least_bytes) /* what encodes sound is there by then */
-        r->prompt.least_bytes = cli_add_bytes(r->prompt.least_bytes, r->engine.options.other_bytes);
+    if (r->prompt.room.least_bytes) /* what encodes sound is there by then */
+        r->prompt.room.least_bytes = cli_add_bytes(r->prompt.room.least_bytes, r->engine.options.other_bytes);
     if (n_media_tok > INT_MAX - r->n_prompt)
         return cli_usage(self, &r->common, "the media take %lld tokens, more than any context",
                          (long long)n_media_tok);
