@@ -181,6 +181,6 @@ refuse_media 3 "found sound (MP3), expected JPEG" --image $media/audio/tone.mp3
 refuse_media 3 "found a URL, expected the path of a file: nothing is fetched" --image https://example.com/photo.jpg
 refuse_media 3 "a silent film is only seen" --video $media/video/plain.mp4 --use-audio-in-video
 refuse_media 2 "media included: --prompt" --messages "$work/question" --image $picture
-refuse_media 5 "'tessera plan' with the same media and no --memory tells what all takes; what is sure to do is --memory" --video $media/video/plain.mp4 --memory 20MiB
+refuse_media 5 "what is sure to do, the model included, is --memory" --video $media/video/plain.mp4 --memory 20MiB
 contains "$(run_media --progress always --audio $media/audio/tone.mp3 --prompt x 2>&1)" "preparing " "a sound is prepared under the eyes"
 equals "$(run_media --progress always --audio $media/audio/tone.mp3 --prompt x 2>&1 | grep -c ' 0[.]00 [a-z]*/s\|  0 B/s')" 0 "and no rate is told before there is one"
