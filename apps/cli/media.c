@@ -94,7 +94,8 @@ tess_status cli_media_measure(const tess_conversation *talk, uint64_t used_bytes
     if (status != TESS_OK) return status;
     malloc_trim(0);
     const uint64_t resident = tess_system_resident_bytes(), then = cli_add_bytes(used_bytes, held);
-    out->least_bytes = cli_add_bytes(used_bytes + RUN_BYTES, most);
+    out->needed_bytes = cli_add_bytes(used_bytes, most);
+    out->least_bytes = cli_add_bytes(out->needed_bytes, RUN_BYTES);
     out->coming_bytes = then > resident ? then - resident : 0;
     return TESS_OK;
 }

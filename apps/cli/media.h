@@ -57,7 +57,8 @@ tess_status cli_media_look(tess_conversation *talk, tess_media_use use, uint64_t
 
 /* What preparing media asks of a budget. */
 typedef struct cli_media_room {
-    uint64_t least_bytes;  /* the smallest budget in which it can be done; 0: there are none */
+    uint64_t needed_bytes; /* the budget that it takes in this process; 0: there are none */
+    uint64_t least_bytes;  /* the smallest that is enough in any, which is told */
     uint64_t coming_bytes; /* what the process grows by until it is done */
 } cli_media_room;
 /* Of a conversation whose sizes are known; used_bytes as above. */

@@ -172,7 +172,8 @@ tess_status cli_prompt_plan(const cli_prompt *prompt, const tess_engine_options 
     tess_status status = tess_plan_make(&whole, out, err);
     if (status != TESS_OK && status != TESS_EBUDGET) return status;
     if (out->smallest_budget_bytes < least) out->smallest_budget_bytes = least;
-    if (status == TESS_OK && out->budget_bytes < least) status = refuse_media(out, least, err);
+    if (status == TESS_OK && out->budget_bytes < prompt->room.needed_bytes)
+        status = refuse_media(out, least, err);
     if (status == TESS_EBUDGET) err->smallest_budget_bytes = out->smallest_budget_bytes;
     return status;
 }
