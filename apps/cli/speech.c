@@ -155,7 +155,8 @@ void cli_speech_remark(const cli_speech *s, const cli_command *self, const cli_c
                    s->voice.max_step, seconds_of(s));
     if (s->n_sample == 0 || common->json) return;
     char line[640];
+    const char *where = strcmp(s->out, "-") ? CLI_SAFE(s->out) : "standard output";
     snprintf(line, sizeof line, "[spoken %.2f s to %s in %.2f s, %.2f times as long as it sounds]",
-             seconds_of(s), CLI_SAFE(s->out), s->seconds, s->seconds / seconds_of(s));
+             seconds_of(s), where, s->seconds, s->seconds / seconds_of(s));
     cli_print_wrapped(stderr, line);
 }
