@@ -50,6 +50,7 @@ typedef enum cli_kind {
     CLI_NAME,      /* const char *, of a file or folder: not empty */
     CLI_COUNT,     /* int, 0 or more */
     CLI_SOME,      /* int, 1 or more: 0 is the library's word for its default, and nobody's wish */
+    CLI_THREADS,   /* likewise, at most TESS_POOL_MAX_THREADS */
     CLI_U64,       /* uint64_t */
     CLI_SIZE,      /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, 12g (binary), plain bytes; units in any case */
     CLI_NUMBER,    /* double, finite */
