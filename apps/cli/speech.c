@@ -54,6 +54,7 @@ int cli_speech_open(cli_speech *s, const cli_command *self, const cli_common *co
     tess_error err;
     tess_status status = tess_speech_check_speaker(engine->model_dir, s->speaker, &err);
     const tess_sound_options sound = {.rate_hz = TESS_SPEECH_RATE_HZ, .is_float = s->is_float};
+    cli_catch_termination(); /* what is begun of the file must go, or be ended */
     if (status == TESS_OK) status = tess_sound_writer_open(s->out, &sound, &s->writer, &err);
     if (status != TESS_OK) return cli_report(self, common, &err);
     engine->n_speech_step = s->max_step;
