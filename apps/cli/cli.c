@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/pool.h"
 #include "base/utf8.h"
 #include "cli/help.h"
 #include "cli/screen.h"
@@ -23,8 +24,8 @@ enum { MAX_OPTIONS = 64 };
  * the first of several that begin with what was given. */
 enum { FIRST_VALUE = 256 };
 
-/* A number and a unit in any case: short ones and those with an i are binary. */
-static bool parse_size(const char *text, uint64_t *out)
+/* A number and a unit in any case: short ones and those with an i are binary. False: it is none. */
+static bool read_size(const char *text, double *bytes)
 {
     static const struct {
         const char *unit;
@@ -50,12 +51,22 @@ static bool parse_size(const char *text, uint64_t *out)
     if (unit == text) return false;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (strcasecmp(unit, units[i].unit) != 0) continue;
-        double bytes = value * units[i].bytes;
-        if (bytes < 1 || bytes >= 9e18) return false;
-        *out = (uint64_t)bytes;
+        *bytes = value * units[i].bytes;
         return true;
     }
     return false;
+}
+
+/* As a text, and in bytes: sums of some of these stay whole numbers of 64 bits. */
+#define LARGEST_SIZE "8000000TiB"
+#define LARGEST_SIZE_BYTES (8e6 * 1099511627776)
+
+static bool parse_size(const char *text, uint64_t *out)
+{
+    double bytes;
+    if (!read_size(text, &bytes) || bytes < 1 || bytes > LARGEST_SIZE_BYTES) return false;
+    *out = (uint64_t)bytes;
+    return true;
 }
 
 static bool parse_unsigned(const char *text, uint64_t most, uint64_t *out)
@@ -67,6 +78,26 @@ static bool parse_unsigned(const char *text, uint64_t most, uint64_t *out)
     if (*end || errno || value > most) return false;
     *out = value;
     return true;
+}
+
+/* The largest of a kind of whole numbers; 0: it is none. */
+static uint64_t most_of(cli_kind kind)
+{
+    return kind == CLI_THREADS                     ? TESS_POOL_MAX_THREADS
+           : kind == CLI_COUNT || kind == CLI_SOME ? INT32_MAX
+           : kind == CLI_U64                       ? UINT64_MAX
+                                                   : 0;
+}
+
+/* Whether a number is one, but larger than an option takes; then what that is. */
+static bool is_too_large(const cli_option *option, const char *text, char largest[32])
+{
+    const uint64_t most = most_of(option->kind);
+    uint64_t number;
+    double bytes;
+    snprintf(largest, 32, option->kind == CLI_SIZE ? LARGEST_SIZE : "%llu", (unsigned long long)most);
+    if (option->kind == CLI_SIZE) return read_size(text, &bytes) && bytes > LARGEST_SIZE_BYTES;
+    return most && *text && !text[strspn(text, "0123456789")] && !parse_unsigned(text, most, &number);
 }
 
 static bool append_item(cli_list *list, const char *item)
@@ -104,11 +135,13 @@ static const char *store_value(const cli_option *option, const char *text)
                    ? NULL
                    : "less text (out of memory)";
     case CLI_COUNT:
-        if (!parse_unsigned(text, INT32_MAX, &number)) return "a whole number of 0 or more";
+        if (!parse_unsigned(text, most_of(option->kind), &number)) return "a whole number of 0 or more";
         *(int *)option->target = (int)number;
         return NULL;
     case CLI_SOME:
-        if (!parse_unsigned(text, INT32_MAX, &number) || !number) return "a whole number of 1 or more";
+    case CLI_THREADS:
+        if (!parse_unsigned(text, most_of(option->kind), &number) || !number)
+            return "a whole number of 1 or more";
         *(int *)option->target = (int)number;
         return NULL;
     case CLI_U64:
@@ -245,6 +278,10 @@ static int take_option(const cli_command *self, const cli_common *common, const 
     if (*is_given && option->kind != CLI_LIST && option->kind != CLI_MARKED && option->kind != CLI_FLAG)
         return cli_usage(self, common, "--%s is given twice; it takes one value", option->name);
     *is_given = true;
+    char largest[32];
+    if (is_too_large(option, optarg, largest))
+        return cli_usage(self, common, "--%s: found \"%s\", which is too large, expected at most %s",
+                         option->name, optarg, largest);
     const char *expected = store_value(option, optarg);
     if (!expected) return -1;
     return cli_usage(self, common, "--%s: found \"%s\", expected %s", option->name, optarg, expected);

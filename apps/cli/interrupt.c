@@ -109,6 +109,16 @@ static void note_interrupt(int signal_number)
     interrupted = 1;
 }
 
+/* Ctrl-\ does what it always does, once it is let through at the handler's end; what is unfinished goes
+ * first.
+ */
+static void quit_at_once(int signal_number)
+{
+    remove_parts();
+    remove_own_folder();
+    raise(signal_number);
+}
+
 /* ---- outside ---- */
 
 void cli_catch_interrupt(const cli_common *common)
@@ -130,6 +140,9 @@ void cli_catch_termination(void)
     struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
+    struct sigaction quitting = {.sa_handler = quit_at_once, .sa_flags = (int)SA_RESETHAND}, before;
+    sigaction(SIGQUIT, NULL, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(SIGQUIT, &quitting, NULL);
 }
 
 bool cli_interrupted(void)

@@ -14,6 +14,7 @@ int cli_speech_open(cli_speech *s, const cli_command *self, const cli_common *co
         return cli_usage(self, common, "--speak - and --json both want standard output");
     tess_error err;
     const tess_sound_options sound = cli_voice_get_sound(&s->voice);
+    cli_catch_termination(); /* what is begun of the file must go, or be ended */
     if (tess_sound_writer_open(s->out, &sound, &s->writer, &err) != TESS_OK)
         return cli_report(self, common, &err);
     engine->n_speech_step = s->voice.max_step;

@@ -6,6 +6,7 @@
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import sqlite3
@@ -63,6 +64,34 @@ def make_large():
         file.write(struct.pack("<Q", len(header)) + header)
         file.truncate(8 + len(header) + n)
     return folder
+
+
+def leave_no_core():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def check_end(words, out, number, wanted):
+    """A signal once there is more in a file in `out` than a header of sound; the exit code, and what stays."""
+    process = start(*words, preexec_fn=leave_no_core)
+    while not any(entry.stat().st_size > 1000 for entry in os.scandir(out)) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    code, left = process.wait(20), os.listdir(out)
+    say((code, left) == wanted, f"{number.name} of {words[0]}: what is unfinished goes, and what is finished stays", (code, left))
+
+
+def check_single():
+    """Signals that are no Ctrl-C end files in good order; Ctrl-\\ dumps core as ever, and leaves no part of a file."""
+    out = os.path.join(WORK, "single")
+    os.mkdir(out)
+    trace = ["trace", "--model", MODEL, "--ledger", "off", "--raw", "--prompt", "x", "--generate", "30000", "--out", os.path.join(out, "t")]
+    speech = ["run", "--model", MODEL, "--ledger", "off", *ENDLESS[1:], "--speak", os.path.join(out, "t.wav")]
+    check_end(trace, out, signal.SIGQUIT, (-signal.SIGQUIT, []))
+    check_end(speech, out, signal.SIGQUIT, (-signal.SIGQUIT, []))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        check_end(trace, out, number, (130, []))
+        check_end(speech, out, number, (130, ["t.wav"]))
+        os.remove(os.path.join(out, "t.wav"))
 
 
 def check_files():
@@ -258,6 +287,7 @@ def check_terminal():
     say(code == 0, "tokenize does the same", (shown, code))
 
 
+check_single()
 check_files()
 check_pipes()
 check_media()
