@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verify/compare/codes.h"
 #include "verify/compare/router.h"
 
 static int by_order(const void *a, const void *b)
@@ -121,7 +122,7 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         tess_tap_state *s = &c->tap[c->n_tap];
         s->reference = t;
         s->place = tess_tap_place_of(t->name);
-        s->first_different = s->first_row = s->frame = -1;
+        s->first_different = s->first_row = s->codes.first.frame = s->codes.of_the_first.frame = -1;
         tess_status status = check_reference(&c->hearing.reference, t, &s->place, err);
         if (status != TESS_OK) return status;
         s->is_integer = t->dtype == TESS_DTYPE_I64;
@@ -313,6 +314,13 @@ bool tess_comparison_has_other_inputs(const tess_comparison *c)
     return false;
 }
 
+bool tess_comparison_has_other_codes(const tess_comparison *c)
+{
+    for (int i = 0; i < c->n_tap; i++)
+        if (c->tap[i].place.class == TESS_CLASS_CODES && c->tap[i].n_different) return true;
+    return false;
+}
+
 void tess_comparison_end(tess_comparison *c, const tess_error *err)
 {
     snprintf(c->ended_at, sizeof c->ended_at, "%s", err->field);
@@ -346,7 +354,9 @@ bool tess_comparison_wants(tess_comparison *c, const char *name, tess_dtype dtyp
     s->is_present = true;
     bool is_same = dtype == t->dtype && n_dim == t->n_dim;
     bool is_list = s->length_is_compared && is_same;
-    for (int i = is_list; i < n_dim && is_same; i++) is_same = dim[i] == t->dim[i];
+    bool is_codes = s->place.class == TESS_CLASS_CODES && is_same;
+    for (int i = is_list; i < n_dim - is_codes && is_same; i++) is_same = dim[i] == t->dim[i];
+    if (is_codes) s->codes.n_frame = dim[1];
     if (is_same) return true;
     s->is_misshapen = true;
     char shape[64];
@@ -394,7 +404,7 @@ tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t 
     tess_tap_state *s;
     tess_status status = find_wanted(c, name, &s, err);
     if (status != TESS_OK) return status;
-    uint64_t n_element = tess_tensor_count(s->reference);
+    uint64_t n_element = tess_tap_state_count(s);
     if (first == TESS_HEAR_NEXT) first = s->other_length;
     if (s->length_is_compared) {
         s->other_length = first + count;
@@ -404,5 +414,6 @@ tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t 
     if (first != s->n_heard || count > n_element - first)
         return tess_fail(err, TESS_EUSAGE, "%s: heard from element %llu on, expected from %llu on", name,
                          (unsigned long long)first, (unsigned long long)s->n_heard);
-    return tess_tap_state_hear(&c->hearing, s, values, count, err);
+    return s->place.class == TESS_CLASS_CODES ? tess_codes_hear(&c->hearing, s, first, values, count, err)
+                                              : tess_tap_state_hear(&c->hearing, s, values, count, err);
 }

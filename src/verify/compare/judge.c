@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "verify/compare/codes.h"
 #include "verify/compare/fault.h"
 
 /* A tap of which nothing was measured. */
@@ -63,6 +64,7 @@ static void report_sums(const tess_tap_state *s, tess_tap_report *r)
 
 static bool is_other_length(const tess_tap_state *s)
 {
+    if (s->place.class == TESS_CLASS_CODES) return s->codes.n_frame != s->reference->dim[1];
     return s->length_is_compared && s->other_length != tess_tensor_count(s->reference);
 }
 
@@ -90,11 +92,6 @@ static void judge_exact(const tess_tap_state *s, tess_tap_report *r)
         }
         TESS_SAY(r, "%lld of %llu rows chose other experts", (long long)s->n_row_failed,
                  (unsigned long long)s->reference->dim[0]);
-        return;
-    }
-    if (s->place.class == TESS_CLASS_CODES && s->frame >= 0) {
-        if (s->frame_row == 0) r->component = "talker.codec_head";
-        TESS_SAY(r, "from frame %lld on, codebook %lld", (long long)s->frame, (long long)s->frame_row);
         return;
     }
     TESS_SAY(r, "must be equal; %lld of %lld elements differ, the first at %lld", (long long)r->n_different,
@@ -272,6 +269,8 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
                            .expert = s->place.expert,
                            .position = -1,
                            .row = -1,
+                           .frame = -1,
+                           .codebook = -1,
                            .n_dim = t->n_dim,
                            .is_integer = s->is_integer,
                            .n_element = (int64_t)tess_tensor_count(t),
@@ -284,7 +283,7 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
     for (int i = 0; i < t->n_dim; i++) r->dim[i] = (int64_t)t->dim[i];
     r->name = strdup(t->name);
     if (!r->name) return tess_fail(err, TESS_ENOMEM, "no memory for the result");
-    bool is_whole = s->n_heard == tess_tensor_count(t), is_cut = *c->ended_at && !is_whole;
+    bool is_whole = s->n_heard == tess_tap_state_count(s), is_cut = *c->ended_at && !is_whole;
     bool is_list = s->length_is_compared && s->is_present && !s->is_misshapen && !is_cut;
     r->is_measured = !s->is_misshapen && s->is_present && (is_whole || is_list);
     if (r->is_measured) {
@@ -302,6 +301,7 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
         r->row = s->first_row;
         r->position = position_of(c, s, r);
         tess_media_map_say(&c->media, s, r->row, r->first_different, r->where, sizeof r->where);
+        if (s->place.class == TESS_CLASS_CODES) return tess_codes_locate(c, s, so_far, r, err);
     }
     return tess_find_fault(c, s, so_far, r, err);
 }

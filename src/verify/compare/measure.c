@@ -133,15 +133,6 @@ static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *
     return status;
 }
 
-/* Notes the first frame that differs and the codebook in which it begins. */
-static void note_frame(tess_tap_state *s, uint64_t index)
-{
-    int64_t frame = (int64_t)(index % s->row_width), codebook = (int64_t)(index / s->row_width);
-    if (s->frame >= 0 && (frame > s->frame || (frame == s->frame && codebook >= s->frame_row))) return;
-    s->frame = frame;
-    s->frame_row = codebook;
-}
-
 static tess_status hear_integers(tess_tap_state *s, const int64_t *value, const int64_t *reference,
                                  size_t count, tess_error *err)
 {
@@ -151,7 +142,6 @@ static tess_status hear_integers(tess_tap_state *s, const int64_t *value, const 
         if (value[i] == reference[i]) continue;
         s->n_different++;
         if (s->first_different < 0) s->first_different = (int64_t)index;
-        if (s->place.class == TESS_CLASS_CODES) note_frame(s, index);
         if (!exact || s->first_row >= 0) continue;
         tess_status status = note_failed_row(s, (int64_t)(index / s->row_width), err);
         if (status != TESS_OK) return status;

@@ -14,6 +14,19 @@ typedef struct tess_column_sums {
     tess_sums row, truth_row, reference_truth_row;
 } tess_column_sums;
 
+/* The end of speech in place of a code. */
+#define TESS_NO_CODE (-1)
+
+typedef struct tess_code_difference {
+    int64_t frame, codebook; /* frame -1: there is none */
+    int64_t expected, found;
+} tess_code_difference;
+
+typedef struct tess_codes_heard {
+    uint64_t n_frame;                         /* of the other side */
+    tess_code_difference first, of_the_first; /* in the order of speaking: of all, of the first codebook */
+} tess_codes_heard;
+
 typedef struct tess_tap_state {
     const tess_tensor *reference, *truth; /* truth NULL: there is none, or it is not needed */
     tess_tap_place place;
@@ -45,12 +58,19 @@ typedef struct tess_tap_state {
     tess_logits_sums *logits;   /* of taps of logits, once heard */
     const tess_tensor *choices; /* of an expert layer's output: the reference's indices; or NULL */
     tess_expert_sums experts;   /* of the same */
-    int64_t frame, frame_row;   /* codes: the first frame that differs, and its codebook; -1 */
+    tess_codes_heard codes;     /* of taps of codes */
 } tess_tap_state;
 
 static inline bool tess_tap_state_is_tower(const tess_tap_state *s)
 {
     return (s->place.part == TESS_PART_AUDIO || s->place.part == TESS_PART_VISION) && !s->is_integer;
+}
+
+/* Elements that the other side has of a tap that is wanted. */
+static inline uint64_t tess_tap_state_count(const tess_tap_state *s)
+{
+    bool is_codes = s->place.class == TESS_CLASS_CODES;
+    return is_codes ? s->reference->dim[0] * s->codes.n_frame : tess_tensor_count(s->reference);
 }
 
 static inline int64_t tess_tap_state_count_rows(const tess_tap_state *s)
