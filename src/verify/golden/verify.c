@@ -167,33 +167,47 @@ static tess_status take_answer(verifying *v, int64_t **ids, int *n, tess_error *
     return status;
 }
 
-/* The sound of what was spoken; module by module of the golden's codes. */
-static tess_status decode_speech(verifying *v, const int64_t *codes, const int64_t dim[2],
-                                 const tess_tap_listener *listener, tess_error *err)
+/* Module by module every code is chosen behind the golden's, if it has them, and those are what sounds. */
+static tess_status take_codes(verifying *v, int64_t **codes, int64_t dim[2], tess_error *err)
 {
-    int64_t *given = NULL, given_dim[2];
-    const int64_t most[2] = {dim[0], v->golden->inputs.speak};
-    tess_status status =
-        v->options->isolate ? take_integers(v, TESS_CODES_TAP, 2, most, &given, given_dim, err) : TESS_OK;
-    const int64_t *n = given ? given_dim : dim;
-    if (status == TESS_OK && n[1] > 0)
-        status = tess_greedy_decode(v->engine, given ? given : codes, n, listener, v->options->progress, err);
-    free(given);
+    const tess_config *config = &v->engine->model.config;
+    const int64_t most[2] = {config->talker.n_code_group, v->golden->inputs.speak - 1};
+    tess_status status = take_integers(v, TESS_CODES_TAP, 2, most, codes, dim, err);
+    if (status != TESS_OK || !*codes) return status;
+    char expected[48];
+    snprintf(expected, sizeof expected, "%d codebooks", config->talker.n_code_group);
+    if (dim[0] != most[0])
+        return tess_refuse(err, v->golden->path, TESS_CODES_TAP, -1, expected, "%lld", (long long)dim[0]);
+    snprintf(expected, sizeof expected, "codes of 0 to %d", config->code2wav.codebook_size - 1);
+    for (int64_t i = 0; status == TESS_OK && i < dim[0] * dim[1]; i++)
+        if ((*codes)[i] < 0 || (*codes)[i] >= config->code2wav.codebook_size)
+            status = tess_refuse(err, v->golden->path, TESS_CODES_TAP, -1, expected, "%lld",
+                                 (long long)(*codes)[i]);
     return status;
 }
 
 static tess_status speak_answer(verifying *v, tess_session *session, const int64_t *answer, int n,
                                 const tess_tap_listener *listener, tess_error *err)
 {
-    int64_t *codes = NULL, *given = NULL, dim[2];
-    tess_status status = v->options->isolate ? take_answer(v, &given, &n, err) : TESS_OK;
-    if (status == TESS_OK)
-        status = tess_greedy_speak(session, &v->golden->inputs, given ? given : answer, n, listener,
-                                   v->options->progress, &codes, dim, err);
+    int64_t *codes = NULL, *fed_answer = NULL, *fed = NULL, dim[2] = {0}, fed_dim[2] = {0};
+    tess_status status = v->options->isolate ? take_answer(v, &fed_answer, &n, err) : TESS_OK;
+    if (status == TESS_OK && v->options->isolate) status = take_codes(v, &fed, fed_dim, err);
+    const tess_greedy_speech request = {.inputs = &v->golden->inputs,
+                                        .answer = fed_answer ? fed_answer : answer,
+                                        .n_answer = n,
+                                        .fed = fed,
+                                        .n_frame = fed_dim[1],
+                                        .listener = listener,
+                                        .progress = v->options->progress};
+    if (status == TESS_OK) status = tess_greedy_speak(session, &request, &codes, dim, err);
     if (status == TESS_OK && dim[1]) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
-    if (status == TESS_OK) status = decode_speech(v, codes, dim, listener, err);
+    const int64_t *sounding = fed ? fed_dim : dim;
+    if (status == TESS_OK && sounding[1])
+        status =
+            tess_greedy_decode(v->engine, fed ? fed : codes, sounding, listener, v->options->progress, err);
     free(codes);
-    free(given);
+    free(fed_answer);
+    free(fed);
     return status;
 }
 
