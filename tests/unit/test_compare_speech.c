@@ -1,4 +1,5 @@
-/* Speech: where codes part ways, and what is said to be at fault. */
+/* Speech: where codes part ways, what is said to be at fault, and where the sound first lies off. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -131,13 +132,90 @@ static void test_misshapen(void **state)
     assert_int_equal(report("tap.talker.codes")->outcome, TESS_OUTCOME_SHAPE);
 }
 
+/* Two frames of upsampling 2, then rates 4 and 3: seven frames are 14, 52 and 153 columns. */
+static const struct {
+    const char *name;
+    int64_t dim[2];
+} stages[] = {
+    {"tap.code2wav.pre_transformer", {N_FRAME, 6}},
+    {"tap.code2wav.upsample.0.0", {6, 14}},
+    {"tap.code2wav.decoder.0", {4, 14}},
+    {"tap.code2wav.decoder.1", {3, 52}},
+    {"tap.code2wav.decoder.2", {2, 153}},
+    {"tap.code2wav.decoder.3", {2, 153}},
+    {"tap.code2wav.waveform", {153, 0}},
+    {"tap.code2wav.waveform_chunked", {138, 0}},
+};
+enum { N_STAGE = sizeof stages / sizeof stages[0] };
+
+/* A row, or a channel, that is loud hides nothing in one that is not. */
+static void add_sound(void)
+{
+    test_trace *const both[] = {&fx.reference, &fx.trace};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < N_STAGE; i++) {
+            test_tensor *t =
+                test_trace_add(both[k], stages[i].name, false, stages[i].dim[1] ? 2 : 1, stages[i].dim);
+            for (size_t j = 0; j < t->count; j++) t->values[j] = (j * 7 + 3) % 11 < 5 ? 1 : -1;
+        }
+}
+
+/* The values are off by a few roundings from the beginning on, and by `off` at an element. */
+static const tess_tap_report *spoil(const char *name, size_t element, float off)
+{
+    test_tensor *t = of(&fx.trace, name);
+    for (size_t j = 0; j < t->count; j++) t->values[j] *= 1 + 2e-7f;
+    t->values[element] += off;
+    expect(TESS_VERDICT_DIFFERENT, 1);
+    t->values[element] -= off;
+    for (size_t j = 0; j < t->count; j++) t->values[j] = of(&fx.reference, name)->values[j];
+    return report(name);
+}
+
+static void expect_moment(const char *name, size_t element, int64_t frame, int64_t column, const char *where)
+{
+    const tess_tap_report *r = spoil(name, element, 0.5f);
+    assert_string_equal(r->component, "code2wav");
+    assert_int_equal(r->frame, frame);
+    assert_int_equal(r->column, column);
+    assert_string_equal(r->where, where);
+}
+
+static void test_moments(void **state)
+{
+    (void)state;
+    add_sound();
+    expect(TESS_VERDICT_EQUAL, 0);
+    expect_moment(stages[0].name, 4 * 6 + 2, 4, -1, "from frame 4 on");
+    expect_moment(stages[1].name, 3 * 14 + 9, 4, 9, "from column 9 of 14 on, in frame 4");
+    expect_moment(stages[2].name, 3 * 14 + 9, 4, 9, "from column 9 of 14 on, in frame 4");
+    expect_moment(stages[3].name, 2 * 52 + 33, 4, 33, "from column 33 of 52 on, in frame 4");
+    expect_moment(stages[4].name, 153 + 95, 3, 95, "from column 95 of 153 on, in frame 3");
+    expect_moment(stages[5].name, 96, 4, 96, "from column 96 of 153 on, in frame 4");
+    expect_moment(stages[6].name, 152, 6, 152, "from sample 152 on, at 0.0063 s, in frame 6");
+    expect_moment(stages[7].name, 120, -1, 120, "from sample 120 on, at 0.0050 s");
+    /* Of two channels the one that lies off earlier counts, though it comes later in the file. */
+    of(&fx.trace, stages[4].name)->values[90] += 0.5f;
+    expect_moment(stages[4].name, 153 + 20, 0, 20, "from column 20 of 153 on, in frame 0");
+    assert_true(isnan(spoil(stages[6].name, 7, NAN)->rel_l2));
+    assert_int_equal(report(stages[6].name)->column, 7);
+}
+
+/* Without the stages before it nothing is known of frames. */
+static void test_unknown_frames(void **state)
+{
+    (void)state;
+    add_sound();
+    test_trace_remove(&fx.reference, "tap.code2wav.decoder.1");
+    expect_moment(stages[6].name, 152, -1, 152, "from sample 152 on, at 0.0063 s");
+    expect_moment(stages[4].name, 95, -1, 95, "from column 95 of 153 on");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        COMPARING(test_order),
-        COMPARING(test_ends),
-        COMPARING(test_faults),
-        COMPARING(test_misshapen),
+        COMPARING(test_order),     COMPARING(test_ends),    COMPARING(test_faults),
+        COMPARING(test_misshapen), COMPARING(test_moments), COMPARING(test_unknown_frames),
     };
     return cmocka_run_group_tests(tests, comparing_make_folder, comparing_remove_folder);
 }

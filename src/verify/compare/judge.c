@@ -8,6 +8,7 @@
 
 #include "verify/compare/codes.h"
 #include "verify/compare/fault.h"
+#include "verify/compare/sound_place.h"
 
 /* A tap of which nothing was measured. */
 static void report_absent(const tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
@@ -271,6 +272,7 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
                            .row = -1,
                            .frame = -1,
                            .codebook = -1,
+                           .column = -1,
                            .n_dim = t->n_dim,
                            .is_integer = s->is_integer,
                            .n_element = (int64_t)tess_tensor_count(t),
@@ -301,6 +303,7 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
         r->row = s->first_row;
         r->position = position_of(c, s, r);
         tess_media_map_say(&c->media, s, r->row, r->first_different, r->where, sizeof r->where);
+        if (tess_tap_state_is_sound(s)) tess_sound_place_say(c, s, r);
         if (s->place.class == TESS_CLASS_CODES) return tess_codes_locate(c, s, so_far, r, err);
     }
     return tess_find_fault(c, s, so_far, r, err);

@@ -12,6 +12,7 @@
 
 #include "verify/compare/expert_rows.h"
 #include "verify/compare/router.h"
+#include "verify/compare/sound_place.h"
 
 /* How much of its bar a row uses up; infinite for a difference where there must be none. */
 static double row_share(const tess_tap_state *s)
@@ -118,6 +119,7 @@ static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *
         if (n > count) n = count;
         size_t first = tess_sums_add(&s->row, value, reference, n);
         if (first < n && s->first_different < 0) s->first_different = (int64_t)(s->n_heard + first);
+        if (tess_tap_state_is_sound(s)) tess_sound_place_note(s, value, reference, column, n);
         if (truth) {
             tess_sums_add(&s->truth_row, value, truth, n);
             tess_sums_add(&s->reference_truth_row, reference, truth, n);
@@ -272,6 +274,10 @@ static tess_status hear_weights(tess_hearing *h, tess_tap_state *s, const float 
 tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *values, size_t count,
                                 tess_error *err)
 {
+    if (tess_tap_state_is_sound(s) && s->n_heard == 0) {
+        tess_status status = tess_sound_place_begin(h, s, err);
+        if (status != TESS_OK) return status;
+    }
     const char *value = values;
     size_t item = tess_dtype_bytes(s->reference->dtype);
     bool is_expert = s->place.class == TESS_CLASS_EXPERT && !s->is_integer;
@@ -325,6 +331,8 @@ static tess_status add_to_row(tess_hearing *h, tess_tap_state *s, tess_column_su
         size_t same = tess_sums_add(&sums->row, value, reference, count);
         bool is_first = s->first_different < 0 || (int64_t)(first + same) < s->first_different;
         if (same < count && is_first) s->first_different = (int64_t)(first + same);
+        if (tess_tap_state_is_sound(s))
+            tess_sound_place_note(s, value, reference, first % s->row_width, count);
         if (truth) {
             tess_sums_add(&sums->truth_row, value, truth, count);
             tess_sums_add(&sums->reference_truth_row, reference, truth, count);
@@ -354,7 +362,8 @@ tess_status tess_tap_state_hear_columns(tess_hearing *h, tess_tap_state *s, cons
     size_t n_row = (size_t)tess_tap_state_count_rows(s), column = (size_t)s->n_heard / n_row;
     if (!s->columns) s->columns = calloc(n_row, sizeof *s->columns);
     if (!s->columns) return tess_fail(err, TESS_ENOMEM, "no memory for the sums of %zu rows", n_row);
-    tess_status status = TESS_OK;
+    tess_status status =
+        tess_tap_state_is_sound(s) && column == 0 ? tess_sound_place_begin(h, s, err) : TESS_OK;
     for (size_t row = 0; row < n_row && status == TESS_OK; row++)
         status = add_to_row(h, s, &s->columns[row], values + row * n, row * s->row_width + column, n, err);
     s->n_heard += n_row * n;

@@ -59,6 +59,8 @@ typedef struct tess_tap_state {
     const tess_tensor *choices; /* of an expert layer's output: the reference's indices; or NULL */
     tess_expert_sums experts;   /* of the same */
     tess_codes_heard codes;     /* of taps of codes */
+    double most_off;            /* of code2wav: how far an element may be off without being noted */
+    int64_t first_column;       /* where one is further off; -1: none */
 } tess_tap_state;
 
 static inline bool tess_tap_state_is_tower(const tess_tap_state *s)
@@ -71,6 +73,11 @@ static inline uint64_t tess_tap_state_count(const tess_tap_state *s)
 {
     bool is_codes = s->place.class == TESS_CLASS_CODES;
     return is_codes ? s->reference->dim[0] * s->codes.n_frame : tess_tensor_count(s->reference);
+}
+
+static inline bool tess_tap_state_is_sound(const tess_tap_state *s)
+{
+    return s->place.part == TESS_PART_CODE2WAV && !s->is_integer;
 }
 
 static inline int64_t tess_tap_state_count_rows(const tess_tap_state *s)
