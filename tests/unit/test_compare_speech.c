@@ -115,7 +115,7 @@ static void test_faults(void **state)
     expect_fault("talker.codec_head", 0, 5, ", or the penalty");
     expect_fault("talker.codec_head", 0, 6, ", or the penalty");
     expect_fault("code_predictor", 4, 0, "the state behind the norm");
-    expect_fault("code_predictor", 4, 2, "--isolate");
+    expect_fault("code_predictor", 4, 2, "which verify tells apart");
     of(&fx.trace, "tap.talker.codec_head")->values[4] += 1;
     *code(0, 2) = 8;
     expect(TESS_VERDICT_DIFFERENT, 2);

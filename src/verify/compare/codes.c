@@ -165,11 +165,17 @@ static tess_status say_fault(tess_comparison *c, const tess_tap_state *s, const 
                              char *out, size_t size, tess_error *err)
 {
     if (at->codebook == 0 && at->frame > 0) return say_step(c, s, at, out, size, err);
+    if (s->codes.talker_frame >= 0) {
+        snprintf(out, size,
+                 "a step of the talker, which behind the reference's codes chooses another in frame %lld",
+                 (long long)s->codes.talker_frame);
+        return TESS_OK;
+    }
     snprintf(out, size, "%s",
              at->codebook == 0 ? "how a code is chosen from its logits, as which are suppressed"
              : at->frame == 0 || c->is_isolated
                  ? "the code predictor, or the state behind the norm that it is given"
-                 : "the code predictor, or the talker's step before it, which --isolate tells apart");
+                 : "the code predictor, or the talker's step before it, which verify tells apart");
     return TESS_OK;
 }
 
@@ -181,7 +187,7 @@ tess_status tess_codes_locate(tess_comparison *c, const tess_tap_state *s, const
     if (status != TESS_OK || at.frame < 0) return status;
     r->frame = at.frame;
     r->row = r->codebook = at.codebook;
-    if (at.codebook == 0) r->component = "talker.codec_head";
+    if (at.codebook == 0 || s->codes.talker_frame >= 0) r->component = "talker.codec_head";
     say_place(s, &at, r);
     if (!prompt_agrees(so_far)) return TESS_OK;
     char fault[160];

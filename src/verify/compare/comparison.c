@@ -122,6 +122,7 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         tess_tap_state *s = &c->tap[c->n_tap];
         s->reference = t;
         s->place = tess_tap_place_of(t->name);
+        s->codes.talker_frame = -1;
         s->first_different = s->first_row = s->codes.first.frame = s->codes.of_the_first.frame =
             s->first_column = -1;
         tess_status status = check_reference(&c->hearing.reference, t, &s->place, err);
@@ -320,6 +321,22 @@ bool tess_comparison_has_other_codes(const tess_comparison *c)
     for (int i = 0; i < c->n_tap; i++)
         if (c->tap[i].place.class == TESS_CLASS_CODES && c->tap[i].n_different) return true;
     return false;
+}
+
+bool tess_comparison_doubts_codes(const tess_comparison *c)
+{
+    for (int i = 0; i < c->n_tap; i++) {
+        const tess_tap_state *s = &c->tap[i];
+        bool is_judged = s->place.class == TESS_CLASS_CODES && s->rule.measure == TESS_MEASURE_EXACT;
+        if (is_judged && s->codes.first.frame > 0 && s->codes.first.codebook > 0) return true;
+    }
+    return false;
+}
+
+void tess_comparison_blame_talker(tess_comparison *c, int64_t frame)
+{
+    for (int i = 0; i < c->n_tap; i++)
+        if (c->tap[i].place.class == TESS_CLASS_CODES) c->tap[i].codes.talker_frame = frame;
 }
 
 void tess_comparison_end(tess_comparison *c, const tess_error *err)

@@ -65,8 +65,8 @@ static int64_t columns_per_frame(const tess_safetensors *st, const tess_tap_stat
         snprintf(name, sizeof name, "tap.code2wav.decoder.%d", module);
         int64_t n = length_of(st, name);
         if (!n) return last == length ? made : 0; /* a waveform is as long as the last */
-        bool is_even = module == 0 ? n_frame && n % n_frame == 0
-                                   : n == last || (last > 1 && n % (last - 1) == 0);
+        bool is_even =
+            module == 0 ? n_frame && n % n_frame == 0 : n == last || (last > 1 && n % (last - 1) == 0);
         if (!is_even) return 0;
         if (module == 0)
             made = n / n_frame;

@@ -25,6 +25,8 @@ typedef struct tess_code_difference {
 typedef struct tess_codes_heard {
     uint64_t n_frame;                         /* of the other side */
     tess_code_difference first, of_the_first; /* in the order of speaking: of all, of the first codebook */
+    int64_t
+        talker_frame; /* the first in which the talker chooses otherwise behind the reference's codes; -1 */
 } tess_codes_heard;
 
 typedef struct tess_tap_state {

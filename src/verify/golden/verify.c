@@ -10,6 +10,7 @@
 #include "tessera/verify.h"
 #include "verify/compare/comparison.h"
 #include "verify/golden/both_sides.h"
+#include "verify/golden/given.h"
 #include "verify/golden/media_check.h"
 #include "verify/trace/greedy.h"
 #include "verify/trace/greedy_speech.h"
@@ -124,65 +125,25 @@ static tess_status hear_integers(verifying *v, const char *name, const int64_t *
     return tess_comparison_hear(v->comparison, name, 0, values, (size_t)n, err);
 }
 
-/* An integer tap of the golden with at most max_dim elements in each axis, to be freed; NULL: it has none. */
-static tess_status take_integers(verifying *v, const char *name, int n_dim, const int64_t *most,
-                                 int64_t **out, int64_t *dim, tess_error *err)
+/* Codes that part ways behind the first frame in another codebook than the first: the code predictor, which
+ * begins afresh in every frame, or a step of the talker, which then shows behind the golden's own codes. */
+static tess_status settle_codes(verifying *v, tess_session *session, tess_greedy_speech request,
+                                tess_error *err)
 {
-    const tess_tensor *t = tess_safetensors_find(v->reader.st, name);
-    uint64_t n_all = 1;
-    *out = NULL;
-    bool is_same = t && t->dtype == TESS_DTYPE_I64 && t->n_dim == n_dim;
-    for (int i = 0; is_same && i < n_dim; i++) {
-        is_same = t->dim[i] <= (uint64_t)most[i];
-        dim[i] = (int64_t)t->dim[i];
-        n_all *= t->dim[i];
-    }
-    if (!is_same) return TESS_OK;
-    *out = malloc((size_t)(n_all + 1) * sizeof **out);
-    if (!*out) return tess_fail(err, TESS_ENOMEM, "no memory for %s", name);
-    for (uint64_t at = 0; at < n_all;) {
-        const void *values;
-        size_t n = tess_trace_reader_piece(t, at, 1);
-        tess_status status = tess_trace_reader_read(&v->reader, t, at, n, &values, err);
-        if (status != TESS_OK) return status;
-        memcpy(*out + at, values, n * sizeof **out);
-        at += n;
-    }
-    return TESS_OK;
-}
-
-/* Module by module the talker is fed the golden's answer. */
-static tess_status take_answer(verifying *v, int64_t **ids, int *n, tess_error *err)
-{
-    int64_t dim = 0, most = v->golden->inputs.generate;
-    tess_status status = take_integers(v, TESS_GREEDY_TAP, 1, &most, ids, &dim, err);
-    if (status == TESS_OK && !*ids)
-        status = tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "the answer that is spoken", "none");
-    int n_vocab = tess_engine_get_vocab_size(v->engine);
-    for (int64_t i = 0; i < dim && status == TESS_OK; i++)
-        if ((*ids)[i] < 0 || (*ids)[i] >= n_vocab)
-            status = tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "ids of the vocabulary", "%lld",
-                                 (long long)(*ids)[i]);
-    *n = (int)dim;
-    return status;
-}
-
-/* Module by module every code is chosen behind the golden's, if it has them, and those are what sounds. */
-static tess_status take_codes(verifying *v, int64_t **codes, int64_t dim[2], tess_error *err)
-{
-    const tess_config *config = &v->engine->model.config;
-    const int64_t most[2] = {config->talker.n_code_group, v->golden->inputs.speak - 1};
-    tess_status status = take_integers(v, TESS_CODES_TAP, 2, most, codes, dim, err);
-    if (status != TESS_OK || !*codes) return status;
-    char expected[48];
-    snprintf(expected, sizeof expected, "%d codebooks", config->talker.n_code_group);
-    if (dim[0] != most[0])
-        return tess_refuse(err, v->golden->path, TESS_CODES_TAP, -1, expected, "%lld", (long long)dim[0]);
-    snprintf(expected, sizeof expected, "codes of 0 to %d", config->code2wav.codebook_size - 1);
-    for (int64_t i = 0; status == TESS_OK && i < dim[0] * dim[1]; i++)
-        if ((*codes)[i] < 0 || (*codes)[i] >= config->code2wav.codebook_size)
-            status = tess_refuse(err, v->golden->path, TESS_CODES_TAP, -1, expected, "%lld",
-                                 (long long)(*codes)[i]);
+    int64_t *codes = NULL, *fed = NULL, dim[2], fed_dim[2];
+    tess_status status = v->reader.st ? TESS_OK : tess_trace_reader_open(v->golden->path, &v->reader, err);
+    if (status == TESS_OK) status = tess_given_codes(&v->reader, v->engine, v->golden, &fed, fed_dim, err);
+    request.fed = fed;
+    request.n_frame = fed_dim[1];
+    request.listener = NULL;
+    if (status == TESS_OK && fed) status = tess_greedy_speak(session, &request, &codes, dim, err);
+    for (int64_t frame = 0; status == TESS_OK && fed && frame < dim[1]; frame++)
+        if (frame == request.n_frame || codes[frame] != fed[frame]) {
+            tess_comparison_blame_talker(v->comparison, frame);
+            break;
+        }
+    free(codes);
+    free(fed);
     return status;
 }
 
@@ -190,8 +151,11 @@ static tess_status speak_answer(verifying *v, tess_session *session, const int64
                                 const tess_tap_listener *listener, tess_error *err)
 {
     int64_t *codes = NULL, *fed_answer = NULL, *fed = NULL, dim[2] = {0}, fed_dim[2] = {0};
-    tess_status status = v->options->isolate ? take_answer(v, &fed_answer, &n, err) : TESS_OK;
-    if (status == TESS_OK && v->options->isolate) status = take_codes(v, &fed, fed_dim, err);
+    tess_status status = v->options->isolate
+                             ? tess_given_answer(&v->reader, v->engine, v->golden, &fed_answer, &n, err)
+                             : TESS_OK;
+    if (status == TESS_OK && v->options->isolate)
+        status = tess_given_codes(&v->reader, v->engine, v->golden, &fed, fed_dim, err);
     const tess_greedy_speech request = {.inputs = &v->golden->inputs,
                                         .answer = fed_answer ? fed_answer : answer,
                                         .n_answer = n,
@@ -200,7 +164,9 @@ static tess_status speak_answer(verifying *v, tess_session *session, const int64
                                         .listener = listener,
                                         .progress = v->options->progress};
     if (status == TESS_OK) status = tess_greedy_speak(session, &request, &codes, dim, err);
-    if (status == TESS_OK && dim[1]) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
+    if (status == TESS_OK) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
+    if (status == TESS_OK && !fed && tess_comparison_doubts_codes(v->comparison))
+        status = settle_codes(v, session, request, err);
     const int64_t *sounding = fed ? fed_dim : dim;
     if (status == TESS_OK && sounding[1])
         status =
