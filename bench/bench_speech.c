@@ -65,7 +65,7 @@ static void run_predictor(bench *b)
     const tess_sampling sampling = tess_code_predictor_sampling(false);
     uint64_t random = 1;
     for (int i = 0; i < N_STEP; i++)
-        bench_must(tess_code_predictor_run(&b->room->predictor, b->hidden, b->row, &sampling, &random,
+        bench_must(tess_code_predictor_run(&b->room->predictor, b->hidden, b->row, &sampling, &random, NULL,
                                            b->codes, NULL) == TESS_OK,
                    "the code predictor");
 }

@@ -169,7 +169,7 @@ def check_demo(report):
         for case in demo_goldens.TRACED + demo_goldens.TRACED_MEDIA:
             check_golden(report, models, checkpoint, golden / suffix / f"{case}.safetensors")
     loaded = {dtype: original.load(checkpoint, dtype) for dtype in ("float32", "bfloat16")}
-    made = demo_goldens.answers(checkpoint, loaded)
+    made, margins = demo_goldens.answers(checkpoint, loaded)
     kept = json.loads((golden / "answers.json").read_text(encoding="utf-8"))
     same = [name for name, entry in made["prompts"].items() if same_answer(entry, kept["prompts"].get(name))]
     whole = len(same) == len(kept["prompts"]) == len(made["prompts"]) and kept["identity"] == made["identity"]
@@ -179,7 +179,7 @@ def check_demo(report):
     listed = json.loads((golden / "known_answers.json").read_text(encoding="utf-8"))
     same_list = same_known_answers(known_answers.make(checkpoint, made), listed)
     report.line(same_list, f"demo: {len(listed['answers'])} known answers as kept")
-    wrong = demo_goldens.wrong_answers(made)
+    wrong = demo_goldens.wrong_answers(made, margins)
     report.line(not wrong, "demo: " + ("; ".join(wrong) or f"{len(demo_goldens.EXPECTED) + len(demo_goldens.EXPECTED_MEDIA)} answers as promised"))
 
 
@@ -220,7 +220,7 @@ def check_layerwise(report):
 
 
 def check_memory(report):
-    import check_layerwise as checks
+    import check_memory as checks
 
     checks.check_memory(report)
 

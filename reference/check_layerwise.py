@@ -1,4 +1,4 @@
-"""Checks of layerwise.py, for check.py: the same bits as the whole model, also after kills; its memory and refusals.
+"""Checks of layerwise.py, for check.py: the same bits as the whole model, also after kills; its refusals.
 
 Runs are children of a server that has torch loaded and no threads yet, so each costs little more than its own work. A
 killed run sends itself SIGKILL at a counted event – a read of weights, a rename – so that the places are exact and the
@@ -230,6 +230,10 @@ def refusals(folder):
     yield "no such speaker", [*model, *said, *spoken, "--speaker", "Nobody", *made], 3, "expected one of aiden, chelsie, ethan"
     yield "no talker", ["--model", golden / "e", *said, *spoken, *made], 3, "enable_audio_output: found false"
     yield "no turn to answer", [*model, *said, *spoken, *made], 3, "in.input_ids: found no turn of a user"
+    for what, text, out, words in (("no answer", "qm", "silent", "the answer is over at once"),
+                                   ("no frame", "mj", "still", "speech is over at once")):
+        least = ["--prompt", text, "--generate", 2, "--speak", 2]
+        yield what, ["--model", golden / "f", *least, "--out", folder / out], 3, words
     yield "one step", [*model, *said, "--generate", 4, "--speak", 1, *made], 2, "--speak is 0 or more than 1"
     yield "half a medium", [*model, "--inputs", folder / "media", *made], 3, "in.image_grid_thw: absent"
     yield "too few tokens", [*model, "--inputs", folder / "tokens", *made], 3, "expected 1 by in.image_grid_thw"
@@ -312,123 +316,6 @@ def check_refusals(report, context, folder):
     below, _ = run(context, folder, [*good, "--out", folder / "below", "--max-memory", f"{smallest - 1}MiB"])
     code, said = run(context, folder, [*good, "--out", folder / "least", "--max-memory", f"{smallest}MiB"])
     report.line(below == 5 and code == 0, f"layerwise: {smallest}MiB works as said, {smallest - 1}MiB is refused")
-
-
-def program(name, *options):
-    """A fresh process; returns (exit code, what it printed)."""
-    command = [sys.executable, REFERENCE / name, *options]
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return done.returncode, done.stdout
-
-
-def printed(said, name):
-    """The number of a line `name N`; 0 if there is none."""
-    return next((int(line.split()[1]) for line in said.splitlines() if line.startswith(name + " ")), 0)
-
-
-def measure(report, folder, dtype, bound):
-    """The smallest bound is asked for, lies within `bound`, and is kept."""
-    out = folder / f"six-{dtype}"
-    options = ["--model", folder / "six", "--inputs", folder / "ids", "--dtype", dtype, "--generate", 3, "--out", out]
-    refused, said = program("layerwise.py", *options, "--max-memory", "64MiB")
-    smallest = int(said.partition("smallest that works is ")[2].partition("MiB")[0] or 0) << 20
-    code, said = program("layerwise.py", *options, "--max-memory", smallest)
-    peak = printed(said, "peak_rss_bytes")
-    taps = tracefile.read(out)[0] if code == 0 else {}
-    sound = all(np.isfinite(array).all() and array.any() for name, array in taps.items() if name.endswith((".mlp", "lm_head")))
-    ok = refused == 5 and code == 0 and sound and 0.75 * smallest < peak <= smallest <= bound
-    report.line(ok, f"released dimensions, 6 layers, {dtype}: peak {peak >> 20} MiB, planned {smallest >> 20} MiB, "
-                    f"bound {bound >> 20} MiB, {len(taps)} tensors{'' if ok else ': NOT ' + said[-400:]}")
-
-
-def verify_released(report, folder, dtype):
-    """Tessera agrees with the original at these sizes too, in a quarter of the checkpoint's memory."""
-    command = [ROOT / "build" / "tessera", "verify", "--model", folder / "six", "--golden", folder / f"six-{dtype}",
-               "--memory", "2GiB", "--ledger", "off", "--json"]
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    said = json.loads(done.stdout) if done.stdout else {}
-    worst = said.get("worst") or {}
-    report.line(done.returncode == 0 and said.get("verdict") in ("agree", "equal"),
-                f"released dimensions, 6 layers, {dtype}: tessera verify: {said.get('verdict')}, "
-                f"{said.get('taps_compared')} taps, worst {worst.get('tap')} {worst.get('rel_l2')}")
-
-
-def available_gib():
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable"):
-            return int(line.split()[1]) / (1 << 20)
-    return 0
-
-
-def compare_released(report, folder, dtype, n_expert):
-    """The kernels torch chooses at these sizes are others than in tiny models."""
-    import released
-
-    model = folder / f"one-{n_expert}"
-    released.write(model, 1, n_expert)
-    options = ["--model", model, "--inputs", folder / "ids", "--dtype", dtype, "--generate", 2, "--experts"]
-    for name in ("golden.py", "layerwise.py"):
-        code, said = program(name, *options, "--out", folder / f"{dtype}-{name}")
-        if code:
-            report.line(False, f"released dimensions, {dtype}: {name}: {said[-400:]}")
-            return
-    count, different = compare_files(folder / f"{dtype}-layerwise.py", folder / f"{dtype}-golden.py", metadata=False)
-    report.line(not different, f"released dimensions, 1 layer, {n_expert} experts, {dtype}: {count} tensors bit-equal to "
-                               f"the whole model's {', '.join(different[:4])}")
-
-
-# 30 s of sound, a picture of 640 x 480 and two steps of video: 390 + 300 + 112 tokens.
-def senses_inputs(model):
-    import mixes
-
-    config = json.loads((model / "config.json").read_text())["thinker_config"]
-    parts = [mixes.text(3), mixes.audio(3000), mixes.image(30, 40), mixes.video(2, 14, 16), mixes.text(3)]
-    return mixes.inputs(mixes.Prompt(parts, config), 60)
-
-
-def check_senses(report, folder):
-    """Towers of the released dimensions, two layers each: the plan is kept, and the bits are the whole model's."""
-    import released
-
-    model = folder / "senses"
-    released.write(model, 1, 32, n_tower=2)
-    tracefile.write(folder / "media", senses_inputs(model), {})
-    for dtype in ("bfloat16", "float32"):
-        out = folder / f"senses-{dtype}"
-        options = ["--model", model, "--inputs", folder / "media", "--dtype", dtype, "--generate", 2]
-        code, said = program("layerwise.py", *options, "--out", out)
-        planned, peak = printed(said, "planned_bytes"), printed(said, "peak_rss_bytes")
-        report.line(code == 0 and 0.6 * planned < peak <= planned,
-                    f"released dimensions of the towers, {dtype}: peak {peak >> 20} MiB, planned {planned >> 20} MiB"
-                    f"{'' if code == 0 else ': NOT ' + said[-400:]}")
-        if available_gib() < 6:
-            print(f"skipped - released dimensions of the towers, {dtype}: the whole model needs 6 GiB to compare with")
-            continue
-        program("golden.py", *options, "--out", folder / f"whole-{dtype}")
-        count, different = compare_files(out, folder / f"whole-{dtype}", metadata=False)
-        report.line(not different, f"released dimensions of the towers, {dtype}: {count} tensors bit-equal to the whole "
-                                   f"model's {', '.join(different[:4])}".rstrip())
-
-
-def check_memory(report):
-    """Released dimensions, six layers: fresh processes, their own VmHWM against the bound and against the plan."""
-    import released
-
-    (ROOT / "build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ROOT / "build")) as name:
-        folder = Path(name)
-        released.write(folder / "six", 6)
-        tracefile.write(folder / "ids", {"in.input_ids": np.arange(64, dtype=np.int64) * 127}, {})
-        for dtype, bound in (("bfloat16", 3), ("float32", 4)):
-            measure(report, folder, dtype, bound << 30)
-            verify_released(report, folder, dtype)
-        check_senses(report, folder)
-        # In float32 the whole model takes 8.8 GiB with 128 experts and 5.1 with 32; its matrices are of the same sizes.
-        for dtype, n_expert, needed in (("bfloat16", 128, 5), ("float32", 32, 6)):
-            if available_gib() > needed:
-                compare_released(report, folder, dtype, n_expert)
-            else:
-                print(f"skipped - released dimensions, {dtype}: the whole model needs {needed} GiB to compare with")
 
 
 def check_make(report, folder):

@@ -118,8 +118,6 @@ TAPS = [
     (r"code2wav\.pre_transformer", record_state),
     (r"code2wav\.(upsample\.\d+\.\d+|decoder\.\d+)", record_output),
 ]
-# Runs afresh for every frame, and is told by the codes; only `decoders.py` listens to it, alone.
-UNHEARD = "talker.code_predictor."
 
 
 class ExpertWatch(TorchFunctionMode):
@@ -157,14 +155,13 @@ class Listener:
         self.listen_to_inputs("thinker", self.model.thinker.model.language_model)
         if self.model.has_talker:
             self.listen_to_inputs("talker", self.model.talker.model)
+            self.listen_to_rows("talker.code_predictor", self.model.talker.code_predictor.model)
         return self
 
     def listen_below(self, root, prefix=""):
         """Hooks `root` and what is below it; `prefix` is the name of `root` in the whole model."""
         for module_name, module in root.named_modules(prefix=prefix):
             name = published_name(module_name)
-            if name.startswith(UNHEARD) and not prefix.startswith(UNHEARD):
-                continue
             for pattern, record in TAPS:
                 is_router = name.endswith(".gate")
                 if re.fullmatch(pattern, name) and not (is_router and isinstance(module, torch.nn.Linear)):
@@ -206,6 +203,12 @@ class Listener:
             self.keep(f"{name}.inputs_embeds", without_batch(plain(keywords["inputs_embeds"])))
             positions = plain(keywords["position_ids"])  # [4 or 3, 1, n]; a first row of four is for the mask only
             self.keep(f"{name}.position_ids", positions[-3:, 0].astype(np.float32))
+
+        self.handles.append(decoder.register_forward_pre_hook(hook, with_kwargs=True))
+
+    def listen_to_rows(self, name, decoder):
+        def hook(_module, _inputs, keywords):
+            self.keep(f"{name}.inputs_embeds", without_batch(plain(keywords["inputs_embeds"])))
 
         self.handles.append(decoder.register_forward_pre_hook(hook, with_kwargs=True))
 

@@ -7,6 +7,7 @@ codes are the original's. The predictor's weights stay from its first frame to t
 is called and released when it is done.
 """
 
+import contextlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -192,14 +193,28 @@ class Talker(Decoder):
             self.talker._prepare_generation_config(None, **self.request()["settings"])  # greedy or not, as the talker
             self.has_predictor = True
 
+    @contextlib.contextmanager
+    def listen_to_first(self):
+        """Hears the code predictor's first run; nothing of later frames."""
+        listener = original.Listener(None)
+        if not self.state["frames"]:
+            predictor = self.talker.code_predictor
+            listener.listen_below(predictor, PREDICTOR.rstrip("."))
+            listener.listen_to_rows(PREDICTOR.rstrip("."), predictor.model)
+        yield listener
+        listener.__exit__()
+
     def frame(self):
         """The fifteen other codes, and the sum of all their vectors and the next of the text's."""
         self.fill_predictor()
         codes = torch.tensor([self.state["generated"]])
-        made = self.talker.prepare_inputs_for_generation(
-            codes, hidden_states=((self.state["past"],), None), generation_step=self.state["step"] - 1, use_cache=True,
-            **{name: self.request()[name] for name in ADDED},
-        )
+        with self.listen_to_first() as listener:
+            made = self.talker.prepare_inputs_for_generation(
+                codes, hidden_states=((self.state["past"],), None), generation_step=self.state["step"] - 1,
+                use_cache=True, **{name: self.request()[name] for name in ADDED},
+            )
+        if listener.taps:
+            self.folder.keep_taps("talker.predictor", listener.taps)
         self.state["frames"].append(made["residual_codes"][0].tolist())
         return made["inputs_embeds"]
 

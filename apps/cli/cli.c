@@ -435,6 +435,8 @@ static const struct {
     {"repetition_penalty", "--repetition-penalty", NULL, NULL},
     {"globs", "--taps", "--list prints all", NULL},
     {"speak", "--speak", "--speak 0 traces the text", NULL},
+    {"n_speech_step", "the steps of speech", NULL, NULL},
+    {"is_float", "--float", NULL, NULL},
     {"truth", "--truth", "--metrics-only measures without judging", NULL},
     {"dtype", NULL, "--metrics-only measures without judging", "as the reference"},
     {"config_sha256", NULL, "--ignore-identity compares anyway", "as in the reference"},

@@ -31,7 +31,7 @@ typedef enum cli_feature {
     CLI_HAS_BUDGET = 8,     /* exit code 5 */
 } cli_feature;
 
-enum { CLI_MOST_EXAMPLES = 4 };
+enum { CLI_MOST_EXAMPLES = 6 };
 
 typedef struct cli_command cli_command;
 struct cli_command {

@@ -78,6 +78,8 @@ static bool print_text(void *context, const char *text, size_t n_byte)
     return ok && put_text(p, text + n_dim, n_byte - n_dim);
 }
 
+/* DIFFERS: of an answer that is cut the original leaves out the last token, which is never fed; here every
+ * token that is shown is spoken (tests/cli/test_speech.sh). */
 static bool speak_token(void *context, int32_t id)
 {
     printer *p = context;

@@ -48,7 +48,8 @@ void cli_ledger_open(cli_ledger *l, const cli_command *self, const cli_common *c
 void cli_ledger_open_measuring(cli_ledger *l, const cli_command *self, const tess_engine_options *options);
 void cli_ledger_close(cli_ledger *l); /* also after an open that failed */
 
-/* What will be run: "chat", "raw", "messages" (as JSON) or "ids", and its bytes; `system` may be NULL. */
+/* What will be run: "chat", "raw", "messages" (as JSON), "say" or "ids", and its bytes; `system` may be NULL.
+ */
 void cli_ledger_note_prompt(cli_ledger *l, const char *kind, const void *bytes, size_t n_byte,
                             const char *system);
 /* Media of the prompt just noted: its kind tells of them, and the digests that are known join its own. */

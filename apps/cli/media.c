@@ -94,7 +94,8 @@ tess_status cli_media_measure(const tess_conversation *talk, uint64_t used_bytes
     if (status != TESS_OK) return status;
     malloc_trim(0);
     const uint64_t resident = tess_system_resident_bytes(), then = cli_add_bytes(used_bytes, held);
-    out->least_bytes = cli_add_bytes(used_bytes + RUN_BYTES, most);
+    out->needed_bytes = cli_add_bytes(used_bytes, most);
+    out->least_bytes = cli_add_bytes(out->needed_bytes, RUN_BYTES);
     out->coming_bytes = then > resident ? then - resident : 0;
     return TESS_OK;
 }
@@ -145,6 +146,22 @@ void cli_media_print(FILE *out, const tess_medium_facts *f, int64_t n_tok)
         fprintf(out, "%s\n", line);
 }
 
+void cli_media_remark_loss(const cli_command *self, const tess_medium_facts *f,
+                           const tess_medium_facts *before)
+{
+    if (!*f->loss || (before && !strcmp(f->name, before->name) && !strcmp(f->loss, before->loss))) return;
+    cli_remark(self, "%s: %s; what is there is taken", f->name, f->loss);
+}
+
+void cli_media_show(const cli_command *self, const tess_content *content)
+{
+    const tess_medium_facts *facts = tess_content_get_facts(content);
+    if (!facts) return;
+    cli_media_print(stderr, facts, content->n_tok);
+    cli_media_remark_loss(self, facts, NULL);
+    if (content->sound) cli_media_remark_loss(self, tess_medium_get_facts(content->sound), facts);
+}
+
 static json_t *count_or_null(int64_t n)
 {
     return n ? json_integer(n) : json_null();
@@ -172,6 +189,7 @@ json_t *cli_media_to_json(const tess_medium_facts *f, int64_t n_tok)
     json_object_set_new(part, "fps", number_or_null(f->fps));
     json_object_set_new(part, "rate_hz", count_or_null(f->rate_hz));
     json_object_set_new(part, "channels", count_or_null(f->n_channel));
+    json_object_set_new(part, "loss", cli_text_or_null(f->loss));
     json_object_set_new(part, "tokens", json_integer(n_tok));
     return part;
 }

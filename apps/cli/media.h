@@ -57,7 +57,8 @@ tess_status cli_media_look(tess_conversation *talk, tess_media_use use, uint64_t
 
 /* What preparing media asks of a budget. */
 typedef struct cli_media_room {
-    uint64_t least_bytes;  /* the smallest budget in which it can be done; 0: there are none */
+    uint64_t needed_bytes; /* the budget that it takes in this process; 0: there are none */
+    uint64_t least_bytes;  /* the smallest that is enough in any, which is told */
     uint64_t coming_bytes; /* what the process grows by until it is done */
 } cli_media_room;
 /* Of a conversation whose sizes are known; used_bytes as above. */
@@ -67,6 +68,12 @@ tess_status cli_media_measure(const tess_conversation *talk, uint64_t used_bytes
 /* "photo.jpg: 1260 × 840, taken as 1248 × 832, 1,014 tokens": what a prepared medium is, safe on a terminal.
  */
 void cli_media_print(FILE *out, const tess_medium_facts *facts, int64_t n_tok);
+/* Says on standard error what is known to be missing of a medium, if anything is, unless the one before it
+ * (NULL: none), which may be the film that it is the sound of, lacks the same. */
+void cli_media_remark_loss(const cli_command *self, const tess_medium_facts *facts,
+                           const tess_medium_facts *before);
+/* Both, of a medium of a conversation whose sizes are known, and of its sound. */
+void cli_media_show(const cli_command *self, const tess_content *content);
 /* The same as an object: kind, source, width, height, frames, seconds, tokens, …; null where it does not
  * apply. */
 json_t *cli_media_to_json(const tess_medium_facts *facts, int64_t n_tok);

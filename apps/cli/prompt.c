@@ -77,14 +77,10 @@ static bool has_media(const tess_conversation *talk)
     return false;
 }
 
-static void show_media(const tess_conversation *talk)
+static void show_media(const cli_command *self, const tess_conversation *talk)
 {
     for (size_t i = 0; i < talk->count; i++)
-        for (size_t k = 0; k < talk->turn[i].n_content; k++) {
-            const tess_content *content = &talk->turn[i].content[k];
-            const tess_medium_facts *facts = tess_content_get_facts(content);
-            if (facts) cli_media_print(stderr, facts, content->n_tok);
-        }
+        for (size_t k = 0; k < talk->turn[i].n_content; k++) cli_media_show(self, &talk->turn[i].content[k]);
 }
 
 json_t *cli_prompt_list_parts(const cli_prompt *prompt)
@@ -106,8 +102,8 @@ static tess_media_use use_of(const cli_prompt *prompt, const cli_engine *engine)
                             .use_audio_in_video = prompt->media.use_audio_in_video};
 }
 
-static tess_status prepare_media(cli_prompt *prompt, const cli_common *common, cli_engine *engine,
-                                 tess_error *err)
+static tess_status prepare_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                                 cli_engine *engine, tess_error *err)
 {
     if (!has_media(&prompt->talk)) return TESS_OK;
     const uint64_t used = cli_media_count_used(), budget = engine->options.memory_bytes;
@@ -117,18 +113,18 @@ static tess_status prepare_media(cli_prompt *prompt, const cli_common *common, c
         prompt->refusal = *err;
         return cli_media_measure(&prompt->talk, used, &prompt->room, err);
     }
-    if (status == TESS_OK && !common->quiet) show_media(&prompt->talk);
+    if (status == TESS_OK && !common->quiet) show_media(self, &prompt->talk);
     return status;
 }
 
-static tess_status look_at_media(cli_prompt *prompt, const cli_common *common, cli_engine *engine,
-                                 tess_error *err)
+static tess_status look_at_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                                 cli_engine *engine, tess_error *err)
 {
     const uint64_t used = cli_media_count_used(), budget = engine->options.memory_bytes;
     tess_status status =
         cli_media_look(&prompt->talk, use_of(prompt, engine), budget, used, &engine->bar, err);
     if (status == TESS_OK) status = cli_media_measure(&prompt->talk, used, &prompt->room, err);
-    if (status == TESS_OK && !common->quiet) show_media(&prompt->talk);
+    if (status == TESS_OK && !common->quiet) show_media(self, &prompt->talk);
     return status;
 }
 
@@ -143,7 +139,7 @@ int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli
     if (tess_tokenizer_open(engine->options.model_dir, &prompt->tokenizer, NULL) != TESS_OK)
         prompt->tokenizer = NULL;
     tess_status status = take_media(prompt, &err);
-    if (status == TESS_OK) status = look_at_media(prompt, common, engine, &err);
+    if (status == TESS_OK) status = look_at_media(prompt, self, common, engine, &err);
     tess_tokenizer_close(prompt->tokenizer);
     prompt->tokenizer = NULL;
     if (status == TESS_OK) status = tess_prompt_list_media(&prompt->talk, &prompt->made, &err);
@@ -176,7 +172,8 @@ tess_status cli_prompt_plan(const cli_prompt *prompt, const tess_engine_options 
     tess_status status = tess_plan_make(&whole, out, err);
     if (status != TESS_OK && status != TESS_EBUDGET) return status;
     if (out->smallest_budget_bytes < least) out->smallest_budget_bytes = least;
-    if (status == TESS_OK && out->budget_bytes < least) status = refuse_media(out, least, err);
+    if (status == TESS_OK && out->budget_bytes < prompt->room.needed_bytes)
+        status = refuse_media(out, least, err);
     if (status == TESS_EBUDGET) err->smallest_budget_bytes = out->smallest_budget_bytes;
     return status;
 }
@@ -265,7 +262,7 @@ static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_co
         int code = take_conversation(prompt, self, common);
         if (code >= 0) return code;
         status = check_captioner(prompt, engine->options.model_dir, &err);
-        if (status == TESS_OK) status = prepare_media(prompt, common, engine, &err);
+        if (status == TESS_OK) status = prepare_media(prompt, self, common, engine, &err);
         if (status == TESS_OK)
             status = tess_prompt_make(&prompt->talk, prompt->tokenizer, engine->options.model_dir,
                                       TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0) |

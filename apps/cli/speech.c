@@ -5,59 +5,19 @@
 #include "base/system.h"
 #include "cli/screen.h"
 
-static tess_sampling sampling_of(const cli_speech *s, uint64_t seed)
-{
-    return (tess_sampling){.temperature = s->temperature,
-                           .top_k = s->top_k,
-                           .top_p = s->top_p,
-                           .repetition_penalty = s->repetition_penalty,
-                           .seed = seed};
-}
-
-/* The library's names of the talker's options are those of the text's. */
-static int check_sampling(const cli_speech *s, const cli_command *self, const cli_common *common)
-{
-    static const char *const options[][2] = {{"temperature", "--talker-temperature"},
-                                             {"top_k", "--talker-top-k"},
-                                             {"top_p", "--talker-top-p"},
-                                             {"repetition_penalty", "--talker-repetition-penalty"}};
-    const tess_sampling sampling = sampling_of(s, 0);
-    tess_error err;
-    if (tess_sampling_check(&sampling, &err) == TESS_OK) return -1;
-    const char *option = err.field;
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        if (!strcmp(err.field, options[i][0])) option = options[i][1];
-    return cli_usage(self, common, "%s: found %s, expected %s", option, err.found, err.expected);
-}
-
-/* Options of a voice that nobody would hear. */
-static int check_unused(const cli_speech *s, const cli_command *self, const cli_common *common)
-{
-    const cli_speech usual = CLI_SPEECH_DEFAULT;
-    bool is_usual = s->temperature == usual.temperature && s->top_k == usual.top_k &&
-                    s->top_p == usual.top_p && s->repetition_penalty == usual.repetition_penalty &&
-                    s->max_step == usual.max_step;
-    if (is_usual && !s->speaker && !s->is_float) return -1;
-    return cli_usage(self, common,
-                     "--speaker, --float and the talker's options say how an answer is spoken; nothing is "
-                     "spoken without --speak");
-}
-
 int cli_speech_open(cli_speech *s, const cli_command *self, const cli_common *common,
                     tess_engine_options *engine)
 {
-    if (!s->out) return check_unused(s, self, common);
-    int code = check_sampling(s, self, common);
-    if (code >= 0) return code;
+    int code = cli_voice_check(&s->voice, s->out != NULL, self, common, engine->model_dir);
+    if (code >= 0 || !s->out) return code;
     if (common->json && !strcmp(s->out, "-"))
         return cli_usage(self, common, "--speak - and --json both want standard output");
     tess_error err;
-    tess_status status = tess_speech_check_speaker(engine->model_dir, s->speaker, &err);
-    const tess_sound_options sound = {.rate_hz = TESS_SPEECH_RATE_HZ, .is_float = s->is_float};
+    const tess_sound_options sound = cli_voice_get_sound(&s->voice);
     cli_catch_termination(); /* what is begun of the file must go, or be ended */
-    if (status == TESS_OK) status = tess_sound_writer_open(s->out, &sound, &s->writer, &err);
-    if (status != TESS_OK) return cli_report(self, common, &err);
-    engine->n_speech_step = s->max_step;
+    if (tess_sound_writer_open(s->out, &sound, &s->writer, &err) != TESS_OK)
+        return cli_report(self, common, &err);
+    engine->n_speech_step = s->voice.max_step;
     return -1;
 }
 
@@ -84,9 +44,9 @@ int cli_speech_begin(cli_speech *s, const cli_command *self, const cli_common *c
     s->bar = bar;
     s->progress = (tess_progress){tell, s};
     const tess_speech_options options = {.n_prompt = prompt->n_tok,
-                                         .speaker = s->speaker,
-                                         .sampling = sampling_of(s, seed),
-                                         .max_step = s->max_step,
+                                         .speaker = s->voice.speaker,
+                                         .sampling = cli_voice_get_sampling(&s->voice, seed),
+                                         .max_step = s->voice.max_step,
                                          .media = prompt->media,
                                          .n_media = prompt->n_media,
                                          .on_samples = write_samples,
@@ -193,10 +153,11 @@ void cli_speech_remark(const cli_speech *s, const cli_command *self, const cli_c
     if (s->finish == TESS_SPEECH_FINISH_LIMIT)
         cli_remark(self,
                    "the speech was cut at its step limit of %d, after %.1f s; --talker-max-new N allows more",
-                   s->max_step, seconds_of(s));
+                   s->voice.max_step, seconds_of(s));
     if (s->n_sample == 0 || common->json) return;
     char line[640];
+    const char *where = strcmp(s->out, "-") ? CLI_SAFE(s->out) : "standard output";
     snprintf(line, sizeof line, "[spoken %.2f s to %s in %.2f s, %.2f times as long as it sounds]",
-             seconds_of(s), CLI_SAFE(s->out), s->seconds, s->seconds / seconds_of(s));
+             seconds_of(s), where, s->seconds, s->seconds / seconds_of(s));
     cli_print_wrapped(stderr, line);
 }

@@ -3,13 +3,11 @@
 #define TESS_APPS_CLI_SPEECH_H
 
 #include "cli/engine_options.h"
+#include "cli/voice.h"
 
 typedef struct cli_speech {
-    const char *out;     /* NULL: nothing is spoken; "-": standard output */
-    const char *speaker; /* NULL: the default one */
-    bool is_float;
-    double temperature, top_p, repetition_penalty; /* of the first codebook */
-    int top_k, max_step;
+    const char *out; /* NULL: nothing is spoken; "-": standard output */
+    cli_voice voice;
 
     tess_sound_writer *writer;
     tess_speech *speech;
@@ -24,29 +22,13 @@ typedef struct cli_speech {
     tess_status status; /* of speaking; it may fail while text comes */
     tess_error err;
 } cli_speech;
-#define CLI_SPEECH_DEFAULT                                                                                   \
-    ((cli_speech){.temperature = TESS_SPEECH_SAMPLING.temperature,                                           \
-                  .top_k = TESS_SPEECH_SAMPLING.top_k,                                                       \
-                  .top_p = TESS_SPEECH_SAMPLING.top_p,                                                       \
-                  .repetition_penalty = TESS_SPEECH_SAMPLING.repetition_penalty,                             \
-                  .max_step = TESS_SPEECH_STEPS})
+#define CLI_SPEECH_DEFAULT ((cli_speech){.voice = CLI_VOICE_DEFAULT})
 
 #define CLI_SPEECH_OPTIONS(s)                                                                                \
     {"speak", CLI_NAME, &(s)->out, "OUT.wav",                                                                \
      "speak the answer into a file: .wav, .flac, .mp3 or .opus; - is standard output, and the text goes to " \
      "standard error"},                                                                                      \
-        {"float", CLI_FLAG, &(s)->is_float, NULL, "32-bit floats in the .wav; default 16-bit integers"},     \
-        CLI_VOICE_OPTIONS(s)
-#define CLI_VOICE_OPTIONS(s)                                                                                 \
-    {"speaker", CLI_NAME, &(s)->speaker, "NAME", "who speaks, in any case; default ethan"},                  \
-        {"talker-temperature", CLI_NUMBER, &(s)->temperature, "X",                                           \
-         "0 is greedy in all codebooks; default 0.9"},                                                       \
-        {"talker-top-k", CLI_COUNT, &(s)->top_k, "N", "of the first codebook; default 50"},                  \
-        {"talker-top-p", CLI_NUMBER, &(s)->top_p, "X", "likewise; default 1"},                               \
-        {"talker-repetition-penalty", CLI_NUMBER, &(s)->repetition_penalty, "X", "likewise; default 1.05"},  \
-    {                                                                                                        \
-        "talker-max-new", CLI_SOME, &(s)->max_step, "N", "most frames of 80 ms, and one; default 4096"       \
-    }
+        CLI_VOICE_OPTIONS(&(s)->voice)
 
 /* Refuses values out of range, and options of a voice without --speak; opens the file, before anything is
  * computed. Sets what the engine needs. Returns -1 or an exit code. End in either case with cli_speech_end.

@@ -331,7 +331,7 @@ static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_b
     const tess_turn *turn = &c->talk.turn[c->talk.count - 1];
     const tess_content *content = &turn->content[turn->n_content - 1];
     if (c->common.quiet) return true;
-    cli_media_print(stderr, tess_content_get_facts(content), content->n_tok);
+    cli_media_show(c->self, content);
     fputs("It joins your next question.\n", stderr);
     return true;
 }

@@ -10,6 +10,7 @@
 #include "cli/engine_options.h"
 #include "cli/prompt.h"
 #include "cli/screen.h"
+#include "cli/voice.h"
 #include "commands/commands.h"
 
 /* Rates the estimate assumes, the first two unless --measure takes them: a good SATA SSD, memory that comes
@@ -68,12 +69,28 @@ static void print_json(const tess_plan *plan, const estimate *e)
     cli_print_json(root);
 }
 
-static void print_row(const char *component, const char *region, const char *phase, uint64_t n_byte,
-                      const char *holds)
+static void print_row(int width, const char *component, const char *region, const char *phase,
+                      const char *size, const char *holds)
+{
+    printf("%-*s %-9s %-6s %10s%s%s\n", width, component, region, phase, size, *holds ? "  " : "", holds);
+}
+
+static void print_size(int width, const char *what, const char *region, const char *phase, uint64_t n_byte,
+                       const char *holds)
 {
     char size[32];
     cli_format_bytes(n_byte, size, sizeof size);
-    printf("%-10s %-10s %-7s %11s%s%s\n", component, region, phase, size, *holds ? "  " : "", holds);
+    print_row(width, what, region, phase, size, holds);
+}
+
+static int component_width(const tess_plan *plan)
+{
+    int width = (int)strlen("component");
+    for (int i = 0; i < plan->n_region; i++) {
+        int n = plan->region[i].component ? (int)strlen(plan->region[i].component) : 0;
+        if (n > width) width = n;
+    }
+    return width;
 }
 
 static void print_experts(const tess_plan *plan)
@@ -129,15 +146,17 @@ static void print_estimate(const tess_plan *plan, const estimate *e)
 static void print_text(const tess_plan *plan, const estimate *e, uint64_t least_bytes)
 {
     char smallest[32], size[32];
-    printf("%-10s %-10s %-7s %11s  %s\n", "component", "region", "phase", "size", "holds");
+    const int width = component_width(plan);
+    print_row(width, "component", "region", "phase", "size", "holds");
     for (int i = 0; i < plan->n_region; i++) {
         const tess_region *r = &plan->region[i];
-        print_row(r->component ? r->component : "-", r->name, tess_phase_name(r->phase), r->n_byte, r->holds);
+        print_size(width, r->component ? r->component : "-", r->name, tess_phase_name(r->phase), r->n_byte,
+                   r->holds);
     }
     snprintf(smallest, sizeof smallest, "(%llu bytes)", (unsigned long long)plan->smallest_budget_bytes);
-    print_row("sum", "", "", plan->sum_bytes, "");
-    print_row("budget", "", "", plan->budget_bytes, "");
-    print_row("smallest", "", "", plan->smallest_budget_bytes, smallest);
+    print_size(width, "sum", "", "", plan->sum_bytes, "");
+    print_size(width, "budget", "", "", plan->budget_bytes, "");
+    print_size(width, "smallest", "", "", plan->smallest_budget_bytes, smallest);
     putchar('\n');
     cli_format_bytes(CLI_MEDIA_LIBRARY_BYTES, size, sizeof size);
     if (least_bytes == plan->smallest_budget_bytes)
@@ -217,6 +236,8 @@ typedef struct request {
     cli_common common;
     cli_engine engine;
     cli_prompt prompt; /* media alone */
+    const char *speak; /* the file that a run would speak into; NULL: none */
+    cli_voice voice;
     bool measure;
     int n_prompt; /* tokens of text, then of all */
 } request;
@@ -277,6 +298,8 @@ static int plan_request(const cli_command *self, request *r)
     int64_t n_media_tok;
     int code = cli_prompt_take_media(&r->prompt, self, &r->common, &r->engine, &n_media_tok);
     if (code >= 0) return code;
+    if (r->prompt.room.least_bytes) /* what encodes sound is there by then */
+        r->prompt.room.least_bytes = cli_add_bytes(r->prompt.room.least_bytes, r->engine.options.other_bytes);
     if (n_media_tok > INT_MAX - r->n_prompt)
         return cli_usage(self, &r->common, "the media take %lld tokens, more than any context",
                          (long long)n_media_tok);
@@ -284,14 +307,33 @@ static int plan_request(const cli_command *self, request *r)
     return show_plan(self, r);
 }
 
+/* What a run would have opened by then: the file is not. */
+static int plan_speech(const cli_command *self, request *r)
+{
+    int code = cli_voice_check(&r->voice, r->speak != NULL, self, &r->common, r->engine.options.model_dir);
+    if (code >= 0 || !r->speak) return code;
+    tess_error err;
+    bool is_encoded;
+    const tess_sound_options sound = cli_voice_get_sound(&r->voice);
+    if (tess_sound_writer_check(r->speak, &sound, &is_encoded, &err) != TESS_OK)
+        return cli_report(self, &r->common, &err);
+    if (is_encoded) r->engine.options.other_bytes = CLI_SOUND_LIBRARY_BYTES;
+    r->engine.options.n_speech_step = r->voice.max_step;
+    return -1;
+}
+
 static int run_plan(const cli_command *self, int argc, char **argv)
 {
     request r = {.common = CLI_COMMON_DEFAULT,
                  .engine = CLI_ENGINE_DEFAULT,
                  .prompt = CLI_PROMPT_DEFAULT,
+                 .voice = CLI_VOICE_DEFAULT,
                  .n_prompt = 16};
     const cli_option options[] = {
         CLI_MEDIA_OPTIONS(&r.prompt.media),
+        {"speak", CLI_NAME, &r.speak, "OUT.wav",
+         "count what it takes to speak the answer into such a file, which is not written"},
+        CLI_VOICE_OPTIONS(&r.voice),
         CLI_ENGINE_OPTIONS(&r.engine),
         CLI_SEED_OPTION(&r.engine, NULL),
         CLI_LEDGER_TEXT_OPTION(&r.engine, NULL),
@@ -310,6 +352,7 @@ static int run_plan(const cli_command *self, int argc, char **argv)
     else if (code < 0 && n_word > 0)
         code = cli_usage(self, &r.common, "%s: unexpected word", words[0]);
     if (code < 0) code = cli_engine_check(&r.engine, self, &r.common);
+    if (code < 0) code = plan_speech(self, &r);
     if (code < 0) code = plan_request(self, &r);
     cli_prompt_release(&r.prompt);
     return code;
@@ -322,7 +365,8 @@ const cli_command cli_plan = {
     .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples = {"tessera plan --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB",
                  "tessera plan --model demo/checkpoint --memory 64MiB --measure --json",
-                 "tessera plan --model demo/checkpoint --video tests/data/media/video/plain.mp4 --fps 1"},
+                 "tessera plan --model demo/checkpoint --video tests/data/media/video/plain.mp4 --fps 1",
+                 "tessera plan --model demo/checkpoint --memory 64MiB --speak answer.wav"},
     .run = run_plan,
     .notes = CLI_MEDIA_NOTES,
 };

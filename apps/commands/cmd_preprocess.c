@@ -73,11 +73,13 @@ static tess_status prepare_all(request *r, tess_error *err)
     return status;
 }
 
-static void print_result(const request *r)
+static void print_result(const cli_command *self, const request *r)
 {
     json_t *parts = r->common.json ? json_array() : NULL;
     for (int i = 0; i < r->n_medium; i++) {
         const tess_medium_facts *facts = tess_medium_get_facts(r->medium[i]);
+        const tess_medium_facts *before = i > 0 ? tess_medium_get_facts(r->medium[i - 1]) : NULL;
+        if (!r->common.quiet) cli_media_remark_loss(self, facts, before);
         const int64_t n_tok = tess_features_count_tokens(r->features[i], &r->preprocessor);
         if (parts)
             json_array_append_new(parts, cli_media_to_json(facts, n_tok));
@@ -106,7 +108,7 @@ static int run_request(const cli_command *self, request *r)
                                         &r->bar.drawn_bar, r->out, &err);
     cli_progress_clear(&r->bar);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
-    print_result(r);
+    print_result(self, r);
     return CLI_DONE;
 }
 

@@ -12,6 +12,12 @@
 #include "cli/standard_output.h"
 #include "commands/commands.h"
 
+enum { USUAL_MOST_NEW = 1024 };
+
+/* DIFFERS: the original speaks what it generates and nothing else; a text to be read aloud stands as the
+ * answer to this question, fed and spoken as one that was generated (tests/cli/test_speech.sh). */
+#define SAY_QUESTION "Please read aloud."
+
 typedef struct request {
     cli_common common;
     cli_engine engine;
@@ -20,6 +26,9 @@ typedef struct request {
     cli_speech speech;
     int max_new, n_top;
     const char *rank_text;
+    const char *say;     /* the answer, instead of one that is generated; NULL: none */
+    tess_ids said;       /* the tokens of it, */
+    tess_ids whole;      /* and behind those of the prompt */
     double load_seconds; /* opening the engine: what stays resident is read */
 } request;
 
@@ -153,6 +162,11 @@ static void format_speed(size_t n_tok, const char *what, double seconds, char *o
     if (rate > 0) snprintf(out + used, size - (size_t)used, rate < 100 ? " (%.3g/s)" : " (%.0f/s)", rate);
 }
 
+static size_t count_fed(const request *r)
+{
+    return r->say ? r->whole.count : r->prompt.made.ids.count;
+}
+
 static void remark_speed(const request *r, const tess_engine *engine, const cli_answer *answer,
                          double prefill_seconds)
 {
@@ -160,12 +174,21 @@ static void remark_speed(const request *r, const tess_engine *engine, const cli_
     char read[32], peak[32], prompt[64], new[64];
     cli_format_bytes(tess_engine_get_bytes_read(engine), read, sizeof read);
     cli_format_bytes(tess_peak_rss_bytes(), peak, sizeof peak);
-    format_speed(r->prompt.made.ids.count, "prompt tokens", prefill_seconds, prompt, sizeof prompt);
-    format_speed(answer->made.ids.count, "new", answer->seconds, new, sizeof new);
+    format_speed(count_fed(r), "prompt tokens", prefill_seconds, prompt, sizeof prompt);
+    if (!r->say) format_speed(answer->made.ids.count, "new", answer->seconds, new, sizeof new);
     char line[320];
-    snprintf(line, sizeof line, "[loading %.2f s; %s, %s; %s read, %s peak]", r->load_seconds, prompt, new,
-             read, peak);
+    snprintf(line, sizeof line, "[loading %.2f s; %s%s%s; %s read, %s peak]", r->load_seconds, prompt,
+             r->say ? "" : ", ", r->say ? "" : new, read, peak);
     cli_print_wrapped(stderr, line);
+}
+
+static void remark_interrupt(const cli_command *self, const request *r, const cli_answer *answer)
+{
+    size_t n = answer->made.ids.count;
+    if (r->say)
+        cli_remark(self, "interrupted");
+    else
+        cli_remark(self, "interrupted after %zu token%s", n, n == 1 ? "" : "s");
 }
 
 /* Before the peak is told, so that it is the peak of all that was done. */
@@ -174,8 +197,8 @@ static void record_answer(request *r, const tess_engine *engine, const cli_answe
 {
     tess_ledger_run_end end = {.finish = cli_finish_name(answer->made.finish),
                                .exit_code = code,
-                               .n_prompt = (int64_t)r->prompt.made.ids.count,
-                               .n_new = (int64_t)answer->made.ids.count,
+                               .n_prompt = (int64_t)count_fed(r),
+                               .n_new = r->say ? 0 : (int64_t)answer->made.ids.count,
                                .prefill_seconds = prefill_seconds,
                                .decode_seconds = answer->seconds};
     cli_ledger_end_run(&r->engine.ledger, engine, &end);
@@ -189,13 +212,53 @@ static int end_speech(const cli_command *self, request *r, int code)
     return spoken < 0 ? code : spoken;
 }
 
+/* What was given as the answer, as one that was generated. */
+static int say_answer(const cli_command *self, request *r, cli_answer *answer)
+{
+    tess_error err;
+    tess_status status = tess_text_append(&answer->made.text, r->say, strlen(r->say), &err);
+    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    answer->made.ids = r->said;
+    answer->made.finish = TESS_FINISH_STOP;
+    r->said = (tess_ids){0};
+    for (size_t i = 0; i < answer->made.ids.count; i++)
+        if (!cli_speech_take(&r->speech, answer->made.ids.data[i])) break;
+    return CLI_DONE;
+}
+
+static int make_answer(const cli_command *self, request *r, tess_engine *engine, tess_session *session,
+                       cli_answer *answer)
+{
+    if (r->say) return say_answer(self, r, answer);
+    int code = cli_answer_make(self, &r->common, engine, session, r->prompt.tokenizer, &r->sampling,
+                               cli_ledger_get_listener(&r->engine.ledger), &r->engine.bar.unseen, r->max_new,
+                               &r->speech, answer);
+    FILE *out = cli_speech_text_file(&r->speech);
+    if ((code == CLI_DONE || code == CLI_INTERRUPTED) && !r->common.json && answer->made.ids.count)
+        putc('\n', out);
+    if (out == stdout)
+        cli_stdout_flush();
+    else
+        fflush(out);
+    return code;
+}
+
+static tess_feed get_feed(const request *r)
+{
+    tess_feed feed = tess_prompt_get_feed(&r->prompt.made);
+    if (!r->say) return feed;
+    feed.ids = r->whole.data;
+    feed.n_tok = (int)r->whole.count;
+    return feed;
+}
+
 static int answer_prompt(const cli_command *self, request *r, tess_engine *engine, tess_session *session)
 {
     tess_error err;
     double start = tess_system_seconds();
-    const tess_tap_listener *listener = cli_ledger_get_listener(&r->engine.ledger);
-    tess_feed feed = tess_prompt_get_feed(&r->prompt.made);
-    feed.listener = listener;
+    const tess_feed prompt = tess_prompt_get_feed(&r->prompt.made);
+    tess_feed feed = get_feed(r);
+    feed.listener = cli_ledger_get_listener(&r->engine.ledger);
     feed.last_logits = true;
     feed.progress = &r->engine.bar.drawn_bar;
     tess_status status = tess_session_feed(session, &feed, &err);
@@ -207,25 +270,17 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     int code = rank_tokens(self, r, session, tess_engine_get_vocab_size(engine), &ranks);
     if (code < 0) {
         print_ranking(r, &ranks);
-        code = cli_speech_begin(&r->speech, self, &r->common, session, &feed, r->engine.seed, &r->engine.bar);
+        code =
+            cli_speech_begin(&r->speech, self, &r->common, session, &prompt, r->engine.seed, &r->engine.bar);
     }
-    if (code < 0)
-        code = cli_answer_make(self, &r->common, engine, session, r->prompt.tokenizer, &r->sampling, listener,
-                               &r->engine.bar.unseen, r->max_new, &r->speech, &answer);
-    if (code == CLI_DONE || code == CLI_INTERRUPTED) {
-        FILE *out = cli_speech_text_file(&r->speech);
-        if (!r->common.json && answer.made.ids.count) putc('\n', out);
-        if (out == stdout) cli_stdout_flush();
-        code = end_speech(self, r, code);
-    }
+    if (code < 0) code = make_answer(self, r, engine, session, &answer);
+    if (code == CLI_DONE || code == CLI_INTERRUPTED) code = end_speech(self, r, code);
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         record_answer(r, engine, &answer, prefill_seconds, code);
         if (r->common.json) print_result(r, engine, &answer, &ranks, prefill_seconds);
         cli_answer_remark(&answer, self, &r->common, r->max_new);
         cli_speech_remark(&r->speech, self, &r->common);
-        if (code == CLI_INTERRUPTED && !r->common.quiet)
-            cli_remark(self, "interrupted after %zu token%s", answer.made.ids.count,
-                       answer.made.ids.count == 1 ? "" : "s");
+        if (code == CLI_INTERRUPTED && !r->common.quiet) remark_interrupt(self, r, &answer);
         remark_speed(r, engine, &answer, prefill_seconds);
     }
     tess_answer_release(&answer.made);
@@ -233,9 +288,38 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     return code;
 }
 
+static tess_status append_ids(tess_ids *to, const tess_ids *ids, tess_error *err)
+{
+    tess_status status = tess_ids_reserve(to, ids->count, err);
+    if (status != TESS_OK) return status;
+    for (size_t i = 0; i < ids->count; i++) to->data[to->count++] = ids->data[i];
+    return TESS_OK;
+}
+
+/* The tokens of a text to be read aloud, in which nothing is a control token. */
+static int encode_answer(const cli_command *self, request *r)
+{
+    if (!r->say) return -1;
+    size_t n_byte = strlen(r->say);
+    tess_error err;
+    tess_status status = cli_check_text("--say", r->say, n_byte, &err);
+    if (status == TESS_OK)
+        status =
+            tess_tokenizer_encode(r->prompt.tokenizer, r->say, n_byte, TESS_ENCODE_PLAIN, &r->said, &err);
+    if (status == TESS_OK) status = append_ids(&r->whole, &r->prompt.made.ids, &err);
+    if (status == TESS_OK) status = append_ids(&r->whole, &r->said, &err);
+    if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    r->max_new = (int)r->said.count;
+    r->prompt.kind = "say";
+    r->prompt.said = r->say;
+    r->prompt.n_said = n_byte;
+    return -1;
+}
+
 static int run_request(const cli_command *self, request *r)
 {
     int code = cli_prompt_encode(&r->prompt, self, &r->common, &r->engine);
+    if (code < 0) code = encode_answer(self, r);
     if (code >= 0) return code;
     if (r->prompt.made.ids.count > (size_t)INT32_MAX - (size_t)r->max_new)
         return cli_usage(self, &r->common,
@@ -272,6 +356,28 @@ static int run_request(const cli_command *self, request *r)
     return code;
 }
 
+/* Of a text that is read aloud nothing is asked and nothing generated. */
+static int check_say(const cli_command *self, request *r)
+{
+    const cli_prompt *p = &r->prompt;
+    const cli_sampling *s = &r->sampling, usual = CLI_SAMPLING_DEFAULT;
+    if (!r->say) return -1;
+    if (!r->speech.out)
+        return cli_usage(self, &r->common, "--say: --speak OUT.wav is missing, the file to read aloud into");
+    if (p->text || p->system || p->messages || p->raw || p->plain || p->thinking ||
+        cli_media_count(&p->media))
+        return cli_usage(self, &r->common,
+                         "--say is read aloud instead of an answer: --prompt, --system, --messages, --raw, "
+                         "--plain, --think, --image, --audio and --video go without it");
+    if (r->n_top || r->rank_text || r->max_new != USUAL_MOST_NEW || s->temperature != usual.temperature ||
+        s->repetition_penalty != usual.repetition_penalty)
+        return cli_usage(self, &r->common,
+                         "--say is read aloud and nothing is generated: --max-new, --temperature, "
+                         "--repetition-penalty, --top and --rank go without it");
+    r->prompt.text = SAY_QUESTION;
+    return -1;
+}
+
 /* What messages name is checked once they are read. */
 static int check_output(const cli_command *self, request *r)
 {
@@ -291,13 +397,16 @@ static int run_run(const cli_command *self, int argc, char **argv)
                  .prompt = CLI_PROMPT_DEFAULT,
                  .sampling = CLI_SAMPLING_DEFAULT,
                  .speech = CLI_SPEECH_DEFAULT,
-                 .max_new = 1024};
+                 .max_new = USUAL_MOST_NEW};
     const cli_option options[] = {
         CLI_PROMPT_OPTIONS(&r.prompt),
         {"max-new", CLI_COUNT, &r.max_new, "N", "most tokens of the answer; default 1024"},
         CLI_SAMPLING_OPTIONS(&r.sampling),
         {"top", CLI_COUNT, &r.n_top, "N", "print the N likeliest next tokens first"},
         {"rank", CLI_TEXT, &r.rank_text, "TEXT", "print the rank of this token among them"},
+        {"say", CLI_TEXT, &r.say, "TEXT",
+         "read this aloud into --speak OUT.wav instead of answering: it is spoken as the answer to "
+         "\"" SAY_QUESTION "\""},
         CLI_SPEECH_OPTIONS(&r.speech),
         CLI_ENGINE_OPTIONS(&r.engine),
         CLI_SEED_OPTION(&r.engine, "seed of the sampler; default 0"),
@@ -311,10 +420,13 @@ static int run_run(const cli_command *self, int argc, char **argv)
     if (n_word > 0) return cli_unexpected_word(self, &r.common, words[0], "the question goes after --prompt");
     code = cli_engine_check(&r.engine, self, &r.common);
     if (code < 0) code = cli_sampling_check(&r.sampling, self, &r.common, r.engine.seed);
+    if (code < 0) code = check_say(self, &r);
     if (code < 0) code = check_output(self, &r);
     if (code < 0) code = cli_speech_open(&r.speech, self, &r.common, &r.engine.options);
     if (code < 0) code = run_request(self, &r);
     cli_speech_end(&r.speech);
+    tess_ids_release(&r.said);
+    tess_ids_release(&r.whole);
     cli_ledger_close(&r.engine.ledger);
     cli_prompt_release(&r.prompt);
     return code;
@@ -323,16 +435,21 @@ static int run_run(const cli_command *self, int argc, char **argv)
 const cli_command cli_run = {
     .name = "run",
     .summary = "Answers one prompt.",
-    .arguments = "[options] --model DIR (--prompt TEXT | --messages FILE)",
+    .arguments = "[options] --model DIR (--prompt TEXT | --messages FILE | --say TEXT)",
     .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
-    .examples = {"tessera run --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --prompt \"What is the "
-                 "capital of France?\"",
-                 "tessera run --model demo/checkpoint --raw --prompt \"The capital of France is\" --top 5 "
-                 "--max-new 8",
-                 "tessera run --model demo/checkpoint --image tests/data/media/images/420.jpg --prompt "
-                 "\"What is it?\"",
-                 "tessera run --model demo/checkpoint --audio tests/data/media/audio/tone.mp3 --video "
-                 "tests/data/media/video/sound.mp4 --use-audio-in-video --prompt \"What do you hear?\""},
+    .examples =
+        {"tessera run --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --prompt \"What is the "
+         "capital of France?\"",
+         "tessera run --model demo/checkpoint --raw --prompt \"The capital of France is\" --top 5 "
+         "--max-new 8",
+         "tessera run --model demo/checkpoint --image tests/data/media/images/420.jpg --prompt "
+         "\"What is it?\"",
+         "tessera run --model demo/checkpoint --audio tests/data/media/audio/tone.mp3 --video "
+         "tests/data/media/video/sound.mp4 --use-audio-in-video --prompt \"What do you hear?\"",
+         "tessera run --model demo/checkpoint --prompt \"Hello!\" --speak answer.wav --speaker chelsie "
+         "--talker-max-new 20",
+         "tessera run --model demo/checkpoint --say \"Good morning.\" --speak morning.flac "
+         "--talker-max-new 20"},
     .run = run_run,
     .notes = CLI_PROMPT_NOTES,
 };

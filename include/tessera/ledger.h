@@ -102,7 +102,8 @@ typedef struct tess_ledger_run {
     const char *command; /* "run", "chat", "trace" */
     tess_precision precision;
     uint64_t seed;
-    const char *prompt_kind; /* "chat", "raw", "messages" (as JSON), "ids"; the same and " with media" */
+    const char *prompt_kind; /* "chat", "raw", "messages" (as JSON), "ids", "say" (read aloud); the same and "
+                                with media" */
     const char *prompt_sha256, *prompt_text; /* the text, only if it is to be kept */
     const char *system_sha256, *system_text; /* likewise, of the system message */
     size_t n_prompt_text, n_system_text;     /* bytes */

@@ -75,8 +75,10 @@ typedef struct tess_medium_facts {
     int64_t n_frame; /* image 1; video: frames sampled, even; audio: mel frames, 0 until it is counted */
     double seconds;  /* video; audio once counted; else 0 */
     double fps;      /* video: really sampled; else 0 */
-    int rate_hz, n_channel;         /* audio once counted: of the file; else 0 */
-    bool has_sound;                 /* video: it has an audio track */
+    int rate_hz, n_channel; /* audio once counted: of the file; else 0 */
+    bool has_sound;         /* video: it has an audio track */
+    char loss[160]; /* video; audio once counted: what is known to be missing of it or was passed over, as
+                       "found 4.20 s, expected 8.00 s as its header says"; what is there is taken; else "" */
     int32_t n_step, n_high, n_wide; /* image, video: the grid, as in tess_features; else 0 */
     uint64_t bytes_held;            /* once prepared, until it is closed; of audio 0 until it is counted */
     uint64_t bytes_peak;            /* while it is prepared, bytes_held included; likewise */

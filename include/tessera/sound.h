@@ -63,6 +63,11 @@ typedef struct tess_sound_writer tess_sound_writer;
 tess_status tess_sound_writer_open(const char *path, const tess_sound_options *options,
                                    tess_sound_writer **out, tess_error *err);
 
+/* The same refusals of a name and of options, without a file: for a plan. *is_encoded tells whether opening
+ * will ask for FFmpeg. Errors: TESS_EUSAGE. */
+tess_status tess_sound_writer_check(const char *path, const tess_sound_options *options, bool *is_encoded,
+                                    tess_error *err);
+
 /* Appends n samples, which are borrowed for the call; 0 is fine.
  *
  * Errors: TESS_ENONFINITE  a NaN or an infinity: which sample; nothing of this call is written, and writing

@@ -256,8 +256,8 @@ static void describe_plan(const planner *p, tess_plan *plan)
     const tess_decoder_choice *thinker = &choice->thinker;
     tess_layout layout;
     plan->sum_bytes = p->process + measure_choice(p, choice, &layout);
-    plan->region[0] = (tess_region){
-        .name = "process", .holds = "program, tokenizer, tables, allowance", .n_byte = p->process};
+    plan->region[0] =
+        (tess_region){.name = "process", .holds = "program, tokenizer, an allowance", .n_byte = p->process};
     TESS_ASSERT(layout.n_region < TESS_PLAN_REGIONS);
     memcpy(plan->region + 1, layout.region, (size_t)layout.n_region * sizeof layout.region[0]);
     plan->n_region = layout.n_region + 1;
@@ -342,6 +342,26 @@ static tess_status choose_counts(const tess_engine_options *options, const tess_
     return status;
 }
 
+/* Least sizes for speech, where it was asked for. */
+static tess_status choose_speech(planner *p, int n_step, tess_error *err)
+{
+    const int most = p->model->config.talker.text.max_positions - TESS_TALKER_START_ROWS;
+    if (!p->model->can_speak) return TESS_OK;
+    tess_status status =
+        choose_count("n_speech_step", n_step, 0, most, ", the positions that the talker has", &n_step, err);
+    if (status == TESS_OK)
+        p->choice.speech = tess_speech_choice_make_least(
+            p->model, n_step, p->choice.media.n_medium ? p->choice.n_context : 0, p->choice.n_thread);
+    return status;
+}
+
+/* What a speech keeps of its codes, outside of the arena. */
+static uint64_t count_code_bytes(const planner *p)
+{
+    return (uint64_t)p->choice.speech.n_step * ((uint64_t)p->model->config.talker.n_code_group + 1) *
+           sizeof(int32_t);
+}
+
 static tess_status choose_media(planner *p, tess_error *err)
 {
     const tess_thinker_config *config = &p->model->config.thinker;
@@ -388,6 +408,7 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
     tess_status status =
         choose_counts(options, c, &p.choice, plan->thread_origin, &most_chunk, &p.most_expert_slots, err);
     if (status == TESS_OK) status = choose_media(&p, err);
+    if (status == TESS_OK) status = choose_speech(&p, options->n_speech_step, err);
     if (status != TESS_OK) return status;
     choose_budget(options, plan);
     p.budget = plan->budget_bytes;
@@ -395,13 +416,9 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
         return tess_refuse_option(err, "other_bytes", "at most 2^60", "%llu",
                                   (unsigned long long)options->other_bytes);
     malloc_trim(0);
-    if (model->can_speak)
-        p.choice.speech = tess_speech_choice_make_least(model, options->n_speech_step,
-                                                        p.choice.media.n_medium ? p.choice.n_context : 0,
-                                                        p.choice.n_thread);
     p.choice.thinker = tess_decoder_choice_make_least(c, p.most_expert_slots);
-    p.process = tess_system_resident_bytes() + options->other_bytes + PROCESS_ALLOWANCE_BYTES +
-                (uint64_t)p.choice.n_thread * THREAD_ALLOWANCE_BYTES +
+    p.process = tess_system_resident_bytes() + count_code_bytes(&p) + options->other_bytes +
+                PROCESS_ALLOWANCE_BYTES + (uint64_t)p.choice.n_thread * THREAD_ALLOWANCE_BYTES +
                 (uint64_t)p.choice.n_context * POSITION_ALLOWANCE_BYTES;
     uint64_t least = p.process + measure_choice(&p, &p.choice, NULL), peak = tess_system_peak_bytes();
     if (least < peak) least = peak;

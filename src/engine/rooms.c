@@ -18,8 +18,8 @@ static void lay_out_sessions(tess_rooms *rooms, const tess_choice *choice, tess_
         float *states = TESS_TAKE_ROWS(arena, choice->speech.n_state, c->d_model);
         room->states = choice->speech.n_state ? states : NULL;
     }
-    arena = tess_layout_open(layout, "thinker", "sampler", "scores of the vocabulary, last logits",
-                             TESS_PHASE_ALWAYS);
+    arena =
+        tess_layout_open(layout, "thinker", "sampler", "vocabulary's scores, last logits", TESS_PHASE_ALWAYS);
     tess_sampler_init(&rooms->sampler, rooms->thinker.decoder.compute.kernels, c->n_vocab, arena);
     for (int i = 0; i < choice->n_session; i++) {
         float *logits = TESS_TAKE(arena, float, c->n_vocab);
@@ -141,8 +141,13 @@ void tess_rooms_init(tess_rooms *rooms, const tess_model *model, tess_pool *pool
     lay_out_audio(rooms, layout);
     lay_out_vision(rooms, layout);
     lay_out_text(rooms, layout);
-    if (!choice->speech.stays) lay_out_speech(rooms, layout);
+    if (!choice->speech.stays && choice->speech.n_step) {
+        lay_out_speech(rooms, layout);
+        rooms->phase = TESS_PHASE_SPEECH;
+    }
     tess_layout_end(layout);
+    if (layout->arena->base)
+        tess_rooms_enter(rooms, TESS_PHASE_TEXT); /* which the last phase was laid over */
 }
 
 void tess_rooms_enter(tess_rooms *rooms, tess_phase phase)

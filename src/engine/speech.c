@@ -338,7 +338,8 @@ static tess_status predict_frame(tess_speech *s, int32_t code, tess_error *err)
         tess_row_table_read(&talker->model.embedding, &rooms->model->kernels, code, s->code_row, err);
     if (status == TESS_OK)
         status = tess_code_predictor_run(&rooms->speech.predictor, s->hidden, s->code_row, &sampling,
-                                         &s->predictor_random, frame + 1, err);
+                                         &s->predictor_random, s->n_frame == 0 ? s->options.listener : NULL,
+                                         frame + 1, err);
     if (status != TESS_OK) return status;
     s->n_frame++;
     return decode_if_many(s, err);

@@ -49,7 +49,7 @@ void tess_speech_room_init(tess_speech_room *room, const tess_model *model, tess
                                      &choice->speech.predictor, arena);
     arena = tess_layout_open(layout, "code predictor", "workspace", "activations of a frame", phase);
     tess_code_predictor_init_workspace(&room->predictor, &choice->speech.predictor, arena);
-    arena = tess_layout_open(layout, "code2wav", "weights", "code embedding, layers and convolutions", phase);
+    arena = tess_layout_open(layout, "code2wav", "weights", "embedding, layers, convolutions", phase);
     tess_code2wav_init_weights(&room->code2wav, model->store, &model->code2wav, &choice->speech.code2wav,
                                arena);
     arena = tess_layout_open(layout, "code2wav", "workspace", "activations of some frames", phase);

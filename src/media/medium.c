@@ -124,6 +124,7 @@ static tess_status look_at_video(tess_medium *m, tess_error *err)
     m->facts.fps = video->fps;
     m->facts.has_sound = video->has_audio;
     snprintf(m->facts.format, sizeof m->facts.format, "%s", video->format);
+    snprintf(m->facts.loss, sizeof m->facts.loss, "%s", video->loss);
     if (video->n_frame < 1 || !(video->fps > 0.0))
         return tess_refuse(err, m->facts.name, "frames", -1, "at least 1", "%d", video->n_frame);
     return count_pictures(m, TESS_FRAME_LEAST_PIXELS, TESS_FRAME_MOST_PIXELS, video->bytes, video->bytes,
@@ -276,6 +277,7 @@ void tess_medium_set_sound(tess_medium *m, int64_t n_sample, const tess_audio_fa
     m->facts.rate_hz = audio->rate_hz;
     m->facts.n_channel = audio->n_channel;
     snprintf(m->facts.format, sizeof m->facts.format, "%s", audio->format);
+    snprintf(m->facts.loss, sizeof m->facts.loss, "%s", audio->loss);
     m->facts.bytes_peak = m->facts.bytes_held = tess_medium_sound_bytes(m, m->facts.n_frame);
 }
 

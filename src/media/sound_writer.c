@@ -72,6 +72,16 @@ static tess_status check_options(const tess_sound_options *options, int code, te
     return TESS_OK;
 }
 
+tess_status tess_sound_writer_check(const char *path, const tess_sound_options *options, bool *is_encoded,
+                                    tess_error *err)
+{
+    int code;
+    tess_status status = find_code(path, &code, err);
+    if (status == TESS_OK) status = check_options(options, code, err);
+    if (status == TESS_OK) *is_encoded = code != CODE_WAV;
+    return status;
+}
+
 static tess_status write_wav_header(tess_sound_writer *w, uint64_t n_sample, tess_error *err)
 {
     uint8_t header[TESS_WAV_MOST_HEADER];

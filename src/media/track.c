@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "media/image_file.h"
+#include "media/track_loss.h"
 
 static const char *const supported[] = {
     [TESS_TRACK_AUDIO] = "sound: WAV, FLAC, MP3, OGG, AAC, AIFF, CAF, or the sound of a film",
@@ -75,6 +76,23 @@ static int open_nothing(AVFormatContext *format, AVIOContext **io, const char *u
     (void)flags;
     (void)options;
     return AVERROR(EPERM);
+}
+
+/* ---- what readers of containers complain of ---- */
+
+/* FFmpeg's log: of the readers of our own files, told by what they read through, errors are kept. They are
+ * all that shows where a reader has lost its way and found it again further on. */
+static void hear_log(void *object, int level, const char *format, va_list args)
+{
+    const AVClass *class = object ? *(const AVClass **)object : NULL;
+    if (level > AV_LOG_ERROR || !class || strcmp(class->class_name, "AVFormatContext") != 0) return;
+    const AVIOContext *io = ((const AVFormatContext *)object)->pb;
+    if (!io || io->read_packet != read_bytes) return;
+    tess_track *track = io->opaque;
+    if (*track->complaint) return;
+    vsnprintf(track->complaint, sizeof track->complaint, format, args);
+    track->complaint[strcspn(track->complaint, "\n")] = 0;
+    track->complaint_byte = track->offset;
 }
 
 /* ---- refusals ---- */
@@ -232,6 +250,7 @@ static tess_status open_format(tess_track *track, tess_error *err)
     int code = lib->avformat_open_input(&track->format, "", NULL, &options);
     codec->av_dict_free(&options);
     if (code < 0) return refuse_kind(track, code, err);
+    *track->complaint = 0; /* what led to another reader */
     note_stated_size(track);
     return look_at_streams(track, err);
 }
@@ -291,6 +310,8 @@ static tess_status open_source(const tess_source *source, tess_track *out, tess_
     if (status == TESS_OK) status = tess_format_library_open(&out->format_lib, err);
     if (status == TESS_OK) status = tess_source_reader_open(source, &out->reader, err);
     if (status != TESS_OK) return status;
+    out->codec_lib.av_log_set_callback(hear_log);
+    out->next_seconds = -1;
     out->allowance = out->reader.n_byte > UINT64_MAX / (2 * ROUNDS)
                          ? UINT64_MAX
                          : ROUNDS * out->reader.n_byte + FREE_BYTES;
@@ -394,6 +415,7 @@ static tess_status feed(tess_track *track, tess_error *err)
     /* Half a picture would be made up for the other half; half a packet of sound is as much sound. */
     bool is_half = track->kind == TESS_TRACK_VIDEO && packet->flags & AV_PKT_FLAG_CORRUPT;
     if (packet->stream_index == track->stream->index) {
+        tess_track_note_packet(track);
         code = is_half ? AVERROR_INVALIDDATA : lib->avcodec_send_packet(track->context, packet);
         if (code < 0) note_damage(track, packet->pos);
     }
@@ -429,6 +451,7 @@ static tess_status take_frame(tess_track *track, bool *is_there, tess_error *err
                            "damage with more behind it");
     track->is_damaged = false;
     track->n_frame++;
+    tess_track_note_frame(track);
     *is_there = true;
     return TESS_OK;
 }

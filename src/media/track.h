@@ -3,7 +3,8 @@
  * Files are read through our own functions only, from a path or memory alike: what a container refers to
  * elsewhere is not opened. One thread decodes, and FFmpeg is asked for results that do not depend on the
  * machine. A file may be read about as much as it is long: one that leads in circles is refused. Damage is
- * forgiven at the end, where what came before it is used; with frames behind it, it is refused.
+ * forgiven at the end, where what came before it is used; with frames behind it, it is refused. What readers
+ * of containers pass over, or what is not there at the end, is said (tess_track_describe_loss).
  */
 #ifndef TESS_MEDIA_TRACK_H
 #define TESS_MEDIA_TRACK_H
@@ -32,6 +33,10 @@ typedef struct tess_track {
     bool is_draining;                /* all packets are with the decoder */
     int64_t damage; /* byte of a packet that could not be decoded, with nothing after it so far; -1 */
     bool is_damaged;
+    char complaint[96];            /* the first of the container's reader about what it passes over; "" */
+    uint64_t complaint_byte;       /* about where that was */
+    double next_seconds;           /* when the next frame of sound should begin; < 0: not known */
+    double gap_seconds, first_gap; /* that the times of frames leave out, in all; where first */
     AVFormatContext *format;
     AVIOContext *io;
     AVStream *stream;
@@ -68,6 +73,10 @@ void tess_track_get_size(const tess_track *track, int *width, int *height);
 
 /* Tells how much of the file has been read. */
 tess_status tess_track_tell(const tess_track *track, const tess_progress *progress, tess_error *err);
+
+/* What is known to be missing of a track that was read to its end, of which `seconds` were found: "found …,
+ * expected …", or "". */
+void tess_track_describe_loss(const tess_track *track, double seconds, char *out, size_t size);
 
 /* Whether the file has a track of a kind; a cover is no film. */
 bool tess_track_file_has(const tess_track *track, tess_track_kind kind);

@@ -149,6 +149,7 @@ static tess_status probe(tess_track *track, const tess_video_options *options, i
     count_samples(&clock, options, &facts);
     facts.has_audio = tess_track_file_has(track, TESS_TRACK_AUDIO);
     tess_track_name_format(track, facts.format, sizeof facts.format);
+    tess_track_describe_loss(track, facts.seconds, facts.loss, sizeof facts.loss);
     *out = facts;
     return TESS_OK;
 }

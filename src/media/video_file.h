@@ -25,6 +25,7 @@ typedef struct tess_video_facts {
     bool has_audio;    /* there is an audio track */
     uint64_t bytes;    /* what decoding takes at its peak, at most */
     char format[64];   /* "MP4, h264" */
+    char loss[160];    /* what is known to be missing of it, "found …, expected …"; or "" */
 } tess_video_facts;
 
 typedef struct tess_video_options {

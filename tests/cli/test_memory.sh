@@ -33,12 +33,33 @@ smallest=$("$tessera" plan --model $model --context 4096 --threads 2 --json | js
 equals "$(exit_of "$tessera" run --model $model --threads 2 --context 4096 --raw --prompt "$long" --max-new 5 --memory "$smallest" --json)" 0 "a long prompt in the smallest budget"
 within "$smallest" "its peak is within"
 
+# Speech: the smallest budget has it in the room that phases share, a large one in its own.
+for options in "--threads 1" "--threads 5" "--speak $work/said.opus" "--image tests/data/media/images/420.jpg"; do
+    case $options in *--speak*) ;; *) options+=" --speak $work/said.wav" ;; esac
+    # shellcheck disable=SC2086 -- words split
+    "$tessera" plan --model $model --context 256 --talker-max-new 8 $options --json --quiet >"$work/plan"
+    smallest=$(json smallest_budget_bytes <"$work/plan")
+    for memory in "$smallest" $((1 << 30)); do
+        # shellcheck disable=SC2086
+        equals "$(exit_of "$tessera" run --model $model --context 256 --talker-max-new 8 $options --json --quiet --prompt "Who are you?" --memory "$memory")" 0 \
+            "spoken in $memory bytes: $options"
+        within "$memory" "its peak is within"
+        equals "$(json speech frames <"$work/out")" 7 "all of it"
+    done
+done
+phases() { # phases MEMORY: those in which the talker works
+    "$tessera" plan --model $model --context 256 --speak x.wav --quiet --json --memory "$1" |
+        python -c 'import json, sys; print(*{r["phase"] for r in json.load(sys.stdin)["regions"] if r.get("component") == "talker"})'
+}
+smallest=$("$tessera" plan --model $model --context 256 --speak x.wav --quiet --json | json smallest_budget_bytes)
+equals "$(phases "$smallest") $(phases 1GiB)" "speech always" "where there is little room the talker has the experts', else its own"
+
 # What a refusal tells is the smallest for this very request: it works, every time, and a MiB less does not.
 told() { # told OPTION...: the number of MiB after --memory in the refusal of one byte
     equals "$(exit_of "$tessera" run --model $model --memory 1 --quiet "$@")" 5 "one byte is too little: $*"
     mib=$(sed -n 's/.*the smallest that works is --memory \([0-9.]*\)MiB.*/\1/p' "$work/err")
 }
-for options in "" "--ledger off" "--context 1033 --ledger off" "--threads 5 --context 64"; do
+for options in "" "--speak $work/said.wav --talker-max-new 4" "--ledger off" "--context 1033 --ledger off" "--threads 5 --context 64"; do
     # shellcheck disable=SC2086 -- words split
     told --prompt Hi --max-new 4 $options
     for less in 0 0 0 1 1 1; do

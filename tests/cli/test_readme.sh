@@ -58,7 +58,7 @@ make --no-print-directory MODE=release CC=gcc DESTDIR="$work/root" PREFIX=/usr/l
 export PKG_CONFIG_PATH=$work/root/usr/local/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root LD_LIBRARY_PATH=$work/root/usr/local/lib
 program_of() { sed -n '/^```c$/,/^```$/p' "$1" | sed '1d;$d'; }
 
-check_document README.md 24
+check_document README.md 28
 check_document docs/VERIFICATION.md 7
 
 # The files that README.md asks for are enough.
@@ -76,7 +76,7 @@ for command in $("$tessera" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\
     contains "$readme" "\`$command\`" "README.md: $command"
     [ "$command" = detokenize ] || contains "$readme" "tessera $command" "README.md: an example of $command"
 done
-for option in --image --audio --video --use-audio-in-video --fps --think --messages --html --certificate --check-certificate --ledger; do
+for option in --image --audio --video --use-audio-in-video --fps --think --messages --html --certificate --check-certificate --ledger --speak --say --speaker; do
     contains "$readme" "$option" "README.md: $option"
 done
 for kind in JPEG PNG WebP GIF BMP TIFF WAV FLAC MP3 OGG AAC M4A AIFF CAF MP4 MOV WebM MKV AVI MPEG FLV ASF; do

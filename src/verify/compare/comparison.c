@@ -110,6 +110,13 @@ static tess_status find_experts(const tess_comparison *c, tess_tap_state *s, tes
     return tess_expert_sums_grow(&s->experts, (int)logits->dim[1], err);
 }
 
+static bool compares_length(const tess_tap_state *s)
+{
+    bool is_ids = s->is_integer && s->reference->n_dim == 1 && !strcmp(s->reference->name, "in.input_ids");
+    return is_ids || s->place.class == TESS_CLASS_TOKENS || s->place.class == TESS_CLASS_EXPERT ||
+           s->place.class == TESS_CLASS_CODES || tess_tap_state_is_waveform(s);
+}
+
 static tess_status list_taps(tess_comparison *c, tess_error *err)
 {
     size_t n = tess_safetensors_get_count(c->hearing.reference.st), most = 1;
@@ -126,8 +133,7 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         if (status != TESS_OK) return status;
         s->is_integer = t->dtype == TESS_DTYPE_I64;
         s->row_width = row_width(t, &s->place);
-        s->length_is_compared = s->place.class == TESS_CLASS_TOKENS || s->place.class == TESS_CLASS_EXPERT ||
-                                (s->is_integer && t->n_dim == 1 && !strcmp(t->name, "in.input_ids"));
+        s->length_is_compared = compares_length(s);
         s->rule = tess_rule_of(&s->place, s->is_integer, c->precision, c->has_truth);
         if (c->options.metrics_only) s->rule = (tess_rule){TESS_MEASURE_NONE, 0};
         c->n_tap++; /* from here on it is released with the others */
@@ -253,6 +259,8 @@ void tess_comparison_free(tess_comparison *c)
         free(c->tap[i].row_error);
         free(c->tap[i].columns);
         tess_logits_sums_free(c->tap[i].logits);
+        tess_sound_sums_free(c->tap[i].sound);
+        tess_code_sums_free(c->tap[i].codes);
         tess_expert_sums_release(&c->tap[i].experts);
     }
     for (int i = 0; i < c->n_extra; i++) free(c->extra[i]);
@@ -344,9 +352,10 @@ bool tess_comparison_wants(tess_comparison *c, const char *name, tess_dtype dtyp
     if (!s) return false;
     const tess_tensor *t = s->reference;
     s->is_present = true;
-    bool is_same = dtype == t->dtype && n_dim == t->n_dim;
-    bool is_list = s->length_is_compared && is_same;
-    for (int i = is_list; i < n_dim && is_same; i++) is_same = dim[i] == t->dim[i];
+    bool is_same = dtype == t->dtype && n_dim == t->n_dim, is_codes = s->place.class == TESS_CLASS_CODES;
+    int free_axis = !s->length_is_compared ? -1 : is_codes ? 1 : 0;
+    for (int i = 0; i < n_dim && is_same; i++) is_same = dim[i] == t->dim[i] || i == free_axis;
+    if (is_same && is_codes) s->other_frames = dim[1];
     if (is_same) return true;
     s->is_misshapen = true;
     char shape[64];
@@ -388,6 +397,28 @@ tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, u
     return n == 0 ? TESS_OK : tess_tap_state_hear_columns(&c->hearing, s, values, n, err);
 }
 
+/* Codes stand by codebook: with another number of frames every codebook begins elsewhere. */
+static tess_status hear_codes(tess_comparison *c, tess_tap_state *s, uint64_t first, const int64_t *values,
+                              size_t count, tess_error *err)
+{
+    uint64_t n_frame = s->reference->dim[1], n_other = s->other_frames;
+    if (first != s->other_length || count > s->reference->dim[0] * n_other - first)
+        return tess_fail(err, TESS_EUSAGE, "%s: heard from element %llu on, expected from %llu on",
+                         s->reference->name, (unsigned long long)first, (unsigned long long)s->other_length);
+    for (size_t n; count; count -= n, values += n) {
+        uint64_t codebook = s->other_length / n_other, frame = s->other_length % n_other;
+        n = n_other - frame < count ? (size_t)(n_other - frame) : count;
+        uint64_t n_common = frame < n_frame ? n_frame - frame : 0;
+        if (n_common > n) n_common = n;
+        s->n_heard = codebook * n_frame + frame;
+        s->other_length += n;
+        if (!n_common) continue;
+        tess_status status = tess_tap_state_hear(&c->hearing, s, values, (size_t)n_common, err);
+        if (status != TESS_OK) return status;
+    }
+    return TESS_OK;
+}
+
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,
                                  size_t count, tess_error *err)
 {
@@ -396,6 +427,7 @@ tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t 
     if (status != TESS_OK) return status;
     uint64_t n_element = tess_tensor_count(s->reference);
     if (first == TESS_HEAR_NEXT) first = s->other_length;
+    if (s->place.class == TESS_CLASS_CODES) return hear_codes(c, s, first, values, count, err);
     if (s->length_is_compared) {
         s->other_length = first + count;
         if (first + count > n_element) count = first < n_element ? (size_t)(n_element - first) : 0;

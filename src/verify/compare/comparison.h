@@ -17,6 +17,7 @@
 #include "tessera/compare.h"
 #include "verify/compare/measure.h"
 #include "verify/compare/media_map.h"
+#include "verify/compare/speech_map.h"
 
 typedef struct tess_comparison {
     tess_compare_options options;
@@ -36,7 +37,8 @@ typedef struct tess_comparison {
         is_run; /* the other side is a run, which tells of every expert that a token chose; a file need not */
     char **extra;
     int n_extra;
-    tess_media_map media; /* once it is finished */
+    tess_media_map media;   /* once it is finished */
+    tess_speech_map speech; /* the same */
 } tess_comparison;
 
 tess_status tess_comparison_new(const char *reference, const tess_compare_options *options,
@@ -57,7 +59,7 @@ void tess_comparison_isolate(tess_comparison *c);
 
 /* Whether the reference has this tap in this shape and type, so that its values shall be heard. Notes that
  * the other side has it, or has it otherwise. dim[0] of what is as long as it comes – tokens, a single
- * expert's output – is not part of the shape. */
+ * expert's output, a waveform – and dim[1] of codes are not part of the shape. */
 bool tess_comparison_wants(tess_comparison *c, const char *name, tess_dtype dtype, int n_dim,
                            const uint64_t *dim);
 /* Notes a tap that the reference does not have. */

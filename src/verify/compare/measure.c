@@ -107,12 +107,21 @@ static tess_status end_row(tess_hearing *h, tess_tap_state *s, int64_t row, tess
     return over ? note_failed_row(s, row, err) : TESS_OK;
 }
 
+/* The windowed waveform begins as the other does: one of both is enough to listen to. */
+static tess_status begin_sound(tess_tap_state *s, tess_error *err)
+{
+    bool is_kept = s->place.line == TESS_CODE2WAV_TAP_WAVEFORM;
+    return tess_sound_sums_new((int64_t)s->row_width, is_kept, &s->sound, err);
+}
+
 static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *value, const float *reference,
                                const float *truth, size_t count, tess_error *err)
 {
     tess_status status = TESS_OK;
     if (s->place.class == TESS_CLASS_LOGITS && !s->logits)
         status = tess_logits_sums_new((int64_t)s->reference->dim[0], s->row_width, &s->logits, err);
+    if (tess_tap_state_is_waveform(s) && !s->sound) status = begin_sound(s, err);
+    if (status == TESS_OK && s->sound) tess_sound_sums_add(s->sound, value, reference, count);
     while (count && status == TESS_OK) {
         size_t column = (size_t)(s->n_heard % s->row_width), n = s->row_width - column;
         if (n > count) n = count;
@@ -134,9 +143,10 @@ static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *
 }
 
 /* Notes the first frame that differs and the codebook in which it begins. */
-static void note_frame(tess_tap_state *s, uint64_t index)
+static void note_frame(tess_tap_state *s, uint64_t index, int64_t expected, int64_t found)
 {
     int64_t frame = (int64_t)(index % s->row_width), codebook = (int64_t)(index / s->row_width);
+    if (s->codes) tess_code_sums_add(s->codes, codebook, frame, expected, found);
     if (s->frame >= 0 && (frame > s->frame || (frame == s->frame && codebook >= s->frame_row))) return;
     s->frame = frame;
     s->frame_row = codebook;
@@ -145,13 +155,18 @@ static void note_frame(tess_tap_state *s, uint64_t index)
 static tess_status hear_integers(tess_tap_state *s, const int64_t *value, const int64_t *reference,
                                  size_t count, tess_error *err)
 {
-    bool exact = s->rule.measure == TESS_MEASURE_EXACT;
+    bool exact = s->rule.measure == TESS_MEASURE_EXACT, is_codes = s->place.class == TESS_CLASS_CODES;
+    if (is_codes && !s->codes) {
+        tess_status status =
+            tess_code_sums_new((int64_t)s->reference->dim[0], (int64_t)s->reference->dim[1], &s->codes, err);
+        if (status != TESS_OK) return status;
+    }
     for (size_t i = 0; i < count; i++) {
         uint64_t index = s->n_heard + i;
         if (value[i] == reference[i]) continue;
         s->n_different++;
         if (s->first_different < 0) s->first_different = (int64_t)index;
-        if (s->place.class == TESS_CLASS_CODES) note_frame(s, index);
+        if (is_codes) note_frame(s, index, reference[i], value[i]);
         if (!exact || s->first_row >= 0) continue;
         tess_status status = note_failed_row(s, (int64_t)(index / s->row_width), err);
         if (status != TESS_OK) return status;
@@ -315,6 +330,23 @@ tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *
         count -= n;
     }
     return TESS_OK;
+}
+
+/* ---- waveforms ---- */
+
+tess_status tess_tap_state_end_waveform(tess_hearing *h, tess_tap_state *s, tess_error *err)
+{
+    if (!s->sound) return TESS_OK;
+    for (uint64_t at = s->n_heard, n; at < s->row_width; at += n) {
+        const void *reference;
+        n = tess_trace_reader_piece(s->reference, at, 1);
+        tess_status status =
+            tess_trace_reader_read(&h->reference, s->reference, at, (size_t)n, &reference, err);
+        if (status != TESS_OK) return status;
+        tess_sound_sums_add(s->sound, NULL, reference, (size_t)n);
+    }
+    tess_spectra_end(s->sound->spectra);
+    return s->n_heard < s->row_width ? end_row(h, s, 0, err) : TESS_OK;
 }
 
 /* ---- in columns ---- */

@@ -50,6 +50,10 @@ static uint64_t tap_bytes(const tess_tensor *t)
         return n + n_column * (sizeof(tess_expert_sum) + 2 * sizeof(tess_expert_error));
     case TESS_CLASS_ROUTER_INDICES:
         return n + n_row + t->n_byte;
+    case TESS_CLASS_CODES: /* of these two either report keeps one */
+        return n + n_row + 2 * (tess_code_sums_bytes(n_row, n_column) + sizeof(tess_codes_report));
+    case TESS_CLASS_WAVEFORM:
+        return n + 1 + 2 * (tess_sound_sums_bytes(n_row, true) + sizeof(tess_sound_report));
     case TESS_CLASS_LOGITS:
         return n + n_row * (sizeof(tess_logits_row) + 2 * sizeof(tess_next_token)) + n_column * sizeof(float);
     default:

@@ -190,7 +190,7 @@ static tess_status speak_answer(verifying *v, tess_session *session, const int64
     if (status == TESS_OK)
         status = tess_greedy_speak(session, &v->golden->inputs, given ? given : answer, n, listener,
                                    v->options->progress, &codes, dim, err);
-    if (status == TESS_OK && dim[1]) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
+    if (status == TESS_OK) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
     if (status == TESS_OK) status = decode_speech(v, codes, dim, listener, err);
     free(codes);
     free(given);
