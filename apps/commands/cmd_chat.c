@@ -62,9 +62,9 @@ static tess_status start_over(chat *c, tess_error *err)
 /* One line of input without its end; it may hold NULs. */
 static cli_typed read_line(chat *c, const char **text, size_t *n_byte)
 {
-    cli_interrupt_reads(true);
+    cli_interrupt_waits(true);
     ssize_t n = getline(&c->line, &c->room, stdin);
-    cli_interrupt_reads(false);
+    cli_interrupt_waits(false);
     c->n_line++;
     if (cli_interrupted()) return CLI_TYPED_NOTHING; /* what was read may be half a question */
     if (n < 0) return CLI_TYPED_END;
