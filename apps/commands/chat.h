@@ -1,0 +1,61 @@
+/* What the files of tessera chat share: one conversation in progress. */
+#ifndef TESS_APPS_COMMANDS_CHAT_H
+#define TESS_APPS_COMMANDS_CHAT_H
+
+#include "cli/editor.h"
+#include "cli/generate.h"
+
+typedef struct chat {
+    const cli_command *self;
+    cli_common common;
+    cli_engine engine_options;
+    cli_sampling sampling;
+    const char *system, *history; /* as given: a file, "off", NULL for the user's own */
+    int max_new;
+    bool plain;
+    cli_editor *editor; /* NULL: questions come line by line, unedited */
+    char *line;         /* the last of these, owned */
+    size_t room;
+    unsigned long n_line;
+    int refused; /* the exit code of the first question that could not be asked; 0: all could */
+    tess_tokenizer *tokenizer;
+    tess_engine *engine;
+    tess_session *session;
+    tess_conversation talk;
+    const char *thinking; /* "on", "off"; NULL: not said */
+    double fps;
+    bool use_audio_in_video;
+    bool has_draft;  /* the last turn of talk is a question with media whose text is still to come */
+    int n_media_tok; /* tokens of media that the plan provides for in a turn; 0: there is no room for any */
+} chat;
+
+/* Nothing has been said but --system. */
+tess_status chat_start_over(chat *c, tess_error *err);
+
+/* What is refused while nobody looks shows in the exit code: the first of all. */
+void chat_note_refusal(chat *c, int code);
+
+/* chat_answer.c: asks, and lets the answer join the conversation. Returns 0 or an exit code to end with. */
+int chat_ask(chat *c, const char *question, size_t n_byte);
+
+/* ---- chat_orders.c: what begins with a stroke ---- */
+
+typedef enum chat_order {
+    NO_ORDER,
+    ORDER_QUIT,
+    ORDER_RESET,
+    ORDER_HELP,
+    ORDER_IMAGE, /* from here on a name follows */
+    ORDER_AUDIO,
+    ORDER_VIDEO,
+    ORDER_LATER,
+    ORDER_SLIP /* nearly one of those with a name */
+} chat_order;
+
+bool chat_is_blank(const char *text, size_t n_byte);
+chat_order chat_find_order(const chat *c, const char *text, size_t n_byte);
+void chat_say_help(const chat *c);
+/* Returns false to leave. */
+bool chat_obey(chat *c, chat_order order, const char *text, size_t n_byte);
+
+#endif
