@@ -121,7 +121,8 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
     end_printer(&p);
     if (status != TESS_OK || p.has_failed) return cli_report(self, common, p.has_failed ? &p.err : &err);
     /* A speech that failed has ended the answer, and says so itself. */
-    bool is_interrupted = answer->made.finish == TESS_FINISH_INTERRUPTED && !cli_speech_has_failed(speech);
+    bool is_interrupted =
+        answer->made.finish == TESS_FINISH_INTERRUPTED && !cli_speech_has_ended_text(speech);
     return is_interrupted ? CLI_INTERRUPTED : CLI_DONE;
 }
 
