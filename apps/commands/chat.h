@@ -2,6 +2,8 @@
 #ifndef TESS_APPS_COMMANDS_CHAT_H
 #define TESS_APPS_COMMANDS_CHAT_H
 
+#include <limits.h>
+
 #include "cli/editor.h"
 #include "cli/generate.h"
 
@@ -25,7 +27,13 @@ typedef struct chat {
     const char *thinking; /* "on", "off"; NULL: not said */
     double fps;
     bool use_audio_in_video;
-    bool has_draft;  /* the last turn of talk is a question with media whose text is still to come */
+    bool has_draft;    /* the last turn of talk is a question with media whose text is still to come */
+    const char *speak; /* as given: NULL: nothing is spoken; "": it is played; else a folder of files */
+    cli_speech speech;
+    bool is_silent;             /* /speak off */
+    char speaker[64];           /* of /speaker NAME */
+    char speech_file[PATH_MAX]; /* of the last answer */
+    unsigned n_before, n_turn;  /* the largest number of a file that was there before, and answers since */
     int n_media_tok; /* tokens of media that the plan provides for in a turn; 0: there is no room for any */
 } chat;
 
@@ -38,6 +46,20 @@ void chat_note_refusal(chat *c, int code);
 /* chat_answer.c: asks, and lets the answer join the conversation. Returns 0 or an exit code to end with. */
 int chat_ask(chat *c, const char *question, size_t n_byte);
 
+/* ---- chat_speech.c ---- */
+
+/* Refuses options; makes the folder or opens the player, before anything is computed; sets what the engine
+ * needs. Returns -1 or an exit code. */
+int chat_speech_open(chat *c);
+/* The speech of an answer to what the session was fed. What cannot be spoken is told, and the text goes on.
+ */
+void chat_speech_begin(chat *c, const tess_feed *whole);
+/* Ends it behind a text that ended with `code`. Returns that, or 130 after Ctrl-C. */
+int chat_speech_end(chat *c, int code);
+/* /speak on and off, /speaker NAME. */
+void chat_speech_switch(chat *c, const char *argument);
+void chat_speech_choose(chat *c, const char *speaker);
+
 /* ---- chat_orders.c: what begins with a stroke ---- */
 
 typedef enum chat_order {
@@ -48,7 +70,8 @@ typedef enum chat_order {
     ORDER_IMAGE, /* from here on a name follows */
     ORDER_AUDIO,
     ORDER_VIDEO,
-    ORDER_LATER,
+    ORDER_SPEAK,
+    ORDER_SPEAKER,
     ORDER_SLIP /* nearly one of those with a name */
 } chat_order;
 

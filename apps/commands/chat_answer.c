@@ -6,7 +6,8 @@
 #include "cli/prompt.h"
 #include "commands/chat.h"
 
-/* Feeds what the session does not hold of the conversation; *n_fed tokens of it. */
+/* Feeds what the session does not hold of the conversation, *n_fed tokens of it; the answer's speech begins.
+ */
 static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
 {
     tess_prompt prompt = {0};
@@ -19,6 +20,7 @@ static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
         whole.last_logits = true;
         whole.progress = &c->engine_options.bar.drawn_bar;
         status = tess_session_feed_rest(c->session, &whole, n_fed, err);
+        if (status == TESS_OK) chat_speech_begin(c, &whole);
     }
     cli_progress_clear(&c->engine_options.bar);
     tess_prompt_release(&prompt);
@@ -34,6 +36,7 @@ static void print_answer_json(const chat *c, const tess_answer *answer)
     cli_answer_put(root, &answer->text, c->engine_options.options.model_dir);
     json_object_set_new(root, "tokens", tokens);
     json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->finish)));
+    if (c->speech.said.has_begun) json_object_set_new(root, "speech", cli_speech_describe(&c->speech));
     cli_print_json(root);
 }
 
@@ -63,16 +66,20 @@ static void record_answer(chat *c, const cli_answer *answer, int n_fed, double p
     cli_ledger_end_run(&c->engine_options.ledger, c->engine, &end);
 }
 
+/* Ends the line of the text and speaks what is left of it. Returns the turn's exit code. */
+static int end_text(chat *c, const tess_answer *answer, int code)
+{
+    if (!c->common.json) puts(answer->finish == TESS_FINISH_INTERRUPTED ? " …" : "");
+    fflush(stdout);
+    return chat_speech_end(c, code);
+}
+
 /* Says what was answered, and lets it join the conversation. */
 static int end_turn(chat *c, const tess_answer *answer, int code)
 {
     tess_error err;
     const char *text = answer->text.data ? answer->text.data : "";
-    if (c->common.json)
-        print_answer_json(c, answer);
-    else
-        puts(answer->finish == TESS_FINISH_INTERRUPTED ? " …" : "");
-    fflush(stdout);
+    if (c->common.json) print_answer_json(c, answer);
     if (tess_conversation_say(&c->talk, "assistant", text, answer->text.count, &err) != TESS_OK)
         return cli_report(c->self, &c->common, &err);
     return c->editor ? CLI_DONE : code;
@@ -120,11 +127,13 @@ static int answer_turn(chat *c)
     cli_answer answer = {0};
     int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
                                cli_ledger_get_listener(&c->engine_options.ledger),
-                               &c->engine_options.bar.unseen, c->max_new, NULL, &answer);
+                               &c->engine_options.bar.unseen, c->max_new, &c->speech, &answer);
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
+        code = end_text(c, &answer.made, code);
         record_answer(c, &answer, n_fed, prefill_seconds, code);
         code = end_turn(c, &answer.made, code);
         cli_answer_remark(&answer, c->self, &c->common, c->max_new);
+        cli_speech_remark(&c->speech, c->self, &c->common);
     }
     tess_answer_release(&answer.made);
     return code;

@@ -13,6 +13,14 @@ bool chat_is_blank(const char *text, size_t n_byte)
     return n_byte == 0;
 }
 
+/* Letters of a command, the stroke included. */
+static size_t count_letters(const char *text, size_t n_byte)
+{
+    size_t n = 1;
+    while (n < n_byte && isalpha((unsigned char)text[n])) n++;
+    return n;
+}
+
 /* ---- media --------------------------------------------------------------------------------------------- */
 
 static tess_status add_medium(chat *c, tess_content_kind kind, const char *source, tess_error *err)
@@ -37,16 +45,24 @@ static bool ends_here(const chat *c, tess_status status)
     return status == TESS_EINTERRUPTED && !c->editor;
 }
 
+/* What follows the word of a command, without blanks around it. False: more than there is room for. */
+static bool find_argument(const char *text, size_t n_byte, char *out, size_t size)
+{
+    size_t begin = count_letters(text, n_byte);
+    while (begin < n_byte && isspace((unsigned char)text[begin])) begin++;
+    while (n_byte > begin && isspace((unsigned char)text[n_byte - 1])) n_byte--;
+    *out = 0;
+    if (n_byte - begin >= size) return false;
+    snprintf(out, size, "%.*s", (int)(n_byte - begin), text + begin);
+    return true;
+}
+
 /* "/image FILE": the medium joins the next question. Returns false to leave. */
 static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_byte)
 {
-    size_t begin = 1;
-    while (begin < n_byte && isalpha((unsigned char)text[begin])) begin++;
-    while (begin < n_byte && isspace((unsigned char)text[begin])) begin++;
-    while (n_byte > begin && isspace((unsigned char)text[n_byte - 1])) n_byte--;
     tess_error err;
     char source[4096];
-    if (begin == n_byte || n_byte - begin >= sizeof source) {
+    if (!find_argument(text, n_byte, source, sizeof source) || !*source) {
         fputs("Say which file: /image photo.jpg, /audio question.wav or /video clip.mp4.\n", stderr);
         chat_note_refusal(c, CLI_USAGE);
         return true;
@@ -58,7 +74,6 @@ static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_b
         chat_note_refusal(c, CLI_BUDGET);
         return true;
     }
-    snprintf(source, sizeof source, "%.*s", (int)(n_byte - begin), text + begin);
     if (!strcmp(source, "-")) { /* reading it to its end would take the questions */
         fputs("Questions come by standard input; a medium needs a file.\n", stderr);
         chat_note_refusal(c, CLI_USAGE);
@@ -84,7 +99,7 @@ static const struct {
     chat_order order;
 } orders[] = {{"/quit", ORDER_QUIT},   {"/exit", ORDER_QUIT},   {"/reset", ORDER_RESET},
               {"/help", ORDER_HELP},   {"/image", ORDER_IMAGE}, {"/audio", ORDER_AUDIO},
-              {"/video", ORDER_VIDEO}, {"/speak", ORDER_LATER}};
+              {"/video", ORDER_VIDEO}, {"/speak", ORDER_SPEAK}, {"/speaker", ORDER_SPEAKER}};
 
 /* The command before a file's name that a word, "/imge" of "/imge photo.jpg", is most like; NULL: none. */
 static const char *guess_order(const char *text, size_t n)
@@ -94,17 +109,8 @@ static const char *guess_order(const char *text, size_t n)
     snprintf(word, sizeof word, "%.*s", (int)n, text);
     cli_guess guess = {.word = word};
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++)
-        if (orders[i].order >= ORDER_IMAGE && orders[i].order != ORDER_LATER)
-            cli_guess_offer(&guess, orders[i].word);
+        if (orders[i].order >= ORDER_IMAGE) cli_guess_offer(&guess, orders[i].word);
     return guess.best;
-}
-
-/* Letters of a command, the stroke included. */
-static size_t count_letters(const char *text, size_t n_byte)
-{
-    size_t n = 1;
-    while (n < n_byte && isalpha((unsigned char)text[n])) n++;
-    return n;
 }
 
 /* Commands are whole words: "/usr/bin holds what?" is a question. At a terminal a lone word that is none, and
@@ -128,10 +134,22 @@ void chat_say_help(const chat *c)
     fputs("/reset starts over, /quit leaves (so does Ctrl-D); Ctrl-C stops an answer.\n", stderr);
     if (c->n_media_tok > 0)
         fputs("/image FILE, /audio FILE and /video FILE join the next question.\n", stderr);
+    if (c->speak)
+        fputs("/speak off and /speak on, and /speaker NAME: whether and by whom it is spoken.\n", stderr);
     if (c->editor)
         fputs("Enter asks; Alt-Enter, or Ctrl-V Ctrl-J, begins a new line;\n"
               "the up arrow brings back what was typed.\n",
               stderr);
+}
+
+static void switch_speech(chat *c, chat_order order, const char *text, size_t n_byte)
+{
+    char argument[64];
+    if (!find_argument(text, n_byte, argument, sizeof argument)) snprintf(argument, sizeof argument, "?");
+    if (order == ORDER_SPEAK)
+        chat_speech_switch(c, argument);
+    else
+        chat_speech_choose(c, argument);
 }
 
 /* Returns false to leave. */
@@ -150,8 +168,9 @@ bool chat_obey(chat *c, chat_order order, const char *text, size_t n_byte)
         return attach(c, TESS_CONTENT_AUDIO, text, n_byte);
     case ORDER_VIDEO:
         return attach(c, TESS_CONTENT_VIDEO, text, n_byte);
-    case ORDER_LATER:
-        fprintf(stderr, "%.6s is not part of this version (%s).\n", text, TESS_VERSION);
+    case ORDER_SPEAK:
+    case ORDER_SPEAKER:
+        switch_speech(c, order, text, n_byte);
         break;
     case ORDER_SLIP:
         fprintf(stderr, "Did you mean %s? A question that begins like that may begin with a blank.\n",

@@ -224,6 +224,7 @@ static int run_chat(const cli_command *self, int argc, char **argv)
               .common = CLI_COMMON_DEFAULT,
               .engine_options = CLI_ENGINE_DEFAULT,
               .sampling = CLI_SAMPLING_DEFAULT,
+              .speech = CLI_SPEECH_DEFAULT,
               .fps = CLI_MEDIA_DEFAULT.fps,
               .max_new = 1024};
     const cli_option options[] = {
@@ -234,6 +235,10 @@ static int run_chat(const cli_command *self, int argc, char **argv)
         {"prompt", CLI_ELSEWHERE, NULL, "TEXT", "questions are asked in the chat, or by run --prompt"},
         {"messages", CLI_ELSEWHERE, NULL, "FILE", "run --messages answers a conversation of a file"},
         {"fps", CLI_NUMBER, &c.fps, "N", "frames of a film taken a second; default 2"},
+        {"speak", CLI_MAYBE, &c.speak, "[=DIR]",
+         "play each answer, or write it into this folder: turn-1.wav and so on, behind the files of chats "
+         "before"},
+        CLI_VOICE_OPTIONS(&c.speech.voice),
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
         CLI_PLAIN_OPTION(&c.plain),
         CLI_THINKING_OPTION(&c.thinking),
@@ -250,6 +255,9 @@ static int run_chat(const cli_command *self, int argc, char **argv)
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &c.common, argc, argv, &words, &n_word);
     if (code >= 0) return code;
+    if (n_word > 0 && c.speak && !*c.speak)
+        return cli_usage(self, &c.common,
+                         "%s: unexpected word; a folder follows --speak with =, as --speak=spoken", words[0]);
     if (n_word > 0)
         return cli_unexpected_word(self, &c.common, words[0],
                                    "questions are asked in the chat, or by run --prompt");
@@ -258,8 +266,10 @@ static int run_chat(const cli_command *self, int argc, char **argv)
         code = cli_usage(self, &c.common, "the Captioner describes one clip: tessera run --audio FILE");
     if (code < 0) code = cli_thinking_check(c.thinking, self, &c.common, c.engine_options.options.model_dir);
     if (code < 0) code = cli_sampling_check(&c.sampling, self, &c.common, c.engine_options.seed);
-    if (code >= 0) return code;
-    return open_and_converse(&c);
+    if (code < 0) code = chat_speech_open(&c);
+    if (code < 0) code = open_and_converse(&c);
+    cli_speech_end(&c.speech);
+    return code;
 }
 
 const cli_command cli_chat = {
@@ -271,12 +281,15 @@ const cli_command cli_chat = {
         {"tessera chat --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --temperature 0.6 --top-p 0.95",
          "tessera chat --model demo/checkpoint --system \"Answer briefly.\"",
          "printf '/image tests/data/media/images/420.jpg\\nWhat is it?\\n' | tessera chat --model "
-         "demo/checkpoint"},
+         "demo/checkpoint",
+         "echo Hello | tessera chat --model demo/checkpoint --speak=spoken --talker-max-new 20"},
     .run = run_chat,
     .notes = "In the chat:\n"
              "  /image FILE   a picture joins the next question\n"
              "  /audio FILE   a sound does\n"
              "  /video FILE   a film does\n"
+             "  /speak off    answers are not spoken until /speak on (with --speak)\n"
+             "  /speaker NAME who speaks from here on (with --speak)\n"
              "  /reset        the conversation starts over\n"
              "  /help         what can be typed\n"
              "  /quit         leaves, as /exit and Ctrl-D do; Ctrl-C stops an answer\n"
