@@ -3,7 +3,7 @@
 # beside the text.
 . tests/support/tap.sh
 model=demo/checkpoint
-chat() { "$tessera" chat --model $model --memory "${memory:-256MiB}" --ledger off --talker-max-new "${steps:-6}" "$@"; }
+chat() { "$tessera" chat --model $model --memory 512MiB --ledger off --talker-max-new "${steps:-6}" "$@"; }
 same() { # same FILE FILE TEXT
     cmp -s "$1" "$2"
     result $? "$3"
@@ -39,13 +39,13 @@ touch "$work/odd/turn-0.wav" "$work/odd/turn-7.wav" "$work/odd/turn-12.flac" "$w
 echo 'Hello!' | chat --speak="$work/odd" --quiet >/dev/null
 [ -s "$work/odd/turn-8.wav" ]
 result $? "behind the largest number of a .wav"
-for memory in 13MiB 1GiB; do
+for options in "--context 256" "--expert-slots 20"; do
     rm -rf "$at"
-    printf 'Hello!\nWhat is 2 + 2?\n' | chat --context 256 --speak="$at" --quiet >/dev/null
+    # shellcheck disable=SC2086 -- words split
+    printf 'Hello!\nWhat is 2 + 2?\n' | chat $options --speak="$at" --quiet >/dev/null
     cmp -s "$at/turn-1.wav" "$work/first.wav" && cmp -s "$at/turn-2.wav" "$work/second.wav"
-    result $? "the same in $memory"
+    result $? "the same with $options"
 done
-unset memory
 rm -rf "$at"
 printf 'Hello!\n/reset\nHello!\n' | chat --speak="$at" --quiet --float >/dev/null 2>&1
 same "$at/turn-1.wav" "$at/turn-2.wav" "the same conversation once more"
