@@ -74,7 +74,7 @@ typedef struct tess_tap_report {
     int64_t column;          /* of code2wav's stages, of a waveform its sample: the first in which an element
                                 is further off than the bar times the reference's root mean square; -1 */
     char where[112];         /* of a tower's tap: the place of that row in a medium, in words; of code2wav's
-                                the moment; or "" */
+                                the moment; of the talker's prompt in a run what the row stands for; or "" */
     int n_dim;
     int64_t dim[8]; /* the reference's shape */
     bool is_integer;

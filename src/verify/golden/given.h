@@ -10,8 +10,8 @@
 tess_status tess_given_answer(tess_trace_reader *reader, const tess_engine *engine, const tess_golden *golden,
                               int64_t **ids, int *n, tess_error *err);
 
-/* Its codes [dim[0], dim[1]], codebooks and frames, to be freed; NULL: it has none. Errors: TESS_EINPUT (another
- * number of codebooks, codes that they do not have), TESS_EIO, TESS_ENOMEM; as above. */
+/* Its codes [dim[0], dim[1]], codebooks and frames, to be freed; NULL: it has none. Errors: TESS_EINPUT
+ * (another number of codebooks, codes that they do not have), TESS_EIO, TESS_ENOMEM; as above. */
 tess_status tess_given_codes(tess_trace_reader *reader, const tess_engine *engine, const tess_golden *golden,
                              int64_t **codes, int64_t dim[2], tess_error *err);
 
