@@ -71,10 +71,10 @@ typedef struct tess_tap_report {
     int64_t row;      /* of the first axis, the first that fails; -1. Of an audio tower's chunks: a step in
                          time, one chunk after the other */
     int64_t frame, codebook; /* of speech, the first that fails; -1 where they do not apply */
-    int64_t column;          /* of code2wav's stages, of a waveform its sample: the first in which an element
-                                is further off than the bar times the reference's root mean square; -1 */
+    int64_t column;          /* of code2wav's stages, of a waveform its sample: the first that is clearly off
+                                (docs/VERIFICATION.md); -1 */
     char where[112];         /* of a tower's tap: the place of that row in a medium, in words; of code2wav's
-                                the moment; or "" */
+                                the moment; of the talker's prompt in a run what the row stands for; or "" */
     int n_dim;
     int64_t dim[8]; /* the reference's shape */
     bool is_integer;

@@ -53,15 +53,25 @@ class Checkpoint:
         self.put(one, second)
         self.put(other, first)
 
-    def edit_config(self, key, old, new):
-        """Changes one value of the text model, which must be `old`, in either spelling."""
+    def edit(self, find, key, old, new):
+        """Changes one value of the configuration, which must be `old`, in the part of it that `find` finds."""
         path = self.folder / "config.json"
         config = json.loads(path.read_text())
-        text = config["thinker_config"]["text_config"]
-        holder = text if key in text else text["rope_parameters"]
-        assert holder[key] == old, key
-        holder[key] = new
+        part = find(config)
+        assert part[key] == old, key
+        part[key] = new
         path.write_text(json.dumps(config))
+
+    def edit_config(self, key, old, new):
+        """Of the text model, in either spelling."""
+        def find(config):
+            text = config["thinker_config"]["text_config"]
+            return text if key in text else text["rope_parameters"]
+
+        self.edit(find, key, old, new)
+
+    def edit_part(self, name, key, old, new):
+        self.edit(lambda config: config[name], key, old, new)
 
 
 def expert(layer, number, matrix):
@@ -231,6 +241,8 @@ class Defect:
     options: tuple = ()  # of the run
     others: tuple = ()  # of (component, layer)
     whole_only: bool = False  # no module is at fault by itself
+    taps: tuple = ()  # all that fail where modules are isolated, if that is asked
+    says: str = ""  # words of a whole run that verify listens to, of the place or the reason
     refused: dict = field(default_factory=dict)  # what a run says that refuses, by how it is asked
 
     @property

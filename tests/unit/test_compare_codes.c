@@ -193,6 +193,11 @@ static void test_moments(void **state)
     expect_moment(stages[4].name, 153 + 95, 3, 95, "from column 95 of 153 on, in frame 3");
     expect_moment(stages[5].name, 96, 4, 96, "from column 96 of 153 on, in frame 4");
     expect_moment(stages[6].name, 152, 6, 152, "");
+    /* Where something is clearly off, what is hardly so before it is a rounding. */
+    of(&fx.trace, stages[5].name)->values[40] += 5e-5f;
+    assert_int_equal(spoil(stages[5].name, 90, 5e-4f)->column, 90);
+    for (int i = 40; i < 153; i++) of(&fx.trace, stages[5].name)->values[i] += 5e-5f;
+    assert_int_equal(spoil(stages[5].name, 90, 0)->column, 40);
     /* Of two channels the one that lies off earlier counts, though it comes later in the file. */
     of(&fx.trace, stages[4].name)->values[90] += 0.5f;
     expect_moment(stages[4].name, 153 + 20, 0, 20, "from column 20 of 153 on, in frame 0");

@@ -168,8 +168,9 @@ static tess_status say_step(tess_comparison *c, const tess_tap_state *s, const t
     bool is_repeated;
     tess_status status = find_repetition(c, s, at, &is_repeated, err);
     say_text(c, at->frame, text, sizeof text);
-    snprintf(out, size, "what is fed back (codes, %s) or a position behind the prompt%s", text,
-             is_repeated ? ", or the penalty" : "; no penalty, for neither was spoken before");
+    snprintf(out, size, "what is fed back (codes, %s)%s", text,
+             is_repeated ? ", a position behind the prompt, or the penalty"
+                         : " or a position behind the prompt; no penalty, for neither was spoken before");
     return status;
 }
 

@@ -129,9 +129,8 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         tess_tap_state *s = &c->tap[c->n_tap];
         s->reference = t;
         s->place = tess_tap_place_of(t->name);
-        s->codes.talker_frame = -1;
-        s->first_different = s->first_row = s->codes.first.frame = s->codes.of_the_first.frame =
-            s->first_column = -1;
+        s->codes.talker_frame = s->off[0] = s->off[1] = -1;
+        s->first_different = s->first_row = s->codes.first.frame = s->codes.of_the_first.frame = -1;
         tess_status status = check_reference(&c->hearing.reference, t, &s->place, err);
         if (status != TESS_OK) return status;
         s->is_integer = t->dtype == TESS_DTYPE_I64;

@@ -27,10 +27,14 @@ tess_status tess_sound_place_begin(tess_hearing *h, tess_tap_state *s, tess_erro
 void tess_sound_place_note(tess_tap_state *s, const float *value, const float *reference, uint64_t column,
                            size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (s->first_column >= 0 && (int64_t)(column + i) >= s->first_column) return;
-        if (fabs((double)value[i] - (double)reference[i]) <= s->most_off) continue;
-        s->first_column = (int64_t)(column + i);
+    for (int k = 0; k < 2; k++) {
+        double most = k ? TESS_SOUND_CLEARLY * s->most_off : s->most_off;
+        uint64_t end = s->off[k] >= 0 && (uint64_t)s->off[k] < column + n ? (uint64_t)s->off[k] : column + n;
+        for (uint64_t at = column; at < end; at++) {
+            if (fabs((double)value[at - column] - (double)reference[at - column]) <= most) continue;
+            s->off[k] = (int64_t)at;
+            break;
+        }
     }
 }
 
@@ -74,7 +78,7 @@ void tess_sound_place_say(const tess_comparison *c, const tess_tap_state *s, tes
         if (r->frame >= 0) snprintf(r->where, sizeof r->where, "from frame %lld on", (long long)r->frame);
         return;
     }
-    r->column = s->first_column;
+    r->column = s->off[1] >= 0 ? s->off[1] : s->off[0];
     if (r->column < 0) return;
     snprintf(r->where, sizeof r->where, "from column %lld of %zu on", (long long)r->column, s->row_width);
     int64_t n_column = columns_per_frame(st, s, c->speech.n_frame);

@@ -2,11 +2,15 @@
  *
  * Taps of code2wav have frames, or what becomes of them, side by side: a first row tells a channel and no
  * moment. So the first column is noted in which an element is further off than the tap's bar times the root
- * mean square of the reference; a tap that fails by its relative L2 has one. */
+ * mean square of the reference; a tap that fails by its relative L2 has one. Roundings have peaks as well,
+ * some times their mean: a column in which an element is TESS_SOUND_CLEARLY times further off counts before
+ * such a one. */
 #ifndef TESS_VERIFY_COMPARE_SOUND_PLACE_H
 #define TESS_VERIFY_COMPARE_SOUND_PLACE_H
 
 #include "verify/compare/comparison.h"
+
+enum { TESS_SOUND_CLEARLY = 8 };
 
 /* Reads the reference of a tap of code2wav through, before it is heard, for what is off. TESS_EIO is the only
  * failure. */

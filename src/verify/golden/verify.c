@@ -12,6 +12,7 @@
 #include "verify/golden/both_sides.h"
 #include "verify/golden/given.h"
 #include "verify/golden/media_check.h"
+#include "verify/golden/talker_place.h"
 #include "verify/trace/greedy.h"
 #include "verify/trace/greedy_speech.h"
 
@@ -378,6 +379,7 @@ static tess_status verify_golden(verifying *v, tess_compare_result **out, tess_e
     status = hear_text(v, err);
     if (status == TESS_OK) status = run_or_end(v, err);
     if (status == TESS_OK) status = tess_comparison_finish(v->comparison, out, err);
+    if (status == TESS_OK) status = tess_talker_place_say(v->engine, v->golden, *out, err);
     return status == TESS_OK ? name_truth(v, *out, err) : status;
 }
 
