@@ -242,6 +242,7 @@ class Defect:
     others: tuple = ()  # of (component, layer)
     whole_only: bool = False  # no module is at fault by itself
     taps: tuple = ()  # all that fail where modules are isolated, if that is asked
+    isolated_tap: str = ""  # the first where modules are isolated, if that is another one
     says: str = ""  # words of a whole run that verify listens to, of the place or the reason
     refused: dict = field(default_factory=dict)  # what a run says that refuses, by how it is asked
 
@@ -252,6 +253,9 @@ class Defect:
     @property
     def tap_name(self):
         return self.tap if self.tap.startswith("in.") else "tap." + self.tap
+
+    def first_tap(self, how):
+        return "tap." + self.isolated_tap if how == "isolated" and self.isolated_tap else self.tap_name
 
 
 C, B, B16, D = "c-f32/text", "b-f32/text", "b-bf16/text", "d-f32/text"

@@ -187,7 +187,7 @@ def judge(how, result, defect, record):
     experts = experts_of(result, found) if defect.experts else ()
     tap = first["tap"].split(".experts.")[0]  # where the golden holds them, single experts come before their sum
     ok = found == expected and experts == defect.experts
-    ok &= (tap, place_of(first)) == (defect.tap_name, (component, defect.layer))
+    ok &= (tap, place_of(first)) == (defect.first_tap(how), (component, defect.layer))
     if len(defect.experts) == 1:
         ok &= first["expert"] == defect.experts[0]
     if is_apart and defect.taps:

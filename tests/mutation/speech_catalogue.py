@@ -14,7 +14,7 @@ READ_CODE = """        tess_row_table_read(&talker->model.embedding, &rooms->mod
 RUN_PROMPT = (
     "        if (status == TESS_OK) status = run_rows(talker, n, done + n == n_row, sink, last_hidden, err);\n"
 )
-DECODE_FRAME = "    if (status == TESS_OK) status = decode_frame(s, frame, err);\n"
+DECODE_FRAME = "    s->n_frame++;\n    return decode_if_many(s, err);\n"
 TELL_LAYER = "    if (status == TESS_OK && step->on_layer) status = step->on_layer(step->context, layer + 1, err);\n"
 ADD_FEATURES = "    add_to_layer(decoder, step, layer);\n"
 POSITIONS = "    tess_status status = TESS_OK;\n    for (int own = 0; own < 2; own++) {\n"
@@ -59,9 +59,8 @@ CODE = {
          "    size_t width = (size_t)config_of(s)->text.d_model;\n"
          "    memcpy(right, s->code_row, width * sizeof *right);\n"),
         (DECODE_FRAME,
-         "    if (status == TESS_OK)\n"
-         "        status = tess_row_table_read(&rooms->speech.predictor.embedding[0], &rooms->model->kernels, code,\n"
-         "                                     wrong, err);\n"
+         "    status = tess_row_table_read(&rooms->speech.predictor.embedding[0], &rooms->model->kernels, code,\n"
+         "                                 wrong, err);\n"
          "    for (size_t i = 0; i < width; i++) s->code_row[i] += wrong[i] - right[i];\n" + DECODE_FRAME),
     ),
     "early_text": (SPEECH, ("TESS_TALKER_TURN_TOKENS - 1 + s->n_frame;", "TESS_TALKER_TURN_TOKENS + s->n_frame;")),
@@ -100,8 +99,8 @@ def vocoder(title, golden, tap, taps, change=None, options=()):
     return Defect(title, golden, f"code2wav.{tap}", "code2wav", change=change, options=options, taps=(*taps, CHUNKED))
 
 
-def codes(title, golden, component, says, refused=None):
-    return Defect(title, golden, "talker.codes", component, refused=refused or {}, says=says)
+def codes(title, golden, component, says):
+    return Defect(title, golden, "talker.codes", component, says=says)
 
 
 def prompt(title, golden, tap, component, says=""):
@@ -109,6 +108,7 @@ def prompt(title, golden, tap, component, says=""):
 
 
 TRANSFORMER, STEP, PREDICTOR = "code2wav.pre_transformer", "talker.codec_head", "code_predictor"
+FED = "talker.code_predictor.inputs_embeds"
 MEDIUM = "a medium's row: the thinker's state behind layer {} by hidden_projection"
 DEFECTS = {
     "no_window": vocoder("code2wav's window ignored", CODES, "pre_transformer", (TRANSFORMER,)),
@@ -117,14 +117,14 @@ DEFECTS = {
     "plain_snake": vocoder("Snake's parameters not exponentiated", CODES, "decoder.1", STAGES, options=REFERENCE),
     "one_sided_crop": vocoder("transposed conv. cut on one side", CODES, "decoder.1", STAGES[:2]),
     "late_position": codes("code predictor's position off by one", STOP, PREDICTOR, "at fault is the code predictor"),
-    "before_norm": codes("predictor fed before the norm", STOP, PREDICTOR, "or the state behind the norm"),
+    "before_norm": Defect("predictor fed before the norm", STOP, FED, PREDICTOR, says="the talker's state behind its norm"),
     "wrong_table": codes("first code fed back by another table", STOP, STEP, "fed back (codes, token 1 of the answer)"),
     "early_text": codes("trailing text shifted by one", STOP, STEP, "fed back (codes, token 1 of the answer)"),
     "repeated_end": codes("end of the text repeated", STOP, STEP, "fed back (codes, the pad behind the text)"),
     "late_steps": codes("talker's steps a position late", STOP, STEP, "a step of the talker"),
     "double_penalty": codes("repetition penalty applied twice", SPEAK, STEP, "or the penalty"),
-    "not_suppressed": codes("suppressed ids not suppressed", STOP, STEP, "as which are suppressed",
-                            {"trace": "codes of 0 to 79"}),
+    "not_suppressed": Defect("suppressed ids not suppressed", STOP, FED, STEP, isolated_tap="talker.codes",
+                             refused={"trace": "codes of 0 to 79"}, says="the talker chose another first code"),
     "other_layer": prompt("accepted layer off by one", MEDIA, "inputs_embeds", "talker.embed", MEDIUM.format(3)),
     "with_features": prompt("states behind DeepStack's addition", "c-f32/speak_image", "inputs_embeds", "talker.embed",
                             MEDIUM.format(2)),

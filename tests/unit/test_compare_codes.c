@@ -123,6 +123,29 @@ static void test_faults(void **state)
     assert_null(strstr(report("tap.talker.codes")->why, "at fault"));
 }
 
+/* The code predictor's first run is made of the talker's state and the first code. */
+static void test_first_run(void **state)
+{
+    (void)state;
+    static const char name[] = "tap.talker.code_predictor.inputs_embeds";
+    add_both(N_FRAME);
+    add_prompt();
+    test_trace_add(&fx.reference, name, false, 2, (int64_t[]){2, 3});
+    test_trace_add(&fx.trace, name, false, 2, (int64_t[]){2, 3});
+    of(&fx.trace, name)->values[1] += 1;
+    expect(TESS_VERDICT_DIFFERENT, 1);
+    expect_first(name, "code_predictor", -1, -1);
+    assert_string_equal(report(name)->where, "the talker's state behind its norm");
+    of(&fx.trace, name)->values[1] = of(&fx.reference, name)->values[1];
+    of(&fx.trace, name)->values[4] += 1;
+    *code(0, 0) = 8;
+    expect(TESS_VERDICT_DIFFERENT, 2);
+    expect_first(name, "talker.codec_head", -1, -1);
+    assert_string_equal(report(name)->where, "the first code's embedding");
+    assert_non_null(strstr(report(name)->why, "; the talker chose another first code"));
+    assert_non_null(strstr(report("tap.talker.codes")->why, "as which are suppressed"));
+}
+
 /* Another number of codebooks is another shape. */
 static void test_misshapen(void **state)
 {
@@ -218,8 +241,9 @@ static void test_unknown_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        COMPARING(test_order),     COMPARING(test_ends),    COMPARING(test_faults),
-        COMPARING(test_misshapen), COMPARING(test_moments), COMPARING(test_unknown_frames),
+        COMPARING(test_order),          COMPARING(test_ends),      COMPARING(test_faults),
+        COMPARING(test_first_run),      COMPARING(test_misshapen), COMPARING(test_moments),
+        COMPARING(test_unknown_frames),
     };
     return cmocka_run_group_tests(tests, comparing_make_folder, comparing_remove_folder);
 }

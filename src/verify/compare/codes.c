@@ -4,6 +4,8 @@
 
 #include "verify/compare/judge.h"
 
+#define PREDICTOR "tap.talker.code_predictor."
+
 /* ---- hearing ---- */
 
 static bool is_earlier(const tess_code_difference *a, const tess_code_difference *b)
@@ -118,7 +120,8 @@ static bool prompt_agrees(const tess_compare_result *so_far)
     bool is_there = false;
     for (int i = 0; i < so_far->n_tap; i++) {
         const tess_tap_report *r = &so_far->tap[i];
-        if (strncmp(r->name, "tap.talker.", 11)) continue;
+        if (strncmp(r->name, "tap.talker.", 11) || !strncmp(r->name, PREDICTOR, sizeof PREDICTOR - 1))
+            continue;
         if (tess_tap_has_failed(r)) return false;
         is_there |= r->outcome <= TESS_OUTCOME_AGREES && !strcmp(r->name, "tap.talker.codec_head");
     }
@@ -209,4 +212,17 @@ tess_status tess_codes_locate(tess_comparison *c, const tess_tap_state *s, const
     size_t used = strlen(r->why);
     snprintf(r->why + used, sizeof r->why - used, "; the talker's prompt agrees, so at fault is %s", fault);
     return status;
+}
+
+void tess_codes_say_first_run(tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
+{
+    static const char *const rows[] = {"the talker's state behind its norm", "the first code's embedding"};
+    const tess_tap_state *codes = tess_comparison_find(c, "tap.talker.codes");
+    if (!strcmp(s->reference->name, PREDICTOR "inputs_embeds") && r->row >= 0 && r->row < 2)
+        snprintf(r->where, sizeof r->where, "%s", rows[r->row]);
+    if (c->is_isolated || !codes || codes->codes.first.frame != 0 || codes->codes.first.codebook != 0) return;
+    r->component = "talker.codec_head";
+    r->frame = r->codebook = 0;
+    size_t used = strlen(r->why);
+    snprintf(r->why + used, sizeof r->why - used, "; the talker chose another first code");
 }

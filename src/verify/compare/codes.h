@@ -20,4 +20,8 @@ tess_status tess_codes_hear(tess_hearing *h, tess_tap_state *s, uint64_t first, 
 tess_status tess_codes_locate(tess_comparison *c, const tess_tap_state *s, const tess_compare_result *so_far,
                               tess_tap_report *r, tess_error *err);
 
+/* A tap of the code predictor's first run that failed: tells what its input's row is, and that it was the
+ * talker where another first code was chosen in a whole run. */
+void tess_codes_say_first_run(tess_comparison *c, const tess_tap_state *s, tess_tap_report *r);
+
 #endif

@@ -342,5 +342,7 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
         tess_media_map_say(&c->media, s, r->row, r->first_different, r->where, sizeof r->where);
         if (tess_tap_state_is_stage(s)) tess_sound_place_say(c, s, r);
     }
-    return tess_find_fault(c, s, so_far, r, err);
+    tess_status status = tess_find_fault(c, s, so_far, r, err);
+    if (s->place.part == TESS_PART_CODE_PREDICTOR) tess_codes_say_first_run(c, s, r);
+    return status;
 }
