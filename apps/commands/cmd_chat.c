@@ -49,6 +49,12 @@ static cli_typed read_line(chat *c, const char **text, size_t *n_byte)
     return CLI_TYPED_LINE;
 }
 
+static bool is_blank(const char *text, size_t n_byte)
+{
+    while (n_byte > 0 && isspace((unsigned char)text[n_byte - 1])) n_byte--;
+    return n_byte == 0;
+}
+
 static cli_typed read_typed(chat *c, const char **text, size_t *n_byte)
 {
     tess_error err;
@@ -57,8 +63,8 @@ static cli_typed read_typed(chat *c, const char **text, size_t *n_byte)
         return CLI_TYPED_END;
     }
     cli_typed typed = cli_editor_read(c->editor, text, n_byte);
-    if (typed == CLI_TYPED_LINE && *n_byte > 0 && cli_editor_remember(c->editor, *text, &err) != TESS_OK &&
-        !c->common.quiet)
+    if (typed == CLI_TYPED_LINE && !is_blank(*text, *n_byte) &&
+        cli_editor_remember(c->editor, *text, &err) != TESS_OK && !c->common.quiet)
         cli_remark(c->self, "what is typed is not kept: %s", err.message);
     return typed;
 }

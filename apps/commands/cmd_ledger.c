@@ -34,6 +34,7 @@ static int list_entries(const request *r)
     tess_error err;
     json_t *entries = ledger_part_json(r->ledger, TESS_LEDGER_ENTRIES, 0, &err);
     if (!entries) return cli_report(r->self, &r->common, &err);
+    const bool is_empty = json_array_size(entries) == 0;
     if (r->n_last >= 0) keep_last(&entries, (size_t)r->n_last);
     if (r->common.json) {
         cli_print_json(
@@ -42,7 +43,7 @@ static int list_entries(const request *r)
     }
     if (json_array_size(entries))
         ledger_print_list(entries);
-    else if (!r->common.quiet)
+    else if (is_empty && !r->common.quiet)
         fprintf(stderr, "tessera ledger: nothing is recorded in %s\n", r->path);
     json_decref(entries);
     return CLI_DONE;

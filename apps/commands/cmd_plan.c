@@ -276,10 +276,13 @@ static int show_plan(const cli_command *self, request *r)
         status = tess_plan_measure_memory(&plan, r->engine.options.progress, &e.rates.fresh_bytes, &err);
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    const bool has_media = cli_media_count(&r->prompt.media) > 0;
     if (r->n_prompt > plan.n_context)
         return cli_usage(self, &r->common,
-                         "--prompt-tokens: found %d, media included, expected at most the %d positions "
-                         "planned for",
+                         has_media
+                             ? "the prompt: found %d tokens, media included, expected at most the %d "
+                               "positions planned for"
+                             : "--prompt-tokens: found %d, expected at most the %d positions planned for",
                          r->n_prompt, plan.n_context);
     if (r->measure) examine_shards(self, &r->common, &r->engine.options, &e);
     e.rates.operations = ASSUMED_OPERATIONS_PER_THREAD * plan.n_thread;

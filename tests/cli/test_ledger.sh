@@ -78,6 +78,7 @@ for words in "show 999" "forget 999"; do
 done
 ledger list >"$work/list"
 equals "$(head -1 "$work/list" | awk '{print $1, $2, $3}')$(wc -l <"$work/list")" "id kind time9" "the list, with a line of titles"
+equals "$(ledger list --last 0 2>&1)" "" "--last 0 of some is none, and no word about an empty ledger"
 equals "$(ledger list --last 2 | awk 'NR > 1 { print $1, $2, $5 }')" "$(tail -2 "$work/list" | awk '{ print $1, $2, $5 }')" "--last"
 contains "$(ledger show 2)" "busiest" "an entry as text"
 

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import stat
@@ -151,6 +152,10 @@ def check_editing():
         "and is no turn, as what begins with a blank is", (slip.asked(), code))
     mode = stat.S_IMODE(os.stat(os.path.join(chat.data, "tessera", "chat-history")).st_mode)
     say(mode == 0o600, "the history is the user's alone", oct(mode))
+
+    with open(os.path.join(chat.data, "tessera", "chat-history"), encoding="utf-8") as file:
+        blank = [line for line in file if re.fullmatch(r"(\\0(40|11|12))*\s*", line)]
+    say(not blank, "blanks are not remembered", blank)
 
     again = Chat(data=chat.data)
     again.ask(UP + UP + "?")  # before /quit
