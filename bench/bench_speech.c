@@ -66,7 +66,7 @@ static void run_predictor(bench *b)
     uint64_t random = 1;
     for (int i = 0; i < N_STEP; i++)
         bench_must(tess_code_predictor_run(&b->room->predictor, b->hidden, b->row, &sampling, &random, NULL,
-                                           b->codes, NULL) == TESS_OK,
+                                           NULL, b->codes, NULL) == TESS_OK,
                    "the code predictor");
 }
 
