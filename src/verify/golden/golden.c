@@ -41,7 +41,8 @@ static uint64_t tap_bytes(const tess_tensor *t)
         if (t->n_dim > 2) n_row *= n_column;
         return n + 3 * n_row * (1 + sizeof(float));
     }
-    if (place.part == TESS_PART_CODE2WAV) return n + n_row * (1 + sizeof(tess_column_sums));
+    if (place.part == TESS_PART_CODE2WAV && place.class != TESS_CLASS_WAVEFORM)
+        return n + n_row * (1 + sizeof(tess_column_sums));
     if (place.part == TESS_PART_INPUTS && !strcmp(place.component, "preprocess") &&
         t->dtype == TESS_DTYPE_I64)
         return n + n_row * (sizeof(tess_mapped_medium) + 2 * sizeof(tess_medium_report)); /* one a medium */
