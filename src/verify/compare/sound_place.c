@@ -81,9 +81,12 @@ void tess_sound_place_say(const tess_comparison *c, const tess_tap_state *s, tes
     r->column = s->off[1] >= 0 ? s->off[1] : s->off[0];
     if (r->column < 0) return;
     snprintf(r->where, sizeof r->where, "from column %lld of %zu on", (long long)r->column, s->row_width);
-    int64_t n_column = columns_per_frame(st, s, c->speech.n_frame);
+    int64_t n_frame = c->speech.n_frame, n_column = columns_per_frame(st, s, n_frame);
     if (!n_column) return;
-    r->frame = r->column / n_column;
+    /* Columns are lost at the end, so that each is made of later frames than its number says. */
+    int64_t n_lost = n_column * n_frame - (int64_t)s->row_width;
+    r->frame = (r->column + n_lost) / n_column;
+    if (r->frame >= n_frame) r->frame = n_frame - 1;
     size_t used = strlen(r->where);
     snprintf(r->where + used, sizeof r->where - used, ", in frame %lld", (long long)r->frame);
 }
