@@ -82,8 +82,7 @@ static int open_player(chat *c)
 int chat_speech_open(chat *c)
 {
     tess_engine_options *engine = &c->engine_options.options;
-    int code =
-        cli_voice_check(&c->speech.voice, c->speak != NULL, c->self, &c->common, engine->model_dir);
+    int code = cli_voice_check(&c->speech.voice, c->speak != NULL, c->self, &c->common, engine->model_dir);
     if (code >= 0 || !c->speak) return code;
     if (plays(c) && c->speech.voice.is_float)
         return cli_usage(c->self, &c->common, "--float is about files, as --speak=DIR writes them");
