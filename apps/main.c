@@ -1,5 +1,4 @@
 /* The tessera binary: finds the command and runs it. */
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "cli/standard_output.h"
 #include "commands/commands.h"
 
 static const cli_command *const commands[] = {CLI_COMMANDS};
@@ -130,12 +130,5 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     /* So does a file that may not grow, instead of a death that leaves a temporary file behind. */
     signal(SIGXFSZ, SIG_IGN);
-    int code = run_command(argc, argv);
-    errno = 0;
-    if (fflush(stdout) || ferror(stdout)) {
-        if (errno && errno != EPIPE)
-            fprintf(stderr, "tessera: cannot write standard output: %s\n", strerror(errno));
-        return CLI_SYSTEM;
-    }
-    return code;
+    return cli_stdout_end(run_command(argc, argv));
 }

@@ -2,7 +2,8 @@
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
     check.py [GROUP...]       groups: unicode, text, plain, positions, front, formulas, topk, shared, small,
-                              decoders, scores, audio, vision, demo, mutations, cpu, layerwise, memory (default: all)
+                              decoders, scores, audio, vision, code2wav, demo, mutations, cpu, layerwise,
+                              memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
 CPU's as well: torch and its libraries choose kernels by instruction set. A golden made on another kind of CPU than this
@@ -168,7 +169,7 @@ def check_demo(report):
         for case in demo_goldens.TRACED + demo_goldens.TRACED_MEDIA:
             check_golden(report, models, checkpoint, golden / suffix / f"{case}.safetensors")
     loaded = {dtype: original.load(checkpoint, dtype) for dtype in ("float32", "bfloat16")}
-    made = demo_goldens.answers(checkpoint, loaded)
+    made, margins = demo_goldens.answers(checkpoint, loaded)
     kept = json.loads((golden / "answers.json").read_text(encoding="utf-8"))
     same = [name for name, entry in made["prompts"].items() if same_answer(entry, kept["prompts"].get(name))]
     whole = len(same) == len(kept["prompts"]) == len(made["prompts"]) and kept["identity"] == made["identity"]
@@ -178,7 +179,7 @@ def check_demo(report):
     listed = json.loads((golden / "known_answers.json").read_text(encoding="utf-8"))
     same_list = same_known_answers(known_answers.make(checkpoint, made), listed)
     report.line(same_list, f"demo: {len(listed['answers'])} known answers as kept")
-    wrong = demo_goldens.wrong_answers(made)
+    wrong = demo_goldens.wrong_answers(made, margins)
     report.line(not wrong, "demo: " + ("; ".join(wrong) or f"{len(demo_goldens.EXPECTED) + len(demo_goldens.EXPECTED_MEDIA)} answers as promised"))
 
 
@@ -206,6 +207,12 @@ def check_audio(report):
     audio_tower.check(report)
 
 
+def check_code2wav(report):
+    import code2wav
+
+    code2wav.check(report)
+
+
 def check_layerwise(report):
     import check_layerwise as checks
 
@@ -213,7 +220,7 @@ def check_layerwise(report):
 
 
 def check_memory(report):
-    import check_layerwise as checks
+    import check_memory as checks
 
     checks.check_memory(report)
 
@@ -318,8 +325,9 @@ def finish_script(report, name, process):
 SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "plain_golden.py",
            "positions": "positions.py", "front": "front.py"}
 GROUPS = {"topk": check_topk, "formulas": check_formulas, "shared": check_shared, "small": check_small,
-          "decoders": check_decoders, "scores": check_scores, "audio": check_audio, "vision": check_vision, "demo": check_demo,
-          "mutations": check_mutations, "cpu": check_cpu, "layerwise": check_layerwise, "memory": check_memory}
+          "decoders": check_decoders, "scores": check_scores, "audio": check_audio, "vision": check_vision,
+          "code2wav": check_code2wav, "demo": check_demo, "mutations": check_mutations, "cpu": check_cpu,
+          "layerwise": check_layerwise, "memory": check_memory}
 
 CHECKS = {**GROUPS, "as_avx2": check_as_avx2}  # which check_cpu asks for
 

@@ -1,4 +1,4 @@
-"""Checks of layerwise.py, for check.py: the same bits as the whole model, also after kills; its memory and refusals.
+"""Checks of layerwise.py, for check.py: the same bits as the whole model, also after kills; its refusals.
 
 Runs are children of a server that has torch loaded and no threads yet, so each costs little more than its own work. A
 killed run sends itself SIGKILL at a counted event – a read of weights, a rename – so that the places are exact and the
@@ -63,14 +63,16 @@ def count_events(kill_at, reads):
 
 
 def listen_to_logits(arguments, keep):
-    """Every forward of the head, in prefill and of each decoded token, gives `keep` a digest of its logits."""
+    """Every forward of a head, in prefill and of each decoded token or step of the talker, gives `keep` a digest of its
+    logits."""
     import torch
 
     path = Path(arguments[arguments.index("--model") + 1]) / "config.json"
-    vocab = json.loads(path.read_text())["thinker_config"]["text_config"]["vocab_size"] if path.exists() else 0
+    config = json.loads(path.read_text()) if path.exists() else {}
+    vocabularies = [config[name]["text_config"]["vocab_size"] for name in ("thinker_config", "talker_config") if name in config]
 
     def hook(module, _inputs, output):
-        if isinstance(module, torch.nn.Linear) and module.out_features == vocab:
+        if isinstance(module, torch.nn.Linear) and module.out_features in vocabularies:
             keep(hashlib.sha256(output.float().numpy().tobytes()).hexdigest())
 
     return torch.nn.modules.module.register_module_forward_hook(hook)
@@ -115,8 +117,8 @@ def cases():
 
     golden = ROOT / "tests" / "golden"
     kept = [(name, golden / name, golden / f"{name}-f32" / f"{case}.safetensors", None)
-            for name, spec in tiny.CHECKPOINTS.items() for case in spec["cases"]]
-    for case in ("text", "audio", "omni"):
+            for name, spec in tiny.CHECKPOINTS.items() for case in spec["cases"] if not case.startswith("codes")]
+    for case in ("text", "audio", "omni", "speak"):
         kept.append(("a", SHARED / "golden" / "a", SHARED / "golden" / "a-f32" / f"{case}.safetensors", SHARED_THREADS))
     for name, model, path, threads in kept:
         if not path.exists():
@@ -124,6 +126,8 @@ def cases():
         tensors, metadata = tracefile.read(path)
         options = ["--model", model, "--inputs", path, "--threads", threads or metadata["threads"]]
         options += ["--experts"] if any(".experts." in tensor for tensor in tensors) else []
+        if metadata["speak"] != "0":
+            options += ["--speak", metadata["speak"], "--speaker", metadata["speaker"]]
         for dtype in ("float32", "bfloat16"):
             yield f"{name}/{path.stem}", [*options, "--generate", metadata["generate"], "--dtype", dtype]
             if path.stem in ("text", "positions", "mixed"):  # without a cache the original takes another path
@@ -182,13 +186,15 @@ def check_equality(report, context, folder):
 def check_kills(report, context, folder):
     """Killed again and again until it ends; file and logits are as if nothing had happened."""
     golden, models = ROOT / "tests" / "golden", {}
-    for name, case, dtype, generate, stride, reads in (
-        ("b", "text", "bfloat16", 3, 239, True), ("c", "positions", "float32", 4, 61, True),
-        ("c", "text", "bfloat16", 3, 7, False), ("e", "omni", "float32", 3, 101, True),
-        ("e", "mixed", "bfloat16", 2, 7, False),
+    for name, case, dtype, generate, speak, stride, reads in (
+        ("b", "text", "bfloat16", 3, 0, 239, True), ("c", "positions", "float32", 4, 0, 61, True),
+        ("c", "text", "bfloat16", 3, 0, 7, False), ("e", "omni", "float32", 3, 0, 101, True),
+        ("e", "mixed", "bfloat16", 2, 0, 7, False), ("f", "speak_media", "float32", 3, 4, 151, True),
+        ("f", "speak_shifted", "bfloat16", 2, 3, 7, False),
     ):
         source = golden / f"{name}-f32" / f"{case}.safetensors"
         options = ["--model", golden / name, "--inputs", source, "--generate", generate, "--dtype", dtype, "--experts"]
+        options += ["--speak", speak] if speak else []
         digests = whole_model(models, options, folder)
         command, kills, places, code = [*options, "--hash-weights", "--out", folder / "layers"], 0, set(), -signal.SIGKILL
         n_tower = 0  # layers of towers: of e two for sound, four for images and four for videos, none of them twice
@@ -201,8 +207,9 @@ def check_kills(report, context, folder):
         if not (folder / "logits").exists() or set((folder / "logits").read_text().split()) != set(digests):
             different.append("logits")
         prefill = any("token 1," in place for place in places)
-        decoding = any("token 1," not in place for place in places)
-        report.line(not different and kills > 2 and prefill and decoding and n_tower <= 10,
+        decoding = any("token" in place and "token 1," not in place for place in places)
+        spoken = {"speech step 1,", "speech step 2,"} <= {place.partition(" at ")[2].partition(" layer")[0] for place in places}
+        report.line(not different and kills > 2 and prefill and decoding and spoken >= bool(speak) and n_tower <= 10,
                     f"layerwise {name}/{case} {dtype}: SIGKILL at every {stride}th {'read or rename' if reads else 'rename'}, "
                     f"{kills} times, resumed at {len(places)} places of prefill and decoding, then {count} tensors and "
                     f"{len(digests)} steps' logits bit-equal {', '.join(different[:4])}")
@@ -218,7 +225,16 @@ def refusals(folder):
     yield "short shard", ["--model", folder / "short", *said, *made], 3, "its header expects"
     yield "missing tensor", ["--model", folder / "lacking", *said, *made], 3, "lm_head.weight: not in the checkpoint"
     yield "wrong shape", ["--model", folder / "other", *said, *made], 3, "expected [300, 32]"
-    yield "speech", [*model, "--inputs", folder / "speech", *made], 3, "in.codes: not run layer by layer"
+    yield "codes", [*model, "--inputs", folder / "speech", *made], 3, "in.codes: not run layer by layer"
+    spoken = ["--generate", 4, "--speak", 3]
+    yield "no such speaker", [*model, *said, *spoken, "--speaker", "Nobody", *made], 3, "expected one of aiden, chelsie, ethan"
+    yield "no talker", ["--model", golden / "e", *said, *spoken, *made], 3, "enable_audio_output: found false"
+    yield "no turn to answer", [*model, *said, *spoken, *made], 3, "in.input_ids: found no turn of a user"
+    for what, text, out, words in (("no answer", "qm", "silent", "the answer is over at once"),
+                                   ("no frame", "mj", "still", "speech is over at once")):
+        least = ["--prompt", text, "--generate", 2, "--speak", 2]
+        yield what, ["--model", golden / "f", *least, "--out", folder / out], 3, words
+    yield "one step", [*model, *said, "--generate", 4, "--speak", 1, *made], 2, "--speak is 0 or more than 1"
     yield "half a medium", [*model, "--inputs", folder / "media", *made], 3, "in.image_grid_thw: absent"
     yield "too few tokens", [*model, "--inputs", folder / "tokens", *made], 3, "expected 1 by in.image_grid_thw"
     yield "token without medium", [*model, "--inputs", folder / "token", *made], 3, "found 1 tokens 285, expected 0"
@@ -302,123 +318,6 @@ def check_refusals(report, context, folder):
     report.line(below == 5 and code == 0, f"layerwise: {smallest}MiB works as said, {smallest - 1}MiB is refused")
 
 
-def program(name, *options):
-    """A fresh process; returns (exit code, what it printed)."""
-    command = [sys.executable, REFERENCE / name, *options]
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return done.returncode, done.stdout
-
-
-def printed(said, name):
-    """The number of a line `name N`; 0 if there is none."""
-    return next((int(line.split()[1]) for line in said.splitlines() if line.startswith(name + " ")), 0)
-
-
-def measure(report, folder, dtype, bound):
-    """The smallest bound is asked for, lies within `bound`, and is kept."""
-    out = folder / f"six-{dtype}"
-    options = ["--model", folder / "six", "--inputs", folder / "ids", "--dtype", dtype, "--generate", 3, "--out", out]
-    refused, said = program("layerwise.py", *options, "--max-memory", "64MiB")
-    smallest = int(said.partition("smallest that works is ")[2].partition("MiB")[0] or 0) << 20
-    code, said = program("layerwise.py", *options, "--max-memory", smallest)
-    peak = printed(said, "peak_rss_bytes")
-    taps = tracefile.read(out)[0] if code == 0 else {}
-    sound = all(np.isfinite(array).all() and array.any() for name, array in taps.items() if name.endswith((".mlp", "lm_head")))
-    ok = refused == 5 and code == 0 and sound and 0.75 * smallest < peak <= smallest <= bound
-    report.line(ok, f"released dimensions, 6 layers, {dtype}: peak {peak >> 20} MiB, planned {smallest >> 20} MiB, "
-                    f"bound {bound >> 20} MiB, {len(taps)} tensors{'' if ok else ': NOT ' + said[-400:]}")
-
-
-def verify_released(report, folder, dtype):
-    """Tessera agrees with the original at these sizes too, in a quarter of the checkpoint's memory."""
-    command = [ROOT / "build" / "tessera", "verify", "--model", folder / "six", "--golden", folder / f"six-{dtype}",
-               "--memory", "2GiB", "--ledger", "off", "--json"]
-    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    said = json.loads(done.stdout) if done.stdout else {}
-    worst = said.get("worst") or {}
-    report.line(done.returncode == 0 and said.get("verdict") in ("agree", "equal"),
-                f"released dimensions, 6 layers, {dtype}: tessera verify: {said.get('verdict')}, "
-                f"{said.get('taps_compared')} taps, worst {worst.get('tap')} {worst.get('rel_l2')}")
-
-
-def available_gib():
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable"):
-            return int(line.split()[1]) / (1 << 20)
-    return 0
-
-
-def compare_released(report, folder, dtype, n_expert):
-    """The kernels torch chooses at these sizes are others than in tiny models."""
-    import released
-
-    model = folder / f"one-{n_expert}"
-    released.write(model, 1, n_expert)
-    options = ["--model", model, "--inputs", folder / "ids", "--dtype", dtype, "--generate", 2, "--experts"]
-    for name in ("golden.py", "layerwise.py"):
-        code, said = program(name, *options, "--out", folder / f"{dtype}-{name}")
-        if code:
-            report.line(False, f"released dimensions, {dtype}: {name}: {said[-400:]}")
-            return
-    count, different = compare_files(folder / f"{dtype}-layerwise.py", folder / f"{dtype}-golden.py", metadata=False)
-    report.line(not different, f"released dimensions, 1 layer, {n_expert} experts, {dtype}: {count} tensors bit-equal to "
-                               f"the whole model's {', '.join(different[:4])}")
-
-
-# 30 s of sound, a picture of 640 x 480 and two steps of video: 390 + 300 + 112 tokens.
-def senses_inputs(model):
-    import mixes
-
-    config = json.loads((model / "config.json").read_text())["thinker_config"]
-    parts = [mixes.text(3), mixes.audio(3000), mixes.image(30, 40), mixes.video(2, 14, 16), mixes.text(3)]
-    return mixes.inputs(mixes.Prompt(parts, config), 60)
-
-
-def check_senses(report, folder):
-    """Towers of the released dimensions, two layers each: the plan is kept, and the bits are the whole model's."""
-    import released
-
-    model = folder / "senses"
-    released.write(model, 1, 32, n_tower=2)
-    tracefile.write(folder / "media", senses_inputs(model), {})
-    for dtype in ("bfloat16", "float32"):
-        out = folder / f"senses-{dtype}"
-        options = ["--model", model, "--inputs", folder / "media", "--dtype", dtype, "--generate", 2]
-        code, said = program("layerwise.py", *options, "--out", out)
-        planned, peak = printed(said, "planned_bytes"), printed(said, "peak_rss_bytes")
-        report.line(code == 0 and 0.6 * planned < peak <= planned,
-                    f"released dimensions of the towers, {dtype}: peak {peak >> 20} MiB, planned {planned >> 20} MiB"
-                    f"{'' if code == 0 else ': NOT ' + said[-400:]}")
-        if available_gib() < 6:
-            print(f"skipped - released dimensions of the towers, {dtype}: the whole model needs 6 GiB to compare with")
-            continue
-        program("golden.py", *options, "--out", folder / f"whole-{dtype}")
-        count, different = compare_files(out, folder / f"whole-{dtype}", metadata=False)
-        report.line(not different, f"released dimensions of the towers, {dtype}: {count} tensors bit-equal to the whole "
-                                   f"model's {', '.join(different[:4])}".rstrip())
-
-
-def check_memory(report):
-    """Released dimensions, six layers: fresh processes, their own VmHWM against the bound and against the plan."""
-    import released
-
-    (ROOT / "build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ROOT / "build")) as name:
-        folder = Path(name)
-        released.write(folder / "six", 6)
-        tracefile.write(folder / "ids", {"in.input_ids": np.arange(64, dtype=np.int64) * 127}, {})
-        for dtype, bound in (("bfloat16", 3), ("float32", 4)):
-            measure(report, folder, dtype, bound << 30)
-            verify_released(report, folder, dtype)
-        check_senses(report, folder)
-        # In float32 the whole model takes 8.8 GiB with 128 experts and 5.1 with 32; its matrices are of the same sizes.
-        for dtype, n_expert, needed in (("bfloat16", 128, 5), ("float32", 32, 6)):
-            if available_gib() > needed:
-                compare_released(report, folder, dtype, n_expert)
-            else:
-                print(f"skipped - released dimensions, {dtype}: the whole model needs {needed} GiB to compare with")
-
-
 def check_make(report, folder):
     """The one command: a prompt that shell and make would both like to read, and what is missing."""
     raw = 'it\'s "$5" $(shell touch pwned) `touch pwned` # \\ $$\nnext line'
@@ -428,16 +327,22 @@ def check_make(report, folder):
         return subprocess.run(["make", "--no-print-directory", "golden", *arguments], cwd=ROOT, env=environment, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    out = folder / "by make"
+    out = exists = folder / "by make"
     done = make("MODEL=demo/checkpoint", f"PROMPT={raw}", f"OUT={out}", "RAW=1", "DTYPE=bfloat16", "GENERATE=1")
     kept = tracefile.read(out)[1]["raw"] if out.exists() else done.stdout[-400:]
     report.line(kept == raw, f"make golden: the prompt arrives as given{'' if kept == raw else f': NOT {kept!r}'}")
     check_make_media(report, make, folder)
+    out = folder / "spoken by make"
+    done = make("MODEL=tests/golden/f", "PROMPT=The", f"OUT={out}", "GENERATE=9", "SPEAK=8", "SPEAKER=Ethan")
+    count, different = compare_files(out, ROOT / "tests" / "golden" / "f-f32" / "speak_short.safetensors", metadata=False)
+    report.line(not different, f"make golden: an answer is spoken as in f/speak_short, {count} tensors" +
+                (f": NOT {', '.join(different[:4])} {done.stdout[-400:]}" if different else ""))
     for words, arguments in (
         ("MODEL is missing", ["PROMPT=x", "OUT=x"]),
         ("PROMPT, MESSAGES or INPUTS is missing", ["MODEL=demo/checkpoint", "OUT=x"]),
         ("OUT is missing", ["MODEL=demo/checkpoint", "PROMPT=x"]),
-        ("exists already", ["MODEL=demo/checkpoint", "PROMPT=x", f"OUT={out}"]),
+        ("exists already", ["MODEL=demo/checkpoint", "PROMPT=x", f"OUT={exists}"]),
+        ("SPEAKER goes with SPEAK", ["MODEL=tests/golden/f", "PROMPT=x", "OUT=x", "SPEAKER=aiden"]),
         ("is not a folder", ["MODEL=none", "PROMPT=x", "OUT=x"]),
         ("tests/golden/c has no vocab.json", ["MODEL=tests/golden/c", "PROMPT=x", "OUT=x"]),
         ("IMAGE: none is not a file", ["MODEL=demo/checkpoint", "PROMPT=x", "IMAGE=none", "OUT=x"]),

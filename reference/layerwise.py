@@ -3,16 +3,17 @@
 
     layerwise.py --model DIR (--inputs IN.safetensors | --prompt TEXT [--raw | media] | --messages JSON)
                  --out OUT.safetensors [--dtype float32|bfloat16] [--generate N] [--case NAME] [--experts]
-                 [--threads N] [--max-memory SIZE] [--hash-weights]
+                 [--speak N [--speaker NAME]] [--threads N] [--max-memory SIZE] [--hash-weights]
     media: [--audio FILE] [--image FILE] [--video FILE] [--fps F] [--audio-in-video]
 
 The result is the file that golden.py makes, bit for bit (with --hash-weights also in its metadata). Every module of
-the original's thinker is built on the meta device, filled from the checkpoint by plain reads (weights.py), run and
-freed. What ties them together – mask, cache, positions, greedy choice – calls the original's functions or repeats what
-its generate() does; media go through the thinker's own forward (towers.py).
+the original is built on the meta device, filled from the checkpoint by plain reads (weights.py), run and freed. What
+ties them together – mask, cache, positions, greedy choice – calls the original's functions or repeats what its
+generate() does (stepwise.py); media go through the thinker's own forward (towers.py), and what the talker is asked
+through the whole model's own generate() (speech.py).
 
-After every part – a tower's layer, embedding, layer, head – its taps, its keys and values, and then the hidden state lie
-in OUT.work; the same command resumes there after a kill at any moment. Speech is refused.
+After every part – a tower's layer, embedding, layer, head, frame – its taps, its keys and values, and then the hidden
+state lie in OUT.work; the same command resumes there after a kill at any moment.
 
 --max-memory bounds the peak resident set ("4GiB"); a bound below the plan is refused with the smallest that works.
 Exit codes: 0 done, 2 usage, 3 bad input, 4 the system failed, 5 too little memory, 130 interrupted.
@@ -20,50 +21,34 @@ Exit codes: 0 done, 2 usage, 3 bad input, 4 the system failed, 5 too little memo
 
 import argparse
 import ctypes
-import fcntl
 import hashlib
-import io
 import json
-import os
-import pickle
 import re
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import DynamicCache, Qwen3OmniMoeConfig
-from transformers.masking_utils import create_causal_mask
+from transformers import Qwen3OmniMoeConfig
 from transformers.models.qwen3_omni_moe import modeling_qwen3_omni_moe as modules
 
 import original
 import request
+import speech
 import towers
 import tracefile
+from stepwise import MIB, Decoder, Folder, TooLittleMemory, put, status_bytes
 from weights import BadInput, Weights, release
 
 TEXT_INPUTS = ("in.input_ids", "in.position_ids")
 AUDIO_INPUTS = ("in.input_features", "in.audio_feature_lengths")
 IMAGE_INPUTS = ("in.pixel_values", "in.image_grid_thw")
 VIDEO_INPUTS = ("in.pixel_values_videos", "in.video_grid_thw", "in.video_second_per_grid")
-MIB = 1 << 20
 UNITS = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": MIB, "GiB": 1 << 30}
 # Resident before the first weight: Python, torch, transformers, tokenizer and headers. The rest is what kernels bring.
 PROCESS_BYTES, ALLOWANCE_BYTES = 448 * MIB, 96 * MIB
 M_MMAP_THRESHOLD = -3
-
-
-class TooLittleMemory(Exception):
-    pass
-
-
-def status_bytes(field):
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def return_memory_at_once():
@@ -93,34 +78,62 @@ def read_config(folder):
     config = root.thinker_config.text_config
     if config.sliding_window is not None:
         raise BadInput(f"config.json: sliding_window: found {config.sliding_window}, expected null")
-    for part in (config, root.thinker_config.audio_config, root.thinker_config.vision_config):
+    parts = [config, root.thinker_config.audio_config, root.thinker_config.vision_config]
+    if root.enable_audio_output:
+        parts += [root.talker_config, root.talker_config.text_config, root.talker_config.code_predictor_config,
+                  root.code2wav_config]
+    for part in parts:
         part._attn_implementation = part._experts_implementation = "eager"
     return root
+
+
+def check_speech(root, options, ids):
+    """Refuses what the original fails at without a word about it."""
+    if not options.speak:
+        return
+    if not root.enable_audio_output:
+        raise BadInput("config.json: enable_audio_output: found false, expected true for speech")
+    speakers, talker = root.talker_config.speaker_id, root.talker_config
+    if options.speaker.lower() not in speakers:
+        raise BadInput(f"--speaker: found {options.speaker!r}, expected one of {', '.join(sorted(speakers))}")
+    layers = root.thinker_config.text_config.num_hidden_layers
+    if not 0 < talker.accept_hidden_layer < layers:
+        raise BadInput(f"config.json: accept_hidden_layer: found {talker.accept_hidden_layer}, expected 1 to {layers - 1}")
+    for who, role in (("a user", root.user_token_id), ("an assistant", root.assistant_token_id)):
+        if not np.any((ids[:-1] == root.im_start_token_id) & (ids[1:] == role)):
+            raise BadInput(f"in.input_ids: found no turn of {who}, expected one for speech")
 
 
 class Parts:
     """The original's modules on the meta device, in the order of the network, with their published names."""
 
+    LAYERS = {"thinker": modules.Qwen3OmniMoeThinkerTextDecoderLayer, "talker": modules.Qwen3OmniMoeTalkerDecoderLayer}
+    HEADS = {"thinker": "lm_head", "talker": "codec_head"}
+
     def __init__(self, root, dtype):
-        self.thinker, self.config, self.dtype = root.thinker_config, root.thinker_config.text_config, dtype
+        self.root, self.thinker, self.dtype = root, root.thinker_config, dtype
+
+    def config(self, name):
+        """Of the text model in thinker or talker."""
+        return (self.thinker if name == "thinker" else self.root.talker_config).text_config
 
     def build(self, name, kind, *arguments, **keywords):
         return on_meta(self.dtype, lambda: kind(*arguments, **keywords)), name
 
     def embedding(self):
-        return self.build("thinker.model.embed_tokens.", torch.nn.Embedding, self.config.vocab_size, self.config.hidden_size)
+        config = self.config("thinker")
+        return self.build("thinker.model.embed_tokens.", torch.nn.Embedding, config.vocab_size, config.hidden_size)
 
-    def layer(self, number):
-        kind = modules.Qwen3OmniMoeThinkerTextDecoderLayer
-        return self.build(f"thinker.model.layers.{number}.", kind, self.config, number)
+    def layer(self, name, number):
+        return self.build(f"{name}.model.layers.{number}.", self.LAYERS[name], self.config(name), number)
 
-    def norm(self):
-        kind, config = modules.Qwen3OmniMoeTextRMSNorm, self.config
-        return self.build("thinker.model.norm.", kind, config.hidden_size, eps=config.rms_norm_eps)
+    def norm(self, name):
+        kind, config = modules.Qwen3OmniMoeTextRMSNorm, self.config(name)
+        return self.build(f"{name}.model.norm.", kind, config.hidden_size, eps=config.rms_norm_eps)
 
-    def head(self):
-        sizes = self.config.hidden_size, self.config.vocab_size
-        return self.build("thinker.lm_head.", torch.nn.Linear, *sizes, bias=False)
+    def head(self, name):
+        sizes = self.config(name).hidden_size, self.config(name).vocab_size
+        return self.build(f"{name}.{self.HEADS[name]}.", torch.nn.Linear, *sizes, bias=False)
 
     def audio_tower(self):
         return towers.build_audio(self.thinker.audio_config, lambda build: on_meta(self.dtype, build)), towers.AUDIO
@@ -135,21 +148,28 @@ class Parts:
         if IMAGE_INPUTS[0] in inputs or VIDEO_INPUTS[0] in inputs:
             yield self.visual()
 
-    def all(self, inputs):
+    def decoder(self, name):
+        for number in range(self.config(name).num_hidden_layers):
+            yield self.layer(name, number)
+        yield self.norm(name)
+        yield self.head(name)
+
+    def speech(self):
+        return speech.Modules(self.root, lambda build: on_meta(self.dtype, build).to(self.dtype))
+
+    def all(self, inputs, speaks):
         yield from self.towers(inputs)
         yield self.embedding()
-        for number in range(self.config.num_hidden_layers):
-            yield self.layer(number)
-        yield self.norm()
-        yield self.head()
+        yield from self.decoder("thinker")
+        if speaks:
+            yield from self.speech().all()
+            yield from self.decoder("talker")
 
 
-def planned_bytes(root, parts, inputs, generate, with_experts):
-    """The largest part's weights and activations, over the process's own. Decoding never needs more than prefill
-    except for keys and values."""
-    n_prompt = inputs["in.input_ids"].size
-    config, item = parts.config, parts.dtype.itemsize
-    n, heads, width = n_prompt + max(generate - 1, 0), config.num_attention_heads, config.head_dim
+def decoder_bytes(parts, name, n_prompt, n_steps, with_experts):
+    """What the prompt's pass through a decoder takes; a later step never needs more except for keys and values."""
+    config, item = parts.config(name), parts.dtype.itemsize
+    n, heads, width = n_prompt + n_steps, config.num_attention_heads, config.head_dim
     scores = heads * n_prompt * n_prompt * (8 if item == 4 else 10)
     keys_values = n * width * item * (6 * config.num_key_value_heads + 2 * heads)
     rows = n_prompt * 4 * (12 * config.hidden_size + 8 * heads * width)
@@ -157,111 +177,50 @@ def planned_bytes(root, parts, inputs, generate, with_experts):
     if with_experts:
         rows += n_prompt * config.num_experts_per_tok * config.hidden_size * 4
     largest = max(
-        sum(parameter.numel() for parameter in parts.layer(number)[0].parameters())
+        sum(parameter.numel() for parameter in parts.layer(name, number)[0].parameters())
         for number in range(config.num_hidden_layers)
     )
     layer = largest * item + scores + keys_values + rows + routing
     head = config.vocab_size * config.hidden_size * item + n_prompt * config.vocab_size * (4 if item == 4 else 6) + rows
+    return max(layer, head)
+
+
+def planned_bytes(root, parts, inputs, options):
+    """The largest part's weights and activations, over the process's own."""
+    n_prompt = inputs["in.input_ids"].size
+    text = decoder_bytes(parts, "thinker", n_prompt, max(options.generate - 1, 0), options.experts)
+    if options.speak:
+        n_talker = n_prompt + 9  # at most: turns that are not heard count
+        talker = decoder_bytes(parts, "talker", n_talker, options.speak, options.experts)
+        lasting, passing = speech.planned_bytes(root, parts, n_talker, options.speak)
+        text = max(text, lasting + talker, passing)
     process = -(-max(PROCESS_BYTES, status_bytes("VmRSS")) // (64 * MIB)) * 64 * MIB
     media, tower = towers.planned_bytes(root, inputs, parts.dtype)
-    return max(process + ALLOWANCE_BYTES + media + max(tower, layer, head), status_bytes("VmHWM"))
+    return max(process + ALLOWANCE_BYTES + media + max(tower, text), status_bytes("VmHWM"))
 
 
-def put(path, write):
-    """`write` fills a file of another name, which then takes the place of `path`; a failure leaves nothing of it."""
-    new = path.with_name(path.name + ".new")
-    try:
-        write(new)
-        with open(new, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    except OSError as error:
-        new.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)
-        raise
+class Thinker(Decoder):
+    """The prompt with its media, and the answer."""
 
-
-def save_tensors(value, path):
-    """torch.save by way of memory: the values are small, and a full disk stays an OSError."""
-    buffer = io.BytesIO()
-    torch.save(value, buffer)
-    path.write_bytes(buffer.getbuffer())
-
-
-class Folder:
-    """OUT.work: what a kill leaves behind. A file is whole or absent; `state.pt` goes last and says what counts."""
-
-    def __init__(self, path, key):
-        self.path = path
-        path.mkdir(parents=True, exist_ok=True)
-        self.lock = open(path / "lock", "w")
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BadInput(f"{path}: another process is at work there") from error
-        self.state = {"key": key, "step": 0, "layer": -1, "generated": []}
-        if (path / "state.pt").exists():
-            self.state = self.load("state.pt")
-            if self.state["key"] != key:
-                raise BadInput(f"{path}: left by a run with other options, inputs or weights; remove it to begin again")
-
-    def load(self, name):
-        try:
-            return torch.load(self.path / name, weights_only=True)
-        except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            raise BadInput(f"{self.path / name}: unreadable; remove {self.path} to begin again") from error
-
-    def keep_taps(self, name, taps):
-        if taps:
-            put(self.path / (name + ".safetensors"), lambda new: tracefile.write(new, taps, {}))
-
-    def keep_cache(self, number, tensors):
-        put(self.path / f"cache{number}.pt", lambda new: save_tensors(tensors, new))
-
-    def cache(self, number, n_past):
-        """A layer's keys and values, less those of a position that a killed run had already added."""
-        return [tensor[:, :, :n_past] for tensor in self.load(f"cache{number}.pt")]
-
-    def keep_media(self, place):
-        put(self.path / "media.pt", lambda new: save_tensors(place, new))
-
-    def media(self):
-        return self.load("media.pt") if (self.path / "media.pt").exists() else {}
-
-    def names(self):
-        """The taps that are kept already."""
-        return {name for path in self.traces() for name in tracefile.read_header(path)[0]}
-
-    def keep_state(self):
-        put(self.path / "state.pt", lambda new: save_tensors(self.state, new))
-
-    def traces(self):
-        return sorted(self.path.glob("*.safetensors"))
-
-
-class Run:
-    """One prompt through the model."""
+    name, step_name, rotary = "thinker", "token", modules.Qwen3OmniMoeThinkerTextRotaryEmbedding
 
     def __init__(self, root, weights, parts, inputs, options, folder):
-        self.end_id, self.config, self.weights, self.parts = root.im_end_token_id, parts.config, weights, parts
+        super().__init__(parts.config("thinker"), weights, parts, options, folder)
+        self.end_id, self.generate = root.im_end_token_id, options.generate
         self.ids, self.inputs = inputs["in.input_ids"].tolist(), inputs
         self.has_media = len(inputs.keys() - set(TEXT_INPUTS)) > 0
         self.media = None
-        self.generate, self.with_experts = options.generate, options.experts
-        self.folder, self.state = folder, folder.state
-        self.limit = options.max_memory
-        self.begun, self.seconds = time.monotonic(), {}
 
-    @property
-    def first(self):
-        return self.state["step"] == 0
+    def n_steps(self):
+        return max(self.generate, 1)
 
-    @property
-    def n_past(self):
-        return 0 if self.first else len(self.ids) + self.state["step"] - 1
+    def n_prompt(self):
+        return len(self.ids)
+
+    def keeps_cache(self):
+        return self.generate > 0
 
     def given(self):
-        """Positions of the prompt, [3, n], that are not those of a text: given ones, or those of media."""
         if self.has_media:
             return self.merged()["positions"]
         given = self.inputs.get("in.position_ids")
@@ -270,45 +229,8 @@ class Run:
     def merged(self):
         """What media gave the text model beside vectors: positions, and where DeepStack features are added."""
         if self.media is None:
-            self.media = self.folder.media()
+            self.media = self.folder.kept("media")
         return self.media
-
-    def positions(self, n):
-        """[3, 1, n], as the original counts them: after given ones each stream goes on by itself."""
-        given = self.given()
-        if given is None:
-            return (torch.arange(n, dtype=torch.float32) + self.n_past).view(1, 1, -1).expand(3, 1, -1)
-        given = given[:, None]
-        for _ in range(self.state["step"]):
-            given = given[..., -1:] + 1
-        return given
-
-    def progress(self, part, kind):
-        """One line per part. Parts not yet timed in this phase are taken to cost what they cost in the other."""
-        now, layers = time.monotonic(), self.config.num_hidden_layers
-        phase = "prefill" if self.first else "decode"
-        self.seconds.setdefault((phase, kind), []).append(now - self.begun)
-        self.begun = now
-        peak = status_bytes("VmHWM")
-        done = {"tower": 0, "embedding": 0, "layer": self.state["layer"], "head": layers + 1}[kind]
-        left = self.seconds_left(phase, done, layers)
-        timed = any(key[1] == "layer" for key in self.seconds)
-        estimate = f"at most {left:.0f} s left" if timed else "no estimate yet"
-        token = f"token {self.state['step'] + 1} of at most {max(self.generate, 1)}"
-        print(f"{token}: {part}; {estimate}; peak {peak // MIB} MiB", file=sys.stderr, flush=True)
-        if self.limit and peak > self.limit:
-            raise TooLittleMemory(f"the peak is {peak // MIB}MiB, over --max-memory; the run can be resumed with more")
-
-    def seconds_left(self, phase, done, layers):
-        def cost(phase, kind):
-            other = "decode" if phase == "prefill" else "prefill"
-            timed = self.seconds.get((phase, kind)) or self.seconds.get((other, kind)) or [0.0]
-            return sum(timed) / len(timed)
-
-        head_left = done <= layers
-        left = (layers - min(done, layers)) * cost(phase, "layer") + head_left * cost(phase, "head")
-        tokens = max(self.generate, 1) - self.state["step"] - 1
-        return left + tokens * (cost("decode", "embedding") + layers * cost("decode", "layer") + cost("decode", "head"))
 
     def embed(self):
         ids = self.ids if self.first else self.state["generated"][-1:]
@@ -329,21 +251,21 @@ class Run:
         self.state["layer"] = 0
         self.folder.keep_state()
         if self.first and self.has_media:
-            self.folder.keep_media(self.media)
+            self.folder.keep("media", self.media)
         self.progress("embedding", "embedding")
 
     def merge(self, table):
         """The prompt's vectors, and the towers' taps that no layer has kept; what the text model needs besides is kept."""
-        listener, kept = original.Listener(None), self.folder.media()
+        listener, kept = original.Listener(None), self.folder.kept("media")
         places = kept.get("places", {})
 
         def unkept():
-            names = self.folder.names()
+            names = self.folder.names(but="embed")  # which is written anew if the state does not say that it was
             return {name: array for name, array in listener.taps.items() if name not in names}
 
         def keep(run, done, n_layer):
             self.folder.keep_taps(f"{run}{done}", unkept())
-            self.folder.keep_media({"places": places})
+            self.folder.keep("media", {"places": places})
             self.progress(f"{run.rpartition('.')[0]}: layer {done} of {n_layer}", "tower")
 
         lent = {prefix: tower for tower, prefix in self.parts.towers(self.inputs)}
@@ -359,71 +281,28 @@ class Run:
                       "mask": keywords["visual_pos_masks"], "features": keywords["deepstack_visual_embeds"]}
         taps = unkept()
         self.media = {name: value for name, value in self.media.items() if value is not None}
-        self.folder.keep_media({"places": places, **self.media})  # the places until the state says that this is done
+        self.folder.keep("media", {"places": places, **self.media})  # the places until the state says that this is done
         return keywords["inputs_embeds"], taps
 
-    def with_features(self, number, hidden):
-        """DeepStack: the original adds them after a layer, outside of it, and in the prompt's pass only."""
+    def after(self, number, output):
+        """DeepStack: the original adds features after a layer, outside of it, and in the prompt's pass only."""
         features = self.merged().get("features") if self.first and self.has_media else None
         if features is None or number >= len(features):
-            return hidden
-        return modules.Qwen3OmniMoeThinkerTextModel._deepstack_process(None, hidden, self.media["mask"], features[number])
-
-    def layer(self, number):
-        hidden, n_past = self.state["hidden"], self.n_past
-        module, prefix = self.parts.layer(number)
-        layer = self.weights.fill(module, prefix)
-        layer.self_attn.layer_idx = 0  # of a cache that holds this layer alone
-        cache = DynamicCache() if self.generate else None
-        if n_past:
-            cache.update(*self.folder.cache(number, n_past), 0)
-        mask = create_causal_mask(
-            config=self.config, inputs_embeds=hidden, past_key_values=cache, position_ids=None,
-            attention_mask=torch.ones(1, n_past + hidden.shape[1], dtype=torch.long),
-        )
-        rotary = modules.Qwen3OmniMoeThinkerTextRotaryEmbedding(self.config)(hidden, self.positions(hidden.shape[1]))
-        listener = original.Listener(None, self.with_experts)
-        if self.first:
-            listener.listen_below(layer, prefix.rstrip("."))
-        output = layer(hidden, attention_mask=mask, past_key_values=cache, position_embeddings=rotary)
-        self.state["hidden"] = self.with_features(number, output)
-        release(layer)
-        self.folder.keep_taps(f"layer{number}", listener.taps)
-        if cache:
-            self.folder.keep_cache(number, [cache.layers[0].keys, cache.layers[0].values])
-        self.state["layer"] = number + 1
-        self.folder.keep_state()
-        self.progress(f"layer {number + 1} of {self.config.num_hidden_layers}", "layer")
+            return output
+        return modules.Qwen3OmniMoeThinkerTextModel._deepstack_process(None, output, self.media["mask"], features[number])
 
     def head(self):
-        norm, head = (self.weights.fill(*part) for part in (self.parts.norm(), self.parts.head()))
-        listener = original.Listener(None)
-        if self.first:
-            listener.listen_below(norm, "thinker.model.norm")
-            listener.listen_below(head, "thinker.lm_head")
-        logits = head(norm(self.state["hidden"]))
-        release(norm)
-        release(head)
-        self.folder.keep_taps("head", listener.taps)
+        _, logits = self.norm_and_head(self.parts.norm(self.name), self.parts.head(self.name))
         self.progress("head", "head")
-        self.state["generated"].append(int(logits[0, -1].float().argmax()))
-        self.state["step"], self.state["layer"], self.state["hidden"] = self.state["step"] + 1, -1, None
-        self.folder.keep_state()
+        self.end_step(logits[0, -1].float().argmax())
 
     def ended(self):
-        return self.state["step"] >= max(self.generate, 1) or self.state["generated"][-1:] == [self.end_id]
+        return self.state["step"] >= self.n_steps() or self.state["generated"][-1:] == [self.end_id]
 
-    @torch.no_grad()
     def run(self):
-        state = self.state
-        while not self.ended():
-            if state["layer"] < 0:
-                self.embed()
-            for number in range(state["layer"], self.config.num_hidden_layers):
-                self.layer(number)
-            self.head()
-        if self.generate:
-            self.folder.keep_taps("generated", {"tap.thinker.generated": np.array(state["generated"], np.int64)})
+        super().run()
+        if self.generate and "tap.thinker.generated" not in self.folder.names():
+            self.folder.keep_taps("generated", {"tap.thinker.generated": np.array(self.state["generated"], np.int64)})
 
 
 def check_inputs(inputs, root):
@@ -496,7 +375,8 @@ def check_grids(inputs, names, vision):
 
 def key_of(options, weights, inputs):
     """What a resumed run must share with the one that was killed."""
-    said = (options.dtype, options.generate, options.experts, original.versions(options.dtype), weights.stamp)
+    said = (options.dtype, options.generate, options.speak, options.speaker.lower(), options.experts,
+            original.versions(options.dtype), weights.stamp)
     key = hashlib.sha256(repr(said).encode() + (Path(options.model) / "config.json").read_bytes())
     for name in sorted(inputs):
         key.update(name.encode() + inputs[name].tobytes())
@@ -504,7 +384,7 @@ def key_of(options, weights, inputs):
 
 
 def plan(options, root, parts, inputs):
-    bytes_needed = planned_bytes(root, parts, inputs, options.generate, options.experts)
+    bytes_needed = planned_bytes(root, parts, inputs, options)
     smallest = -(-bytes_needed // MIB)
     print(f"plan: a resident set of at most {smallest} MiB", file=sys.stderr)
     if options.max_memory and bytes_needed > options.max_memory:
@@ -523,16 +403,20 @@ def make(options):
     root = read_config(options.model)
     given, metadata = request.inputs_of(options)
     inputs = check_inputs(given, root)
+    check_speech(root, options, inputs["in.input_ids"])
     weights, parts = Weights(options.model), Parts(root, original.DTYPES[options.dtype])
-    for module, prefix in parts.all(inputs):
+    for module, prefix in parts.all(inputs, options.speak):
         weights.check(module, prefix)
     planned = plan(options, root, parts, inputs)
     folder = Folder(Path(options.out + ".work"), key_of(options, weights, inputs))
-    run, state = Run(root, weights, parts, inputs, options, folder), folder.state
-    if state["step"] or state["layer"] >= 0:
-        place = f"token {state['step'] + 1}, layer {max(state['layer'], 0) + 1}"
-        print(f"resuming at {place}" if not run.ended() else "resuming: only the file is left to write", file=sys.stderr)
-    run.run()
+    resumed = len(folder.state) > 1
+    kinds = (Thinker, speech.Talker) if options.speak else (Thinker,)
+    runs = [kind(root, weights, parts, inputs, options, folder) for kind in kinds]
+    if resumed:
+        place = next((run.place() for run in runs if not run.ended()), None)
+        print(f"resuming at {place}" if place else "resuming: only the file is left to write", file=sys.stderr)
+    for run in runs:
+        run.run()
     weights.close()
     identity = {"config_sha256": hashlib.sha256((Path(options.model) / "config.json").read_bytes()).hexdigest()}
     if options.hash_weights:
@@ -541,7 +425,7 @@ def make(options):
     folder.keep_taps("inputs", inputs)
     metadata = {
         **original.versions(options.dtype), **identity, **metadata, "case": options.case,
-        "generate": str(options.generate), "speak": "0", "speaker": "ethan",
+        "generate": str(options.generate), "speak": str(options.speak), "speaker": options.speaker,
     }
     put(out, lambda new: tracefile.merge(new, folder.traces(), metadata))
     shutil.rmtree(folder.path)

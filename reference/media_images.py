@@ -311,6 +311,72 @@ def tiff_files():
     return files
 
 
+# ---- which way up, where EXIF data do not say it plainly
+
+
+def xmp(orientation, element=False):
+    """A packet that says it by an attribute or an element."""
+    said = "<tiff:Orientation>%d</tiff:Orientation>" if element else '<rdf:Description tiff:Orientation="%d"/>'
+    return ('<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>' + said % orientation + '<?xpacket end="w"?>').encode()
+
+
+def exif_entry(kind, value, tag=274):
+    """EXIF data of one tag whose value, at most 4 bytes, is of a kind."""
+    size = {1: 1, 3: 2, 4: 4, 11: 4}[kind]
+    return b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHI", tag, kind, len(value) // size) + value.ljust(4, b"\0") + bytes(4)
+
+
+def turned_files():
+    """EXIF data count before XMP as soon as they have the tag, whatever it says."""
+    image = Image.fromarray(scene(15, 11))
+    plain = saved(image, format="JPEG", quality=90)
+    webp = saved(image, format="WEBP", lossless=True)
+    picture = b"VP8L" + webp[16:]
+
+    def jpeg(*segments):
+        return plain[:2] + b"".join(b"\xff\xe1" + struct.pack(">H", len(s) + 2) + s for s in segments) + plain[2:]
+
+    def png(*chunks, behind=b""):
+        data = saved(image, format="PNG")
+        return data[:33] + b"".join(chunks) + data[33:-12] + behind + data[-12:]
+
+    def riff(flags, *chunks):
+        head = b"VP8X" + struct.pack("<IB", 10, flags) + b"\0\0\0" + struct.pack("<I", 14)[:3] + struct.pack("<I", 10)[:3]
+        body = head + picture + b"".join(name + struct.pack("<I", len(c)) + c + b"\0" * (len(c) % 2) for name, c in chunks)
+        return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+    packet = lambda n, element=False: b"http://ns.adobe.com/xap/1.0/\0" + xmp(n, element)
+    mark, keyword = b"Exif\0\0", b"XML:com.adobe.xmp\0"
+    digits = (mark + exif_entry(3, b"\x08\0")).hex()
+    profile = f"\nexif\n{len(digits) // 2:8}\n{digits[:72]}\n{digits[72:]}\n".encode()
+    return {
+        "xmp.jpg": jpeg(packet(6)),
+        "xmp-element.jpg": jpeg(packet(5, True)),
+        "xmp-far.jpg": jpeg(b"http://ns.adobe.com/xap/1.0/\0" + b" " * 4070 + xmp(7)),
+        "xmp-last.jpg": jpeg(packet(6), packet(4)),
+        "xmp-not-asked.jpg": jpeg(mark + exif_entry(3, b"\x01\0"), packet(6)),
+        "xmp-nor-for-9.jpg": jpeg(packet(6), mark + exif_entry(3, b"\x09\0")),
+        "xmp-beside-exif.jpg": jpeg(mark + exif_entry(3, b"\x03\0", tag=296), packet(8)),
+        "exif-byte.jpg": jpeg(mark + exif_entry(1, b"\x06")),
+        "exif-long.jpg": jpeg(mark + exif_entry(4, b"\x06\0\0\0")),
+        "exif-float.jpg": jpeg(mark + exif_entry(11, struct.pack("<f", 6))),
+        "exif-first.jpg": jpeg(mark + b"II*\0\x08\0\0\0\x02\0" + exif_entry(3, b"\x06\0")[10:22] + exif_entry(3, b"\x03\0")[10:]),
+        "exif-marked-twice.jpg": jpeg(mark + mark + exif_entry(3, b"\x06\0")),
+        "exif-broken.jpg": jpeg(mark + b"what?", packet(6)),
+        "xmp.png": png(chunk(b"iTXt", keyword + b"\0\0\0\0" + xmp(6))),
+        "xmp-packed.png": png(behind=chunk(b"iTXt", keyword + b"\1\0en\0\0" + zlib.compress(xmp(5, True)))),
+        "xmp-text.png": png(chunk(b"tEXt", keyword + xmp(3))),
+        "profile.png": png(chunk(b"iTXt", keyword + b"\0\0\0\0" + xmp(6)),
+                           chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(profile))),
+        "exif-text.png": png(chunk(b"tEXt", b"exif\0" + exif_entry(3, b"\x02\0"))),
+        "xmp.webp": riff(4, (b"XMP ", xmp(6)), (b"XMP ", xmp(3))),
+        "xmp-flagged.webp": riff(12, (b"EXIF", exif_entry(3, b"\x08\0", tag=296)), (b"XMP ", xmp(7))),
+        "unflagged.webp": riff(0, (b"EXIF", exif_entry(3, b"\x08\0")), (b"XMP ", xmp(7))),
+        "xmp.tiff": saved(image, format="TIFF", tiffinfo={700: xmp(6)}),
+        "xmp-not-asked.tiff": saved(image, format="TIFF", tiffinfo={274: 2, 700: xmp(6)}),
+    }
+
+
 def line_of(name, data):
     image = Image.open(io.BytesIO(data))
     rgb = on_white(image)
@@ -334,7 +400,7 @@ def main():
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.iterdir():
         old.unlink()
-    files = {**png_files(), **jpeg_files(), **webp_files(), **gif_files(), **bmp_files(), **tiff_files()}
+    files = {**png_files(), **jpeg_files(), **webp_files(), **gif_files(), **bmp_files(), **tiff_files(), **turned_files()}
     lines = []
     for name, data in sorted(files.items()):
         lines.append(line_of(name, data))

@@ -17,6 +17,7 @@ import numpy as np
 
 OUT = Path(__file__).resolve().parent.parent / "tests/data/media/video"
 REFUSED = OUT.parent / "refused"
+CONTAINERS = OUT.parent / "containers"
 EXACT = "bicubic+bitexact+accurate_rnd+full_chroma_int"
 QUIET = ["ffmpeg", "-v", "error", "-y", "-bitexact"]
 
@@ -74,6 +75,24 @@ def make_refused():
     (REFUSED / "growing.ivf").write_bytes(head + b"".join(frames))
 
 
+def make_containers():
+    """Two seconds of picture and sound in every container whose end, or what is damaged in it, can be known."""
+    CONTAINERS.mkdir(parents=True, exist_ok=True)
+    inputs = ["-f", "lavfi", "-i", "testsrc=size=36x28:rate=25:duration=2", "-f", "lavfi", "-i", "sine=440:duration=2"]
+    h264 = ["-c:v", "libx264", "-preset", "veryslow", "-crf", "34", "-pix_fmt", "yuv420p", "-g", "10", "-c:a", "aac", "-b:a", "24k"]
+    vpx = ["-c:v", "libvpx", "-b:v", "30k", "-g", "10", "-c:a", "libopus", "-b:a", "16k"]
+    old = ["-c:v", "mpeg4", "-q:v", "20", "-c:a", "libmp3lame", "-b:a", "16k", "-ar", "16000"]
+    wm = ["-c:v", "wmv2", "-q:v", "20", "-c:a", "wmav2", "-b:a", "24k"]
+    kinds = {"film.mp4": [*h264, "-movflags", "faststart"], "fragments.mp4": [*h264, "-movflags", "frag_keyframe+empty_moov"],
+             "film.mov": h264, "film.mkv": h264, "film.webm": vpx, "film.avi": old, "film.flv": h264, "film.asf": wm, "film.ts": h264,
+             "sound.ogg": ["-vn", "-c:a", "libvorbis", "-b:a", "32k"], "sound.opus": ["-vn", "-c:a", "libopus", "-b:a", "16k"],
+             "sound.w64": ["-vn", "-c:a", "pcm_u8", "-ar", "8000"], "sound.caf": ["-vn", "-c:a", "pcm_mulaw", "-ar", "8000"],
+             "sound.aiff": ["-vn", "-c:a", "pcm_s16be", "-ar", "8000"], "sound.au": ["-vn", "-c:a", "pcm_mulaw", "-ar", "8000"],
+             "sound.mp3": ["-vn", "-c:a", "libmp3lame", "-b:a", "16k", "-ar", "16000"]}
+    for name, arguments in kinds.items():
+        run(*QUIET, *inputs, "-t", "2", *arguments, "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", str(CONTAINERS / name))
+
+
 def probe(path):
     said = run("ffprobe", "-v", "error", "-select_streams", "v", "-show_streams", "-show_frames", "-of", "json", str(path))
     said = json.loads(said)
@@ -120,6 +139,7 @@ def main():
         old.unlink()
     make()
     make_refused()
+    make_containers()
     lines = []
     for path in sorted(OUT.iterdir()):
         for fps, most in (("2", 768), ("10", 768), ("1", 768), ("25", 6)):

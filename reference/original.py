@@ -118,8 +118,6 @@ TAPS = [
     (r"code2wav\.pre_transformer", record_state),
     (r"code2wav\.(upsample\.\d+\.\d+|decoder\.\d+)", record_output),
 ]
-# Runs afresh for every frame, and is told by the codes; only `decoders.py` listens to it, alone.
-UNHEARD = "talker.code_predictor."
 
 
 class ExpertWatch(TorchFunctionMode):
@@ -157,14 +155,13 @@ class Listener:
         self.listen_to_inputs("thinker", self.model.thinker.model.language_model)
         if self.model.has_talker:
             self.listen_to_inputs("talker", self.model.talker.model)
+            self.listen_to_rows("talker.code_predictor", self.model.talker.code_predictor.model)
         return self
 
     def listen_below(self, root, prefix=""):
         """Hooks `root` and what is below it; `prefix` is the name of `root` in the whole model."""
         for module_name, module in root.named_modules(prefix=prefix):
             name = published_name(module_name)
-            if name.startswith(UNHEARD) and not prefix.startswith(UNHEARD):
-                continue
             for pattern, record in TAPS:
                 is_router = name.endswith(".gate")
                 if re.fullmatch(pattern, name) and not (is_router and isinstance(module, torch.nn.Linear)):
@@ -209,6 +206,12 @@ class Listener:
 
         self.handles.append(decoder.register_forward_pre_hook(hook, with_kwargs=True))
 
+    def listen_to_rows(self, name, decoder):
+        def hook(_module, _inputs, keywords):
+            self.keep(f"{name}.inputs_embeds", without_batch(plain(keywords["inputs_embeds"])))
+
+        self.handles.append(decoder.register_forward_pre_hook(hook, with_kwargs=True))
+
     def record_audio(self, _module, _inputs, output):
         self.keep("thinker.audio_tower", plain(output.last_hidden_state))
 
@@ -245,6 +248,14 @@ def lend_audio_config(model):
     model.talker.config.audio_config = model.config.thinker_config.audio_config
 
 
+def greedy(config, generate, steps, speaker):
+    """What the original's generate() is told, beside the prompt, of an answer that is spoken."""
+    return {
+        "return_audio": True, "speaker": speaker, "thinker_max_new_tokens": generate, "thinker_do_sample": False,
+        "thinker_eos_token_id": config.im_end_token_id, "talker_max_new_tokens": steps, "talker_do_sample": False,
+    }
+
+
 def speak(model, values, generate, steps, speaker):
     """The original's own generate(), greedy throughout; returns (all ids, the codes [16, F], the waveform).
 
@@ -260,10 +271,7 @@ def speak(model, values, generate, steps, speaker):
     model.talker.rope_deltas = None
     model.code2wav.chunked_decode = decode
     try:
-        ids, wave = model.generate(
-            **values, return_audio=True, speaker=speaker, thinker_max_new_tokens=generate, thinker_do_sample=False,
-            thinker_eos_token_id=model.config.im_end_token_id, talker_max_new_tokens=steps, talker_do_sample=False,
-        )
+        ids, wave = model.generate(**values, **greedy(model.config, generate, steps, speaker))
     finally:
         del model.code2wav.chunked_decode
     return ids, codes[0][0], wave[0, 0]

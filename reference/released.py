@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Writes a checkpoint with the text model's released dimensions, cut to a few layers, of cheap random weights.
 
-    released.py FOLDER [--layers N] [--experts N] [--towers N] [--full]
+    released.py FOLDER [--layers N] [--experts N] [--towers N] [--talker N] [--full]
 
 One block of normal values is drawn; every tensor takes its own stretch of it, in a size that keeps activations finite
 and lets every branch carry signal. Norms are near one. The towers are tiny, or with --towers of the released dimensions
-and N layers each. Of the experts only those whose id is a
+and N layers each; with --talker there is speech, the talker cut to N layers. Of the experts only those whose id is a
 multiple of 16, and of embedding and head only the first 8,192 rows, are written; the rest are holes of the files,
 which read as zeros: six layers of 8.7 GB take 0.8 GB of disk. With --full nothing is a hole.
 """
@@ -50,7 +50,29 @@ def tower_configs(n_tower):
     return audio, vision
 
 
-def config(n_layer, n_expert=128, n_tower=0):
+def speech_configs(ids, n_layer, n_talker):
+    """Talker and code2wav as released but for the talker's layers and that it listens at the thinker's last but one."""
+    codec = dict(
+        codec_pad_id=2148, codec_bos_id=2149, codec_eos_token_id=2150, codec_nothink_id=2155, codec_think_bos_id=2156,
+        codec_think_eos_id=2157, speaker_id={"chelsie": 2301, "ethan": 2302, "aiden": 2303},
+    )
+    text = layout.text_config(
+        "published", 1000000.0, [24, 20, 20], vocab_size=3072, hidden_size=1024, intermediate_size=2048,
+        num_hidden_layers=n_talker, num_attention_heads=16, num_key_value_heads=2, head_dim=128, moe_intermediate_size=384,
+        shared_expert_intermediate_size=768, num_experts=128, num_experts_per_tok=6,
+    )
+    predictor = layout.predictor_config(
+        "published", 1000000.0, vocab_size=2048, hidden_size=1024, intermediate_size=3072, num_hidden_layers=5,
+        num_attention_heads=16, num_key_value_heads=8, head_dim=128,
+    )
+    sound = layout.code2wav_config(
+        "published", codebook_size=2048, hidden_size=1024, num_hidden_layers=8, num_attention_heads=16,
+        num_key_value_heads=16, intermediate_size=3072, decoder_dim=1536,
+    )
+    return layout.talker_config(ids, codec, 2048, n_layer - 1, text, predictor), sound
+
+
+def config(n_layer, n_expert=128, n_tower=0, n_talker=0):
     """The text model as released; layouts of special ids as in the tiny checkpoints."""
     ids = tiny.special_ids(VOCAB, tiny.ROOT_IDS)
     text = layout.text_config(
@@ -59,7 +81,8 @@ def config(n_layer, n_expert=128, n_tower=0):
         moe_intermediate_size=768, num_experts=n_expert, num_experts_per_tok=8,
     )
     audio, vision = tower_configs(n_tower)
-    return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision))
+    speech = speech_configs(ids, n_layer, n_talker) if n_talker else ()
+    return layout.root_config(ids, layout.thinker_config(ids, text, audio, vision), *speech)
 
 
 def text_tensors(n_layer, n_expert=128):
@@ -119,24 +142,43 @@ def write_shard(path, tensors, blocks, full):
     return sizes
 
 
-def tower_tensors(folder):
-    """What the towers of this config need, which a whole model wants to find; from the original's own names."""
+def other_tensors(folder):
+    """What towers and speech of this config need, which a whole model wants to find; from the original's own names."""
     from transformers import Qwen3OmniMoeConfig
     from transformers.models.qwen3_omni_moe import modeling_qwen3_omni_moe as modules
 
-    thinker = Qwen3OmniMoeConfig.from_pretrained(folder).thinker_config
-    with torch.device("meta"):
-        towers = {
-            "audio_tower": modules.Qwen3OmniMoeAudioEncoder._from_config(thinker.audio_config),
-            "visual": modules.Qwen3OmniMoeVisionEncoder._from_config(thinker.vision_config),
-        }
-    for name, tower in towers.items():
-        for key, tensor in tower.state_dict().items():
-            yield f"thinker.{name}.{key}", tuple(tensor.shape), *size_of(key, tensor.shape)
+    root = Qwen3OmniMoeConfig.from_pretrained(folder)
+    kinds = {
+        "thinker.audio_tower": (modules.Qwen3OmniMoeAudioEncoder, root.thinker_config.audio_config),
+        "thinker.visual": (modules.Qwen3OmniMoeVisionEncoder, root.thinker_config.vision_config),
+    }
+    if root.enable_audio_output:
+        kinds["talker"] = (modules.Qwen3OmniMoeTalkerForConditionalGeneration, root.talker_config)
+        kinds["code2wav"] = (modules.Qwen3OmniMoeCode2Wav, root.code2wav_config)
+    for name, (kind, kind_config) in kinds.items():
+        with torch.device("meta"):
+            part = kind._from_config(kind_config)
+        for key, tensor in part.state_dict().items():
+            for published, shape in published_parts(key, tuple(tensor.shape)):
+                yield f"{name}.{published}", shape, *size_of(published, shape)
+
+
+def published_parts(key, shape):
+    """(name, shape) of what the original keeps as one tensor: experts are stored by themselves, gate and up apart."""
+    stem, _, kind = key.rpartition(".")
+    if kind == "gate_up_proj":
+        for expert in range(shape[0]):
+            for half in ("gate_proj", "up_proj"):
+                yield f"{stem}.{expert}.{half}.weight", (shape[1] // 2, shape[2])
+    elif kind == "down_proj":
+        for expert in range(shape[0]):
+            yield f"{stem}.{expert}.down_proj.weight", shape[1:]
+    else:
+        yield key, shape
 
 
 def size_of(key, shape):
-    """(mean, standard deviation) of a tower's tensor. Few are distinct, for each takes a block: the deviation that keeps
+    """(mean, standard deviation) of a tensor by what it is. Few are distinct, for each takes a block: the deviation that keeps
     a product's size is rounded to a power of two."""
     if re.search(r"(norm\d?|ln_q|ln_post)\.weight$", key):
         return 1, 0.2
@@ -145,12 +187,12 @@ def size_of(key, shape):
     return 0, 2.0 ** round(np.log2(0.3 if "pos_embed" in key else np.prod(shape[1:]) ** -0.5))
 
 
-def write(folder, n_layer, n_expert=128, full=False, n_tower=0):
+def write(folder, n_layer, n_expert=128, full=False, n_tower=0, n_talker=0):
     folder = Path(folder)
-    layout.write_config(folder, config(n_layer, n_expert, n_tower))
+    layout.write_config(folder, config(n_layer, n_expert, n_tower, n_talker))
     values = np.random.Generator(np.random.PCG64(40)).standard_normal(BLOCK, dtype=np.float32)
     blocks = {(0, 1): torch.from_numpy(values).to(torch.bfloat16)}  # by mean and standard deviation
-    tensors = [*text_tensors(n_layer, n_expert), *tower_tensors(folder)]
+    tensors = [*text_tensors(n_layer, n_expert), *other_tensors(folder)]
     per_shard = -(-len(tensors) // max(n_layer, 1))
     groups = [tensors[begin : begin + per_shard] for begin in range(0, len(tensors), per_shard)]
     index = {}
@@ -166,9 +208,10 @@ def main():
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--experts", type=int, default=128)
     parser.add_argument("--towers", type=int, default=0)
+    parser.add_argument("--talker", type=int, default=0)
     parser.add_argument("--full", action="store_true")
     options = parser.parse_args()
-    write(options.folder, options.layers, options.experts, options.full, options.towers)
+    write(options.folder, options.layers, options.experts, options.full, options.towers, options.talker)
 
 
 if __name__ == "__main__":

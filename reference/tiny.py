@@ -33,13 +33,12 @@ import mixes
 import original
 import randomweights
 import request
+import scores
 import text_golden
 import tracefile
 from bits import relative_l2
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
 MEDIA = {"in.input_features", "in.pixel_values", "in.pixel_values_videos"}
 
 
@@ -203,7 +202,7 @@ def config_f():
         num_experts_per_tok=2,
     )
     audio = layout.audio_config(
-        d_model=16, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=24, downsample_hidden_size=3,
+        d_model=16, encoder_layers=2, encoder_attention_heads=2, encoder_ffn_dim=24, downsample_hidden_size=3,
         output_dim=24,
     )
     vision = layout.vision_config(
@@ -387,6 +386,7 @@ CHECKPOINTS = {
             "speak_stop": spoken(after_talk(9, "To."), 20),
             "speak_cut": spoken(after_talk(9, "Fire?"), 6),
             "speak_voice": spoken(after_talk(9, "2+2"), 6, "Chelsie"),
+            "speak_penalty": spoken(said(6, {"role": "user", "content": "How?"}), 10),
             "speak_short": spoken(said(9, {"role": "user", "content": "The"}), 8),
             "speak_least": spoken(said(2, {"role": "user", "content": "Hm"}), 2),
             "speak_media": spoken(told(
@@ -396,7 +396,7 @@ CHECKPOINTS = {
                 ids_e(), 62, 4, ("system", text(2), image(2, 6)), ("user", text(1), image(4, 2), text(3))), 5),
             "speak_av": spoken(told(ids_e(), 63, 4, ("user", text(2), video(2, 4, 2, 3.25, 123), text(2))), 5),
             "speak_av_image": spoken(told(
-                ids_e(), 64, 4, ("user", text(2), video(2, 4, 2, 3.25, 123), text(1), image(2, 4), text(2))), 5),
+                ids_e(), 81, 4, ("user", text(2), video(2, 4, 2, 3.25, 123), text(1), image(2, 4), text(2))), 5),
             "codes": coded(65, 13),
             "codes_windows": coded(66, 330),
         },
@@ -433,21 +433,40 @@ def cases_of(spec, dtype):
     return [(title, spec["cases"][title]) for title in named]
 
 
+def spoken_by(one):
+    return one["generate"], False, one["steps"], one["speaker"]
+
+
 # What media of a case are moved by, relatively, and how far its taps may move for it: a case that magnifies more would
 # accuse two correct implementations of each other.
 NUDGE, MOVED = 1e-6, 1.5e-5
 
 
-def check_condition(model, inputs, kept, title):
+def check_condition(model, inputs, kept, one, title):
     source = np.random.default_rng(0)
     moved = {name: (array * (1 + NUDGE * source.standard_normal(array.shape))).astype(np.float32) if name in MEDIA else array
              for name, array in inputs.items()}
-    made = original.trace(model, moved, "float32")
+    made = original.trace(model, moved, "float32", *(spoken_by(one) if "steps" in one else ()))
     found = {name: relative_l2(array, kept[name]) for name, array in made.items()
              if array.dtype.kind == "f" and not name.endswith(".weights")}
     worst = max(found, key=found.get)
     if found[worst] > MOVED:
         raise ValueError(f"{title}: {worst} moves by {found[worst]:.1e}")
+
+
+# How far the code that is chosen must be ahead of the next, in deviations of the logits: two correct implementations lie
+# some 1e-6 apart.
+LEAD = 1e-4
+
+
+def check_lead(model, inputs, one, title):
+    with scores.keep_scores(model) as kept:
+        original.trace(model, inputs, "float32", *spoken_by(one))
+    for name, steps in kept.items():
+        for step, (logits, found) in enumerate(steps):
+            first, second = found[0].topk(2).values
+            if first - second < LEAD * logits.std():
+                raise ValueError(f"{title}: step {step} of {name} chooses by {first - second:.1e}")
 
 
 def write_goldens(folder, name, spec):
@@ -461,7 +480,9 @@ def write_goldens(folder, name, spec):
             made = golden.make(model, folder / name, inputs, dtype, title, one["generate"], out / f"{title}.safetensors",
                                metadata, one["with_experts"], identity, one.get("steps", 0), one.get("speaker", "ethan"))
             if dtype == "float32" and not MEDIA.isdisjoint(inputs):
-                check_condition(model, inputs, made, f"{name}/{title}")
+                check_condition(model, inputs, made, one, f"{name}/{title}")
+            if dtype == "float32" and "steps" in one:
+                check_lead(model, inputs, one, f"{name}/{title}")
 
 
 def main():

@@ -21,7 +21,7 @@ class BadInput(Exception):
 
 
 class Weights:
-    """Where every tensor of the thinker lies; shards stay open."""
+    """Where every tensor lies; shards stay open."""
 
     def __init__(self, folder):
         self.places, self.stamp, self.files = {}, [], []
@@ -48,7 +48,7 @@ class Weights:
             raise BadInput(f"{path}: found {status.st_size} bytes, its header expects {start + max(ends)}")
         self.stamp.append((path.name, status.st_size, status.st_mtime_ns))
         for name, entry in header.items():
-            if name.startswith("thinker."):
+            if name != "__metadata__":
                 self.places[name] = (file, path, start + entry["data_offsets"][0], entry["dtype"], entry["shape"])
 
     def close(self):

@@ -12,9 +12,11 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/pool.h"
 #include "base/utf8.h"
 #include "cli/help.h"
 #include "cli/screen.h"
+#include "cli/standard_output.h"
 
 enum { MAX_OPTIONS = 64 };
 
@@ -22,8 +24,8 @@ enum { MAX_OPTIONS = 64 };
  * the first of several that begin with what was given. */
 enum { FIRST_VALUE = 256 };
 
-/* A number and a unit in any case: short ones and those with an i are binary. */
-static bool parse_size(const char *text, uint64_t *out)
+/* A number and a unit in any case: short ones and those with an i are binary. False: it is none. */
+static bool read_size(const char *text, double *bytes)
 {
     static const struct {
         const char *unit;
@@ -49,12 +51,22 @@ static bool parse_size(const char *text, uint64_t *out)
     if (unit == text) return false;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (strcasecmp(unit, units[i].unit) != 0) continue;
-        double bytes = value * units[i].bytes;
-        if (bytes < 1 || bytes >= 9e18) return false;
-        *out = (uint64_t)bytes;
+        *bytes = value * units[i].bytes;
         return true;
     }
     return false;
+}
+
+/* As a text, and in bytes: sums of some of these stay whole numbers of 64 bits. */
+#define LARGEST_SIZE "8000000TiB"
+#define LARGEST_SIZE_BYTES (8e6 * 1099511627776)
+
+static bool parse_size(const char *text, uint64_t *out)
+{
+    double bytes;
+    if (!read_size(text, &bytes) || bytes < 1 || bytes > LARGEST_SIZE_BYTES) return false;
+    *out = (uint64_t)bytes;
+    return true;
 }
 
 static bool parse_unsigned(const char *text, uint64_t most, uint64_t *out)
@@ -66,6 +78,26 @@ static bool parse_unsigned(const char *text, uint64_t most, uint64_t *out)
     if (*end || errno || value > most) return false;
     *out = value;
     return true;
+}
+
+/* The largest of a kind of whole numbers; 0: it is none. */
+static uint64_t most_of(cli_kind kind)
+{
+    return kind == CLI_THREADS                     ? TESS_POOL_MAX_THREADS
+           : kind == CLI_COUNT || kind == CLI_SOME ? INT32_MAX
+           : kind == CLI_U64                       ? UINT64_MAX
+                                                   : 0;
+}
+
+/* Whether a number is one, but larger than an option takes; then what that is. */
+static bool is_too_large(const cli_option *option, const char *text, char largest[32])
+{
+    const uint64_t most = most_of(option->kind);
+    uint64_t number;
+    double bytes;
+    snprintf(largest, 32, option->kind == CLI_SIZE ? LARGEST_SIZE : "%llu", (unsigned long long)most);
+    if (option->kind == CLI_SIZE) return read_size(text, &bytes) && bytes > LARGEST_SIZE_BYTES;
+    return most && *text && !text[strspn(text, "0123456789")] && !parse_unsigned(text, most, &number);
 }
 
 static bool append_item(cli_list *list, const char *item)
@@ -106,11 +138,13 @@ static const char *store_value(const cli_option *option, const char *text)
                    ? NULL
                    : "less text (out of memory)";
     case CLI_COUNT:
-        if (!parse_unsigned(text, INT32_MAX, &number)) return "a whole number of 0 or more";
+        if (!parse_unsigned(text, most_of(option->kind), &number)) return "a whole number of 0 or more";
         *(int *)option->target = (int)number;
         return NULL;
     case CLI_SOME:
-        if (!parse_unsigned(text, INT32_MAX, &number) || !number) return "a whole number of 1 or more";
+    case CLI_THREADS:
+        if (!parse_unsigned(text, most_of(option->kind), &number) || !number)
+            return "a whole number of 1 or more";
         *(int *)option->target = (int)number;
         return NULL;
     case CLI_U64:
@@ -247,6 +281,10 @@ static int take_option(const cli_command *self, const cli_common *common, const 
     if (*is_given && option->kind != CLI_LIST && option->kind != CLI_MARKED && option->kind != CLI_FLAG)
         return cli_usage(self, common, "--%s is given twice; it takes one value", option->name);
     *is_given = true;
+    char largest[32];
+    if (is_too_large(option, optarg, largest))
+        return cli_usage(self, common, "--%s: found \"%s\", which is too large, expected at most %s",
+                         option->name, optarg, largest);
     const char *expected = store_value(option, optarg);
     if (!expected) return -1;
     return cli_usage(self, common, "--%s: found \"%s\", expected %s", option->name, optarg, expected);
@@ -390,8 +428,7 @@ static const struct {
     const char *hinted;                /* the hint belongs to expectations that say this; NULL: to all */
 } words_for_fields[] = {
     {"memory_bytes", "--memory", NULL, NULL},
-    {"max_bytes", "--memory", "'tessera plan' with the same media and no --memory tells what all takes",
-     MEDIA_FIRST},
+    {"max_bytes", "--memory", NULL, NULL},
     {"fps", "--fps", NULL, NULL},
     {"n_context", "--context", "a larger one makes room, and 'tessera plan' says what it costs",
      "planned for"},
@@ -453,8 +490,9 @@ tess_error cli_translate(const tess_error *from)
         unsigned long long tenths = (err.smallest_budget_bytes / 1024 * 10 + 10 + 1023) / 1024;
         bool is_medium = !strcmp(from->field, "max_bytes"), comes_first = strstr(err.expected, MEDIA_FIRST);
         snprintf(rest, sizeof rest, "%s --memory %llu.%lluMiB%s",
-                 comes_first ? "what is sure to do is" : "the smallest that works is", tenths / 10,
-                 tenths % 10, comes_first || is_medium ? "" : ", fewer positions (--context) need less");
+                 comes_first ? "what is sure to do, the model included, is" : "the smallest that works is",
+                 tenths / 10, tenths % 10,
+                 comes_first || is_medium ? "" : ", fewer positions (--context) need less");
         add_hint(&err, rest);
     }
     if (err.status == TESS_EINPUT &&
@@ -518,7 +556,7 @@ void cli_print_json(json_t *object)
 {
     cli_write_json(object, JSON_REAL_PRECISION(9));
     putchar('\n');
-    fflush(stdout);
+    cli_stdout_flush();
     json_decref(object);
 }
 

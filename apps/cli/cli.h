@@ -51,6 +51,7 @@ typedef enum cli_kind {
     CLI_MAYBE,     /* the same behind "=", or "" without a value: argument in the help is "[=DIR]" */
     CLI_COUNT,     /* int, 0 or more */
     CLI_SOME,      /* int, 1 or more: 0 is the library's word for its default, and nobody's wish */
+    CLI_THREADS,   /* likewise, at most TESS_POOL_MAX_THREADS */
     CLI_U64,       /* uint64_t */
     CLI_SIZE,      /* uint64_t bytes: 512MiB, 8GiB, 1.5GB, 12g (binary), plain bytes; units in any case */
     CLI_NUMBER,    /* double, finite */
@@ -166,8 +167,11 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
 void cli_catch_interrupt(const cli_common *common);
 /* Such an end removes this folder, of not more than PATH_MAX bytes, with the files in it as well. */
 void cli_interrupt_owns(const char *folder);
-/* SIGTERM and SIGHUP set the flag as well, any number of times: where files must be removed at the end. */
+/* For a command that writes files, which must not stay where they are not finished: SIGTERM and SIGHUP set
+ * the flag as well, any number of times; SIGQUIT ends the process as ever, and removes them. */
 void cli_catch_termination(void);
+/* For one that goes on after Ctrl-C: all three end the process as ever, and remove them. */
+void cli_tidy_at_termination(void);
 /* Between on and off, the signals that are caught end a read that waits; else nothing that waits. */
 void cli_interrupt_reads(bool on);
 bool cli_interrupted(void);

@@ -1,6 +1,7 @@
 #include "cli/editor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <histedit.h>
 #include <langinfo.h>
 #include <limits.h>
@@ -238,6 +239,19 @@ static void bind_keys(EditLine *el)
     el_set(el, EL_BIND, "\\e\\n", "tessera-newline", NULL);
     el_set(el, EL_BIND, "^I", "ed-insert", NULL);
     el_set(el, EL_BIND, "^V", "tessera-next", NULL);
+}
+
+bool cli_editor_may_keep(const char *path)
+{
+    static const char begin[] = "_HiStOrY_V2_\n"; /* of the library's files */
+    char head[sizeof begin - 1];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat info;
+    if (fd < 0) return true;
+    bool is_file = !fstat(fd, &info) && S_ISREG(info.st_mode) && info.st_size > 0;
+    ssize_t n = is_file ? read(fd, head, sizeof head) : 0;
+    close(fd);
+    return !is_file || (n == (ssize_t)sizeof head && !memcmp(head, begin, sizeof head));
 }
 
 /* A device, as /dev/null, is neither read, which may have no end, nor replaced. */

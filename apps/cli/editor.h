@@ -20,6 +20,9 @@ enum {
     CLI_EDITOR_MAX_ENTRY_BYTES = 16 * 1024 /* longer lines are not remembered */
 };
 
+/* Whether a file can be kept as a history: one that is not there, is empty, or is one already. */
+bool cli_editor_may_keep(const char *path);
+
 /* Takes standard input and output, which are a terminal. `history` (a path, may be NULL) is read if it is
  * there. NULL if the system has no locale whose characters are UTF-8, or no memory: lines then come unedited.
  * Changes the process's LC_CTYPE. */

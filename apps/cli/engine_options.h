@@ -25,7 +25,7 @@ typedef struct cli_engine {
          "leave"},                                                                                           \
         {"context", CLI_SOME, &(e)->options.n_context, "N",                                                  \
          "positions, prompt and answer; default 4096, or what the request needs"},                           \
-        {"threads", CLI_SOME, &(e)->options.n_thread, "N",                                                   \
+        {"threads", CLI_THREADS, &(e)->options.n_thread, "N",                                                \
          "threads; default: CPUs in the affinity mask, at most the CPU quota rounded up"},                   \
         {"isa", CLI_TEXT, &(e)->options.isa, "NAME",                                                         \
          "auto, reference, avx2, avx512 or neon; can only lower"},                                           \

@@ -1,12 +1,12 @@
 #include "cli/generate.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/system.h"
 #include "cli/screen.h"
+#include "cli/standard_output.h"
 
 static tess_sampling sampling_options(const cli_sampling *sampling)
 {
@@ -37,18 +37,15 @@ typedef struct printer {
     cli_speech *speech; /* NULL: nothing is spoken */
     tess_text seen;     /* up to the end of the reasoning: its marks may come in pieces */
     bool is_dim, is_past_reasoning;
-    bool has_failed;
-    tess_error err;
+    bool is_lost;   /* text could not be written */
+    tess_error err; /* TESS_OK: nothing else has failed */
 } printer;
 
 static bool put_text(printer *p, const char *text, size_t n_byte)
 {
-    errno = 0;
-    if (cli_write_text(p->out, text, n_byte) && !fflush(p->out)) return true;
-    p->has_failed = true;
-    p->err = (tess_error){.status = TESS_EIO, .os_errno = errno, .offset = -1};
-    snprintf(p->err.message, sizeof p->err.message, "cannot write standard output: %s", strerror(errno));
-    return false;
+    bool is_written = cli_write_text(p->out, text, n_byte);
+    p->is_lost |= !(p->out == stdout ? cli_stdout_flush() : !fflush(p->out)) || !is_written;
+    return !p->is_lost;
 }
 
 /* Where the reasoning ends in a piece behind what was seen: the bytes of the piece that belong to it. */
@@ -66,10 +63,7 @@ static bool print_text(void *context, const char *text, size_t n_byte)
     printer *p = context;
     if (p->is_past_reasoning) return put_text(p, text, n_byte);
     size_t n_before = p->seen.count;
-    if (tess_text_append(&p->seen, text, n_byte, &p->err) != TESS_OK) {
-        p->has_failed = true;
-        return false;
-    }
+    if (tess_text_append(&p->seen, text, n_byte, &p->err) != TESS_OK) return false;
     if (!p->is_dim && strncmp(p->seen.data, begin, sizeof begin - 1)) {
         p->is_past_reasoning = true;
         return put_text(p, text, n_byte);
@@ -119,7 +113,9 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
     tess_status status = tess_answer_generate(session, tokenizer, &request, &answer->made, &err);
     answer->seconds = tess_system_seconds() - start;
     end_printer(&p);
-    if (status != TESS_OK || p.has_failed) return cli_report(self, common, p.has_failed ? &p.err : &err);
+    if (status == TESS_OK) status = (err = p.err).status;
+    if (status != TESS_OK) return cli_report(self, common, &err);
+    if (p.is_lost) return CLI_SYSTEM; /* which is told at the end */
     /* A speech that failed has ended the answer, and says so itself. */
     bool is_interrupted =
         answer->made.finish == TESS_FINISH_INTERRUPTED && !cli_speech_has_ended_text(speech);

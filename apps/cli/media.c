@@ -1,5 +1,6 @@
 #include "cli/media.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,27 +53,51 @@ int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_
 /* Two runs map different numbers of library pages. */
 #define RUN_BYTES (1ull << 20)
 
-tess_status cli_media_prepare(tess_conversation *talk, tess_media_use use, uint64_t budget_bytes,
-                              cli_progress *bar, uint64_t *least_bytes, tess_error *err)
+uint64_t cli_media_count_used(void)
 {
-    uint64_t held, most;
-    tess_conversation_count_bytes(talk, &held, &most);
-    /* Media that are held count among the conversation's, so that each counts once. */
-    const uint64_t resident = tess_system_resident_bytes();
-    const uint64_t used = (resident > held ? resident - held : 0) + CLI_MEDIA_LIBRARY_BYTES;
+    return tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
+}
+
+static tess_media_use limit_use(tess_media_use use, uint64_t budget_bytes, uint64_t used_bytes,
+                                const cli_progress *bar)
+{
     const uint64_t budget = budget_bytes ? budget_bytes : tess_budget_get_default();
-    use.max_bytes = budget > used ? budget - used : 1;
+    use.max_bytes = budget > used_bytes ? budget - used_bytes : 1; /* a byte is too little for any medium */
     use.progress = &bar->drawn_bar;
+    return use;
+}
+
+tess_status cli_media_prepare(tess_conversation *talk, tess_media_use use, uint64_t budget_bytes,
+                              uint64_t used_bytes, cli_progress *bar, tess_error *err)
+{
+    use = limit_use(use, budget_bytes, used_bytes, bar);
     const tess_status status = tess_conversation_prepare(talk, &use, err);
     cli_progress_clear(bar);
-    if (status == TESS_EBUDGET) {
-        err->smallest_budget_bytes = cli_add_bytes(err->smallest_budget_bytes, used + RUN_BYTES);
-        cli_say_media_first(err);
-    }
-    if (status != TESS_OK || !least_bytes) return status;
-    tess_conversation_count_bytes(talk, &held, &most);
-    *least_bytes = cli_add_bytes(used + RUN_BYTES, most);
+    if (status == TESS_EBUDGET) cli_say_media_first(err);
     return status;
+}
+
+tess_status cli_media_look(tess_conversation *talk, tess_media_use use, uint64_t budget_bytes,
+                           uint64_t used_bytes, cli_progress *bar, tess_error *err)
+{
+    use = limit_use(use, budget_bytes, used_bytes, bar);
+    const tess_status status = tess_conversation_count(talk, &use, err);
+    cli_progress_clear(bar);
+    return status;
+}
+
+tess_status cli_media_measure(const tess_conversation *talk, uint64_t used_bytes, cli_media_room *out,
+                              tess_error *err)
+{
+    uint64_t held, most;
+    const tess_status status = tess_conversation_count_bytes(talk, &held, &most, err);
+    if (status != TESS_OK) return status;
+    malloc_trim(0);
+    const uint64_t resident = tess_system_resident_bytes(), then = cli_add_bytes(used_bytes, held);
+    out->needed_bytes = cli_add_bytes(used_bytes, most);
+    out->least_bytes = cli_add_bytes(out->needed_bytes, RUN_BYTES);
+    out->coming_bytes = then > resident ? then - resident : 0;
+    return TESS_OK;
 }
 
 /* With a comma before every three digits. */
@@ -121,6 +146,22 @@ void cli_media_print(FILE *out, const tess_medium_facts *f, int64_t n_tok)
         fprintf(out, "%s\n", line);
 }
 
+void cli_media_remark_loss(const cli_command *self, const tess_medium_facts *f,
+                           const tess_medium_facts *before)
+{
+    if (!*f->loss || (before && !strcmp(f->name, before->name) && !strcmp(f->loss, before->loss))) return;
+    cli_remark(self, "%s: %s; what is there is taken", f->name, f->loss);
+}
+
+void cli_media_show(const cli_command *self, const tess_content *content)
+{
+    const tess_medium_facts *facts = tess_content_get_facts(content);
+    if (!facts) return;
+    cli_media_print(stderr, facts, content->n_tok);
+    cli_media_remark_loss(self, facts, NULL);
+    if (content->sound) cli_media_remark_loss(self, tess_medium_get_facts(content->sound), facts);
+}
+
 static json_t *count_or_null(int64_t n)
 {
     return n ? json_integer(n) : json_null();
@@ -148,6 +189,7 @@ json_t *cli_media_to_json(const tess_medium_facts *f, int64_t n_tok)
     json_object_set_new(part, "fps", number_or_null(f->fps));
     json_object_set_new(part, "rate_hz", count_or_null(f->rate_hz));
     json_object_set_new(part, "channels", count_or_null(f->n_channel));
+    json_object_set_new(part, "loss", cli_text_or_null(f->loss));
     json_object_set_new(part, "tokens", json_integer(n_tok));
     return part;
 }

@@ -44,16 +44,36 @@ size_t cli_media_count(const cli_media_options *options);
 int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_command *self,
                     const cli_common *common);
 
-/* Prepares the media of a conversation in what a budget (0: the default one) leaves beside all that the
- * process holds and libraries will. *least_bytes, unless NULL: the budget in which all its media can be
- * prepared so. `use` needs neither max_bytes nor progress. Errors: those of tess_conversation_prepare;
- * TESS_EBUDGET tells a budget of the process. */
+/* What the process holds, and decoding libraries will: media are prepared in what a budget leaves of it. */
+uint64_t cli_media_count_used(void);
+
+/* Prepares the media of a conversation, or only counts them, in what a budget leaves beside used_bytes. `use`
+ * needs neither max_bytes nor progress. Errors: those of tess_conversation_prepare and
+ * tess_conversation_count; TESS_EBUDGET  err->smallest_budget_bytes is without used_bytes. */
 tess_status cli_media_prepare(tess_conversation *talk, tess_media_use use, uint64_t budget_bytes,
-                              cli_progress *bar, uint64_t *least_bytes, tess_error *err);
+                              uint64_t used_bytes, cli_progress *bar, tess_error *err);
+tess_status cli_media_look(tess_conversation *talk, tess_media_use use, uint64_t budget_bytes,
+                           uint64_t used_bytes, cli_progress *bar, tess_error *err);
+
+/* What preparing media asks of a budget. */
+typedef struct cli_media_room {
+    uint64_t needed_bytes; /* the budget that it takes in this process; 0: there are none */
+    uint64_t least_bytes;  /* the smallest that is enough in any, which is told */
+    uint64_t coming_bytes; /* what the process grows by until it is done */
+} cli_media_room;
+/* Of a conversation whose sizes are known; used_bytes as above. */
+tess_status cli_media_measure(const tess_conversation *talk, uint64_t used_bytes, cli_media_room *out,
+                              tess_error *err);
 
 /* "photo.jpg: 1260 × 840, taken as 1248 × 832, 1,014 tokens": what a prepared medium is, safe on a terminal.
  */
 void cli_media_print(FILE *out, const tess_medium_facts *facts, int64_t n_tok);
+/* Says on standard error what is known to be missing of a medium, if anything is, unless the one before it
+ * (NULL: none), which may be the film that it is the sound of, lacks the same. */
+void cli_media_remark_loss(const cli_command *self, const tess_medium_facts *facts,
+                           const tess_medium_facts *before);
+/* Both, of a medium of a conversation whose sizes are known, and of its sound. */
+void cli_media_show(const cli_command *self, const tess_content *content);
 /* The same as an object: kind, source, width, height, frames, seconds, tokens, …; null where it does not
  * apply. */
 json_t *cli_media_to_json(const tess_medium_facts *facts, int64_t n_tok);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/system.h"
+#include "cli/screen.h"
 
 enum { BAR_WIDTH = 24 };
 
@@ -15,8 +16,9 @@ static const struct {
     [TESS_ACTIVITY_LOADING] = {"loading", NULL},
     [TESS_ACTIVITY_CHECKSUMS] = {"checksums", NULL},
     [TESS_ACTIVITY_PREFILL] = {"prefill", "tokens"},
-    [TESS_ACTIVITY_DECODE] = {NULL, NULL},
+    [TESS_ACTIVITY_DECODE] = {NULL, NULL}, /* a token shows when it is there */
     [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"},
+    [TESS_ACTIVITY_LOOKING] = {"looking", NULL},
     [TESS_ACTIVITY_PREPARING] = {"preparing", "frames"},
     [TESS_ACTIVITY_SPEAKING] = {"speaking", "frames"},
     [TESS_ACTIVITY_ENCODING] = {"media", "tokens"},
@@ -31,14 +33,29 @@ static void format_amount(const char *unit, double amount, char *out, size_t siz
         snprintf(out, size, amount < 10 ? "%.2f %s" : "%.0f %s", amount, unit);
 }
 
+/* In the place of the line that stands there. */
+static void show_line(cli_progress *progress, const char *line)
+{
+    const int n_column = cli_text_columns(line), n_left = progress->dirty ? progress->n_column - n_column : 0;
+    fprintf(stderr, "\r%s", line);
+    if (progress->has_escapes)
+        fputs("\033[K", stderr);
+    else if (n_left > 0)
+        fprintf(stderr, "%*s", n_left, "");
+    fflush(stderr);
+    progress->n_column = n_column;
+    progress->dirty = true;
+}
+
 /* Sound is told in seconds of it, and in how long one takes. */
-static void draw_speech(const cli_progress *progress, uint64_t n_frame)
+static void draw_speech(cli_progress *progress, uint64_t n_frame)
 {
     const double spoken = (double)n_frame * TESS_SPEECH_FRAME_SECONDS,
                  seconds = progress->drawn - progress->started;
-    fprintf(stderr, "\r%s %.1f s of sound  real-time factor %.2f\033[K",
-            activities[TESS_ACTIVITY_SPEAKING].word, spoken, spoken > 0 ? seconds / spoken : 0);
-    fflush(stderr);
+    char line[128];
+    snprintf(line, sizeof line, "%s %.1f s of sound  real-time factor %.2f",
+             activities[TESS_ACTIVITY_SPEAKING].word, spoken, spoken > 0 ? seconds / spoken : 0);
+    show_line(progress, line);
 }
 
 static void draw_line(cli_progress *progress, tess_activity activity, uint64_t done, uint64_t total)
@@ -50,20 +67,20 @@ static void draw_line(cli_progress *progress, tess_activity activity, uint64_t d
     const char *unit = activities[activity].unit;
     double share = total ? (double)done / (double)total : 1, seconds = progress->drawn - progress->started;
     double rate = seconds > 0 ? (double)done / seconds : 0;
-    char bar[3 * BAR_WIDTH + 1] = "", amount[32], speed[32];
+    char bar[3 * BAR_WIDTH + 1] = "", amount[32], speed[32], part[64] = "", pace[48] = "", rest[48] = "";
+    char line[sizeof bar + 256];
     for (int i = 0; i < BAR_WIDTH; i++) strcat(bar, i < (int)(share * BAR_WIDTH) ? "█" : "░");
     if (unit)
         snprintf(amount, sizeof amount, "%llu %s", (unsigned long long)done, unit);
     else
         cli_format_bytes(done, amount, sizeof amount);
     format_amount(unit, rate, speed, sizeof speed);
-    fprintf(stderr, "\r%s ", activities[activity].word);
-    if (total) fprintf(stderr, "%s %3.0f %%  ", bar, share * 100);
-    fputs(amount, stderr);
-    if (rate > 0) fprintf(stderr, "  %s/s", speed);
-    if (rate > 0 && done < total) fprintf(stderr, "  %.0f s left", (double)(total - done) / rate);
-    fputs("\033[K", stderr);
-    fflush(stderr);
+    if (total) snprintf(part, sizeof part, " %3.0f %%  ", share * 100);
+    if (rate > 0) snprintf(pace, sizeof pace, "  %s/s", speed);
+    if (rate > 0 && done < total) snprintf(rest, sizeof rest, "  %.0f s left", (double)(total - done) / rate);
+    snprintf(line, sizeof line, "%s %s%s%s%s%s", activities[activity].word, total ? bar : "", part, amount,
+             pace, rest);
+    show_line(progress, line);
 }
 
 /* Redraws at most ten times a second. */
@@ -77,7 +94,6 @@ static bool tell_drawn(void *context, tess_activity activity, uint64_t done, uin
     if (progress->shown && activities[activity].word && is_told && is_due) {
         if (done == 0 || !progress->dirty) progress->started = now;
         progress->drawn = now;
-        progress->dirty = true;
         draw_line(progress, activity, done, total);
     }
     if (total && done >= total) cli_progress_clear(progress);
@@ -95,18 +111,22 @@ static bool tell_unseen(void *context, tess_activity activity, uint64_t done, ui
 
 void cli_progress_init(cli_progress *progress, const cli_common *common)
 {
-    bool terminal = isatty(STDERR_FILENO);
+    bool is_seen = isatty(STDERR_FILENO) && cli_screen_has_escapes();
     *progress = (cli_progress){.drawn_bar = {tell_drawn, progress},
                                .unseen = {tell_unseen, progress},
+                               .has_escapes = cli_screen_has_escapes(),
                                .started = tess_system_seconds()};
-    progress->shown = !common->quiet && (!strcmp(common->progress, "always") ||
-                                         (terminal && !strcmp(common->progress, "auto")));
+    progress->shown = !common->quiet &&
+                      (!strcmp(common->progress, "always") || (is_seen && !strcmp(common->progress, "auto")));
 }
 
 void cli_progress_clear(cli_progress *progress)
 {
     if (!progress->dirty) return;
-    fputs("\r\033[K", stderr);
+    if (progress->has_escapes)
+        fputs("\r\033[K", stderr);
+    else
+        fprintf(stderr, "\r%*s\r", progress->n_column, "");
     fflush(stderr);
     progress->dirty = false;
 }

@@ -8,7 +8,9 @@ typedef struct cli_progress {
     tess_progress drawn_bar; /* for calls of the library: draws the line, and stops on Ctrl-C */
     tess_progress unseen;    /* the same for what shows by itself: only stops on Ctrl-C */
     bool shown;              /* drawn at all */
-    bool dirty;              /* a line stands on the terminal */
+    bool has_escapes;        /* the terminal erases; else blanks do */
+    bool dirty;              /* a line stands on the terminal, */
+    int n_column;            /* of so many columns */
     double started, drawn;   /* seconds of the monotonic clock */
 } cli_progress;
 

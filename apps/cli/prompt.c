@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "cli/outputs.h"
 
 static tess_content_kind content_kind(tess_media_kind kind)
 {
@@ -76,14 +77,10 @@ static bool has_media(const tess_conversation *talk)
     return false;
 }
 
-static void show_media(const tess_conversation *talk)
+static void show_media(const cli_command *self, const tess_conversation *talk)
 {
     for (size_t i = 0; i < talk->count; i++)
-        for (size_t k = 0; k < talk->turn[i].n_content; k++) {
-            const tess_content *content = &talk->turn[i].content[k];
-            const tess_medium_facts *facts = tess_content_get_facts(content);
-            if (facts) cli_media_print(stderr, facts, content->n_tok);
-        }
+        for (size_t k = 0; k < talk->turn[i].n_content; k++) cli_media_show(self, &talk->turn[i].content[k]);
 }
 
 json_t *cli_prompt_list_parts(const cli_prompt *prompt)
@@ -98,16 +95,36 @@ json_t *cli_prompt_list_parts(const cli_prompt *prompt)
     return parts;
 }
 
-static tess_status prepare_media(cli_prompt *prompt, const cli_common *common, cli_engine *engine,
-                                 tess_error *err)
+static tess_media_use use_of(const cli_prompt *prompt, const cli_engine *engine)
+{
+    return (tess_media_use){.model_dir = engine->options.model_dir,
+                            .fps = prompt->media.fps,
+                            .use_audio_in_video = prompt->media.use_audio_in_video};
+}
+
+static tess_status prepare_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                                 cli_engine *engine, tess_error *err)
 {
     if (!has_media(&prompt->talk)) return TESS_OK;
-    const tess_media_use use = {.model_dir = engine->options.model_dir,
-                                .fps = prompt->media.fps,
-                                .use_audio_in_video = prompt->media.use_audio_in_video};
-    const tess_status status = cli_media_prepare(&prompt->talk, use, engine->options.memory_bytes,
-                                                 &engine->bar, &prompt->least_bytes, err);
-    if (status == TESS_OK && !common->quiet) show_media(&prompt->talk);
+    const uint64_t used = cli_media_count_used(), budget = engine->options.memory_bytes;
+    tess_status status =
+        cli_media_prepare(&prompt->talk, use_of(prompt, engine), budget, used, &engine->bar, err);
+    if (status == TESS_EBUDGET) {
+        prompt->refusal = *err;
+        return cli_media_measure(&prompt->talk, used, &prompt->room, err);
+    }
+    if (status == TESS_OK && !common->quiet) show_media(self, &prompt->talk);
+    return status;
+}
+
+static tess_status look_at_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
+                                 cli_engine *engine, tess_error *err)
+{
+    const uint64_t used = cli_media_count_used(), budget = engine->options.memory_bytes;
+    tess_status status =
+        cli_media_look(&prompt->talk, use_of(prompt, engine), budget, used, &engine->bar, err);
+    if (status == TESS_OK) status = cli_media_measure(&prompt->talk, used, &prompt->room, err);
+    if (status == TESS_OK && !common->quiet) show_media(self, &prompt->talk);
     return status;
 }
 
@@ -122,7 +139,7 @@ int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli
     if (tess_tokenizer_open(engine->options.model_dir, &prompt->tokenizer, NULL) != TESS_OK)
         prompt->tokenizer = NULL;
     tess_status status = take_media(prompt, &err);
-    if (status == TESS_OK) status = prepare_media(prompt, common, engine, &err);
+    if (status == TESS_OK) status = look_at_media(prompt, self, common, engine, &err);
     tess_tokenizer_close(prompt->tokenizer);
     prompt->tokenizer = NULL;
     if (status == TESS_OK) status = tess_prompt_list_media(&prompt->talk, &prompt->made, &err);
@@ -130,6 +147,47 @@ int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli
     for (size_t k = 0; k < prompt->talk.turn[0].n_content; k++)
         *n_tok += prompt->talk.turn[0].content[k].n_tok;
     return -1;
+}
+
+/* ---- memory ---- */
+
+/* What the model asks for is in the plan; media come before it. */
+static tess_status refuse_media(const tess_plan *plan, uint64_t least_bytes, tess_error *err)
+{
+    char expected[96];
+    snprintf(expected, sizeof expected, "at least %llu to prepare the media",
+             (unsigned long long)least_bytes);
+    tess_refuse_option(err, "max_bytes", expected, "%llu bytes", (unsigned long long)plan->budget_bytes);
+    err->status = TESS_EBUDGET;
+    cli_say_media_first(err);
+    return TESS_EBUDGET;
+}
+
+tess_status cli_prompt_plan(const cli_prompt *prompt, const tess_engine_options *options, tess_plan *out,
+                            tess_error *err)
+{
+    const uint64_t least = prompt->room.least_bytes;
+    tess_engine_options whole = *options;
+    whole.other_bytes += prompt->room.coming_bytes;
+    tess_status status = tess_plan_make(&whole, out, err);
+    if (status != TESS_OK && status != TESS_EBUDGET) return status;
+    if (out->smallest_budget_bytes < least) out->smallest_budget_bytes = least;
+    if (status == TESS_OK && out->budget_bytes < prompt->room.needed_bytes)
+        status = refuse_media(out, least, err);
+    if (status == TESS_EBUDGET) err->smallest_budget_bytes = out->smallest_budget_bytes;
+    return status;
+}
+
+tess_status cli_prompt_open_engine(const cli_prompt *prompt, const tess_engine_options *options,
+                                   tess_engine **out, tess_error *err)
+{
+    if (prompt->refusal.status == TESS_OK) return tess_engine_open(options, out, err);
+    tess_plan plan;
+    const tess_status status = cli_prompt_plan(prompt, options, &plan, err);
+    if (status != TESS_OK && status != TESS_EBUDGET) return status;
+    *err = prompt->refusal;
+    err->smallest_budget_bytes = plan.smallest_budget_bytes;
+    return TESS_EBUDGET;
 }
 
 /* ---- thinking ---- */
@@ -182,6 +240,15 @@ static tess_status check_captioner(const cli_prompt *prompt, const char *model_d
 
 /* ---- encoding ---- */
 
+/* What is asked as a conversation, before anything that it names is read. */
+static int take_conversation(cli_prompt *prompt, const cli_command *self, const cli_common *common)
+{
+    tess_error err;
+    tess_status status = prompt->messages ? take_messages(prompt, &err) : take_question(prompt, &err);
+    if (status != TESS_OK) return cli_report(self, common, &err);
+    return cli_output_check_media(self, common, prompt->output_option, prompt->output, &prompt->talk, NULL);
+}
+
 static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_common *common,
                        cli_engine *engine)
 {
@@ -192,9 +259,10 @@ static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_co
         status = tess_tokenizer_encode(prompt->tokenizer, prompt->said, prompt->n_said,
                                        prompt->plain ? TESS_ENCODE_PLAIN : 0, &prompt->made.ids, &err);
     } else {
-        status = prompt->messages ? take_messages(prompt, &err) : take_question(prompt, &err);
-        if (status == TESS_OK) status = check_captioner(prompt, engine->options.model_dir, &err);
-        if (status == TESS_OK) status = prepare_media(prompt, common, engine, &err);
+        int code = take_conversation(prompt, self, common);
+        if (code >= 0) return code;
+        status = check_captioner(prompt, engine->options.model_dir, &err);
+        if (status == TESS_OK) status = prepare_media(prompt, self, common, engine, &err);
         if (status == TESS_OK)
             status = tess_prompt_make(&prompt->talk, prompt->tokenizer, engine->options.model_dir,
                                       TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0) |

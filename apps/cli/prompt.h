@@ -8,6 +8,7 @@
 typedef struct cli_prompt {
     const char *text, *system, *messages; /* NULL: not given; messages is a file */
     bool raw;                             /* no chat template */
+    const char *output, *output_option;   /* of the command, as "--out"; no medium may be it. NULL: none */
     const char *thinking;                 /* "on", "off"; NULL: not said */
     bool plain;                           /* control tokens spelled in the text stay text */
     tess_tokenizer *tokenizer;
@@ -16,7 +17,8 @@ typedef struct cli_prompt {
     tess_prompt made;       /* its media are those of talk */
     char *input;            /* what came from standard input */
     tess_text json;         /* what --messages said, as compact JSON */
-    uint64_t least_bytes;   /* the smallest budget in which the media can be prepared; 0: there are none */
+    cli_media_room room;    /* that media ask for */
+    tess_error refusal;     /* TESS_EBUDGET: they have no room; their sizes are known, and nothing else */
     const char *kind;       /* of what was encoded: "chat", "raw" or "messages" */
     const char *said;       /* what was encoded, n_said bytes: text, input or json */
     size_t n_said;
@@ -64,15 +66,23 @@ int cli_thinking_check(const char *thinking, const cli_command *self, const cli_
 /* Whether a folder is the Captioner's, which nothing but its name tells: a part of its real path says so. */
 bool cli_is_captioner(const char *model_dir);
 
-/* Media alone, as a conversation of one turn that is ready, with what is said of them; *n_tok the tokens they
- * take. Returns -1 or an exit code. */
+/* Media alone, as a conversation of one turn whose sizes are known, with what is said of them; *n_tok the
+ * tokens they take. Returns -1 or an exit code. */
 int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
                           cli_engine *engine, int64_t *n_tok);
 /* Opens the model's tokenizer, reads --messages or, where no --prompt was given either, standard input,
- * prepares media and says on standard error what they are taken as, renders and encodes. Returns -1 or an
- * exit code. Release in either case. */
+ * prepares media and says on standard error what they are taken as, renders and encodes. Media that have no
+ * room are refused when the engine is opened, when it is known what the model asks for as well. Returns -1 or
+ * an exit code. Release in either case. */
 int cli_prompt_encode(cli_prompt *prompt, const cli_command *self, const cli_common *common,
                       cli_engine *engine);
+/* Plans for a prompt whose media are not prepared: what they will take counts, and the smallest budget is one
+ * for them and the model. Errors: those of tess_plan_make. */
+tess_status cli_prompt_plan(const cli_prompt *prompt, const tess_engine_options *options, tess_plan *out,
+                            tess_error *err);
+/* Opens the engine for a prompt, or refuses its media. Errors: those of tess_engine_open. */
+tess_status cli_prompt_open_engine(const cli_prompt *prompt, const tess_engine_options *options,
+                                   tess_engine **out, tess_error *err);
 /* The media of the prompt for JSON, in its order. */
 json_t *cli_prompt_list_parts(const cli_prompt *prompt);
 /* Refuses bytes that are no UTF-8 by the option that a text came by. */

@@ -99,10 +99,16 @@ void cli_print_sentence(const char *format, ...)
     cli_print_wrapped(stdout, text);
 }
 
+bool cli_screen_has_escapes(void)
+{
+    const char *term = getenv("TERM");
+    return term && *term && strcmp(term, "dumb") != 0;
+}
+
 static bool has_colours(void)
 {
-    const char *without = getenv("NO_COLOR"), *term = getenv("TERM");
-    return !(without && *without) && term && *term && strcmp(term, "dumb") && isatty(STDOUT_FILENO);
+    const char *without = getenv("NO_COLOR");
+    return !(without && *without) && cli_screen_has_escapes() && isatty(STDOUT_FILENO);
 }
 
 const char *cli_colour_begin(cli_colour colour)

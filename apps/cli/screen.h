@@ -30,10 +30,13 @@ void cli_print_wrapped(FILE *out, const char *text);
 /* The same on standard output. */
 void cli_print_sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Whether TERM names a terminal that is steered by escape sequences: it is neither absent nor "dumb". */
+bool cli_screen_has_escapes(void);
+
 typedef enum cli_colour { CLI_GOOD, CLI_BAD, CLI_BAR, CLI_DIM } cli_colour;
 
-/* What begins and ends a colour on standard output; "" where it is no terminal, TERM is absent or "dumb", or
- * NO_COLOR is set. */
+/* What begins and ends a colour on standard output; "" where it is no terminal, has no escapes, or NO_COLOR
+ * is set. */
 const char *cli_colour_begin(cli_colour colour);
 const char *cli_colour_end(void);
 

@@ -27,15 +27,23 @@ typedef struct chat {
     const char *thinking; /* "on", "off"; NULL: not said */
     double fps;
     bool use_audio_in_video;
-    bool has_draft;    /* the last turn of talk is a question with media whose text is still to come */
-    const char *speak; /* as given: NULL: nothing is spoken; "": it is played; else a folder of files */
+    bool has_draft;       /* the last turn of talk is a question with media whose text is still to come */
+    uint64_t media_bytes; /* --media-memory; 0: not said */
+    int n_media_tok;      /* tokens of media that the plan provides for in a turn; 0: there is no room */
+    uint64_t row_bytes;   /* that a token of media takes until it is run */
+    uint64_t used_bytes;  /* of the budget, by all but media of the conversation */
+    uint64_t least_bytes; /* the smallest budget with room for media at all; 0: this one has some */
+    const char *speak;    /* as given: NULL: nothing is spoken; "": it is played; else a folder of files */
     cli_speech speech;
     bool is_silent;             /* /speak off */
     char speaker[64];           /* of /speaker NAME */
     char speech_file[PATH_MAX]; /* of the last answer */
     unsigned n_before, n_turn;  /* the largest number of a file that was there before, and answers since */
-    int n_media_tok; /* tokens of media that the plan provides for in a turn; 0: there is no room for any */
 } chat;
+
+/* Shares of the budget, a 16th each, that the plan keeps for the rows of media and for media themselves: most
+ * turns bring none. */
+#define CHAT_MEDIA_SHARE 16
 
 /* Nothing has been said but --system. */
 tess_status chat_start_over(chat *c, tess_error *err);

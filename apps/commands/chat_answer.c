@@ -4,6 +4,7 @@
 
 #include "base/system.h"
 #include "cli/prompt.h"
+#include "cli/standard_output.h"
 #include "commands/chat.h"
 
 /* Feeds what the session does not hold of the conversation, *n_fed tokens of it; the answer's speech begins.
@@ -70,7 +71,7 @@ static void record_answer(chat *c, const cli_answer *answer, int n_fed, double p
 static int end_text(chat *c, const tess_answer *answer, int code)
 {
     if (!c->common.json) puts(answer->finish == TESS_FINISH_INTERRUPTED ? " …" : "");
-    fflush(stdout);
+    (void)cli_stdout_flush(); /* a failure ends the chat behind the turn */
     return chat_speech_end(c, code);
 }
 
@@ -80,6 +81,7 @@ static int end_turn(chat *c, const tess_answer *answer, int code)
     tess_error err;
     const char *text = answer->text.data ? answer->text.data : "";
     if (c->common.json) print_answer_json(c, answer);
+    if (!cli_stdout_flush()) return CLI_SYSTEM; /* which is told at the end */
     if (tess_conversation_say(&c->talk, "assistant", text, answer->text.count, &err) != TESS_OK)
         return cli_report(c->self, &c->common, &err);
     return c->editor ? CLI_DONE : code;

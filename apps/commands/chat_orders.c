@@ -23,6 +23,25 @@ static size_t count_letters(const char *text, size_t n_byte)
 
 /* ---- media --------------------------------------------------------------------------------------------- */
 
+static uint64_t in_budget(uint64_t share_bytes)
+{
+    return share_bytes < UINT64_MAX / CHAT_MEDIA_SHARE ? share_bytes * CHAT_MEDIA_SHARE : UINT64_MAX;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* A budget in which a turn's medium that failed has room, whatever the plan does with the rest. */
+static uint64_t enough_for(const chat *c, uint64_t most_bytes)
+{
+    const tess_turn *turn = &c->talk.turn[c->talk.count - 1];
+    const uint64_t n_tok = (uint64_t)turn->content[turn->n_content - 1].n_tok;
+    const uint64_t room = larger(in_budget(most_bytes), in_budget(n_tok * c->row_bytes));
+    return larger(room, c->least_bytes);
+}
+
 static tess_status add_medium(chat *c, tess_content_kind kind, const char *source, tess_error *err)
 {
     const tess_media_use use = {.model_dir = c->engine_options.options.model_dir,
@@ -33,8 +52,9 @@ static tess_status add_medium(chat *c, tess_content_kind kind, const char *sourc
     c->has_draft = true;
     status = tess_conversation_add_medium(&c->talk, kind, source, err);
     if (status != TESS_OK) return status;
-    status = cli_media_prepare(&c->talk, use, tess_engine_get_plan(c->engine)->budget_bytes,
-                               &c->engine_options.bar, NULL, err);
+    status = cli_media_prepare(&c->talk, use, tess_engine_get_plan(c->engine)->budget_bytes, c->used_bytes,
+                               &c->engine_options.bar, err);
+    if (status == TESS_EBUDGET) err->smallest_budget_bytes = enough_for(c, err->smallest_budget_bytes);
     if (status != TESS_OK) tess_conversation_drop_part(&c->talk);
     return status;
 }
@@ -67,13 +87,6 @@ static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_b
         chat_note_refusal(c, CLI_USAGE);
         return true;
     }
-    if (c->n_media_tok == 0) {
-        fputs("There is no room for media in this budget; a larger --memory makes some,\n"
-              "and 'tessera plan --image FILE' tells how much it takes.\n",
-              stderr);
-        chat_note_refusal(c, CLI_BUDGET);
-        return true;
-    }
     if (!strcmp(source, "-")) { /* reading it to its end would take the questions */
         fputs("Questions come by standard input; a medium needs a file.\n", stderr);
         chat_note_refusal(c, CLI_USAGE);
@@ -87,7 +100,7 @@ static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_b
     const tess_turn *turn = &c->talk.turn[c->talk.count - 1];
     const tess_content *content = &turn->content[turn->n_content - 1];
     if (c->common.quiet) return true;
-    cli_media_print(stderr, tess_content_get_facts(content), content->n_tok);
+    cli_media_show(c->self, content);
     fputs("It joins your next question.\n", stderr);
     return true;
 }

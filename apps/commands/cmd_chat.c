@@ -161,18 +161,18 @@ static void provide(const tess_model_facts *model, int n_tok, provision *out)
     for (int i = 0; i < 2; i++) out->expected[i] = (tess_feed){.media = out->media + i, .n_media = 1};
 }
 
-/* Tokens of media for which a sixteenth of the budget is enough: most turns bring none. */
-static int choose_media_tokens(const tess_engine_options *options, const tess_model_facts *model)
+/* Tokens of media whose rows have room in a share of the budget. */
+static int choose_media_tokens(uint64_t budget_bytes, uint64_t row_bytes)
 {
-    uint64_t budget = options->memory_bytes ? options->memory_bytes : tess_budget_get_default();
-    uint64_t n_tok = budget / 16 / model->media_row_bytes;
+    uint64_t n_tok = budget_bytes / CHAT_MEDIA_SHARE / row_bytes;
     return n_tok < LEAST_MEDIA_TOKENS  ? LEAST_MEDIA_TOKENS
            : n_tok > MOST_MEDIA_TOKENS ? MOST_MEDIA_TOKENS
                                        : (int)n_tok;
 }
 
 /* Media come later, if at all: the plan provides for the largest that are modest, else for the least that are
- * of use, else for none. */
+ * of use, else for none. What they take while they are prepared, and hold from then on, is not the engine's.
+ */
 static tess_status open_engine(chat *c, tess_error *err)
 {
     tess_engine_options options = c->engine_options.options;
@@ -180,16 +180,25 @@ static tess_status open_engine(chat *c, tess_error *err)
     provision most;
     tess_status status = tess_model_get_facts(options.model_dir, &model, err);
     if (status != TESS_OK) return status;
+    const uint64_t budget = options.memory_bytes ? options.memory_bytes : tess_budget_get_default();
+    const uint64_t share = budget / CHAT_MEDIA_SHARE, room = share > c->media_bytes ? share : c->media_bytes;
+    c->row_bytes = model.media_row_bytes;
     options.expected = most.expected;
     options.n_expected = 2;
-    const int choices[] = {choose_media_tokens(&options, &model), LEAST_MEDIA_TOKENS};
+    options.other_bytes = cli_add_bytes(room, CLI_MEDIA_LIBRARY_BYTES);
+    const int choices[] = {choose_media_tokens(budget, c->row_bytes), LEAST_MEDIA_TOKENS};
     for (int i = 0; i < 2; i++) {
         c->n_media_tok = choices[i];
         provide(&model, c->n_media_tok, &most);
         status = tess_engine_open(&options, &c->engine, err);
+        if (status == TESS_OK) c->used_bytes = tess_engine_get_plan(c->engine)->sum_bytes - room;
         if (status != TESS_EBUDGET) return status;
     }
     c->n_media_tok = 0;
+    c->used_bytes = budget;
+    /* The room grows with the budget: what is beside it fits the other shares. */
+    c->least_bytes =
+        (err->smallest_budget_bytes - share) / (CHAT_MEDIA_SHARE - 1) * CHAT_MEDIA_SHARE + CHAT_MEDIA_SHARE;
     return tess_engine_open(&c->engine_options.options, &c->engine, err);
 }
 
@@ -240,6 +249,8 @@ static int run_chat(const cli_command *self, int argc, char **argv)
          "before"},
         CLI_VOICE_OPTIONS(&c.speech.voice),
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
+        {"media-memory", CLI_SIZE, &c.media_bytes, "SIZE",
+         "of --memory, at least as much for the media of the conversation; default a 16th"},
         CLI_PLAIN_OPTION(&c.plain),
         CLI_THINKING_OPTION(&c.thinking),
         {"history", CLI_NAME, &c.history, "FILE",
@@ -261,6 +272,9 @@ static int run_chat(const cli_command *self, int argc, char **argv)
     if (n_word > 0)
         return cli_unexpected_word(self, &c.common, words[0],
                                    "questions are asked in the chat, or by run --prompt");
+    if (c.history && strcmp(c.history, "off") != 0 && !cli_editor_may_keep(c.history))
+        return cli_usage(self, &c.common, "--history: %s is no history and would be lost; name another",
+                         c.history);
     code = cli_engine_check(&c.engine_options, self, &c.common);
     if (code < 0 && cli_is_captioner(c.engine_options.options.model_dir))
         code = cli_usage(self, &c.common, "the Captioner describes one clip: tessera run --audio FILE");

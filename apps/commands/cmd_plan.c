@@ -254,9 +254,7 @@ static tess_status make_plan(const cli_command *self, request *r, tess_plan *pla
     tess_tokenizer *tokenizer = NULL;
     if (tess_tokenizer_open(options.model_dir, &tokenizer, NULL) != TESS_OK) tokenizer = NULL;
     cli_ledger_open_measuring(&r->engine.ledger, self, &options);
-    tess_status status = tess_plan_make(&options, plan, err);
-    if (plan->smallest_budget_bytes < r->prompt.least_bytes) /* media come before the model */
-        plan->smallest_budget_bytes = r->prompt.least_bytes;
+    tess_status status = cli_prompt_plan(&r->prompt, &options, plan, err);
     cli_ledger_close(&r->engine.ledger);
     tess_tokenizer_close(tokenizer);
     return status;
@@ -290,7 +288,7 @@ static int show_plan(const cli_command *self, request *r)
     if (r->common.json)
         print_json(&plan, &e);
     else
-        print_text(&plan, &e, r->prompt.least_bytes);
+        print_text(&plan, &e, r->prompt.room.least_bytes);
     return CLI_DONE;
 }
 
@@ -300,8 +298,8 @@ static int plan_request(const cli_command *self, request *r)
     int64_t n_media_tok;
     int code = cli_prompt_take_media(&r->prompt, self, &r->common, &r->engine, &n_media_tok);
     if (code >= 0) return code;
-    if (r->prompt.least_bytes) /* what encodes sound is there by then */
-        r->prompt.least_bytes = cli_add_bytes(r->prompt.least_bytes, r->engine.options.other_bytes);
+    if (r->prompt.room.least_bytes) /* what encodes sound is there by then */
+        r->prompt.room.least_bytes = cli_add_bytes(r->prompt.room.least_bytes, r->engine.options.other_bytes);
     if (n_media_tok > INT_MAX - r->n_prompt)
         return cli_usage(self, &r->common, "the media take %lld tokens, more than any context",
                          (long long)n_media_tok);
@@ -364,7 +362,7 @@ const cli_command cli_plan = {
     .name = "plan",
     .summary = "Shows what a memory budget buys, before a weight is read.",
     .arguments = "[options] --model DIR",
-    .has = CLI_HAS_REMARKS | CLI_HAS_BUDGET,
+    .has = CLI_HAS_PROGRESS | CLI_HAS_REMARKS | CLI_HAS_BUDGET,
     .examples = {"tessera plan --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB",
                  "tessera plan --model demo/checkpoint --memory 64MiB --measure --json",
                  "tessera plan --model demo/checkpoint --video tests/data/media/video/plain.mp4 --fps 1",

@@ -20,7 +20,6 @@ typedef struct request {
     tess_medium **medium; /* those named, and the sound of a film behind it */
     const tess_features **features;
     int n_medium;
-    uint64_t bytes_held; /* by media that are prepared */
 } request;
 
 static void release(request *r)
@@ -29,14 +28,6 @@ static void release(request *r)
     free(r->medium);
     free(r->features);
     free(r->media.named.item);
-}
-
-/* What stays of the budget beside the process and the media that are held; at least a byte, which is too
- * little for any medium. */
-static uint64_t memory_left(const request *r, uint64_t process_bytes)
-{
-    const uint64_t used = process_bytes + r->bytes_held;
-    return r->memory_bytes > used ? r->memory_bytes - used : 1;
 }
 
 /* Opens a medium, and the sound of a film with it: a silent one is refused before it is decoded. */
@@ -53,32 +44,6 @@ static tess_status open_one(request *r, size_t i, const tess_medium_options *opt
     return status;
 }
 
-static tess_status prepare_opened(request *r, int k, tess_error *err)
-{
-    const tess_status status = tess_medium_prepare(r->medium[k], &r->bar.drawn_bar, err);
-    if (status != TESS_OK) return status;
-    r->features[k] = tess_medium_get_features(r->medium[k]);
-    r->bytes_held += tess_medium_get_facts(r->medium[k])->bytes_held;
-    return TESS_OK;
-}
-
-static tess_status prepare_one(request *r, size_t i, uint64_t process_bytes, tess_error *err)
-{
-    tess_medium_options options = TESS_MEDIUM_OPTIONS_DEFAULT;
-    options.preprocessor = &r->preprocessor;
-    options.fps = r->media.fps;
-    options.most_mel_frames = INT32_MAX; /* memory alone bounds them here */
-    options.max_bytes = memory_left(r, process_bytes);
-    int k = r->n_medium;
-    tess_status status = open_one(r, i, &options, err);
-    for (; k < r->n_medium && status == TESS_OK; k++) status = prepare_opened(r, k, err);
-    /* Two runs map different numbers of library pages. */
-    if (status == TESS_EBUDGET)
-        err->smallest_budget_bytes =
-            cli_add_bytes(err->smallest_budget_bytes, process_bytes + r->bytes_held + RUN_BYTES);
-    return status;
-}
-
 static tess_status prepare_all(request *r, tess_error *err)
 {
     const size_t n = cli_media_count(&r->media);
@@ -88,18 +53,33 @@ static tess_status prepare_all(request *r, tess_error *err)
         *err = (tess_error){.status = TESS_ENOMEM, .offset = -1, .message = "no memory for the request"};
         return TESS_ENOMEM;
     }
-    const uint64_t process_bytes = tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
+    const uint64_t used = cli_media_count_used();
     if (!r->memory_bytes) r->memory_bytes = tess_budget_get_default();
+    tess_medium_options options = TESS_MEDIUM_OPTIONS_DEFAULT;
+    options.preprocessor = &r->preprocessor;
+    options.fps = r->media.fps;
+    options.most_mel_frames = INT32_MAX; /* memory alone bounds them here */
+    options.max_bytes = r->memory_bytes > used ? r->memory_bytes - used : 1; /* too little for any medium */
+    options.progress = &r->bar.drawn_bar;
     tess_status status = TESS_OK;
-    for (size_t i = 0; i < n && status == TESS_OK; i++) status = prepare_one(r, i, process_bytes, err);
+    for (size_t i = 0; i < n && status == TESS_OK; i++) status = open_one(r, i, &options, err);
+    if (status == TESS_OK)
+        status = tess_media_prepare(r->medium, r->n_medium, options.max_bytes, options.progress, NULL, err);
+    for (int k = 0; k < r->n_medium && status == TESS_OK; k++)
+        r->features[k] = tess_medium_get_features(r->medium[k]);
+    /* Two runs map different numbers of library pages. */
+    if (status == TESS_EBUDGET)
+        err->smallest_budget_bytes = cli_add_bytes(err->smallest_budget_bytes, used + RUN_BYTES);
     return status;
 }
 
-static void print_result(const request *r)
+static void print_result(const cli_command *self, const request *r)
 {
     json_t *parts = r->common.json ? json_array() : NULL;
     for (int i = 0; i < r->n_medium; i++) {
         const tess_medium_facts *facts = tess_medium_get_facts(r->medium[i]);
+        const tess_medium_facts *before = i > 0 ? tess_medium_get_facts(r->medium[i - 1]) : NULL;
+        if (!r->common.quiet) cli_media_remark_loss(self, facts, before);
         const int64_t n_tok = tess_features_count_tokens(r->features[i], &r->preprocessor);
         if (parts)
             json_array_append_new(parts, cli_media_to_json(facts, n_tok));
@@ -128,7 +108,7 @@ static int run_request(const cli_command *self, request *r)
                                         &r->bar.drawn_bar, r->out, &err);
     cli_progress_clear(&r->bar);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
-    print_result(r);
+    print_result(self, r);
     return CLI_DONE;
 }
 
@@ -143,7 +123,8 @@ static int check_request(const cli_command *self, const request *r)
     const int checked = cli_media_check(&r->media, false, self, &r->common);
     if (checked >= 0) return checked;
     for (size_t i = 0; i < cli_media_count(&r->media); i++) {
-        const char *const used[] = {cli_media_source(&r->media, i)};
+        const char *source = cli_media_source(&r->media, i);
+        const char *const used[] = {tess_source_is_path(source) ? source : NULL};
         const int code = cli_output_check(self, &r->common, "--out", r->out, used, 1, r->model);
         if (code >= 0) return code;
     }

@@ -9,6 +9,7 @@
 #include "cli/outputs.h"
 #include "cli/prompt.h"
 #include "cli/screen.h"
+#include "cli/standard_output.h"
 #include "commands/commands.h"
 
 enum { USUAL_MOST_NEW = 1024 };
@@ -119,7 +120,7 @@ static void print_with_seed(json_t *object, uint64_t seed)
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
     size_t n = text ? strlen(text) : 0;
     if (n > 0) printf("%.*s,\"seed\":%llu}\n", (int)(n - 1), text, (unsigned long long)seed);
-    fflush(stdout);
+    cli_stdout_flush();
     free(text);
     json_decref(object);
 }
@@ -235,7 +236,10 @@ static int make_answer(const cli_command *self, request *r, tess_engine *engine,
     FILE *out = cli_speech_text_file(&r->speech);
     if ((code == CLI_DONE || code == CLI_INTERRUPTED) && !r->common.json && answer->made.ids.count)
         putc('\n', out);
-    fflush(out);
+    if (out == stdout)
+        cli_stdout_flush();
+    else
+        fflush(out);
     return code;
 }
 
@@ -334,7 +338,7 @@ static int run_request(const cli_command *self, request *r)
     tess_engine *engine;
     tess_session *session;
     double start = tess_system_seconds();
-    tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
+    tess_status status = cli_prompt_open_engine(&r->prompt, &r->engine.options, &engine, &err);
     r->load_seconds = tess_system_seconds() - start;
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK) {
@@ -374,16 +378,15 @@ static int check_say(const cli_command *self, request *r)
     return -1;
 }
 
-/* The file that is spoken into is none that is read. */
-static int check_output(const cli_command *self, const request *r)
+/* What messages name is checked once they are read. */
+static int check_output(const cli_command *self, request *r)
 {
-    int code = cli_output_check(self, &r->common, "--speak", r->speech.file, &r->prompt.messages, 1,
-                                r->engine.options.model_dir);
-    for (size_t i = 0; i < cli_media_count(&r->prompt.media) && code < 0; i++) {
-        const char *source = cli_media_source(&r->prompt.media, i);
-        if (strcmp(source, "-"))
-            code = cli_output_check(self, &r->common, "--speak", r->speech.file, &source, 1, NULL);
-    }
+    const char *out = r->speech.file && strcmp(r->speech.file, "-") != 0 ? r->speech.file : NULL;
+    const char *const used[] = {r->prompt.messages};
+    int code = cli_output_check(self, &r->common, "--speak", out, used, 1, r->engine.options.model_dir);
+    if (code < 0) code = cli_output_check_ledger(self, &r->common, "--speak", out, r->engine.ledger.place);
+    r->prompt.output = out;
+    r->prompt.output_option = "--speak";
     return code;
 }
 
@@ -397,6 +400,7 @@ static int open_speech(const cli_command *self, request *r)
         return cli_usage(self, &r->common, "--speak - and --json both want standard output");
     r->speech.ends_text = true;
     r->engine.options.n_speech_step = r->speech.voice.max_step;
+    cli_catch_termination(); /* what is begun of the file must go, or be ended */
     return cli_speech_open_file(&r->speech, self, &r->common);
 }
 

@@ -47,14 +47,6 @@ static int out_of_memory(const job *j)
 
 typedef int line_function(job *j, const json_t *value, const char *place);
 
-static int check_output(const job *j)
-{
-    if (!ferror(stdout)) return 0;
-    tess_error err = {.status = TESS_EIO, .offset = -1, .os_errno = errno};
-    snprintf(err.message, sizeof err.message, "cannot write standard output: %s", strerror(errno));
-    return report_error(j, &err);
-}
-
 static int parse_line(job *j, const char *line, size_t n, unsigned long number, line_function *convert)
 {
     char place[48], found[192];
@@ -69,8 +61,7 @@ static int parse_line(job *j, const char *line, size_t n, unsigned long number, 
     }
     int code = convert(j, value, place);
     json_decref(value);
-    if (!code) code = check_output(j);
-    return code;
+    return code || !ferror(stdout) ? code : CLI_SYSTEM; /* which is told at the end */
 }
 
 static int convert_lines(job *j, line_function *convert)

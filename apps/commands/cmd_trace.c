@@ -1,7 +1,9 @@
 /* tessera trace: runs a prompt and writes what every module of the model put out. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/outputs.h"
 #include "base/error.h"
@@ -158,19 +160,36 @@ static bool is_relative(const tess_content *content)
     return content->kind != TESS_CONTENT_TEXT && *source != '/' && tess_source_is_path(source);
 }
 
-/* The parts of messages as JSON get the paths that their media have from everywhere. */
-static void settle_paths(const tess_conversation *talk, json_t *messages)
+/* The path from everywhere of a source that is seen from a folder, also of a file that is not there; to be
+ * freed. NULL: it has none. */
+static char *find_from_everywhere(const char *folder, const char *source)
 {
+    char path[PATH_MAX], whole[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/%s", folder, source);
+    if (n < 0 || (size_t)n >= sizeof path) return NULL;
+    if (realpath(path, whole)) return strdup(whole);
+    if (!realpath(folder, whole)) return NULL;
+    n = snprintf(path, sizeof path, "%s/%s", whole, source);
+    return n < 0 || (size_t)n >= sizeof path ? NULL : strdup(path);
+}
+
+/* The parts of messages as JSON get the paths that their media have from everywhere. Whether any was another.
+ */
+static bool settle_paths(const tess_conversation *talk, const char *folder, json_t *messages)
+{
+    bool is_changed = false;
     for (size_t i = 0; i < talk->count; i++)
         for (size_t k = 0; k < talk->turn[i].n_content; k++) {
             const tess_content *content = &talk->turn[i].content[k];
-            char *path = is_relative(content) ? realpath(content->data, NULL) : NULL;
+            char *path = is_relative(content) ? find_from_everywhere(folder, content->data) : NULL;
             json_t *part = json_array_get(json_object_get(json_array_get(messages, i), "content"), k);
+            const char *type = json_string_value(json_object_get(part, "type"));
             if (path)
-                json_object_set_new(part, json_string_value(json_object_get(part, "type")),
-                                    json_string(path));
+                json_object_set_new(part, json_object_get(part, "path") ? "path" : type, json_string(path));
+            is_changed |= path != NULL;
             free(path);
         }
+    return is_changed;
 }
 
 /* The messages as JSON, which are read from where the trace lies. */
@@ -181,10 +200,43 @@ static tess_status write_messages(const tess_conversation *talk, char **out, tes
     if (status != TESS_OK) return status;
     json_t *messages = json_loadb(json.data, json.count, JSON_ALLOW_NUL, NULL);
     tess_text_release(&json);
-    if (messages) settle_paths(talk, messages);
+    if (messages) settle_paths(talk, ".", messages);
     *out = messages ? json_dumps(messages, JSON_COMPACT) : NULL;
     json_decref(messages);
     return *out ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for messages as JSON");
+}
+
+/* Whether what is seen from a file's folder is seen from the other's as well. */
+static bool lie_together(const char *a, const char *b)
+{
+    char folder_a[PATH_MAX], folder_b[PATH_MAX];
+    struct stat of_a, of_b;
+    if (!lstat(b, &of_b) && S_ISLNK(of_b.st_mode)) return false; /* it may be read by the name it leads to */
+    cli_folder_of(a, folder_a);
+    cli_folder_of(b, folder_b);
+    return !stat(folder_a, &of_a) && !stat(folder_b, &of_b) && of_a.st_dev == of_b.st_dev &&
+           of_a.st_ino == of_b.st_ino;
+}
+
+/* Messages that are taken over are seen from where the inputs lie; those that are none stay as they are. */
+static int settle_messages(const cli_command *self, request *r)
+{
+    char folder[PATH_MAX], *settled = NULL;
+    const char *said = r->inputs.messages;
+    tess_conversation talk = {0};
+    if (!said || lie_together(r->inputs_path, r->out)) return -1;
+    cli_folder_of(r->inputs_path, folder);
+    bool is_said = tess_conversation_parse(&talk, r->inputs_path, said, strlen(said), NULL) == TESS_OK;
+    json_t *messages = is_said ? json_loads(said, JSON_ALLOW_NUL, NULL) : NULL;
+    bool is_changed = messages && settle_paths(&talk, folder, messages);
+    if (is_changed) settled = json_dumps(messages, JSON_COMPACT);
+    json_decref(messages);
+    tess_conversation_release(&talk);
+    if (is_changed ? !settled : is_said && !messages) return no_memory(self, r);
+    if (!is_changed) return -1;
+    free(r->inputs.messages);
+    r->inputs.messages = settled;
+    return -1;
 }
 
 /* What was said, for whoever reads the trace with a tokenizer: the raw text, or the messages as JSON. */
@@ -240,6 +292,10 @@ static int take_inputs(const cli_command *self, request *r)
     tess_error err;
     tess_status status = tess_trace_inputs_read(r->inputs_path, &r->inputs, &err);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
+    int code =
+        cli_output_check_messages(self, &r->common, "--out", r->out, r->inputs.messages, r->inputs_path);
+    if (code < 0) code = settle_messages(self, r);
+    if (code >= 0) return code;
     cli_ledger_note_prompt(&r->engine.ledger, "ids", r->inputs.ids,
                            (size_t)r->inputs.n_tok * sizeof *r->inputs.ids, NULL);
     cli_ledger_note_media(&r->engine.ledger, r->inputs.media, r->inputs.n_media);
@@ -299,7 +355,7 @@ static int trace_request(const cli_command *self, request *r)
     cli_ledger_begin_run(&r->engine.ledger, &r->engine.options, r->engine.seed);
     tess_error err;
     tess_engine *engine;
-    tess_status status = tess_engine_open(&r->engine.options, &engine, &err);
+    tess_status status = cli_prompt_open_engine(&r->prompt, &r->engine.options, &engine, &err);
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK && r->inputs_path) cli_name_file(&err, r->inputs_path);
     if (status != TESS_OK) {
@@ -340,6 +396,17 @@ static int run_request(const cli_command *self, request *r)
     return code < 0 ? trace_request(self, r) : code;
 }
 
+/* What messages name is checked once they are read. */
+static int check_output(const cli_command *self, request *r)
+{
+    const char *const used[] = {r->inputs_path, r->prompt.messages};
+    int code = cli_output_check(self, &r->common, "--out", r->out, used, 2, r->engine.options.model_dir);
+    if (code < 0) code = cli_output_check_ledger(self, &r->common, "--out", r->out, r->engine.ledger.place);
+    r->prompt.output = r->out;
+    r->prompt.output_option = "--out";
+    return code;
+}
+
 static int run_trace(const cli_command *self, int argc, char **argv)
 {
     request r = {.common = CLI_COMMON_DEFAULT,
@@ -368,9 +435,7 @@ static int run_trace(const cli_command *self, int argc, char **argv)
         cli_parse(self, options, sizeof options / sizeof options[0], &r.common, argc, argv, &words, &n_word);
     if (code < 0 && n_word > 0)
         code = cli_unexpected_word(self, &r.common, words[0], "the trace to write goes after --out");
-    const char *const used[] = {r.inputs_path, r.prompt.messages};
-    if (code < 0)
-        code = cli_output_check(self, &r.common, "--out", r.out, used, 2, r.engine.options.model_dir);
+    if (code < 0) code = check_output(self, &r);
     if (code < 0) code = run_request(self, &r);
     release(&r);
     return code;

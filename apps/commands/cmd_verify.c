@@ -403,19 +403,36 @@ static int check_options(const request *r)
 }
 
 /* Outputs apart from each other, from goldens and truth, and outside the model's folder. */
-static int check_outputs(const request *r)
+static int check_output(const request *r, const char *option, const char *output, const char *other)
 {
-    const char *const others[] = {r->options.truth, r->certifying.path, r->checking.path};
+    const char *const others[] = {r->options.truth, other};
     const char *const *goldens = (const char *const *)r->paths.item;
     const char *model = r->engine.options.model_dir;
-    int code = cli_output_check(r->self, &r->common, "--html", r->html, others, 3, model);
+    int code = cli_output_check(r->self, &r->common, option, output, others, 2, model);
     if (code < 0)
-        code = cli_output_check(r->self, &r->common, "--html", r->html, goldens, r->paths.count, model);
-    if (code < 0)
-        code = cli_output_check(r->self, &r->common, "--certificate", r->certifying.path, others, 1, model);
-    if (code < 0)
-        code = cli_output_check(r->self, &r->common, "--certificate", r->certifying.path, goldens,
-                                r->paths.count, model);
+        code = cli_output_check(r->self, &r->common, option, output, goldens, r->paths.count, model);
+    if (code < 0) code = cli_output_check_ledger(r->self, &r->common, option, output, r->engine.ledger.place);
+    return code;
+}
+
+static int check_outputs(const request *r)
+{
+    int code = check_output(r, "--html", r->html, r->certifying.path);
+    return code < 0 ? check_output(r, "--certificate", r->certifying.path, NULL) : code;
+}
+
+/* And from the media that the goldens' messages name. */
+static int check_media(const request *r)
+{
+    int code = -1;
+    for (int i = 0; i < r->n && code < 0; i++) {
+        const tess_golden *golden = &r->golden[i];
+        code = cli_output_check_messages(r->self, &r->common, "--html", r->html, golden->inputs.messages,
+                                         golden->path);
+        if (code < 0)
+            code = cli_output_check_messages(r->self, &r->common, "--certificate", r->certifying.path,
+                                             golden->inputs.messages, golden->path);
+    }
     return code;
 }
 
@@ -427,6 +444,7 @@ static int verify_goldens(request *r)
     /* The configuration first: hashing weights can take an hour. */
     int code = cli_checking_model(&r->checking, r->self, &r->common, r->options.model_dir, NULL);
     if (code < 0) code = read_goldens(r);
+    if (code < 0) code = check_media(r);
     if (code < 0) code = identify(r);
     if (code < 0)
         code = cli_checking_model(&r->checking, r->self, &r->common, r->options.model_dir, r->weights_sha256);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/screen.h"
+#include "cli/standard_output.h"
 #include "tessera/known_answers.h"
 
 typedef struct listing {
@@ -64,7 +65,7 @@ static void show_finding(void *context, const tess_known_finding *f)
     print_line("found", f->found);
     print_line("beside", f->beside);
     print_line("source", f->source);
-    fflush(stdout);
+    cli_stdout_flush();
 }
 
 static size_t count_checked(const listing *l)

@@ -367,6 +367,37 @@ static json_t *tokens_json(const tess_compare_result *result)
                      rows);
 }
 
+static json_t *codes_json(const tess_compare_result *result)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < result->n_codes; i++) {
+        const tess_codes_report *r = &result->codes[i];
+        json_array_append_new(list,
+                              json_pack("{s:s, s:i, s:I, s:I, s:I, s:o, s:o}", "tap",
+                                        result->tap[r->tap].name, "codebooks", r->n_codebook, "frames",
+                                        (json_int_t)r->n_frame, "frames_trace", (json_int_t)r->n_frame_trace,
+                                        "different", (json_int_t)result->tap[r->tap].n_different,
+                                        "first_frame", number_or_null(r->first_frame), "first_codebook",
+                                        number_or_null(r->first_codebook)));
+    }
+    return list;
+}
+
+static json_t *waveforms_json(const tess_compare_result *result)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < result->n_sound; i++) {
+        const tess_sound_report *r = &result->sound[i];
+        json_t *seconds = r->first < 0 ? json_null() : json_real((double)r->first / r->rate_hz);
+        json_array_append_new(
+            list, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o}", "tap", result->tap[r->tap].name, "samples",
+                            (json_int_t)r->n_sample, "samples_trace", (json_int_t)r->n_sample_trace, "frames",
+                            (json_int_t)r->n_frame, "first_sample", number_or_null(r->first), "first_seconds",
+                            seconds, "first_frame", number_or_null(r->first_frame)));
+    }
+    return list;
+}
+
 json_t *cli_comparison_json(const tess_compare_result *result)
 {
     json_t *root = json_object(), *failed = json_array(), *taps = json_array(), *extra = json_array();
@@ -402,6 +433,9 @@ json_t *cli_comparison_json(const tess_compare_result *result)
     json_object_set_new(root, "routing", routing_json(result));
     json_object_set_new(root, "experts_error", experts_json(result));
     json_object_set_new(root, "tokens", tokens_json(result));
+    json_object_set_new(
+        root, "speech",
+        json_pack("{s:o, s:o}", "codes", codes_json(result), "waveforms", waveforms_json(result)));
     json_object_set_new(root, "taps", taps);
     return root;
 }

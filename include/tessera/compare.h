@@ -144,6 +144,62 @@ typedef struct tess_medium_report {
     unsigned char *failed; /* [n_token] not 0: a row is beyond the bar; or NULL */
 } tess_medium_report;
 
+/* The three things that are drawn of a waveform: both sides, and trace - reference. */
+typedef enum tess_sound_side {
+    TESS_SOUND_REFERENCE,
+    TESS_SOUND_TRACE,
+    TESS_SOUND_DIFFERENCE,
+    TESS_SOUND_SIDES
+} tess_sound_side;
+
+/* The samples of one column of a drawn waveform. */
+typedef struct tess_sound_column {
+    float low[TESS_SOUND_SIDES], high[TESS_SOUND_SIDES]; /* low > high: there are none */
+    int64_t n_odd; /* pairs with a sample that is not finite, which are left out */
+} tess_sound_column;
+
+/* A waveform of both sides as a page draws it and lets it be heard. Sample i of the reference lies in column
+ * i · n_column / n_sample; what the trace has beyond the reference's end is counted only. */
+typedef struct tess_sound_report {
+    int tap; /* an index */
+    int rate_hz;
+    int64_t n_sample, n_sample_trace;
+    int64_t n_frame;            /* that the reference's samples come from; 0: it does not say */
+    int64_t first, first_frame; /* of a tap that failed: the first sample off by `bar`, or that one side does
+                                   not have; and its frame; -1 */
+    /* What the tap's bar allows the reference's loudest sample, rounded down to a power of two; of a tap that
+     * failed without reaching it, what it allows the root mean square; NaN. */
+    double bar;
+    int n_column;
+    tess_sound_column *column; /* [n_column] */
+    int n_moment, n_line;
+    float *power[TESS_SOUND_SIDES]; /* [n_line, n_moment] mean power, low tones first, 0 to rate_hz / 2 */
+    /* The first seconds of either side in 16 bits, TESS_SOUND_KEPT_SECONDS at most; NULL: not kept, as those
+     * of the windowed waveform are not, which begins as the other does. */
+    int64_t n_kept[2];
+    int16_t *kept[2];
+} tess_sound_report;
+
+enum { TESS_SOUND_COLUMNS = 512, TESS_SOUND_LINES = 67, TESS_SOUND_KEPT_SECONDS = 20 };
+
+/* One codebook over some frames. */
+typedef struct tess_code_cell {
+    int64_t n_different;
+    int64_t frame, expected, found; /* the first that differs: the reference's code, the trace's */
+} tess_code_cell;
+
+/* Codes of both sides: frame i of the reference lies in column i · n_column / n_frame. */
+typedef struct tess_codes_report {
+    int tap; /* an index */
+    int n_codebook, n_column;
+    int64_t n_frame, n_frame_trace;
+    int64_t first_frame;  /* that differs, or that one side does not have; -1 */
+    int first_codebook;   /* of those that differ in it; -1: one side has no such frame */
+    tess_code_cell *cell; /* [n_codebook, n_column] */
+} tess_codes_report;
+
+enum { TESS_CODES_COLUMNS = 256, TESS_CODES_MOST_CODEBOOKS = 64 };
+
 typedef enum tess_sameness { TESS_SAME_UNKNOWN, TESS_SAME_YES, TESS_SAME_NO } tess_sameness;
 
 typedef struct tess_compare_result {
@@ -183,6 +239,9 @@ typedef struct tess_compare_result {
     int n_medium;
     tess_medium_report *medium; /* [n_medium] clips, images, videos, as the reference's in.* hold them */
     char no_media[160]; /* why some or all of them, or their places, are not known; "" if none are left out */
+    int n_codes, n_sound;
+    tess_codes_report *codes; /* [n_codes] codes that both sides have */
+    tess_sound_report *sound; /* [n_sound] waveforms that both sides have */
 } tess_compare_result;
 
 /* Positions that are listed at most; of more, one half are the worst and one half the last. */

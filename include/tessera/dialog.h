@@ -47,8 +47,9 @@ typedef struct tess_content {
     size_t n_byte;     /* a text may hold NULs */
     const void *bytes; /* a medium in memory, borrowed; NULL: data says where it comes from */
     size_t n_bytes;    /* of them */
-    const tess_features *features; /* of a prepared medium; NULL: not prepared yet */
-    int64_t n_tok;                 /* that it takes in a prompt, with the sound inside it; once prepared */
+    bool is_prepared;  /* a medium: features have rows */
+    const tess_features *features; /* of a medium whose sizes are known; else NULL */
+    int64_t n_tok;                 /* that it takes in a prompt, with the sound inside it; likewise */
     tess_medium *medium, *sound;   /* owned; NULL: there is none, or features came from the caller */
 } tess_content;
 
@@ -134,17 +135,22 @@ typedef struct tess_media_use {
     const tess_progress *progress; /* may be NULL */
 } tess_media_use;
 
-/* Opens and decodes the media that are not prepared yet. Those that are stay as they are: media of earlier
- * turns cost nothing.
- * Errors: those of tess_medium_open and tess_medium_prepare, of tess_preprocessor_load and
+/* Opens all media that are not prepared yet, then decodes them. Those that are stay as they are: media of
+ * earlier turns cost nothing.
+ * Errors: those of tess_medium_open and tess_media_prepare, of tess_preprocessor_load and
  * tess_preprocessor_check; err->field begins with the part's path where the medium's own error has no field.
- * TESS_EBUDGET  err->smallest_budget_bytes: the max_bytes that are enough up to this medium. */
+ * TESS_EBUDGET  err->smallest_budget_bytes: the max_bytes that are enough for all. They are then counted. */
 tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use *use, tess_error *err);
-/* Bytes that the prepared media hold, and the most that they took at a time while they were prepared one
- * after the other: the max_bytes in which they can be prepared again. Features of the caller count nothing.
- */
-void tess_conversation_count_bytes(const tess_conversation *c, uint64_t *held, uint64_t *most);
-/* How a medium was prepared; NULL: it is not, or its features are the caller's. */
+/* Opens them as well, and hears sounds to their end, so that all sizes are known: a prompt can be made then,
+ * and planned with, but not run. Nothing is kept of what is decoded. Errors: those of tess_medium_open and
+ * tess_medium_count, and as above. */
+tess_status tess_conversation_count(tess_conversation *c, const tess_media_use *use, tess_error *err);
+/* Bytes that media whose sizes are known hold once they are prepared, and the most that they take at a time
+ * until then: the max_bytes in which that can be done. What is prepared already is held. Features of the
+ * caller count nothing. Errors: TESS_ENOMEM. */
+tess_status tess_conversation_count_bytes(const tess_conversation *c, uint64_t *held, uint64_t *most,
+                                          tess_error *err);
+/* What is known of a medium; NULL: it is not opened, or its features are the caller's. */
 const tess_medium_facts *tess_content_get_facts(const tess_content *content);
 
 /* A conversation as the model takes it. */
@@ -154,8 +160,8 @@ typedef struct tess_prompt {
     int n_media;
 } tess_prompt;
 
-/* Renders, encodes, and puts media in their places; all must be prepared. Release *out after success; it is
- * good as long as the conversation keeps its media.
+/* Renders, encodes, and puts media in their places; the sizes of all must be known. Release *out after
+ * success; it is good as long as the conversation keeps its media.
  * Errors: those of tess_conversation_encode and tess_model_expand_media; TESS_ENOMEM. */
 tess_status tess_prompt_make(const tess_conversation *c, const tess_tokenizer *tokenizer,
                              const char *model_dir, unsigned flags, tess_prompt *out, tess_error *err);

@@ -214,6 +214,12 @@ typedef struct tess_tap_rows {
     const int64_t *integers; /* if is_integer */
 } tess_tap_rows;
 
+/* Whether a piece has a part of each row only. */
+static inline bool tess_tap_rows_are_columns(const tess_tap_rows *rows)
+{
+    return rows->tap.n_dim == 2 && (int64_t)rows->row_width < rows->tap.dim[1];
+}
+
 /* Who listens. `wants` is asked before a tap is made. `hear` gets the rows of every wanted tap, in model
  * order within a chunk, a single expert's output before it is weighted; an error it returns ends the run.
  * `replace` (may be NULL) is called after `hear` for taps of the whole prompt and may overwrite the values,

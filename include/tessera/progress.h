@@ -19,6 +19,7 @@ typedef enum tess_activity {
     TESS_ACTIVITY_GENERATING, /* an answer, in tokens */
     TESS_ACTIVITY_ENCODING,   /* media, in tokens */
     TESS_ACTIVITY_SPEAKING,   /* an answer, in frames; it is not known how many: total is 0 */
+    TESS_ACTIVITY_LOOKING,    /* a film whose length is found out, in bytes of its file */
     TESS_ACTIVITY_PREPARING,  /* a medium, in frames; of sound it is not known how many: total is 0 */
     TESS_ACTIVITY_PLAYING,    /* sound, in samples */
 } tess_activity;

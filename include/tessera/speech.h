@@ -49,8 +49,9 @@ typedef struct tess_speech_options {
      * the speech. NULL: codes alone are made. */
     tess_status (*on_samples)(void *context, const float *samples, size_t n, tess_error *err);
     void *context;
-    const tess_tap_listener *listener; /* hears the taps of the talker's prompt; may be NULL */
-    const tess_progress *progress;     /* speaking, in frames; may be NULL */
+    /* Hears the taps of the talker's prompt and of the code predictor's first run; may be NULL. */
+    const tess_tap_listener *listener;
+    const tess_progress *progress; /* speaking, in frames; may be NULL */
 } tess_speech_options;
 
 /* Whether there is such a speaker; NULL: the default one. Reads config.json only. Errors: those of reading
@@ -91,7 +92,8 @@ typedef enum tess_speech_finish {
 /* Once it has ended. */
 tess_speech_finish tess_speech_get_finish(const tess_speech *speech);
 
-/* Calls visit for every tap of the talker's prompt, in model order, but those of single experts. ids
+/* Calls visit for every tap of the talker's prompt and of the code predictor's first run, in model order, but
+ * those of single experts. ids
  * [n_prompt]: the prompt. Reads config.json only. Errors: those of reading it; TESS_EINPUT  a checkpoint
  * without a talker, field "enable_audio_output". */
 tess_status tess_speech_list_taps(const char *model_dir, const int32_t *ids, int n_prompt,

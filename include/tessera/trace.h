@@ -43,11 +43,6 @@ typedef struct tess_trace_inputs {
 tess_status tess_trace_inputs_read(const char *path, tess_trace_inputs *out, tess_error *err);
 void tess_trace_inputs_release(tess_trace_inputs *inputs);
 
-/* Whether a piece of a tap is columns of all its rows. */
-static inline bool tess_tap_is_columns(const tess_tap_rows *rows)
-{
-    return rows->tap.n_dim == 2 && (int64_t)rows->row_width < rows->tap.dim[1];
-}
 /* A tap's name without its "tap."; points into it. */
 const char *tess_tap_short_name(const char *name);
 /* Whether one of n_glob globs fits a tap's name, with or without its "tap."; always if there are none. */

@@ -173,8 +173,10 @@ tess_status tess_conversation_add_features(tess_conversation *c, const tess_feat
                                               [TESS_MEDIA_IMAGE] = TESS_CONTENT_IMAGE,
                                               [TESS_MEDIA_VIDEO] = TESS_CONTENT_VIDEO};
     tess_status status = tess_conversation_add_medium(c, kinds[features->kind], "", err);
-    if (status == TESS_OK) last_content(c)->features = features;
-    return status;
+    if (status != TESS_OK) return status;
+    last_content(c)->features = features;
+    last_content(c)->is_prepared = true;
+    return TESS_OK;
 }
 
 void tess_conversation_drop_part(tess_conversation *c)

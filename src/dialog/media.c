@@ -1,28 +1,20 @@
 /* Media of a conversation: preparing them, and the prompt they are part of. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/checked.h"
 #include "base/error.h"
 #include "dialog/conversation.h"
 
 #define DEFAULT_FPS 2.0
 #define DEFAULT_MAX_BYTES (4ull << 30)
 
-/* ---- preparing ---- */
-
-typedef struct preparing {
-    const tess_media_use *use;
-    tess_preprocessor preprocessor;
-    tess_medium_options options;
-    uint64_t n_held; /* bytes of media that are prepared */
-    tess_error *err;
-} preparing;
+/* ---- the media of a conversation ---- */
 
 static bool is_waiting(const tess_content *content)
 {
-    return content->kind != TESS_CONTENT_TEXT && !content->features;
+    return content->kind != TESS_CONTENT_TEXT && !content->is_prepared;
 }
 
 static bool any_is_waiting(const tess_conversation *c)
@@ -33,31 +25,59 @@ static bool any_is_waiting(const tess_conversation *c)
     return false;
 }
 
-/* The sum, or the largest number where that is less: what a medium says it takes may be any number. */
-static uint64_t add_bytes(uint64_t a, uint64_t b)
+static size_t count_media(const tess_conversation *c)
 {
-    uint64_t sum;
-    return tess_add_u64(a, b, &sum) ? sum : UINT64_MAX;
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++)
+            n += c->turn[i].content[k].kind != TESS_CONTENT_TEXT;
+    return n;
 }
 
-static void add_medium_bytes(const tess_medium *medium, uint64_t *held, uint64_t *most)
+/* Those that are open, the sound of a film behind it. */
+typedef struct media_list {
+    tess_medium **medium;
+    int n;
+} media_list;
+
+static void append_medium(media_list *list, tess_medium *medium)
 {
-    if (!medium) return;
-    const tess_medium_facts *facts = tess_medium_get_facts(medium);
-    const uint64_t now = add_bytes(*held, facts->bytes_peak);
-    if (now > *most) *most = now;
-    *held = add_bytes(*held, facts->bytes_held);
+    if (medium) list->medium[list->n++] = medium;
 }
 
-void tess_conversation_count_bytes(const tess_conversation *c, uint64_t *held, uint64_t *most)
+static tess_status list_open(const tess_conversation *c, media_list *out, tess_error *err)
 {
-    *held = *most = 0;
+    const size_t most = 2 * count_media(c) + 1;
+    *out = (media_list){.medium = most <= INT_MAX ? malloc(most * sizeof *out->medium) : NULL};
+    if (!out->medium) return tess_fail(err, TESS_ENOMEM, "no memory for a list of media");
     for (size_t i = 0; i < c->count; i++)
         for (size_t k = 0; k < c->turn[i].n_content; k++) {
-            add_medium_bytes(c->turn[i].content[k].medium, held, most);
-            add_medium_bytes(c->turn[i].content[k].sound, held, most);
+            append_medium(out, c->turn[i].content[k].medium);
+            append_medium(out, c->turn[i].content[k].sound);
         }
+    return TESS_OK;
 }
+
+tess_status tess_conversation_count_bytes(const tess_conversation *c, uint64_t *held, uint64_t *most,
+                                          tess_error *err)
+{
+    media_list list;
+    const tess_status status = list_open(c, &list, err);
+    if (status != TESS_OK) return status;
+    tess_media_count_bytes(list.medium, list.n, held, most);
+    free(list.medium);
+    return TESS_OK;
+}
+
+/* ---- opening ---- */
+
+typedef struct preparing {
+    const tess_media_use *use;
+    tess_preprocessor preprocessor;
+    tess_medium_options options;
+    uint64_t max_bytes;
+    tess_error *err;
+} preparing;
 
 /* Frames of 10 ms that a clip of as many tokens as there are positions has, 13 tokens a second. */
 static int64_t most_frames(int max_positions)
@@ -76,18 +96,14 @@ static tess_status begin_preparing(preparing *p, tess_error *err)
                                          model.patch_size, model.spatial_merge_size,
                                          model.temporal_patch_size, model.in_channels, err);
     if (status != TESS_OK) return status;
+    p->max_bytes = use->max_bytes ? use->max_bytes : DEFAULT_MAX_BYTES;
     p->options = TESS_MEDIUM_OPTIONS_DEFAULT;
+    p->options.progress = use->progress;
+    p->options.max_bytes = p->max_bytes;
     p->options.preprocessor = &p->preprocessor;
     p->options.fps = use->fps != 0 ? use->fps : DEFAULT_FPS;
     p->options.most_mel_frames = most_frames(model.max_positions);
     return TESS_OK;
-}
-
-/* What one more medium may take. */
-static uint64_t bytes_left(const preparing *p)
-{
-    uint64_t most = p->use->max_bytes ? p->use->max_bytes : DEFAULT_MAX_BYTES;
-    return most > p->n_held ? most - p->n_held : 1; /* a byte is too little for any medium */
 }
 
 /* The source as it is seen from here, to be freed. */
@@ -101,9 +117,8 @@ static char *find_source(const preparing *p, const char *source)
     return path;
 }
 
-static tess_status open_medium(preparing *p, tess_media_kind kind, tess_content *content)
+static tess_status open_medium(const preparing *p, tess_media_kind kind, tess_content *content)
 {
-    p->options.max_bytes = bytes_left(p);
     if (content->bytes)
         return tess_medium_open_memory(kind, content->data, content->bytes, content->n_bytes, &p->options,
                                        &content->medium, p->err);
@@ -114,36 +129,45 @@ static tess_status open_medium(preparing *p, tess_media_kind kind, tess_content 
     return status;
 }
 
-static tess_status prepare_medium(preparing *p, tess_medium *medium)
+static bool is_counted(const tess_medium *medium)
 {
-    tess_status status = tess_medium_prepare(medium, p->use->progress, p->err);
-    if (status == TESS_OK) p->n_held += tess_medium_get_facts(medium)->bytes_held;
-    return status;
+    return tess_medium_get_facts(medium)->n_frame > 0;
 }
 
-static tess_status prepare_content(preparing *p, tess_content *content)
+/* Takes over what is known of a medium, once that is all. */
+static void take_sizes(const preparing *p, tess_content *content)
+{
+    const tess_medium *sound = content->sound;
+    if (!is_counted(content->medium) || (sound && !is_counted(sound))) return;
+    content->features = tess_medium_get_features(content->medium);
+    content->n_tok = tess_features_count_tokens(content->features, &p->preprocessor);
+    if (sound)
+        content->n_tok += tess_features_count_tokens(tess_medium_get_features(sound), &p->preprocessor);
+}
+
+/* A film and its sound are open together, or neither is. */
+static void close_content(tess_content *content)
+{
+    tess_medium_close(content->sound);
+    tess_medium_close(content->medium);
+    content->medium = content->sound = NULL;
+    content->features = NULL;
+}
+
+static tess_status open_content(const preparing *p, tess_content *content)
 {
     static const tess_media_kind kinds[] = {[TESS_CONTENT_IMAGE] = TESS_MEDIA_IMAGE,
                                             [TESS_CONTENT_AUDIO] = TESS_MEDIA_AUDIO,
                                             [TESS_CONTENT_VIDEO] = TESS_MEDIA_VIDEO};
-    tess_media_kind kind = kinds[content->kind];
-    tess_status status = open_medium(p, kind, content);
+    const tess_media_kind kind = kinds[content->kind];
+    tess_status status = content->medium ? TESS_OK : open_medium(p, kind, content);
     if (status != TESS_OK) return status;
-    bool has_sound = kind == TESS_MEDIA_VIDEO && p->use->use_audio_in_video;
-    if (has_sound) status = tess_medium_open_sound(content->medium, &content->sound, p->err);
-    if (status == TESS_OK) status = prepare_medium(p, content->medium);
-    if (status == TESS_OK && has_sound) status = prepare_medium(p, content->sound);
-    if (status == TESS_OK) {
-        content->features = tess_medium_get_features(content->medium);
-        content->n_tok = tess_features_count_tokens(content->features, &p->preprocessor);
-        if (has_sound)
-            content->n_tok +=
-                tess_features_count_tokens(tess_medium_get_features(content->sound), &p->preprocessor);
-        return TESS_OK;
-    }
-    tess_medium_close(content->sound);
-    tess_medium_close(content->medium);
-    content->medium = content->sound = NULL;
+    if (kind == TESS_MEDIA_VIDEO && p->use->use_audio_in_video && !content->sound)
+        status = tess_medium_open_sound(content->medium, &content->sound, p->err);
+    if (status != TESS_OK)
+        close_content(content);
+    else
+        take_sizes(p, content);
     return status;
 }
 
@@ -167,34 +191,87 @@ static tess_status check_standard_input(const tess_conversation *c, tess_error *
     return TESS_OK;
 }
 
-/* A medium knows neither its place nor what those before it hold. */
-static void complete_error(const preparing *p, size_t turn, size_t part)
+/* A medium does not know its place. */
+static void name_part(tess_error *err, size_t turn, size_t part)
 {
-    tess_error *err = p->err;
-    if (!err) return;
-    if (!*err->field) snprintf(err->field, sizeof err->field, "messages[%zu].content[%zu]", turn, part);
-    if (err->status == TESS_EBUDGET)
-        err->smallest_budget_bytes = add_bytes(err->smallest_budget_bytes, p->n_held);
+    if (err && !*err->field)
+        snprintf(err->field, sizeof err->field, "messages[%zu].content[%zu]", turn, part);
+}
+
+static tess_status open_all(preparing *p, tess_conversation *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++) {
+            if (!is_waiting(&c->turn[i].content[k])) continue;
+            const tess_status status = open_content(p, &c->turn[i].content[k]);
+            if (status == TESS_OK) continue;
+            name_part(p->err, i, k);
+            return status;
+        }
+    return TESS_OK;
+}
+
+/* ---- preparing ---- */
+
+/* Names the part that a medium has failed in, which is of no further use. */
+static void drop_failed(tess_conversation *c, const tess_medium *medium, tess_error *err)
+{
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++) {
+            tess_content *content = &c->turn[i].content[k];
+            if (content->medium != medium && content->sound != medium) continue;
+            name_part(err, i, k);
+            close_content(content);
+            return;
+        }
+}
+
+/* Counts or prepares all that is open. */
+static tess_status work_on_all(const preparing *p, tess_conversation *c, bool prepares)
+{
+    media_list list;
+    int failed = 0;
+    tess_status status = list_open(c, &list, p->err);
+    if (status != TESS_OK) return status;
+    if (prepares)
+        status = tess_media_prepare(list.medium, list.n, p->max_bytes, p->use->progress, &failed, p->err);
+    else
+        for (; failed < list.n; failed++) {
+            status = tess_medium_count(list.medium[failed], p->use->progress, p->err);
+            if (status != TESS_OK) break;
+        }
+    if (status != TESS_OK && status != TESS_EBUDGET) drop_failed(c, list.medium[failed], p->err);
+    free(list.medium);
+    return status;
+}
+
+static tess_status work(tess_conversation *c, const tess_media_use *use, bool prepares, tess_error *err)
+{
+    preparing p = {.use = use, .err = err};
+    if (!any_is_waiting(c)) return TESS_OK;
+    tess_status status = check_standard_input(c, err);
+    if (status == TESS_OK) status = begin_preparing(&p, err);
+    if (status == TESS_OK) status = open_all(&p, c);
+    if (status == TESS_OK) status = work_on_all(&p, c, prepares);
+    if (status != TESS_OK && status != TESS_EBUDGET) return status;
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++) {
+            tess_content *content = &c->turn[i].content[k];
+            if (!is_waiting(content)) continue;
+            take_sizes(&p, content);
+            content->is_prepared = prepares && status == TESS_OK;
+        }
+    return status;
 }
 
 tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use *use, tess_error *err)
 {
-    preparing p = {.use = use, .err = err};
-    uint64_t most;
-    if (!any_is_waiting(c)) return TESS_OK;
-    tess_conversation_count_bytes(c, &p.n_held, &most);
-    tess_status status = check_standard_input(c, err);
-    if (status == TESS_OK) status = begin_preparing(&p, err);
-    if (status != TESS_OK) return status;
-    for (size_t i = 0; i < c->count; i++)
-        for (size_t k = 0; k < c->turn[i].n_content; k++) {
-            if (!is_waiting(&c->turn[i].content[k])) continue;
-            status = prepare_content(&p, &c->turn[i].content[k]);
-            if (status == TESS_OK) continue;
-            complete_error(&p, i, k);
-            return status;
-        }
-    return TESS_OK;
+    return work(c, use, true, err);
+}
+
+tess_status tess_conversation_count(tess_conversation *c, const tess_media_use *use, tess_error *err)
+{
+    return work(c, use, false, err);
 }
 
 const tess_medium_facts *tess_content_get_facts(const tess_content *content)
@@ -203,15 +280,6 @@ const tess_medium_facts *tess_content_get_facts(const tess_content *content)
 }
 
 /* ---- prompts ---- */
-
-static size_t count_media(const tess_conversation *c)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < c->count; i++)
-        for (size_t k = 0; k < c->turn[i].n_content; k++)
-            n += c->turn[i].content[k].kind != TESS_CONTENT_TEXT;
-    return n;
-}
 
 tess_status tess_prompt_list_media(const tess_conversation *c, tess_prompt *out, tess_error *err)
 {

@@ -26,10 +26,11 @@ struct tess_speech {
     int32_t *text; /* [n_text] the assistant's turn: of the prompt its beginning, then the answer */
     int n_text, text_capacity;
     int32_t *codes; /* [max_step, n_code_group]; of the last code of the first codebook the others lack */
+    int32_t *block; /* [n_code_group, frames that become sound at a time] */
     int32_t *first_codes;     /* [max_step] what the penalty is over */
     float *hidden, *code_row; /* [d_model] of the last row; the sum of the last frame's codes */
     uint64_t talker_random, predictor_random;
-    int n_code, n_frame;
+    int n_code, n_frame, n_decoded; /* frames that sound */
     bool has_begun, is_complete, has_ended;
     tess_speech_finish finish;
 };
@@ -105,6 +106,7 @@ static tess_status reserve_all(tess_speech *s, tess_error *err)
     s->media = reserve(n_media, sizeof *s->media, &ok);
     s->listed = reserve(n_media, sizeof *s->listed, &ok);
     s->codes = reserve(n_step * n_group, sizeof *s->codes, &ok);
+    s->block = reserve(n_group * TESS_SPEECH_FRAMES_AT_ONCE, sizeof *s->block, &ok);
     s->first_codes = reserve(n_step, sizeof *s->first_codes, &ok);
     s->hidden = reserve((size_t)c->text.d_model, sizeof *s->hidden, &ok);
     s->code_row = reserve((size_t)c->text.d_model, sizeof *s->code_row, &ok);
@@ -175,6 +177,7 @@ void tess_speech_free(tess_speech *speech)
     free(speech->listed);
     free(speech->text);
     free(speech->codes);
+    free(speech->block);
     free(speech->first_codes);
     free(speech->hidden);
     free(speech->code_row);
@@ -215,10 +218,24 @@ static void begin_sound(tess_speech *s)
     if (s->options.on_samples) tess_code2wav_begin(&rooms_of(s)->speech.code2wav, &stream);
 }
 
-static tess_status decode_frame(const tess_speech *s, const int32_t *frame, tess_error *err)
+/* Makes the frames sound that wait for it, at most TESS_SPEECH_FRAMES_AT_ONCE. */
+static tess_status decode_frames(tess_speech *s, tess_error *err)
 {
-    if (!s->options.on_samples) return TESS_OK;
-    return tess_code2wav_push(&rooms_of(s)->speech.code2wav, frame, 1, 1, err);
+    int n_group = config_of(s)->n_code_group, n = s->n_frame - s->n_decoded;
+    const int32_t *frames = s->codes + (size_t)s->n_decoded * (size_t)n_group;
+    if (!s->options.on_samples || n == 0) return TESS_OK;
+    for (int group = 0; group < n_group; group++)
+        for (int i = 0; i < n; i++) s->block[group * n + i] = frames[i * n_group + group];
+    s->n_decoded = s->n_frame;
+    return tess_code2wav_push(&rooms_of(s)->speech.code2wav, s->block, n, n, err);
+}
+
+/* The first frame sounds at once, others in groups. */
+static tess_status decode_if_many(tess_speech *s, tess_error *err)
+{
+    int at_once = rooms_of(s)->speech.code2wav.n_frame;
+    bool is_many = s->n_frame == 1 || s->n_frame - s->n_decoded >= at_once;
+    return is_many ? decode_frames(s, err) : TESS_OK;
 }
 
 /* ---- the talker's prompt ---- */
@@ -321,10 +338,11 @@ static tess_status predict_frame(tess_speech *s, int32_t code, tess_error *err)
         tess_row_table_read(&talker->model.embedding, &rooms->model->kernels, code, s->code_row, err);
     if (status == TESS_OK)
         status = tess_code_predictor_run(&rooms->speech.predictor, s->hidden, s->code_row, &sampling,
-                                         &s->predictor_random, frame + 1, err);
-    if (status == TESS_OK) status = decode_frame(s, frame, err);
-    if (status == TESS_OK) s->n_frame++;
-    return status;
+                                         &s->predictor_random, s->n_frame == 0 ? s->options.listener : NULL,
+                                         frame + 1, err);
+    if (status != TESS_OK) return status;
+    s->n_frame++;
+    return decode_if_many(s, err);
 }
 
 static tess_status speak_frame(tess_speech *s, int32_t token, tess_error *err)
@@ -341,8 +359,8 @@ static tess_status speak_frame(tess_speech *s, int32_t token, tess_error *err)
     else if (s->n_code == s->options.max_step)
         end_with(s, TESS_SPEECH_FINISH_LIMIT);
     else
-        status = predict_frame(s, code, err);
-    return status;
+        return predict_frame(s, code, err);
+    return decode_frames(s, err);
 }
 
 /* Whether the text that the next frame asks for is there. */
@@ -353,22 +371,30 @@ static bool is_ready(const tess_speech *s, int32_t *token)
     return find_text(s, token);
 }
 
+/* Who stops hears what was spoken by then. */
+static tess_status tell_frame(tess_speech *s, tess_error *err)
+{
+    tess_status status =
+        tess_progress_tell(s->options.progress, TESS_ACTIVITY_SPEAKING, (uint64_t)s->n_frame, 0, err);
+    if (status != TESS_OK) decode_frames(s, NULL);
+    return status;
+}
+
 tess_status tess_speech_step(tess_speech *s, tess_speech_state *state, tess_error *err)
 {
     int32_t token = -1;
     if (s->is_complete && s->n_text < TESS_TALKER_TURN_TOKENS) end_with(s, TESS_SPEECH_FINISH_NONE);
     *state = s->has_ended ? TESS_SPEECH_ENDED : TESS_SPEECH_WAITS;
-    if (s->has_ended || !is_ready(s, &token)) return TESS_OK;
+    if (s->has_ended) return TESS_OK;
+    bool waits = !is_ready(s, &token);
     tess_fpenv saved = tess_fpenv_enter();
     tess_guard_begin();
-    tess_status status = speak_frame(s, token, err);
-    if (status == TESS_OK)
-        status =
-            tess_progress_tell(s->options.progress, TESS_ACTIVITY_SPEAKING, (uint64_t)s->n_frame, 0, err);
+    tess_status status = waits ? decode_frames(s, err) : speak_frame(s, token, err);
+    if (status == TESS_OK && !waits) status = tell_frame(s, err);
     tess_guard_end();
     tess_fpenv_leave(saved);
     if (status != TESS_OK) s->has_ended = true;
-    *state = s->has_ended ? TESS_SPEECH_ENDED : TESS_SPEECH_FRAME;
+    *state = s->has_ended ? TESS_SPEECH_ENDED : waits ? TESS_SPEECH_WAITS : TESS_SPEECH_FRAME;
     return status;
 }
 

@@ -96,6 +96,7 @@ tess_speech_choice tess_speech_choice_make_dense(const tess_model *model, const 
     dense.predictor.n_layer_slot = model->config.talker.code_predictor.text.n_layer;
     dense.predictor.n_embedding_slot = predictor->embedding[0].n_block;
     dense.predictor.n_head_slot = predictor->head[0].n_block;
+    dense.code2wav.n_frame = TESS_SPEECH_FRAMES_AT_ONCE;
     dense.code2wav.n_embedding_slot = model->code2wav.embedding.n_block;
     dense.code2wav.n_layer_slot = model->code2wav.n_layer;
     dense.code2wav.n_part_slot = model->code2wav.n_part;

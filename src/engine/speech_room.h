@@ -23,6 +23,10 @@ void tess_speech_room_init(tess_speech_room *room, const tess_model *model, tess
 /* Reads the norms, which no bank lends. TESS_EIO. */
 tess_status tess_speech_room_read_norms(tess_speech_room *room, const tess_model *model, tess_error *err);
 
+/* Frames that become sound at a time where there is room for it: weights are read once for so many. The first
+ * one waits for none. */
+enum { TESS_SPEECH_FRAMES_AT_ONCE = 4 };
+
 /* The smallest with which an answer of n_step codes can be spoken at all; and the same with all weights
  * staying that every code needs, which are all but experts. */
 tess_speech_choice tess_speech_choice_make_least(const tess_model *model, int n_step, int n_state,

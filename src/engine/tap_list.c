@@ -4,6 +4,7 @@
 
 #include "model/audio_tower.h"
 #include "model/code2wav.h"
+#include "model/code_predictor.h"
 #include "model/placeholders.h"
 #include "model/talker_prompt.h"
 #include "model/taps.h"
@@ -57,6 +58,7 @@ tess_status tess_speech_list_taps(const char *model_dir, const int32_t *ids, int
                                     .config = &config->talker.text,
                                     .n_tok = tess_talker_count_rows(config, ids, n_prompt)};
         tess_taps_visit(&sink, TESS_TAP_CODEC_HEAD, visit, context);
+        tess_code_predictor_taps_visit(&config->talker.code_predictor, visit, context);
     } else {
         status = tess_config_refuse_speech(err);
     }

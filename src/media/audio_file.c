@@ -183,8 +183,10 @@ tess_status tess_audio_decode(const tess_source *source, int rate_hz, tess_sampl
     tess_status status = tess_track_open(source, TESS_TRACK_AUDIO, 0, &track, err);
     if (status == TESS_OK) status = decode(&s, &track, err);
     if (status == TESS_OK && out) {
-        *out = (tess_audio_facts){s.file_rate_hz, s.n_channel, (double)s.n_in / s.file_rate_hz, ""};
+        *out = (tess_audio_facts){
+            .rate_hz = s.file_rate_hz, .n_channel = s.n_channel, .seconds = (double)s.n_in / s.file_rate_hz};
         tess_track_name_format(&track, out->format, sizeof out->format);
+        tess_track_describe_loss(&track, out->seconds, out->loss, sizeof out->loss);
     }
     if (s.soxr) s.lib.soxr_delete(s.soxr);
     tess_track_close(&track);

@@ -12,6 +12,7 @@ typedef struct tess_audio_facts {
     int rate_hz, n_channel; /* of the file */
     double seconds;         /* decoded */
     char format[64];        /* "WAV, pcm_s16le" */
+    char loss[160];         /* what is known to be missing of it, "found …, expected …"; or "" */
 } tess_audio_facts;
 
 /* Takes the next n samples; mono, in order, any n. They are borrowed for the call. */

@@ -2,11 +2,11 @@
  *
  * JPEG comes from libjpeg-turbo and WebP from libwebp, whose pixels are Pillow's to the bit; PNG and GIF are
  * decoded here, BMP and TIFF by FFmpeg in the form they are stored in, and turned to RGB by our own
- * arithmetic. A picture with alpha is laid on white, the orientation its EXIF data tells is applied, and of
- * an animation the first frame is taken. What is cut off or damaged is refused, not guessed.
+ * arithmetic. A picture with alpha is laid on white, the orientation that EXIF data or XMP tell is applied,
+ * and of an animation the first frame is taken. What is cut off or damaged is refused, not guessed.
  *
- * DIFFERS: the original turns a picture by its EXIF data where it loads the file itself, and not where it is
- * handed one, as its goldens are; here it is always turned (tests/unit/test_image_file.c: all eight ways).
+ * DIFFERS: the original turns a picture by that orientation where it loads the file itself, and not where it
+ * is handed one, as its goldens are; here it is always turned (tests/unit/test_image_file.c: all eight ways).
  */
 #ifndef TESS_MEDIA_IMAGE_FILE_H
 #define TESS_MEDIA_IMAGE_FILE_H

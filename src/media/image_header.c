@@ -7,23 +7,15 @@
 #include "base/checked.h"
 #include "media/gif.h"
 #include "media/peek.h"
+#include "media/png_text.h"
 #include "media/tiff_tags.h"
 
-enum { EXIF_MARK_BYTES = 6 };
 static const char SUPPORTED[] = "JPEG, PNG, WebP, GIF, BMP or TIFF";
 
 const char *tess_image_kind_name(tess_image_kind kind)
 {
     static const char *const names[] = {"JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF"};
     return names[kind];
-}
-
-/* The mark that EXIF data begin with in a JPEG, and in a WebP at times. */
-static bool is_exif_marked(tess_peek *peek, uint64_t offset, uint32_t n)
-{
-    static const uint8_t mark[EXIF_MARK_BYTES] = {'E', 'x', 'i', 'f', 0, 0};
-    const uint8_t *p = n >= sizeof mark ? tess_peek_at(peek, offset, sizeof mark) : NULL;
-    return p && !memcmp(p, mark, sizeof mark);
 }
 
 /* ---- JPEG ---- */
@@ -75,10 +67,22 @@ static tess_status read_jpeg_frame(tess_peek *peek, uint64_t offset, int marker,
     return TESS_OK;
 }
 
+/* Notes EXIF data, the first, or an XMP packet, the last. */
+static void note_jpeg_app1(tess_peek *peek, tess_piece data, tess_piece *exif, tess_piece *xmp)
+{
+    static const char exif_mark[6] = "Exif\0", xmp_mark[29] = "http://ns.adobe.com/xap/1.0/";
+    const uint8_t *p = data.n >= sizeof exif_mark ? tess_peek_at(peek, data.offset, sizeof exif_mark) : NULL;
+    if (p && exif->offset == 0 && !memcmp(p, exif_mark, sizeof exif_mark)) *exif = data;
+    p = data.n >= sizeof xmp_mark ? tess_peek_at(peek, data.offset, sizeof xmp_mark) : NULL;
+    if (p && !memcmp(p, xmp_mark, sizeof xmp_mark))
+        *xmp = (tess_piece){data.offset + sizeof xmp_mark, data.n - sizeof xmp_mark};
+}
+
 static tess_status read_jpeg(tess_peek *peek, tess_image_header *out, tess_error *err)
 {
     uint64_t offset = 2;
-    int n_component = 0, n_exif = 0;
+    int n_component = 0;
+    tess_piece exif = {0}, xmp = {0};
     for (;;) {
         int marker = next_jpeg_marker(peek, &offset);
         if (is_jpeg_alone(marker)) continue;
@@ -95,13 +99,12 @@ static tess_status read_jpeg(tess_peek *peek, tess_image_header *out, tess_error
         if (is_jpeg_frame(marker) && n_component == 0)
             status = read_jpeg_frame(peek, offset, marker, &n_component, out, err);
         if (status != TESS_OK) return status;
-        if (marker == JPEG_APP1 && is_exif_marked(peek, offset + 2, length - 2) && n_exif++ == 0)
-            out->orientation =
-                tess_exif_orientation(peek, offset + 2 + EXIF_MARK_BYTES, length - 2 - EXIF_MARK_BYTES);
+        if (marker == JPEG_APP1) note_jpeg_app1(peek, (tess_piece){offset + 2, length - 2}, &exif, &xmp);
         offset += length;
     }
     if (n_component == 0)
         return tess_refuse(err, peek->name, "", (int64_t)offset, "a frame header", "a scan");
+    out->orientation = tess_orientation_find(peek, exif, xmp);
     return TESS_OK;
 }
 
@@ -123,18 +126,18 @@ static tess_status read_png(tess_peek *peek, tess_image_header *out, tess_error 
 {
     tess_status status = read_png_size(peek, out, err);
     if (status != TESS_OK) return status;
-    bool has_data = false;
+    tess_png_notes notes = {0};
     for (uint64_t offset = 8;;) {
         const uint8_t *p = tess_peek_at(peek, offset, 12);
         uint32_t length = p ? tess_peek_be32(p) : 0;
         if (!p || length > peek->n_byte - offset - 12)
             return tess_peek_refuse(peek, offset, "a whole PNG chunk", err);
         if (!memcmp(p + 4, "IEND", 4)) break;
-        has_data |= !memcmp(p + 4, "IDAT", 4);
-        if (!memcmp(p + 4, "eXIf", 4)) out->orientation = tess_exif_orientation(peek, offset + 8, length);
+        tess_png_note(&notes, peek, p + 4, (tess_piece){offset + 8, length});
         offset += 12 + (uint64_t)length;
     }
-    return has_data ? TESS_OK : tess_refuse(err, peek->name, "", -1, "a PNG chunk IDAT", "none");
+    if (!notes.has_pixels) return tess_refuse(err, peek->name, "", -1, "a PNG chunk IDAT", "none");
+    return tess_png_find_orientation(&notes, peek, &out->orientation, err);
 }
 
 /* ---- WebP ---- */
@@ -161,10 +164,13 @@ static bool read_webp_frame(const uint8_t *p, tess_image_header *out)
     return true;
 }
 
-static int read_webp_exif(tess_peek *peek, uint64_t offset, uint32_t length)
+/* The first chunk of a kind counts, and only where the file's flags say that there is one. */
+static void note_webp_chunk(const uint8_t name[4], uint32_t flags, tess_piece data, tess_piece *exif,
+                            tess_piece *xmp)
 {
-    uint32_t skip = is_exif_marked(peek, offset, length) ? EXIF_MARK_BYTES : 0;
-    return tess_exif_orientation(peek, offset + skip, length - skip);
+    enum { HAS_XMP = 4, HAS_EXIF = 8 };
+    if (!memcmp(name, "EXIF", 4) && flags & HAS_EXIF && exif->offset == 0) *exif = data;
+    if (!memcmp(name, "XMP ", 4) && flags & HAS_XMP && xmp->offset == 0) *xmp = data;
 }
 
 static tess_status read_webp(tess_peek *peek, tess_image_header *out, tess_error *err)
@@ -182,13 +188,16 @@ static tess_status read_webp(tess_peek *peek, tess_image_header *out, tess_error
     } else if (!read_webp_frame(p + 12, out))
         return tess_refuse(err, peek->name, "", 12, "a WebP picture", "something else");
     bool is_lossless = !memcmp(p + 12, "VP8L", 4);
+    const uint32_t flags = is_extended ? p[20] : 0;
+    tess_piece exif = {0}, xmp = {0};
     for (uint64_t offset = 12; is_extended && (p = tess_peek_at(peek, offset, 8));) {
         uint32_t length = tess_peek_le32(p + 4);
         is_lossless |= !memcmp(p, "VP8L", 4);
         out->has_alpha |= !memcmp(p, "ALPH", 4);
-        if (!memcmp(p, "EXIF", 4)) out->orientation = read_webp_exif(peek, offset + 8, length);
+        note_webp_chunk(p, flags, (tess_piece){offset + 8, length}, &exif, &xmp);
         offset += 8 + (uint64_t)length + (length & 1);
     }
+    out->orientation = tess_orientation_find(peek, exif, xmp);
     /* A lossless picture is made as four bytes a pixel first, one with alpha comes as four and keeps a plane
      * of its own, one to be turned as three, and an animation has two canvases and its frame. */
     out->decoder_bytes = out->is_animated ? 13
@@ -264,7 +273,7 @@ static tess_status read_bmp(tess_peek *peek, tess_image_header *out, tess_error 
 }
 
 enum { WHITE_IS_0, BLACK_IS_0, TIFF_RGB, TIFF_PALETTE, OLD_JPEG = 6, NEW_JPEG = 7, PREMULTIPLIED = 1 };
-enum { WIDTH, HEIGHT, TURN, SAMPLES, BITS, PACKING, COLOURS, EXTRA, N_TAG };
+enum { WIDTH, HEIGHT, SAMPLES, BITS, PACKING, COLOURS, EXTRA, N_TAG };
 
 /* Forms that FFmpeg would turn to RGB in its own way, or take for another. */
 static const char *find_rare_form(const tess_tiff_tag *tags, uint32_t n_sample, uint32_t bits)
@@ -284,17 +293,16 @@ static tess_status read_tiff(tess_peek *peek, tess_image_header *out, tess_error
 {
     tess_tiff_tag tags[N_TAG] = {
         [WIDTH] = {.id = TESS_TIFF_WIDTH},         [HEIGHT] = {.id = TESS_TIFF_HEIGHT},
-        [TURN] = {.id = TESS_TIFF_ORIENTATION},    [SAMPLES] = {.id = TESS_TIFF_SAMPLES},
-        [BITS] = {.id = TESS_TIFF_BITS},           [PACKING] = {.id = TESS_TIFF_COMPRESSION},
-        [COLOURS] = {.id = TESS_TIFF_PHOTOMETRIC}, [EXTRA] = {.id = TESS_TIFF_EXTRA_SAMPLES}};
+        [SAMPLES] = {.id = TESS_TIFF_SAMPLES},     [BITS] = {.id = TESS_TIFF_BITS},
+        [PACKING] = {.id = TESS_TIFF_COMPRESSION}, [COLOURS] = {.id = TESS_TIFF_PHOTOMETRIC},
+        [EXTRA] = {.id = TESS_TIFF_EXTRA_SAMPLES}};
     bool is_read = tess_tiff_tags_find(peek, 0, peek->n_byte, tags, N_TAG);
     if (peek->failure) return tess_peek_refuse(peek, 0, "a TIFF directory", err);
     if (!is_read || !tags[WIDTH].is_found || !tags[HEIGHT].is_found)
         return tess_refuse(err, peek->name, "", 4, "a TIFF directory with width and height", "none");
     out->width = tags[WIDTH].value > INT_MAX ? -1 : (int)tags[WIDTH].value;
     out->height = tags[HEIGHT].value > INT_MAX ? -1 : (int)tags[HEIGHT].value;
-    uint32_t turn = tags[TURN].value;
-    if (turn >= 1 && turn <= 8) out->orientation = (int)turn;
+    out->orientation = tess_orientation_find(peek, (tess_piece){0, peek->n_byte}, tess_exif_find_xmp(peek));
     uint32_t n_sample = tags[SAMPLES].is_found ? tags[SAMPLES].value : 1;
     uint32_t bits = tags[BITS].is_found ? tags[BITS].value : 1;
     const char *rare = find_rare_form(tags, n_sample, bits);
@@ -383,6 +391,7 @@ tess_status tess_image_header_read(const tess_source_reader *reader, tess_image_
     tess_status status = find_kind(&peek, &header.kind, err);
     if (status == TESS_OK) status = readers[header.kind](&peek, &header, err);
     if (status != TESS_OK) return status;
+    if (peek.failure) return tess_peek_refuse(&peek, 0, "its header", err);
     if (header.width < 1 || header.height < 1)
         return tess_refuse(err, peek.name, "size", -1, "at least one pixel", "%d x %d of %s", header.width,
                            header.height, tess_image_kind_name(header.kind));

@@ -1,6 +1,7 @@
 #include "media/libraries.h"
 
 #include <dlfcn.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* One function to find: its name, and where in a table its address goes. */
@@ -9,16 +10,31 @@ typedef struct symbol {
     size_t offset;
 } symbol;
 
+/* Whether the dynamic linker had no memory. It says so in English, and in nothing but words. */
+static bool is_want_of_memory(const char *why)
+{
+    static const char *const words[] = {"failed to map", "cannot map", "allocate", "out of memory"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strstr(why, words[i])) return true;
+    return false;
+}
+
+static tess_status refuse_library(const char *soname, const char *package, tess_error *err)
+{
+    const char *why = dlerror();
+    if (!why) why = "no reason was given";
+    if (is_want_of_memory(why))
+        return tess_fail(err, TESS_ENOMEM, "no memory to open the library %s (%s)", soname, why);
+    return tess_fail(err, TESS_EUNSUPPORTED,
+                     "the library %s cannot be opened: install Debian's package %s (%s)", soname, package,
+                     why);
+}
+
 static tess_status find_all(const char *soname, const char *package, const symbol *symbols, size_t n_symbol,
                             void *table, tess_error *err)
 {
     void *handle = dlopen(soname, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (!handle) {
-        const char *why = dlerror();
-        return tess_fail(err, TESS_EUNSUPPORTED,
-                         "the library %s cannot be opened: install Debian's package %s (%s)", soname, package,
-                         why ? why : "no reason was given");
-    }
+    if (!handle) return refuse_library(soname, package, err);
     for (size_t i = 0; i < n_symbol; i++) {
         void *address = dlsym(handle, symbols[i].name);
         if (!address)

@@ -1,39 +1,22 @@
-/* One medium from its source to features: what is decoded passes through, what the network will ask for
- * stays. */
-#include <math.h>
+/* A medium as it is looked at: what it is, how many tokens it becomes, and what preparing it will take. */
+#include "media/medium.h"
+
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
-#include "base/digest.h"
 #include "base/fpenv.h"
 #include "base/progress.h"
 #include "media/audio_file.h"
 #include "media/image_file.h"
 #include "media/image_size.h"
-#include "media/mel.h"
-#include "media/patches.h"
 #include "media/resize.h"
-#include "media/video_file.h"
-#include "tessera/media.h"
 
-struct tess_medium {
-    tess_preprocessor preprocessor;
-    tess_medium_options options; /* its preprocessor is the one above */
-    char *text;                  /* what it was opened by, or its name */
-    tess_source source;          /* with owned NULL where it belongs to a film */
-    tess_medium_facts facts;
-    tess_video_facts video; /* of the first pass over a film */
-    bool is_inside;         /* the sound of a film */
-    bool is_prepared;
-    const tess_progress *progress; /* of the call */
-    tess_features features;
-    tess_mel *mel;
-    uint8_t **frame; /* [facts.n_frame] of [taken_height, taken_width, 3] */
-    int n_frame;     /* that are there */
-    tess_patches patches;
-};
+/* What is read of a source that is no file, where less may be taken to prepare it: its sizes are known then,
+ * and with them how much is enough. */
+#define LOOKING_BYTES (64ull << 20)
 
 /* ---- what an option may be ---- */
 
@@ -49,14 +32,9 @@ static tess_status check_options(const tess_medium_options *o, tess_error *err)
     return TESS_OK;
 }
 
-static tess_status refuse_bytes(const tess_medium *m, uint64_t n_byte, tess_error *err)
+tess_status tess_medium_refuse_bytes(const tess_medium *m, uint64_t n_byte, tess_error *err)
 {
     return tess_refuse_bytes(err, m->facts.name, "preparing it takes", n_byte, m->options.max_bytes);
-}
-
-static uint64_t picture_bytes(int width, int height)
-{
-    return (uint64_t)width * (uint64_t)height * 3; /* sides are at most 2^26 */
 }
 
 /* ---- looking ---- */
@@ -92,14 +70,15 @@ static tess_status count_pictures(tess_medium *m, int64_t least, int64_t most, u
     if (status != TESS_OK) return status;
     lay_patches(m);
     uint64_t peak;
-    if (!tess_mul_u64(picture_bytes(f->taken_width, f->taken_height) + sizeof *m->frame, (uint64_t)f->n_frame,
-                      &f->bytes_held) ||
+    if (!tess_mul_u64(tess_medium_picture_bytes(f->taken_width, f->taken_height) + sizeof *m->frame,
+                      (uint64_t)f->n_frame, &f->bytes_held) ||
         !tess_add_u64(f->bytes_held, sizeof *m + m->source.n_byte, &f->bytes_held))
-        return refuse_bytes(m, UINT64_MAX, err);
+        return tess_medium_refuse_bytes(m, UINT64_MAX, err);
     while_resizing += tess_picture_resize_bytes(f->width, f->height, f->taken_width, f->taken_height);
-    if (!tess_add_u64(f->bytes_held, while_resizing, &peak)) return refuse_bytes(m, UINT64_MAX, err);
+    if (!tess_add_u64(f->bytes_held, while_resizing, &peak))
+        return tess_medium_refuse_bytes(m, UINT64_MAX, err);
     f->bytes_peak = peak > while_decoding ? peak : while_decoding;
-    return f->bytes_peak > m->options.max_bytes ? refuse_bytes(m, f->bytes_peak, err) : TESS_OK;
+    return TESS_OK;
 }
 
 static tess_status look_at_image(tess_medium *m, tess_error *err)
@@ -112,21 +91,30 @@ static tess_status look_at_image(tess_medium *m, tess_error *err)
     m->facts.n_frame = 1;
     snprintf(m->facts.format, sizeof m->facts.format, "%s", image.format);
     return count_pictures(m, m->preprocessor.least_pixels, m->preprocessor.most_pixels,
-                          picture_bytes(image.width, image.height), image.bytes, err);
+                          tess_medium_picture_bytes(image.width, image.height), image.bytes, err);
 }
 
-static tess_video_options video_options(const tess_medium *m, const tess_video_facts *known)
+tess_video_options tess_medium_video_options(const tess_medium *m, const tess_video_facts *known)
 {
     return (tess_video_options){.fps = m->options.fps,
                                 .max_frames = m->options.most_frames,
                                 .max_bytes = m->options.max_bytes,
-                                .known = known};
+                                .known = known,
+                                .progress = m->options.progress};
 }
 
 static tess_status look_at_video(tess_medium *m, tess_error *err)
 {
-    const tess_video_options options = video_options(m, NULL);
-    const tess_status status = tess_video_probe(&m->source, &options, &m->video, err);
+    const tess_video_options options = tess_medium_video_options(m, NULL);
+    tess_error why;
+    tess_status status = tess_video_probe(&m->source, &options, &m->video, &why);
+    m->is_bound = status == TESS_EBUDGET;
+    if (m->is_bound) {
+        status = tess_video_bound(&m->source, &options, &m->video, &why);
+        if (status == TESS_OK && m->video.bytes < why.smallest_budget_bytes)
+            m->video.bytes = why.smallest_budget_bytes;
+    }
+    if (status != TESS_OK && err) *err = why;
     if (status != TESS_OK) return status;
     const tess_video_facts *video = &m->video;
     m->facts.width = video->width;
@@ -136,13 +124,14 @@ static tess_status look_at_video(tess_medium *m, tess_error *err)
     m->facts.fps = video->fps;
     m->facts.has_sound = video->has_audio;
     snprintf(m->facts.format, sizeof m->facts.format, "%s", video->format);
+    snprintf(m->facts.loss, sizeof m->facts.loss, "%s", video->loss);
     if (video->n_frame < 1 || !(video->fps > 0.0))
         return tess_refuse(err, m->facts.name, "frames", -1, "at least 1", "%d", video->n_frame);
     return count_pictures(m, TESS_FRAME_LEAST_PIXELS, TESS_FRAME_MOST_PIXELS, video->bytes, video->bytes,
                           err);
 }
 
-static tess_status look(tess_medium *m, tess_error *err)
+tess_status tess_medium_look(tess_medium *m, tess_error *err)
 {
     switch (m->facts.kind) {
     case TESS_MEDIA_IMAGE:
@@ -182,8 +171,9 @@ static tess_status finish_opening(tess_medium *m, tess_medium **out, tess_error 
 {
     m->facts.name = m->source.name;
     const tess_fpenv saved = tess_fpenv_enter();
-    const tess_status status = look(m, err);
+    const tess_status status = tess_medium_look(m, err);
     tess_fpenv_leave(saved);
+    malloc_trim(0); /* what decoding took is there for the next */
     if (status == TESS_OK)
         *out = m;
     else
@@ -197,7 +187,8 @@ tess_status tess_medium_open(tess_media_kind kind, const char *source, const tes
     tess_medium *m;
     tess_status status = medium_new(kind, source, options, &m, err);
     if (status != TESS_OK) return status;
-    status = tess_source_open(m->text, options->max_bytes, &m->source, err);
+    const uint64_t most = options->max_bytes > LOOKING_BYTES ? options->max_bytes : LOOKING_BYTES;
+    status = tess_source_open(m->text, most, &m->source, err);
     if (status == TESS_OK) return finish_opening(m, out, err);
     tess_medium_close(m);
     return status;
@@ -244,228 +235,73 @@ const tess_medium_facts *tess_medium_get_facts(const tess_medium *m)
     return &m->facts;
 }
 
-/* ---- decoding ---- */
-
-static tess_status take_samples(void *context, const float *samples, size_t n, tess_error *err)
+const tess_features *tess_medium_get_features(const tess_medium *m)
 {
-    tess_medium *m = context;
-    const tess_status status = tess_mel_push(m->mel, samples, n, err);
-    return status == TESS_OK
-               ? tess_progress_tell(m->progress, TESS_ACTIVITY_PREPARING,
-                                    (uint64_t)(tess_mel_get_samples(m->mel) / TESS_MEL_HOP), 0, err)
-               : status;
+    TESS_ASSERT(m->facts.n_frame > 0);
+    return &m->features;
 }
 
-/* As many frames as there is memory for, if that is fewer. */
-static int64_t most_mel_frames(const tess_medium *m)
+void tess_medium_set_max_bytes(tess_medium *m, uint64_t max_bytes)
 {
-    const int64_t many = 1 << 20;
-    const uint64_t none = tess_mel_bytes(m->preprocessor.n_mel, 0);
-    const uint64_t per_frame = (tess_mel_bytes(m->preprocessor.n_mel, many) - none) / (uint64_t)many;
-    const uint64_t fit = m->options.max_bytes > none ? (m->options.max_bytes - none) / per_frame : 0;
-    if (fit >= (uint64_t)m->options.most_mel_frames) return m->options.most_mel_frames;
-    return fit > 0 ? (int64_t)fit : 1;
+    m->options.max_bytes = max_bytes;
+}
+
+/* ---- counting sound ---- */
+
+uint64_t tess_medium_sound_bytes(const tess_medium *m, int64_t n_frame)
+{
+    return sizeof *m + m->source.n_byte + tess_mel_bytes(m->preprocessor.n_mel, n_frame);
 }
 
 typedef struct sample_count {
     const tess_medium *medium;
-    uint64_t n;
+    int64_t n;
 } sample_count;
 
 static tess_status count_samples(void *context, const float *samples, size_t n, tess_error *err)
 {
     sample_count *count = context;
+    const tess_medium *m = count->medium;
     (void)samples;
-    count->n += n;
-    return tess_progress_tell(count->medium->progress, TESS_ACTIVITY_PREPARING, count->n / TESS_MEL_HOP, 0,
-                              err);
-}
-
-static uint64_t sound_bytes(const tess_medium *m, int64_t n_frame)
-{
-    return sizeof *m + m->source.n_byte + tess_mel_bytes(m->preprocessor.n_mel, n_frame);
-}
-
-/* A clip for which there is too little memory is heard to its end, to say how much it takes; one that is too
- * long with any is left at `why`. */
-static tess_status refuse_clip(const tess_medium *m, const tess_error *why, tess_error *err)
-{
-    sample_count count = {.medium = m};
-    tess_status status = tess_audio_decode(&m->source, TESS_MEL_RATE_HZ, count_samples, &count, NULL, err);
-    int64_t n_frame = (int64_t)(count.n / TESS_MEL_HOP);
-    if (status != TESS_OK) return status;
-    if (n_frame <= m->options.most_mel_frames) return refuse_bytes(m, sound_bytes(m, n_frame), err);
-    if (err) *err = *why;
-    return why->status;
-}
-
-static tess_status hear(tess_medium *m, tess_audio_facts *audio, tess_error *err)
-{
-    const int64_t most = most_mel_frames(m);
-    tess_error why;
-    tess_status status = tess_mel_new(&m->mel, m->facts.name, m->preprocessor.n_mel, most, &why);
-    if (status == TESS_OK)
-        status = tess_audio_decode(&m->source, TESS_MEL_RATE_HZ, take_samples, m, audio, &why);
-    if (status == TESS_OK) status = tess_mel_finish(m->mel, &why);
-    if (status == TESS_EINPUT && m->mel && most < m->options.most_mel_frames &&
-        tess_mel_get_samples(m->mel) / TESS_MEL_HOP > most)
-        return refuse_clip(m, &why, err);
-    if (status != TESS_OK && err) *err = why;
-    return status;
-}
-
-static tess_status prepare_audio(tess_medium *m, tess_error *err)
-{
-    tess_audio_facts audio = {0};
-    tess_status status = hear(m, &audio, err);
-    if (status != TESS_OK) return status;
-    m->features = tess_mel_get_features(m->mel);
-    m->features.is_inside_video = m->is_inside;
-    m->facts.n_frame = m->features.n_frame;
-    m->facts.seconds = (double)tess_mel_get_samples(m->mel) / TESS_MEL_RATE_HZ;
-    m->facts.rate_hz = audio.rate_hz;
-    m->facts.n_channel = audio.n_channel;
-    snprintf(m->facts.format, sizeof m->facts.format, "%s", audio.format);
-    m->facts.bytes_held = sound_bytes(m, m->facts.n_frame);
-    m->facts.bytes_peak = m->facts.bytes_held;
-    return TESS_OK;
-}
-
-/* What is said of a source that gives other pictures than it gave when it was looked at. */
-static tess_status refuse_change(const tess_medium *m, const char *field, const char *expected,
-                                 const char *found, tess_error *err)
-{
-    return tess_refuse(err, m->facts.name, field, -1, expected, "%s", found);
-}
-
-/* Resizes a picture to the next place of m->frame. */
-static tess_status add_frame(tess_medium *m, const tess_picture *picture, tess_error *err)
-{
-    const tess_medium_facts *f = &m->facts;
-    if (picture->width != f->width || picture->height != f->height) {
-        char expected[48], found[48];
-        snprintf(expected, sizeof expected, "%d x %d pixels in every frame", f->width, f->height);
-        snprintf(found, sizeof found, "%d x %d", picture->width, picture->height);
-        return refuse_change(m, "size", expected, found, err);
-    }
-    if (m->n_frame == f->n_frame) return refuse_change(m, "frames", "as many as at first", "more", err);
-    tess_picture out = {f->taken_width, f->taken_height,
-                        malloc(picture_bytes(f->taken_width, f->taken_height))};
-    if (!out.rgb) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its pixels", f->name);
-    m->frame[m->n_frame++] = out.rgb;
-    return tess_picture_resize(picture, &out, f->name, err);
-}
-
-static tess_status take_frame(void *context, const tess_picture *frame, double seconds, tess_error *err)
-{
-    (void)seconds;
-    tess_medium *m = context;
-    const tess_status status = add_frame(m, frame, err);
-    return status == TESS_OK ? tess_progress_tell(m->progress, TESS_ACTIVITY_PREPARING, (uint64_t)m->n_frame,
-                                                  (uint64_t)m->facts.n_frame, err)
+    count->n += (int64_t)n;
+    const tess_status status = tess_mel_check_most(m->facts.name, count->n, m->options.most_mel_frames, err);
+    return status == TESS_OK ? tess_progress_tell(m->progress, TESS_ACTIVITY_PREPARING,
+                                                  (uint64_t)(count->n / TESS_MEL_HOP), 0, err)
                              : status;
 }
 
-static tess_status decode_image(tess_medium *m, tess_error *err)
+void tess_medium_set_sound(tess_medium *m, int64_t n_sample, const tess_audio_facts *audio)
 {
-    tess_picture picture = {0};
-    tess_status status = tess_image_decode(&m->source, m->options.max_bytes, &picture, err);
+    m->facts.n_frame = n_sample / TESS_MEL_HOP;
+    m->facts.seconds = (double)n_sample / TESS_MEL_RATE_HZ;
+    m->facts.rate_hz = audio->rate_hz;
+    m->facts.n_channel = audio->n_channel;
+    snprintf(m->facts.format, sizeof m->facts.format, "%s", audio->format);
+    snprintf(m->facts.loss, sizeof m->facts.loss, "%s", audio->loss);
+    m->facts.bytes_peak = m->facts.bytes_held = tess_medium_sound_bytes(m, m->facts.n_frame);
+}
+
+static tess_status count_sound(tess_medium *m, tess_error *err)
+{
+    sample_count count = {.medium = m};
+    tess_audio_facts audio = {0};
+    tess_status status = tess_audio_decode(&m->source, TESS_MEL_RATE_HZ, count_samples, &count, &audio, err);
+    if (status == TESS_OK) status = tess_mel_check_least(m->facts.name, count.n, err);
     if (status != TESS_OK) return status;
-    const tess_medium_facts *f = &m->facts;
-    if (picture.width == f->taken_width && picture.height == f->taken_height && f->width == picture.width &&
-        f->height == picture.height) {
-        m->frame[m->n_frame++] = picture.rgb;
-        return TESS_OK;
-    }
-    status = add_frame(m, &picture, err);
-    free(picture.rgb);
-    return status;
+    tess_medium_set_sound(m, count.n, &audio);
+    m->features = (tess_features){.kind = TESS_MEDIA_AUDIO,
+                                  .is_inside_video = m->is_inside,
+                                  .width = m->preprocessor.n_mel,
+                                  .n_frame = m->facts.n_frame};
+    return TESS_OK;
 }
 
-static tess_status decode_video(tess_medium *m, tess_error *err)
+tess_status tess_medium_count(tess_medium *m, const tess_progress *progress, tess_error *err)
 {
-    const tess_video_options options = video_options(m, &m->video);
-    const tess_status status = tess_video_decode(&m->source, &options, take_frame, m, NULL, err);
-    if (status == TESS_OK && m->n_frame != m->facts.n_frame)
-        return refuse_change(m, "frames", "as many as at first", "fewer", err);
-    return status;
-}
-
-static tess_status prepare_pictures(tess_medium *m, tess_error *err)
-{
-    m->frame = calloc((size_t)m->facts.n_frame, sizeof *m->frame);
-    if (!m->frame) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its frames", m->facts.name);
-    m->patches.frame = m->frame;
-    tess_patches_set_values(&m->patches, m->preprocessor.mean, m->preprocessor.deviation);
-    return m->facts.kind == TESS_MEDIA_VIDEO ? decode_video(m, err) : decode_image(m, err);
-}
-
-/* ---- what it is told by ---- */
-
-static void add_pictures(const tess_medium *m, tess_sha256 *sha)
-{
-    const tess_preprocessor *p = &m->preprocessor;
-    tess_sha256_add(sha, p->mean, sizeof p->mean);
-    tess_sha256_add(sha, p->deviation, sizeof p->deviation);
-    for (int i = 0; i < m->n_frame; i++)
-        tess_sha256_add(sha, m->frame[i], picture_bytes(m->facts.taken_width, m->facts.taken_height));
-}
-
-static tess_status add_frames(const tess_medium *m, tess_sha256 *sha, tess_error *err)
-{
-    enum { PIECE = 64 };
-    const tess_features *f = &m->features;
-    float *rows = malloc((size_t)PIECE * (size_t)f->width * sizeof *rows);
-    if (!rows) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its frames", m->facts.name);
-    tess_status status = TESS_OK;
-    for (int64_t at = 0; at < f->n_frame && status == TESS_OK; at += PIECE) {
-        const int64_t n = f->n_frame - at < PIECE ? f->n_frame - at : PIECE;
-        status = f->read(f->context, at, n, rows, err);
-        if (status == TESS_OK) tess_sha256_add(sha, rows, (size_t)n * (size_t)f->width * sizeof *rows);
-    }
-    free(rows);
-    return status;
-}
-
-/* Over everything that the rows and their positions depend on. */
-static tess_status set_digest(tess_medium *m, tess_error *err)
-{
-    tess_features *f = &m->features;
-    const int64_t sizes[] = {f->kind,
-                             f->width,
-                             f->n_frame,
-                             f->n_step,
-                             f->n_high,
-                             f->n_wide,
-                             m->preprocessor.patch_size,
-                             m->preprocessor.merge_size};
-    tess_status status = TESS_OK;
-    tess_sha256 sha;
-    tess_sha256_init(&sha);
-    tess_sha256_add(&sha, sizes, sizeof sizes);
-    tess_sha256_add(&sha, &f->seconds_per_grid, sizeof f->seconds_per_grid);
-    if (f->kind == TESS_MEDIA_AUDIO)
-        status = add_frames(m, &sha, err);
-    else
-        add_pictures(m, &sha);
-    tess_sha256_finish_bytes(&sha, f->digest);
-    return status;
-}
-
-tess_status tess_medium_prepare(tess_medium *m, const tess_progress *progress, tess_error *err)
-{
-    TESS_ASSERT(!m->is_prepared);
+    if (m->facts.n_frame > 0) return TESS_OK;
     m->progress = progress;
     const tess_fpenv saved = tess_fpenv_enter();
-    tess_status status = m->facts.kind == TESS_MEDIA_AUDIO ? prepare_audio(m, err) : prepare_pictures(m, err);
-    if (status == TESS_OK) status = set_digest(m, err);
+    const tess_status status = count_sound(m, err);
     tess_fpenv_leave(saved);
-    m->is_prepared = status == TESS_OK;
     return status;
-}
-
-const tess_features *tess_medium_get_features(const tess_medium *m)
-{
-    TESS_ASSERT(m->is_prepared);
-    return &m->features;
 }

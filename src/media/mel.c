@@ -190,18 +190,26 @@ static tess_status check_samples(const tess_mel *mel, const float *samples, size
         const int64_t at = mel->n_sample + (int64_t)i;
         snprintf(field, sizeof field, "sample %lld (at %.3f s)", (long long)at,
                  (double)at / TESS_MEL_RATE_HZ);
-        return tess_refuse(err, mel->file, field, -1, "a finite number, usually from -1 to 1", "%g",
+        return tess_refuse(err, mel->file, field, -1, "-1e15 to 1e15, usually -1 to 1", "%g",
                            (double)samples[i]);
     }
     return TESS_OK;
 }
 
-static tess_status refuse_length(const tess_mel *mel, tess_error *err)
+tess_status tess_mel_check_most(const char *file, int64_t n_sample, int64_t most_frames, tess_error *err)
 {
     char expected[96];
-    snprintf(expected, sizeof expected, "at most %lld mel frames (%.2f s)", (long long)mel->most_frames,
-             (double)mel->most_frames * TESS_MEL_HOP / TESS_MEL_RATE_HZ);
-    return tess_refuse(err, mel->file, "length", -1, expected, "more");
+    if (n_sample / TESS_MEL_HOP <= most_frames) return TESS_OK;
+    snprintf(expected, sizeof expected, "at most %lld mel frames (%.2f s)", (long long)most_frames,
+             (double)most_frames * TESS_MEL_HOP / TESS_MEL_RATE_HZ);
+    return tess_refuse(err, file, "length", -1, expected, "more");
+}
+
+tess_status tess_mel_check_least(const char *file, int64_t n_sample, tess_error *err)
+{
+    if (n_sample >= TESS_MEL_HOP) return TESS_OK;
+    return tess_refuse(err, file, "length", -1, "at least 160 samples at 16 kHz (10 ms)", "%lld sample%s",
+                       (long long)n_sample, n_sample == 1 ? "" : "s");
 }
 
 /* Frames of which all samples are held. One sample more than a frame needs is waited for: until then the clip
@@ -227,8 +235,8 @@ tess_status tess_mel_push(tess_mel *mel, const float *samples, size_t n, tess_er
         mel->n_sample += (int64_t)piece;
         samples += piece;
         n -= piece;
-        status = mel->n_sample / TESS_MEL_HOP > mel->most_frames ? refuse_length(mel, err)
-                                                                 : add_whole_frames(mel, err);
+        status = tess_mel_check_most(mel->file, mel->n_sample, mel->most_frames, err);
+        if (status == TESS_OK) status = add_whole_frames(mel, err);
     }
     tess_fpenv_leave(saved);
     return status;
@@ -237,11 +245,9 @@ tess_status tess_mel_push(tess_mel *mel, const float *samples, size_t n, tess_er
 tess_status tess_mel_finish(tess_mel *mel, tess_error *err)
 {
     const int64_t n_frame = mel->n_sample / TESS_MEL_HOP;
-    if (n_frame == 0)
-        return tess_refuse(err, mel->file, "length", -1, "at least 160 samples at 16 kHz (10 ms)",
-                           "%lld sample%s", (long long)mel->n_sample, mel->n_sample == 1 ? "" : "s");
+    tess_status status = tess_mel_check_least(mel->file, mel->n_sample, err);
+    if (status != TESS_OK) return status;
     const tess_fpenv saved = tess_fpenv_enter();
-    tess_status status = TESS_OK;
     for (int64_t n = mel->n_sample; n < LEAST_SAMPLES; n++) mel->held[mel->n_held++] = 0.0f;
     if (mel->n_frame == 0) mirror_begin(mel);
     /* One frame may be left to make; what it lacks, at most 40 samples, is mirrored at the last one. */

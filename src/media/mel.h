@@ -48,6 +48,9 @@ tess_status tess_mel_finish(tess_mel *mel, tess_error *err);
 /* After finish; lives as long as the clip. */
 tess_features tess_mel_get_features(tess_mel *mel);
 int64_t tess_mel_get_samples(const tess_mel *mel);
+/* Whether a clip of so many samples is short enough, and long enough to have a frame. Errors: as above. */
+tess_status tess_mel_check_most(const char *file, int64_t n_sample, int64_t most_frames, tess_error *err);
+tess_status tess_mel_check_least(const char *file, int64_t n_sample, tess_error *err);
 /* What a clip of that many frames holds, tables included. */
 uint64_t tess_mel_bytes(int n_mel, int64_t n_frame);
 

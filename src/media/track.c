@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "media/image_file.h"
+#include "media/track_loss.h"
 
 static const char *const supported[] = {
     [TESS_TRACK_AUDIO] = "sound: WAV, FLAC, MP3, OGG, AAC, AIFF, CAF, or the sound of a film",
@@ -21,8 +22,9 @@ enum { IO_BYTES = 1 << 15, ROUNDS = 8, FREE_BYTES = 16 << 20 };
  * that waits; what it takes beside them; pictures of three bytes a pixel, before and after they are turned.
  */
 enum { KEPT_FRAMES = 18, DECODER_BYTES = 32 << 20, PICTURE_BYTES = 6 };
-/* While the tracks of a sound file are looked at, a film in it may have frames of that many pixels. */
-enum { BYSTANDER_PIXELS = 1 << 25 };
+/* While the tracks of a sound file are looked at, a film in it may have frames of that many pixels; and those
+ * of a film that is not going to be decoded of so many. */
+enum { BYSTANDER_PIXELS = 1 << 25, UNDECODED_PIXELS = 1 << 23 };
 
 /* ---- reading ---- */
 
@@ -76,6 +78,23 @@ static int open_nothing(AVFormatContext *format, AVIOContext **io, const char *u
     return AVERROR(EPERM);
 }
 
+/* ---- what readers of containers complain of ---- */
+
+/* FFmpeg's log: of the readers of our own files, told by what they read through, errors are kept. They are
+ * all that shows where a reader has lost its way and found it again further on. */
+static void hear_log(void *object, int level, const char *format, va_list args)
+{
+    const AVClass *class = object ? *(const AVClass **)object : NULL;
+    if (level > AV_LOG_ERROR || !class || strcmp(class->class_name, "AVFormatContext") != 0) return;
+    const AVIOContext *io = ((const AVFormatContext *)object)->pb;
+    if (!io || io->read_packet != read_bytes) return;
+    tess_track *track = io->opaque;
+    if (*track->complaint) return;
+    vsnprintf(track->complaint, sizeof track->complaint, format, args);
+    track->complaint[strcspn(track->complaint, "\n")] = 0;
+    track->complaint_byte = track->offset;
+}
+
 /* ---- refusals ---- */
 
 static const char *name_of(const tess_track *track)
@@ -119,7 +138,8 @@ static tess_status refuse_kind(const tess_track *track, int code, tess_error *er
 static uint64_t count_bytes(const tess_track *track, int form, uint64_t wide, uint64_t high)
 {
     const AVPixFmtDescriptor *d = track->codec_lib.av_pix_fmt_desc_get((enum AVPixelFormat)form);
-    uint64_t n_bit = d ? (uint64_t)track->codec_lib.av_get_padded_bits_per_pixel(d) : 32, sum;
+    uint64_t unknown = track->is_undecoded ? 64 : 32, sum; /* no decoder will say more */
+    uint64_t n_bit = d ? (uint64_t)track->codec_lib.av_get_padded_bits_per_pixel(d) : unknown;
     bool fits = tess_mul_u64(wide * high, (n_bit * KEPT_FRAMES + 7) / 8 + PICTURE_BYTES, &sum) &&
                 tess_add_u64(sum, DECODER_BYTES, &sum);
     return fits ? sum : UINT64_MAX;
@@ -165,11 +185,32 @@ static int get_frame_memory(AVCodecContext *context, AVFrame *frame, int flags)
 static int64_t count_most_pixels(const tess_track *track)
 {
     if (track->kind == TESS_TRACK_AUDIO) return BYSTANDER_PIXELS;
+    if (track->is_undecoded) return UNDECODED_PIXELS;
     uint64_t most = track->max_bytes / (KEPT_FRAMES + PICTURE_BYTES);
     return most < 1 ? 1 : most > INT32_MAX ? INT32_MAX : (int64_t)most;
 }
 
 /* ---- opening ---- */
+
+static AVStream *find_stream(const tess_track *track, tess_track_kind kind)
+{
+    enum AVMediaType type = kind == TESS_TRACK_AUDIO ? AVMEDIA_TYPE_AUDIO : AVMEDIA_TYPE_VIDEO;
+    for (unsigned i = 0; i < track->format->nb_streams; i++) {
+        AVStream *stream = track->format->streams[i];
+        if (stream->codecpar->codec_type == type && !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC))
+            return stream;
+    }
+    return NULL;
+}
+
+/* Looking at streams forgets the size of frames that are larger than it may decode. */
+static void note_stated_size(tess_track *track)
+{
+    const AVStream *stream = find_stream(track, track->kind);
+    if (!stream) return;
+    track->stated_width = stream->codecpar->width;
+    track->stated_height = stream->codecpar->height;
+}
 
 /* Learns what the header does not say, by decoding a little of each track. */
 static tess_status look_at_streams(tess_track *track, tess_error *err)
@@ -208,18 +249,16 @@ static tess_status open_format(tess_track *track, tess_error *err)
     track->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_BITEXACT;
     int code = lib->avformat_open_input(&track->format, "", NULL, &options);
     codec->av_dict_free(&options);
-    return code < 0 ? refuse_kind(track, code, err) : look_at_streams(track, err);
+    if (code < 0) return refuse_kind(track, code, err);
+    *track->complaint = 0; /* what led to another reader */
+    note_stated_size(track);
+    return look_at_streams(track, err);
 }
 
-static AVStream *find_stream(const tess_track *track, tess_track_kind kind)
+static tess_status open_packet(tess_track *track, tess_error *err)
 {
-    enum AVMediaType type = kind == TESS_TRACK_AUDIO ? AVMEDIA_TYPE_AUDIO : AVMEDIA_TYPE_VIDEO;
-    for (unsigned i = 0; i < track->format->nb_streams; i++) {
-        AVStream *stream = track->format->streams[i];
-        if (stream->codecpar->codec_type == type && !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC))
-            return stream;
-    }
-    return NULL;
+    track->packet = track->codec_lib.av_packet_alloc();
+    return track->packet ? TESS_OK : refuse_memory(track, err);
 }
 
 static tess_status open_decoder(tess_track *track, tess_error *err)
@@ -258,24 +297,53 @@ static tess_status open_track(tess_track *track, tess_error *err)
                            track->kind == TESS_TRACK_AUDIO ? "no audio track" : "no video track");
     for (unsigned i = 0; i < track->format->nb_streams; i++)
         if (track->format->streams[i] != track->stream) track->format->streams[i]->discard = AVDISCARD_ALL;
-    const AVCodecParameters *said = track->stream->codecpar;
-    if (track->kind == TESS_TRACK_VIDEO)
-        status = tess_track_check_size(track, said->width, said->height, err);
+    if (track->is_undecoded) return open_packet(track, err);
+    int width, height;
+    tess_track_get_size(track, &width, &height);
+    if (track->kind == TESS_TRACK_VIDEO) status = tess_track_check_size(track, width, height, err);
     return status == TESS_OK ? open_decoder(track, err) : status;
+}
+
+static tess_status open_source(const tess_source *source, tess_track *out, tess_error *err)
+{
+    tess_status status = tess_codec_library_open(&out->codec_lib, err);
+    if (status == TESS_OK) status = tess_format_library_open(&out->format_lib, err);
+    if (status == TESS_OK) status = tess_source_reader_open(source, &out->reader, err);
+    if (status != TESS_OK) return status;
+    out->codec_lib.av_log_set_callback(hear_log);
+    out->next_seconds = -1;
+    out->allowance = out->reader.n_byte > UINT64_MAX / (2 * ROUNDS)
+                         ? UINT64_MAX
+                         : ROUNDS * out->reader.n_byte + FREE_BYTES;
+    return open_track(out, err);
 }
 
 tess_status tess_track_open(const tess_source *source, tess_track_kind kind, uint64_t max_bytes,
                             tess_track *out, tess_error *err)
 {
     *out = (tess_track){.kind = kind, .max_bytes = max_bytes, .reader = {.fd = -1}};
-    tess_status status = tess_codec_library_open(&out->codec_lib, err);
-    if (status == TESS_OK) status = tess_format_library_open(&out->format_lib, err);
-    if (status == TESS_OK) status = tess_source_reader_open(source, &out->reader, err);
-    if (status != TESS_OK) return status;
-    out->allowance = out->reader.n_byte > UINT64_MAX / (2 * ROUNDS)
-                         ? UINT64_MAX
-                         : ROUNDS * out->reader.n_byte + FREE_BYTES;
-    return open_track(out, err);
+    return open_source(source, out, err);
+}
+
+tess_status tess_track_open_undecoded(const tess_source *source, tess_track_kind kind, tess_track *out,
+                                      tess_error *err)
+{
+    *out = (tess_track){.kind = kind, .is_undecoded = true, .reader = {.fd = -1}};
+    return open_source(source, out, err);
+}
+
+void tess_track_get_size(const tess_track *track, int *width, int *height)
+{
+    const AVCodecParameters *said = track->stream->codecpar;
+    const bool is_said = said->width > 0 && said->height > 0;
+    *width = is_said ? said->width : track->stated_width;
+    *height = is_said ? said->height : track->stated_height;
+}
+
+tess_status tess_track_tell(const tess_track *track, const tess_progress *progress, tess_error *err)
+{
+    const uint64_t total = track->reader.n_byte, done = track->offset < total ? track->offset : total;
+    return tess_progress_tell(progress, TESS_ACTIVITY_LOOKING, done, total, err);
 }
 
 void tess_track_close(tess_track *track)
@@ -309,25 +377,45 @@ static tess_status check_decoder(const tess_track *track, int code, tess_error *
     return code == AVERROR(ENOMEM) ? refuse_memory(track, err) : TESS_OK;
 }
 
+/* Reads the next packet of any track; at the end of all is_draining is set. */
+static tess_status read_packet(tess_track *track, tess_error *err)
+{
+    int code = track->format_lib.av_read_frame(track->format, track->packet);
+    track->is_draining = code == AVERROR_EOF;
+    if (track->is_draining) return TESS_OK;
+    if (code < 0) return refuse_code(track, code, "packets up to the end", err);
+    if (spend(track, (uint64_t)track->packet->size + 1)) return TESS_OK;
+    track->codec_lib.av_packet_unref(track->packet);
+    return refuse_code(track, 0, "", err);
+}
+
+tess_status tess_track_next_packet(tess_track *track, bool *is_there, tess_error *err)
+{
+    do {
+        track->codec_lib.av_packet_unref(track->packet);
+        tess_status status = read_packet(track, err);
+        if (status != TESS_OK) return status;
+    } while (!track->is_draining && track->packet->stream_index != track->stream->index);
+    *is_there = !track->is_draining;
+    return TESS_OK;
+}
+
 /* Hands one packet of the track to the decoder, or tells it that there are no more. */
 static tess_status feed(tess_track *track, tess_error *err)
 {
     const tess_codec_library *lib = &track->codec_lib;
-    int code = track->format_lib.av_read_frame(track->format, track->packet);
-    if (code == AVERROR_EOF) {
-        track->is_draining = true;
+    const tess_status status = read_packet(track, err);
+    if (status != TESS_OK) return status;
+    AVPacket *packet = track->packet;
+    int code = 0;
+    if (track->is_draining) {
         lib->avcodec_send_packet(track->context, NULL);
         return TESS_OK;
-    }
-    if (code < 0) return refuse_code(track, code, "packets up to the end", err);
-    AVPacket *packet = track->packet;
-    if (!spend(track, (uint64_t)packet->size + 1)) {
-        lib->av_packet_unref(packet);
-        return refuse_code(track, 0, "", err);
     }
     /* Half a picture would be made up for the other half; half a packet of sound is as much sound. */
     bool is_half = track->kind == TESS_TRACK_VIDEO && packet->flags & AV_PKT_FLAG_CORRUPT;
     if (packet->stream_index == track->stream->index) {
+        tess_track_note_packet(track);
         code = is_half ? AVERROR_INVALIDDATA : lib->avcodec_send_packet(track->context, packet);
         if (code < 0) note_damage(track, packet->pos);
     }
@@ -363,6 +451,7 @@ static tess_status take_frame(tess_track *track, bool *is_there, tess_error *err
                            "damage with more behind it");
     track->is_damaged = false;
     track->n_frame++;
+    tess_track_note_frame(track);
     *is_there = true;
     return TESS_OK;
 }

@@ -3,13 +3,15 @@
  * Files are read through our own functions only, from a path or memory alike: what a container refers to
  * elsewhere is not opened. One thread decodes, and FFmpeg is asked for results that do not depend on the
  * machine. A file may be read about as much as it is long: one that leads in circles is refused. Damage is
- * forgiven at the end, where what came before it is used; with frames behind it, it is refused.
+ * forgiven at the end, where what came before it is used; with frames behind it, it is refused. What readers
+ * of containers pass over, or what is not there at the end, is said (tess_track_describe_loss).
  */
 #ifndef TESS_MEDIA_TRACK_H
 #define TESS_MEDIA_TRACK_H
 
 #include <stdbool.h>
 
+#include "base/progress.h"
 #include "media/libraries.h"
 #include "media/source.h"
 
@@ -20,15 +22,21 @@ typedef struct tess_track {
     tess_codec_library codec_lib;
     tess_format_library format_lib;
     tess_source_reader reader;
-    uint64_t offset;        /* of the next byte FFmpeg reads */
-    uint64_t max_bytes;     /* that decoding frames may take; 0 for sound */
-    int too_wide, too_high; /* a frame that would take more; 0 */
-    uint64_t allowance;     /* bytes that may yet be read or taken as packets */
-    int failure;            /* errno of a read that failed; 0 */
-    bool is_circular;       /* the allowance is spent */
-    bool is_draining;       /* all packets are with the decoder */
-    int64_t damage;         /* byte of a packet that could not be decoded, with nothing after it so far; -1 */
+    uint64_t offset;                 /* of the next byte FFmpeg reads */
+    uint64_t max_bytes;              /* that decoding frames may take; 0 for sound */
+    bool is_undecoded;               /* packets are all that is asked for */
+    int stated_width, stated_height; /* of frames, by the container alone; 0: it does not say */
+    int too_wide, too_high;          /* a frame that would take more; 0 */
+    uint64_t allowance;              /* bytes that may yet be read or taken as packets */
+    int failure;                     /* errno of a read that failed; 0 */
+    bool is_circular;                /* the allowance is spent */
+    bool is_draining;                /* all packets are with the decoder */
+    int64_t damage; /* byte of a packet that could not be decoded, with nothing after it so far; -1 */
     bool is_damaged;
+    char complaint[96];            /* the first of the container's reader about what it passes over; "" */
+    uint64_t complaint_byte;       /* about where that was */
+    double next_seconds;           /* when the next frame of sound should begin; < 0: not known */
+    double gap_seconds, first_gap; /* that the times of frames leave out, in all; where first */
     AVFormatContext *format;
     AVIOContext *io;
     AVStream *stream;
@@ -44,8 +52,13 @@ typedef struct tess_track {
  * TESS_ENOMEM. */
 tess_status tess_track_open(const tess_source *source, tess_track_kind kind, uint64_t max_bytes,
                             tess_track *out, tess_error *err);
+/* The same without a decoder, for frames of any size: packets can be counted. */
+tess_status tess_track_open_undecoded(const tess_source *source, tess_track_kind kind, tess_track *out,
+                                      tess_error *err);
 void tess_track_close(tess_track *track);
 
+/* *is_there: track->packet is the next packet of a track without a decoder; false at the end. */
+tess_status tess_track_next_packet(tess_track *track, bool *is_there, tess_error *err);
 /* *is_there: track->frame is the next frame; false at the end. */
 tess_status tess_track_next(tess_track *track, bool *is_there, tess_error *err);
 
@@ -54,6 +67,16 @@ tess_status tess_track_next(tess_track *track, bool *is_there, tess_error *err);
 uint64_t tess_track_count_bytes(const tess_track *track, int width, int height);
 /* Refuses a size that takes more than the track's max_bytes. */
 tess_status tess_track_check_size(const tess_track *track, int width, int height, tess_error *err);
+
+/* The size of frames that the file says, of a decoder or of its container; 0 where it does not. */
+void tess_track_get_size(const tess_track *track, int *width, int *height);
+
+/* Tells how much of the file has been read. */
+tess_status tess_track_tell(const tess_track *track, const tess_progress *progress, tess_error *err);
+
+/* What is known to be missing of a track that was read to its end, of which `seconds` were found: "found …,
+ * expected …", or "". */
+void tess_track_describe_loss(const tess_track *track, double seconds, char *out, size_t size);
 
 /* Whether the file has a track of a kind; a cover is no film. */
 bool tess_track_file_has(const tess_track *track, tess_track_kind kind);

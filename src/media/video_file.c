@@ -139,6 +139,7 @@ static tess_status probe(tess_track *track, const tess_video_options *options, i
             status = tess_track_check_size(track, frame->width, frame->height, err);
         }
         if (status == TESS_OK) status = check_frame(track, &facts, is_turned, err);
+        if (status == TESS_OK) status = tess_track_tell(track, options->progress, err);
         if (status != TESS_OK) return status;
         tick(&clock, frame);
     }
@@ -148,6 +149,7 @@ static tess_status probe(tess_track *track, const tess_video_options *options, i
     count_samples(&clock, options, &facts);
     facts.has_audio = tess_track_file_has(track, TESS_TRACK_AUDIO);
     tess_track_name_format(track, facts.format, sizeof facts.format);
+    tess_track_describe_loss(track, facts.seconds, facts.loss, sizeof facts.loss);
     *out = facts;
     return TESS_OK;
 }
@@ -160,6 +162,76 @@ tess_status tess_video_probe(const tess_source *source, const tess_video_options
     int orientation;
     tess_status status = open_film(source, options, &track, &orientation, err);
     if (status == TESS_OK) status = probe(&track, options, orientation, out, err);
+    tess_track_close(&track);
+    return status;
+}
+
+/* ---- what it is at most ---- */
+
+/* Timestamps of packets, which come in the order of decoding. */
+typedef struct packet_times {
+    int64_t first, last, longest; /* in ticks */
+    int64_t n;
+} packet_times;
+
+static void note_packet(packet_times *times, const AVPacket *packet)
+{
+    const int64_t at = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
+    times->n++;
+    if (packet->duration > times->longest) times->longest = packet->duration;
+    if (at == AV_NOPTS_VALUE) return;
+    if (at < times->first) times->first = at;
+    if (at > times->last) times->last = at;
+}
+
+/* A packet is at most a frame, and the last one may be shown for as long as any. */
+static frame_clock bound_clock(const tess_track *track, const packet_times *times)
+{
+    frame_clock clock = start_clock(track);
+    clock.n_frame = times->n;
+    clock.shown = (double)(times->n - 1) * clock.usual;
+    clock.lasts = 2 * fmax(clock.usual, (double)times->longest * clock.tick);
+    if (times->last > times->first)
+        clock.shown = fmax(clock.shown, ((double)times->last - (double)times->first) * clock.tick);
+    return clock;
+}
+
+static tess_status bound(tess_track *track, const tess_video_options *options, int orientation,
+                         tess_video_facts *out, tess_error *err)
+{
+    packet_times times = {.first = INT64_MAX, .last = INT64_MIN};
+    for (;;) {
+        bool is_there;
+        tess_status status = tess_track_next_packet(track, &is_there, err);
+        if (status == TESS_OK && !is_there) break;
+        if (status == TESS_OK) status = tess_track_tell(track, options->progress, err);
+        if (status != TESS_OK) return status;
+        note_packet(&times, track->packet);
+    }
+    if (times.n == 0)
+        return tess_refuse(err, track->reader.source->name, "", -1, "a film",
+                           "a video track without packets");
+    const frame_clock clock = bound_clock(track, &times);
+    tess_video_facts facts = {0};
+    int width, height;
+    tess_track_get_size(track, &width, &height);
+    facts.width = orientation >= 5 ? height : width;
+    facts.height = orientation >= 5 ? width : height;
+    facts.bytes = tess_track_count_bytes(track, width, height);
+    count_samples(&clock, options, &facts);
+    facts.has_audio = tess_track_file_has(track, TESS_TRACK_AUDIO);
+    *out = facts;
+    return TESS_OK;
+}
+
+tess_status tess_video_bound(const tess_source *source, const tess_video_options *options,
+                             tess_video_facts *out, tess_error *err)
+{
+    tess_track track;
+    int orientation;
+    tess_status status = tess_track_open_undecoded(source, TESS_TRACK_VIDEO, &track, err);
+    if (status == TESS_OK) status = read_orientation(&track, &orientation, err);
+    if (status == TESS_OK) status = bound(&track, options, orientation, out, err);
     tess_track_close(&track);
     return status;
 }

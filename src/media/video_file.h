@@ -14,6 +14,7 @@
 
 #include "media/picture.h"
 #include "media/source.h"
+#include "tessera/progress.h"
 
 typedef struct tess_video_facts {
     int width, height; /* upright */
@@ -24,6 +25,7 @@ typedef struct tess_video_facts {
     bool has_audio;    /* there is an audio track */
     uint64_t bytes;    /* what decoding takes at its peak, at most */
     char format[64];   /* "MP4, h264" */
+    char loss[160];    /* what is known to be missing of it, "found …, expected …"; or "" */
 } tess_video_facts;
 
 typedef struct tess_video_options {
@@ -32,14 +34,19 @@ typedef struct tess_video_options {
     uint64_t max_bytes; /* that decoding may take */
     const tess_video_facts
         *known; /* what tess_video_probe said with the same options; NULL: found out first */
+    const tess_progress *progress; /* of probing: TESS_ACTIVITY_LOOKING; may be NULL */
 } tess_video_options;
 
 /* Takes the next frame, which is shown at `seconds`; borrowed for the call, pixels included. */
 typedef tess_status tess_frame_sink(void *context, const tess_picture *frame, double seconds,
                                     tess_error *err);
 
-/* Decodes the clip once, to learn the facts. Errors: as below. */
+/* Decodes the clip once, to learn the facts. Errors: as below, and TESS_EINTERRUPTED. */
 tess_status tess_video_probe(const tess_source *source, const tess_video_options *options,
+                             tess_video_facts *out, tess_error *err);
+/* What they are at most, of a clip whose frames are too large for max_bytes: by its packets, of which none is
+ * decoded. */
+tess_status tess_video_bound(const tess_source *source, const tess_video_options *options,
                              tess_video_facts *out, tess_error *err);
 
 /* Gives facts.n_frame frames to the sink. `out` may be NULL.

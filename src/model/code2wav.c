@@ -15,6 +15,11 @@ enum {
 /* Of the first convolution of each residual unit. */
 static const int unit_dilation[TESS_CODE2WAV_UNITS] = {1, 3, 9};
 
+static size_t unit_look_back(int unit)
+{
+    return (size_t)LOOK_BACK * (size_t)unit_dilation[unit];
+}
+
 /* ---- memory ---- */
 
 tess_code2wav tess_code2wav_make(const tess_code2wav_config *config, const tess_compute *compute)
@@ -69,7 +74,7 @@ static void plan_decoder(tess_code2wav *c, const tess_code2wav_sizes *sizes, nee
         n_channel = tess_code2wav_channels(config, i);
         tess_conv_room_plan_transposed(&c->room, before, n_channel, 2 * config->upsample_rate[i], (int64_t)n);
         n = most_positions(config, tess_code2wav_stage_block(config, i), sizes->n_frame);
-        need(most, n, n_channel, (uint64_t)(LOOK_BACK * unit_dilation[TESS_CODE2WAV_UNITS - 1]));
+        need(most, n, n_channel, unit_look_back(TESS_CODE2WAV_UNITS - 1));
         tess_conv_room_plan(&c->room, n_channel, WIDE_TAPS, (int64_t)n);
     }
 }
@@ -84,8 +89,7 @@ static void take_tails(tess_code2wav *c, tess_arena *arena)
     for (int i = 0; i < config->n_upsample_rate; i++) {
         tess_tail_take(&c->block[i], 1, tess_code2wav_channels(config, i - 1), arena);
         for (int u = 0; u < TESS_CODE2WAV_UNITS; u++)
-            tess_tail_take(&c->unit[i][u], (size_t)(LOOK_BACK * unit_dilation[u]),
-                           tess_code2wav_channels(config, i), arena);
+            tess_tail_take(&c->unit[i][u], unit_look_back(u), tess_code2wav_channels(config, i), arena);
     }
     tess_tail_take(&c->last, LOOK_BACK, tess_code2wav_channels(config, config->n_upsample_rate - 1), arena);
 }
@@ -411,9 +415,10 @@ static tess_status check_codes(const tess_code2wav *c, const int32_t *codes, int
     for (int q = 0; q < c->config->n_quantizer; q++)
         for (int64_t i = 0; i < n; i++) {
             int32_t code = codes[q * stride + i];
+            long long frame = c->n_done + i;
             if (code >= 0 && code < c->config->codebook_size) continue;
             return tess_refuse(err, "", "codes", -1, expected, "%d of quantizer %d in frame %lld", code, q,
-                               (long long)(c->n_done + i));
+                               frame);
         }
     return TESS_OK;
 }

@@ -64,18 +64,18 @@ void tess_code_predictor_init_weights(tess_code_predictor *predictor, tess_store
 
 /* Runs vectors[n] at places [first, first + n) of the frame. */
 static tess_status run_rows(tess_code_predictor *p, const float *const *vectors, int first, int n,
-                            tess_error *err)
+                            const tess_tap_listener *listener, tess_error *err)
 {
-    const tess_tap_sink nobody = {.decoder = p->decoder.name,
-                                  .config = p->decoder.config,
-                                  .kernels = p->decoder.compute.kernels,
-                                  .n_tok = p->config->n_code_group,
-                                  .last_logits = true};
+    const tess_tap_sink sink = {.listener = listener,
+                                .decoder = p->decoder.name,
+                                .config = p->decoder.config,
+                                .kernels = p->decoder.compute.kernels,
+                                .n_tok = n};
     const tess_span span = {.timeline = &p->timeline,
                             .first = first,
                             .n = n,
                             .vectors = vectors,
-                            .sink = &nobody,
+                            .sink = &sink,
                             .tap_row = first};
     const tess_step step = {.span = &span, .n_span = 1};
     return tess_decoder_run(&p->decoder, &step, err);
@@ -98,14 +98,14 @@ static tess_status run_head(tess_code_predictor *p, int table, int n_row, tess_e
 }
 
 tess_status tess_code_predictor_run(tess_code_predictor *p, const float *hidden, float *code_row,
-                                    const tess_sampling *sampling, uint64_t *random, int32_t *codes,
-                                    tess_error *err)
+                                    const tess_sampling *sampling, uint64_t *random,
+                                    const tess_tap_listener *listener, int32_t *codes, tess_error *err)
 {
     const tess_compute *compute = &p->decoder.compute;
     size_t d_model = (size_t)p->decoder.config->d_model;
     const float *vectors[2] = {hidden, code_row};
     for (int table = 0, first = 0, n = 2; table < count_tables(p); table++, first += n, n = 1) {
-        tess_status status = run_rows(p, vectors, first, n, err);
+        tess_status status = run_rows(p, vectors, first, n, first == 0 ? listener : NULL, err);
         if (status == TESS_OK) status = run_head(p, table, n, err);
         if (status == TESS_OK)
             status =
@@ -118,4 +118,11 @@ tess_status tess_code_predictor_run(tess_code_predictor *p, const float *hidden,
     }
     if (compute->rounding == TESS_ROUND_BF16) compute->kernels->round_bf16(code_row, d_model);
     return TESS_OK;
+}
+
+void tess_code_predictor_taps_visit(const tess_code_predictor_config *config,
+                                    void (*visit)(void *context, const tess_tap *tap), void *context)
+{
+    const tess_tap_sink sink = {.decoder = "talker.code_predictor", .config = &config->text, .n_tok = 2};
+    tess_taps_visit(&sink, TESS_TAP_KINDS, visit, context);
 }

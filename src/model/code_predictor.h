@@ -47,9 +47,14 @@ tess_sampling tess_code_predictor_sampling(bool is_greedy);
  *   code_row  [d_model] the first code's row of the talker's embedding; then the sum with all others' rows,
  *             rounded once, which is what the talker goes on with
  *
- * Errors: those of leasing weights and of tess_sampler_choose; TESS_ENONFINITE. */
+ *   listener  hears the taps of the first run, whose two rows are these; may be NULL
+ *
+ * Errors: those of leasing weights, of the listener and of tess_sampler_choose; TESS_ENONFINITE. */
 tess_status tess_code_predictor_run(tess_code_predictor *predictor, const float *hidden, float *code_row,
-                                    const tess_sampling *sampling, uint64_t *random, int32_t *codes,
-                                    tess_error *err);
+                                    const tess_sampling *sampling, uint64_t *random,
+                                    const tess_tap_listener *listener, int32_t *codes, tess_error *err);
+/* Visits the taps of that run in model order. */
+void tess_code_predictor_taps_visit(const tess_code_predictor_config *config,
+                                    void (*visit)(void *context, const tess_tap *tap), void *context);
 
 #endif

@@ -26,7 +26,7 @@ static void plan_floats(tess_conv_room *room, size_t useful, size_t least)
 void tess_conv_room_plan(tess_conv_room *room, size_t n_in, int n_tap, int64_t n)
 {
     size_t n_col = n_in * (size_t)n_tap, width = tess_packed_floats(n_col);
-    if (n_col > room->widest) room->widest = n_col;
+    if (width > room->widest) room->widest = width;
     plan_floats(room, width * least_of(MOST_POSITIONS, (size_t)n), width);
 }
 
@@ -45,7 +45,8 @@ void tess_conv_room_plan_transposed(tess_conv_room *room, size_t n_in, size_t n_
 void tess_conv_room_take(tess_conv_room *room, int n_thread, tess_arena *arena)
 {
     room->scratch = TESS_TAKE_ROWS(arena, n_thread, room->n_float);
-    room->gathered = TESS_TAKE_ROWS(arena, n_thread, room->widest);
+    room->order = TESS_TAKE_ROWS(arena, n_thread, room->widest);
+    room->offset = TESS_TAKE(arena, uint32_t, (uint64_t)n_thread * room->widest);
 }
 
 /* ---- products of gathered rows ---- */
@@ -56,30 +57,41 @@ typedef struct conv_task {
     const tess_convolution *c;
 } conv_task;
 
-/* What one position of the output is made of, by channel, then tap. */
-static void gather_position(const tess_convolution *c, size_t position, size_t n_in, float *out)
+/* Where the elements of a packed row lie in the input, seen from the position's first row: packing the
+ * numbers 0, 1, 2, … tells in which order products read. Element k is of channel k / n_tap, tap k % n_tap. */
+static const uint32_t *find_offsets(const conv_task *task, int share)
 {
-    size_t n_tap = (size_t)c->n_tap, step = (size_t)c->dilation * n_in;
-    const float *in = c->in + position * n_in;
-    for (size_t tap = 0; tap < n_tap; tap++, in += step)
-        for (size_t channel = 0; channel < n_in; channel++) out[channel * n_tap + tap] = in[channel];
+    const tess_convolution *c = task->c;
+    const tess_conv_room *room = task->room;
+    uint32_t n_tap = (uint32_t)c->n_tap, n_in = (uint32_t)c->weight->n_col / n_tap;
+    float *numbers = room->scratch + (size_t)share * room->n_float;
+    float *order = room->order + (size_t)share * room->widest;
+    uint32_t *offset = room->offset + (size_t)share * room->widest;
+    for (size_t k = 0; k < c->weight->n_col; k++) numbers[k] = (float)k;
+    task->compute->kernels->pack(order, numbers, c->weight->n_col);
+    for (size_t i = 0; i < tess_packed_floats(c->weight->n_col); i++) {
+        uint32_t k = (uint32_t)order[i];
+        offset[i] = k % n_tap * (uint32_t)c->dilation * n_in + k / n_tap;
+    }
+    return offset;
 }
 
 /* Positions [first, first + n) of the output, channels [begin, end) of it. */
-static void convolve_panel(const conv_task *task, int share, size_t first, size_t n, size_t begin, size_t end)
+static void convolve_panel(const conv_task *task, int share, const uint32_t *offset, size_t first, size_t n,
+                           size_t begin, size_t end)
 {
     const tess_convolution *c = task->c;
     const tess_kernels *kernels = task->compute->kernels;
     size_t n_col = c->weight->n_col, n_out = c->weight->n_row, n_in = n_col / (size_t)c->n_tap;
+    size_t width = tess_packed_floats(n_col);
     float *packed = task->room->scratch + (size_t)share * task->room->n_float;
-    float *gathered = task->room->gathered + (size_t)share * task->room->widest;
     for (size_t i = 0; i < n; i++) {
-        const float *row = gathered;
+        const float *in = c->in + (first + i) * n_in;
+        float *row = packed + i * width;
         if (c->n_tap == 1)
-            row = c->in + (first + i) * n_in;
+            kernels->pack(row, in, n_col);
         else
-            gather_position(c, first + i, n_in, gathered);
-        kernels->pack(packed + i * tess_packed_floats(n_col), row, n_col);
+            for (size_t k = 0; k < width; k++) row[k] = in[offset[k]];
     }
     float *out = c->out + first * n_out;
     const uint16_t *bias = tess_matrix_get_vector(c->bias);
@@ -103,9 +115,10 @@ static void convolve_share(void *arg, int share, int n_share)
     if (begin == end) return;
     size_t most = task->room->n_float / tess_packed_floats(task->c->weight->n_col);
     if (most > MOST_POSITIONS) most = MOST_POSITIONS;
+    const uint32_t *offset = task->c->n_tap > 1 ? find_offsets(task, share) : NULL;
     for (size_t at = (size_t)first, n; at < (size_t)last; at += n) {
         n = least_of(most, (size_t)last - at);
-        convolve_panel(task, share, at, n, (size_t)begin, (size_t)end);
+        convolve_panel(task, share, offset, at, n, (size_t)begin, (size_t)end);
     }
 }
 

@@ -16,8 +16,9 @@
 
 /* Scratch of each thread, as large as the largest of the products it was planned for makes use of. */
 typedef struct tess_conv_room {
-    float *scratch;  /* [n_thread, n_float] */
-    float *gathered; /* [n_thread, widest] */
+    float *scratch;   /* [n_thread, n_float] */
+    float *order;     /* [n_thread, widest] */
+    uint32_t *offset; /* [n_thread, widest] */
     size_t n_float, widest;
 } tess_conv_room;
 

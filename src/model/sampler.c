@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/random.h"
@@ -17,13 +18,19 @@ void tess_sampler_init(tess_sampler *sampler, const tess_kernels *kernels, int n
 }
 
 /* Scores of a model, which are at most some hundreds, stay finite and apart when a penalty within these
- * multiplies or divides them. */
-static const double LEAST_PENALTY = 1e-30, MOST_PENALTY = 1e30;
+ * multiplies or divides them, or a temperature divides them; and both, where their product keeps to it. */
+static const double LEAST_PENALTY = 1e-30, MOST_PENALTY = 1e30, LEAST_TEMPERATURE = 1e-30;
 
-/* Whether arithmetic in float32 can work with it: neither 0 nor subnormal nor infinite there. */
-static bool is_normal_float(double value)
+/* A penalty moves scores either way: what has one sign is divided, the rest multiplied. */
+static tess_status check_both(const tess_sampling *s, const char *temperature, const char *penalty,
+                              tess_error *err)
 {
-    return value >= (double)FLT_MIN && value <= (double)FLT_MAX;
+    const double p = s->repetition_penalty, least = LEAST_TEMPERATURE * (p < 1 ? 1 / p : p);
+    char expected[96];
+    if (s->temperature == 0 || s->temperature >= least * (1 - 1e-9)) return TESS_OK; /* what is told does */
+    snprintf(expected, sizeof expected, "0 (greedy), or at least %.2g with a repetition penalty of %s", least,
+             penalty);
+    return tess_refuse_option(err, "temperature", expected, "%s", temperature);
 }
 
 tess_status tess_sampling_check(const tess_sampling *s, tess_error *err)
@@ -34,8 +41,8 @@ tess_status tess_sampling_check(const tess_sampling *s, tess_error *err)
     tess_spell_number(s->repetition_penalty, penalty);
     if (!(s->temperature >= 0))
         return tess_refuse_option(err, "temperature", "0 (greedy) or more", "%s", temperature);
-    if (s->temperature != 0 && !is_normal_float(s->temperature))
-        return tess_refuse_option(err, "temperature", "0 (greedy), or 1.2e-38 to 3.4e38", "%s", temperature);
+    if (s->temperature != 0 && (s->temperature < LEAST_TEMPERATURE || s->temperature > (double)FLT_MAX))
+        return tess_refuse_option(err, "temperature", "0 (greedy), or 1e-30 to 3.4e38", "%s", temperature);
     if (s->top_k < 0) return tess_refuse_option(err, "top_k", "0 (off) or more", "%d", s->top_k);
     if (!(s->top_p > 0 && s->top_p <= 1))
         return tess_refuse_option(err, "top_p", "more than 0, at most 1", "%s", top_p);
@@ -44,7 +51,7 @@ tess_status tess_sampling_check(const tess_sampling *s, tess_error *err)
     if (s->repetition_penalty < LEAST_PENALTY || s->repetition_penalty > MOST_PENALTY)
         return tess_refuse_option(err, "repetition_penalty", "1e-30 to 1e30; 1 changes nothing", "%s",
                                   penalty);
-    return TESS_OK;
+    return check_both(s, temperature, penalty, err);
 }
 
 /* Higher score first, then lower id. */

@@ -76,9 +76,12 @@ static const struct {
     const char *prefix;
     const tess_tap_line *table;
 } parts[TESS_PART_OTHER + 1] = {
-    [TESS_PART_AUDIO] = {"thinker.audio_tower", audio}, [TESS_PART_VISION] = {"thinker.visual", vision},
-    [TESS_PART_THINKER] = {"thinker.", decoder},        [TESS_PART_TALKER] = {"talker.", decoder},
+    [TESS_PART_AUDIO] = {"thinker.audio_tower", audio},
+    [TESS_PART_VISION] = {"thinker.visual", vision},
+    [TESS_PART_THINKER] = {"thinker.", decoder},
+    [TESS_PART_TALKER] = {"talker.", decoder},
     [TESS_PART_CODE2WAV] = {"code2wav.", code2wav},
+    [TESS_PART_CODE_PREDICTOR] = {"talker.code_predictor.", decoder},
 };
 
 const tess_tap_line *tess_tap_table_of(tess_tap_part part)

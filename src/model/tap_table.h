@@ -107,14 +107,16 @@ typedef enum tess_tap_part {
     TESS_PART_VISION,
     TESS_PART_THINKER,
     TESS_PART_TALKER,
+    TESS_PART_CODE_PREDICTOR, /* its first run: two rows of the first frame */
     TESS_PART_CODE2WAV,
     TESS_PART_OTHER,
 } tess_tap_part;
 
-/* The table of a part, up to a line without pattern; NULL for inputs and others. Thinker and talker share
- * one, whose lines are numbered by tess_tap_kind. */
+/* The table of a part, up to a line without pattern; NULL for inputs and others. Thinker, talker and code
+ * predictor share one, whose lines are numbered by tess_tap_kind. */
 const tess_tap_line *tess_tap_table_of(tess_tap_part part);
-/* What names of the part begin with, behind "tap."; longer prefixes belong to earlier parts. */
+/* What names of the part begin with, behind "tap."; a name belongs to the first part of which it fits prefix
+ * and pattern. */
 const char *tess_tap_prefix_of(tess_tap_part part);
 
 #endif

@@ -101,7 +101,8 @@ void tess_taps_visit(const tess_tap_sink *sink, tess_tap_kind head,
                         after[] = {TESS_TAP_NORM, head};
     char name[TESS_TAP_NAME];
     tess_tap tap;
-    for (int i = 0; i < 2; i++) {
+    const int n_around = head == TESS_TAP_KINDS ? 1 : 2;
+    for (int i = 0; i < n_around; i++) {
         tess_tap_describe(sink, before[i], 0, 0, name, &tap);
         visit(context, &tap);
     }
@@ -111,7 +112,7 @@ void tess_taps_visit(const tess_tap_sink *sink, tess_tap_kind head,
             tess_tap_describe(sink, kind, layer, 0, name, &tap);
             visit(context, &tap);
         }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < n_around; i++) {
         tess_tap_describe(sink, after[i], 0, 0, name, &tap);
         visit(context, &tap);
     }

@@ -29,8 +29,9 @@ typedef struct tess_tap_sink {
 void tess_tap_describe(const tess_tap_sink *sink, tess_tap_kind kind, int layer, int expert,
                        char name[TESS_TAP_NAME], tess_tap *out);
 
-/* Visits all taps of a decoder's prompt in model order; `head` is the kind of its logits. Single experts are
- * left out: they are made for who asks by name. */
+/* Visits all taps of a decoder's prompt in model order; `head` is the kind of its logits, TESS_TAP_KINDS of
+ * one without, which has no positions to tell either. Single experts are left out: they are made for who asks
+ * by name. */
 void tess_taps_visit(const tess_tap_sink *sink, tess_tap_kind head,
                      void (*visit)(void *context, const tess_tap *tap), void *context);
 

@@ -63,6 +63,15 @@
         token_rows: all('.tokens tbody tr:not(.part)').length,
         outlined_rows: all('.tokens tr.other').filter((row) => getComputedStyle(row).outlineStyle === 'solid').length,
         tap_rows: all('.taps tbody tr').length,
+        codes: all('.code').length,
+        other_codes: all('.code.e7').map((cell) => cell.querySelector('title').textContent),
+        first_code: all('.codes').map((svg) => all('.code.e7', svg).some((cell) => all('rect.outline', svg).some((outline) =>
+            inside({...box(cell).toJSON(), right: box(cell).left + 1}, box(outline))))),
+        waves: all('.wave').filter((wave) => box(wave).width >= 20).length,
+        spectra: all('svg.sound image').length,
+        leaves: all('line.first').length,
+        players: all('audio').filter((audio) => audio.controls && box(audio).width >= 100 && box(audio).height >= 20).length,
+        players_outside: all('audio').filter((audio) => !inside(box(audio), page)).length,
         dark: luminance(ground) < 0.2,
         scrolling: all('.wide').filter((wide) => wide.scrollWidth > wide.clientWidth + slack)
             .map((wide) => (wide.querySelector('th') || wide.querySelector('svg')).tagName + ' ' + (wide.querySelector('th') || wide).textContent.slice(0, 12)),
@@ -76,4 +85,9 @@
     element.id = 'facts';
     element.textContent = JSON.stringify(facts);
     document.body.append(element);
+    // A page is loaded when its sounds are known.
+    addEventListener('load', () => {
+        facts.heard = all('audio').map((audio) => audio.error ? audio.error.message : Math.round(1000 * audio.duration) / 1000);
+        element.textContent = JSON.stringify(facts);
+    });
 })();

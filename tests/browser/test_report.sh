@@ -65,9 +65,17 @@ media=tests/golden/e-f32/omni.safetensors
 python tests/support/edit_trace.py $media "$work/off" add thinker.visual.blocks.1 $((5 * 36 + 3)) 0.01 \
     add thinker.audio_tower.layers.1 $((14 * 30)) 1
 equals "$(exit_of "$tessera" compare --html "$work/media-page" $media "$work/off")" 1 "a patch and a token off: exit 1"
+# Speech: two codes and a sample are off; and a minute of it.
+speech=tests/golden/f-f32/speak.safetensors
+python tests/support/edit_trace.py $speech "$work/off" add talker.codes $((3 * 19 + 7)) 1 add talker.codes $((3 * 19 + 9)) 2 \
+    add code2wav.waveform 300 0.01
+equals "$(exit_of "$tessera" compare --html "$work/speech-page" $speech "$work/off")" 1 "codes and a sample off: exit 1"
+python tests/support/make_speech.py "$work/long" "$work/off" 750 560
+equals "$(exit_of "$tessera" compare --html "$work/minute-page" "$work/long" "$work/off")" 1 "a minute of speech: exit 1"
 TESS_PAGE=$work/large-page "$build/tests/browser/test_large_report" >"$work/out" 2>&1
-equals "$(grep -c -E 'https?:|src=|@import|url\(' "$work/page" "$work/isolated" "$work/media-page" "$work/large-page" | tr '\n' ' ' | sed "s|$work/||g")" \
-    "page:0 isolated:0 media-page:0 large-page:0 " "the pages name nothing outside themselves"
+equals "$(sed 's/src="data:audio/sound="/' "$work/speech-page" >"$work/speech-rest"
+grep -c -E 'https?:|src=|@import|url\(' "$work/page" "$work/isolated" "$work/media-page" "$work/large-page" "$work/speech-rest" | tr '\n' ' ' | sed "s|$work/||g")" \
+    "page:0 isolated:0 media-page:0 large-page:0 speech-rest:0 " "the pages name nothing outside themselves"
 
 render "$work/page" light 1200,2600 --no-pdf-header-footer --print-to-pdf="$work/light.pdf" &
 render "$work/isolated" dark 1200,2600 --force-dark-mode &
@@ -78,9 +86,16 @@ wait
 render "$work/page" narrow 500,1600 &
 render "$work/large-page" large 1200,1700 --no-pdf-header-footer --print-to-pdf="$work/large.pdf" &
 wait
+render "$work/speech-page" speech 1200,3600 --no-pdf-header-footer --print-to-pdf="$work/speech.pdf" &
+render "$work/speech-page" speech-dark 1200,3600 --force-dark-mode &
+wait
+render "$work/minute-page" minute 1200,2600
 framed=yes
 render "$work/names-page" small 420,2600 &
 render "$work/page" smallest 320,2600 &
+wait
+render "$work/speech-page" speech-small 420,3600 &
+render "$work/speech-page" speech-smallest 320,3600 &
 wait
 render "$work/media-page" media-small 420,2600 &
 render "$work/media-page" media-smallest 320,2600 &
@@ -115,16 +130,29 @@ for name in media media-dark media-small media-smallest; do
 done
 fact media beyond '["1.08 s to 1.09 s: 7.0e-2, beyond the bar", "row 1, column 2: 6.3e-4, beyond the bar"]' "the places that are off"
 fact media captions '["clip 1: 1.09 s, 15 tokens. The relative L2 error of thinker.audio_tower.layers.1; beyond the bar: 1 of 15 tokens.", "image 1: 6 \u00d7 2 patches, 3 \u00d7 1 tokens. The relative L2 error of thinker.visual.blocks.1; beyond the bar: 1 of 3 tokens.", "video 1: 2 \u00d7 4 patches, 2 steps of 2 s with 1 \u00d7 2 tokens. No tap of its tower was compared."]' "each with its sizes and what is drawn of it"
-for name in light dark narrow small smallest large large-dark media media-dark media-small media-smallest; do looks_right $name $name; done
+for name in speech speech-dark speech-small speech-smallest; do
+    fact $name codes $((16 + 4)) "$name: codes by codebook, and beside those that differ"
+    fact $name first_code "[true]" "$name: the first that differs is outlined"
+    fact $name waves 3 "$name: both waveforms and their difference"
+    fact $name spectra 3 "$name: and their spectra"
+    fact $name leaves 1 "$name: where the waveform leaves its bar is marked"
+    fact $name players 2 "$name: both sides can be heard"
+    fact $name players_outside 0 "$name: in the window"
+    fact $name heard "[0.018, 0.018]" "$name: and the browser knows how long"
+done
+fact speech other_codes '["codebook 3, frame 7: expected 29, found 30", "codebook 3, frame 9: expected 29, found 31"]' "both codes are told"
+fact minute codes 32 "a minute: codes before and behind where they leave"
+fact minute heard "[20, 20]" "a minute: twenty seconds of both sides"
+for name in light dark narrow small smallest large large-dark media media-dark media-small media-smallest speech speech-dark speech-small speech-smallest minute; do looks_right $name $name; done
 equals "$(json scrolling <"$work/small.json" | grep -c reference)" 0 "small: the verdicts of all goldens are in view"
 equals "$(json scrolling <"$work/light.json")" "[]" "light: and everything is"
-for name in light large media; do
+for name in light large media speech; do
     [ "$(pages_of "$work/$name.pdf")" -gt 0 ]
     result $? "$name: prints on $(pages_of "$work/$name.pdf") pages"
     grep -a -q -E '/MediaBox \[0 0 84[12][.0-9]* 59[0-9]' "$work/$name.pdf"
     result $? "$name: prints on wide A4"
 done
-for name in light dark narrow large large-dark media media-dark media-small; do
+for name in light dark narrow large large-dark media media-dark media-small speech speech-dark speech-small minute; do
     [ "$(head -c 8 "$work/$name.png" | od -An -tx1 | tr -d ' ')" = 89504e470d0a1a0a ] && cp "$work/$name.png" "$build/report-$name.png"
     result $? "$build/report-$name.png"
 done

@@ -26,7 +26,7 @@ refused 3 "cat.png: found no such file" "/image cat.png"
 refused 3 "found a URL" "/image https://example.com/cat.png"
 refused 2 "Say which file: /image" "/image"
 [ -n "${TESS_SANITIZED:-}" ] || # whose memory is not the program's
-    refused 5 "'tessera plan --image FILE' tells how much" "/image $photo" 20MiB
+    refused 5 "what is sure to do, the model included, is --memory" "/image $photo" 20MiB
 equals "$(exit_of chat --context 8 --prompt x)" 2 "--prompt belongs to run"
 printf 'What is the capital of France?\n' | chat --context 8 >"$work/out" 2>"$work/err"
 equals "$?" 2 "a question that does not fit the context"

@@ -121,6 +121,24 @@ equals "$(json error file <"$work/out") $(json error offset <"$work/out")" "$wor
 equals "$(exit_of run --quiet --plain --image $photo --prompt "a <|image_pad|> b")" 0 "--plain: what text spells stays text"
 equals "$(exit_of run --quiet --prompt "a <|image_pad|> b")" 0 "without media a placeholder is a token"
 
+# ---- what is missing of a film or a sound is said, and what is there taken ----
+containers=tests/data/media/containers
+head -c 6000 $containers/film.mkv >"$work/cut.mkv"
+head -c 9000 $containers/sound.au >"$work/cut.au"
+said="cut.mkv: found 6000 bytes, expected 10949 as its header says; what is there is taken"
+equals "$(exit_of run --json --video "$work/cut.mkv" --use-audio-in-video --audio "$work/cut.au" --prompt x)" 0 "a film and a sound that were cut off"
+equals "$(grep -c "tessera run: .*$said" "$work/err")" 1 "the film says so once, its sound included"
+contains "$(cat "$work/err")" "cut.au: found 1.12 s, expected 2.00 s as its header says; what is there is taken" "and the sound"
+equals "$(json parts 0 loss <"$work/out") $(json parts 1 loss <"$work/out")" \
+    "found 6000 bytes, expected 10949 as its header says found 1.12 s, expected 2.00 s as its header says" "--json says it too"
+equals "$(exit_of run --quiet --audio "$work/cut.au" --prompt x) $(cat "$work/err")" "0 " "--quiet does not"
+equals "$(exit_of plan --video "$work/cut.mkv")" 0 "plan of one"
+printf '/video %s\n' "$work/cut.mkv" | "$tessera" chat --ledger off --memory 512MiB --model $model >/dev/null 2>"$work/err"
+contains "$(tr -d '\n' <"$work/err")" "found 6000 bytes, expected 10949" "chat says it"
+exit_of "$tessera" preprocess --model $model --out "$work/cut.safetensors" --video "$work/cut.mkv" >"$work/code"
+contains "$(cat "$work/err")" "preprocess: $work/$said" "and preprocess"
+equals "$(exit_of run --json --video $containers/film.mkv --prompt x) $(json parts 0 loss <"$work/out")" "0 null" "a whole one says nothing"
+
 # ---- plans; the budgets that they tell are tried by test_memory.sh ----
 plan --image $photo --audio $sound >"$work/out"
 for region in "media .*features .*always" "audio .*weights .*audio" "audio .*workspace" "vision .*weights .*vision" "vision .*workspace"; do
@@ -205,3 +223,17 @@ contains "$(cat "$work/err")" "exactly one clip and no text" "and says so"
 equals "$(caption --audio $sound --audio $sound --prompt "")" 3 "nor two clips"
 equals "$(caption --image $photo --prompt "")" 3 "nor a picture"
 equals "$(caption --prompt "Hello")" 3 "nor text alone"
+
+# ---- memory that the system does not give ----
+in_address_space() { (ulimit -v "$1"; shift; exit_of "$tessera" "$@"); }
+if [ "$(in_address_space 50000 version)" = 0 ]; then
+    for kb in 30000 60000 100000; do
+        for command in "run --memory 200MiB --ledger off --prompt x" "preprocess --out $work/t"; do
+            # shellcheck disable=SC2086 -- words split
+            equals "$(in_address_space $kb $command --model $model --video tests/data/media/video/plain.mp4)" 4 "${command%% *} in $kb KiB: exit 4"
+            contains "$(cat "$work/err")" "no memory to open the library lib" "is told"
+        done
+    done
+else
+    skip "libraries without memory" "this build needs more to begin"
+fi

@@ -70,6 +70,37 @@ done
 [ ! -e "$work/none" ]
 result $? "a refused trace leaves no file"
 
+# ---- messages that are taken over find their media from where the trace lies ----
+mkdir -p "$work/first/media" "$work/other/deep"
+cp tests/data/media/images/420.jpg "$work/first/media/p.jpg"
+trace --image "$work/first/media/p.jpg" --prompt "What?" --taps thinker.generated --generate 1 --out "$work/whole"
+near() { # near NAME KEY PATH: the trace with its picture named by a path
+    python3 tests/support/edit_trace.py "$work/whole" "$work/first/$1" meta messages \
+        "[{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"$2\":\"$3\"},{\"type\":\"text\", \"text\":\"What?\"}]}]"
+}
+near golden image media/p.jpg
+near keyed path ../first/media/p.jpg
+near lost image media/none.jpg
+near far image "data:image/png;base64,xyz"
+for name in golden keyed; do
+    equals "$(exit_of trace --inputs "$work/first/$name" --out "$work/other/deep/$name")" 0 "$name: traced into another folder"
+    equals "$(exit_of "$tessera" verify --json --ledger off --model $model --golden "$work/other/deep/$name")" 0 "is verified there"
+    equals "$(json text_checked <"$work/out")" true "with its picture"
+done
+ln -s "../other/led" "$work/first/link"
+trace --inputs "$work/first/golden" --out "$work/first/link"
+equals "$(exit_of "$tessera" verify --json --ledger off --model $model --golden "$work/other/led")$(json text_checked <"$work/out")" 0true "a link is another folder"
+(cd "$work/first" && "$OLDPWD/$tessera" trace --model "$OLDPWD/$model" --ledger off --quiet --inputs golden --out ../other/seen)
+equals "$(exit_of "$tessera" verify --json --ledger off --model $model --golden "$work/other/seen")$(json text_checked <"$work/out")" 0true "names without a folder"
+trace --inputs "$work/first/lost" --out "$work/other/lost"
+equals "$(notes "$work/other/lost" messages | json 0 content 0 image)" "$(realpath "$work/first")/media/none.jpg" "a picture that is not there is named where it was"
+for name in golden lost far; do
+    trace --inputs "$work/first/$name" --out "$work/first/again"
+    equals "$(notes "$work/first/again" messages)" "$(notes "$work/first/$name" messages)" "$name: in its own folder the messages stay as they are"
+done
+trace --inputs "$work/first/far" --out "$work/other/far"
+equals "$(notes "$work/other/far" messages)" "$(notes "$work/first/far" messages)" "and where no path is in them"
+
 # ---- the ledger ----
 run --ledger "$work/ledger.sqlite" --ledger-text --messages "$work/parts.json" >/dev/null
 python3 - "$work/ledger.sqlite" <<'P'

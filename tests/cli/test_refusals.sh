@@ -42,6 +42,17 @@ for option in --threads --context --chunk --expert-slots; do
     equals "$(run --prompt hi $option 0)" 2 "$option 0"
     says "$option: found \"0\", expected a whole number of 1 or more" "is not the default in disguise"
 done
+for option in "--memory 99999999999999999999 8000000TiB" "--memory 8000001TiB 8000000TiB" "--memory 1e30 8000000TiB" \
+    "--seed 18446744073709551616 18446744073709551615" "--threads 999999999999 256" "--threads 257 256" \
+    "--context 2147483648 2147483647" "--max-new 99999999999999999999999 2147483647" "--top-k 2147483648 2147483647"; do
+    read -r name value most <<<"$option"
+    equals "$(run --prompt hi "$name" "$value")" 2 "$name $value"
+    says "$name: found \"$value\", which is too large, expected at most $most" "says so, and what is taken"
+done
+for value in 1e3 -1 "" 0x10 0b; do
+    equals "$(run --prompt hi --seed "$value")" 2 "--seed \"$value\""
+    says "--seed: found \"$value\", expected a whole number of 0 or more" "is no number that is too large"
+done
 "$tessera" inspect $model --tensors mlp >"$work/out" 2>"$work/err"
 says "names are matched as a whole, as by '*mlp*'" "a pattern that is a part of a name"
 equals "$(exit_of "$tessera" compare tests/golden/demo/f32/turns.safetensors tests/golden/demo/bf16/turns.safetensors)" 3 "two dtypes"

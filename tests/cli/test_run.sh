@@ -84,12 +84,15 @@ equals "$(exit_of run --prompt x --seed 18446744073709551616)" 2 "a seed of more
 equals "$(run "${hot[@]}" --top-k 1 | json tokens)" "$(run --prompt "What can you do?" --max-new 20 --json | json tokens)" "top-k 1 is greedy"
 
 cold=(--raw --prompt "The capital of France is" --max-new 4)
-equals "$(run "${cold[@]}" --temperature 1e-37)" " Paris." "a temperature near 0 gives the likeliest"
-for temperature in 1.2e-38 1e-38 1e-39 1e-45 1e-300 1e39; do
+equals "$(run "${cold[@]}" --temperature 1e-30)" " Paris." "a temperature near 0 gives the likeliest"
+for temperature in 9e-31 3e-38 1.2e-38 1e-38 1e-39 1e-45 1e-300 1e+39; do
     equals "$(exit_of run "${cold[@]}" --temperature $temperature)$(cat "$work/out")" 2 \
         "temperature $temperature leaves no finite probabilities: exit 2, and no token"
-    contains "$(cat "$work/err")" "--temperature" "the option is named"
+    contains "$(cat "$work/err")" "--temperature: found $temperature, expected 0 (greedy), or 1e-30 to 3.4e" "the option is named, and what it takes"
 done
+equals "$(run "${cold[@]}" --temperature 1e-10 --repetition-penalty 1e-20 >"$work/out"; echo $?)" 0 "both near 0, as far as scores stay finite"
+equals "$(exit_of run "${cold[@]}" --temperature 1e-11 --repetition-penalty 1e-20)$(cat "$work/out")" 2 "and no further"
+contains "$(cat "$work/err")" "--temperature: found 1e-11, expected 0 (greedy), or at least 1e-10 with a repetition penalty of 1e-20" "which is told"
 equals "$(exit_of run "${cold[@]}" --temperature 1 --repetition-penalty 1e-39)" 2 "a penalty too small: exit 2"
 contains "$(cat "$work/err")" "--repetition-penalty" "the option is named"
 
@@ -181,6 +184,6 @@ refuse_media 3 "found sound (MP3), expected JPEG" --image $media/audio/tone.mp3
 refuse_media 3 "found a URL, expected the path of a file: nothing is fetched" --image https://example.com/photo.jpg
 refuse_media 3 "a silent film is only seen" --video $media/video/plain.mp4 --use-audio-in-video
 refuse_media 2 "media included: --prompt" --messages "$work/question" --image $picture
-refuse_media 5 "'tessera plan' with the same media and no --memory tells what all takes; what is sure to do is --memory" --video $media/video/plain.mp4 --memory 20MiB
+refuse_media 5 "what is sure to do, the model included, is --memory" --video $media/video/plain.mp4 --memory 20MiB
 contains "$(run_media --progress always --audio $media/audio/tone.mp3 --prompt x 2>&1)" "preparing " "a sound is prepared under the eyes"
 equals "$(run_media --progress always --audio $media/audio/tone.mp3 --prompt x 2>&1 | grep -c ' 0[.]00 [a-z]*/s\|  0 B/s')" 0 "and no rate is told before there is one"

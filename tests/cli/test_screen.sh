@@ -165,3 +165,14 @@ fits . "a film that is preprocessed, on a terminal"
 on_terminal 80 "$tessera" trace --model demo/checkpoint --prompt Hi --out "$work/a-trace-with-a-long-name.safetensors" --progress never >"$work/out"
 fits . "what a trace says at its end"
 equals "$("$tessera" preprocess --model demo/checkpoint --video $films/sound.mp4 --out "$work/film.safetensors" | wc -l)" 1 "a line for each medium where it is piped"
+
+# ---- the progress bar ----
+bar() { on_terminal 80 env "$1" "$tessera" run --model demo/checkpoint --ledger off --raw --prompt "The capital of France is" --max-new 2 "${@:2}"; }
+contains "$(bar TERM=xterm)" "${escape}K" "a terminal gets a bar that erases itself"
+for term in TERM=dumb TERM=; do
+    equals "$(bar $term | grep -c "$(printf '\r')prefill\|$(printf '\033')")" 0 "$term gets none"
+    bar $term --progress always >"$work/out"
+    contains "$(cat "$work/out")" "prefill ████" "$term --progress always: it is drawn"
+    equals "$(grep -c "$(printf '\033')" "$work/out")" 0 "without escapes"
+    equals "$(tr '\r' '\n' <"$work/out" | grep -A1 '^prefill' | tail -1 | tr -d ' ' | cut -c1-8)" "" "and blanks take its place"
+done

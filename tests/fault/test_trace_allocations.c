@@ -30,6 +30,8 @@ static int make_folder(void **state)
     test_trace trace;
     test_trace_make(&trace);
     test_trace_add(&trace, "tap.thinker.model.layers.1.mlp.experts.1", false, 2, (int64_t[]){3, 8});
+    test_trace_add(&trace, "tap.talker.codes", true, 2, (int64_t[]){16, 5});
+    test_trace_add(&trace, "tap.code2wav.waveform", false, 1, (int64_t[]){900})->values[7] = 1;
     test_trace_save(&trace, reference_path);
     /* Tokens 0, 1 and 5, which expert 1 explains; the expert itself; a tap of its own; a tap less. */
     float *mlp = test_tensors_get(&trace.tensors, "tap.thinker.model.layers.1.mlp")->values;
@@ -71,6 +73,26 @@ static void test_compare(void **state)
 {
     (void)state;
     assert_true(fault_alloc_each(compare, &err) > 30);
+}
+
+static tess_compare_result *shown;
+
+static tess_status write_page(void)
+{
+    unlink(page_path);
+    tess_status status = tess_compare_write_html(&shown, 1, NULL, page_path, &err);
+    assert_true((status == TESS_OK) == (access(page_path, F_OK) == 0));
+    return status;
+}
+
+static void test_page(void **state)
+{
+    (void)state;
+    tess_compare_options options = {.truth = reference_path};
+    assert_int_equal(tess_compare_files(reference_path, trace_path, &options, &shown, &err), TESS_OK);
+    assert_true(shown->n_codes == 1 && shown->n_sound == 1);
+    assert_true(fault_alloc_each(write_page, &err) >= 1);
+    tess_compare_result_free(shown);
 }
 
 static tess_status read_inputs(void)
@@ -133,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_page),
         cmocka_unit_test(test_read_inputs),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_no_allocation_while_writing),

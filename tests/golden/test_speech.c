@@ -1,5 +1,5 @@
 /* The talker and its code predictor against the original's goldens of spoken answers: every tap of the
- * talker's prompt in both precisions, and all codes of a greedy answer. */
+ * talker's prompt in both precisions, all codes of a greedy answer, and its waveform. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../support/agreement.h"
+#include "../support/speaking.h"
 
 typedef struct golden_case {
     const char *model, *f32, *bf16; /* bf16 may be NULL */
@@ -38,73 +39,16 @@ static const golden_case cases[] = {
     OF("f", "speak_stop", false),
     OF("f", "speak_voice", false),
 };
-enum { N_CASES = sizeof cases / sizeof cases[0] };
+enum {
+    N_CASES = sizeof cases / sizeof cases[0],
+    PREDICTOR_TAPS = 8 /* of two layers, which the further goldens do not have */
+};
 
-/* ---- speaking a golden's answer ---- */
-
-typedef struct spoken {
-    tess_engine *engine;
-    tess_session *session;
-    tess_trace_inputs inputs;
-    tess_speech *speech;
-} spoken;
-
-/* Opens a session that has been fed the golden's prompt. */
-static void open_session(const golden_case *c, const char *golden, const tess_engine_options *wanted,
-                         const tess_tap_listener *listener, spoken *out)
+static tess_sampling greedy(void)
 {
-    tess_error err = {0};
-    tess_engine_options options = *wanted;
-    if (tess_trace_inputs_read(golden, &out->inputs, &err) != TESS_OK) fail_msg("%s", err.message);
-    const tess_feed feed = {.ids = out->inputs.ids,
-                            .n_tok = out->inputs.n_tok,
-                            .media = out->inputs.media,
-                            .n_media = out->inputs.n_media,
-                            .listener = listener};
-    options.model_dir = c->model;
-    options.n_speech_step = out->inputs.speak;
-    options.n_context = 256;
-    options.expected = &feed;
-    options.n_expected = 1;
-    if (tess_engine_open(&options, &out->engine, &err) != TESS_OK ||
-        tess_session_new(out->engine, &out->session, &err) != TESS_OK ||
-        tess_session_feed(out->session, &feed, &err) != TESS_OK)
-        fail_msg("%s: %s", golden, err.message);
-}
-
-/* The last token that the original generated was not fed, and is not spoken. */
-static void add_answer(spoken *s, const test_tensors *golden)
-{
-    tess_error err;
-    const test_tensor *generated = test_tensors_get(golden, "tap.thinker.generated");
-    for (size_t i = 0; i + 1 < generated->count; i++)
-        assert_int_equal(tess_speech_add(s->speech, (int32_t)generated->integers[i], &err), TESS_OK);
-    tess_speech_end(s->speech);
-}
-
-static void speak(spoken *s, const test_tensors *golden, const tess_tap_listener *listener)
-{
-    tess_error err = {0};
-    tess_speech_state state = TESS_SPEECH_FRAME;
-    tess_speech_options options = {.n_prompt = s->inputs.n_tok,
-                                   .speaker = s->inputs.speaker,
-                                   .sampling = TESS_SPEECH_SAMPLING,
-                                   .media = s->inputs.media,
-                                   .n_media = s->inputs.n_media,
-                                   .listener = listener};
-    options.sampling.temperature = 0;
-    if (tess_speech_new(s->session, &options, &s->speech, &err) != TESS_OK) fail_msg("%s", err.message);
-    add_answer(s, golden);
-    while (state != TESS_SPEECH_ENDED)
-        if (tess_speech_step(s->speech, &state, &err) != TESS_OK) fail_msg("%s", err.message);
-}
-
-static void close_spoken(spoken *s)
-{
-    tess_speech_free(s->speech);
-    tess_session_free(s->session);
-    tess_engine_close(s->engine);
-    tess_trace_inputs_release(&s->inputs);
+    tess_sampling sampling = TESS_SPEECH_SAMPLING;
+    sampling.temperature = 0;
+    return sampling;
 }
 
 /* ---- agreement with the original ---- */
@@ -113,19 +57,21 @@ static void run_case(const void *what, const test_tensors *golden, tess_rounding
                      const test_tensors *replacement, test_recording *recording)
 {
     const golden_case *c = what;
-    spoken s;
+    test_spoken s;
     const bool is_bf16 = rounding == TESS_ROUND_BF16;
     const tess_engine_options options = {.precision = is_bf16 ? TESS_PRECISION_BF16 : TESS_PRECISION_F32,
                                          .memory_bytes = 1u << 30,
                                          .n_thread = 2};
+    const tess_sampling sampling = greedy();
     /* Isolated, the thinker's modules are fed the golden's as well: the talker's rows are made of them. */
     test_recording thinker;
     test_recording_init(&thinker, golden);
-    open_session(c, is_bf16 ? c->bf16 : c->f32, &options, replacement ? &thinker.listener : NULL, &s);
+    test_spoken_open(c->model, is_bf16 ? c->bf16 : c->f32, &options, replacement ? &thinker.listener : NULL,
+                     &s);
     test_recording_init(recording, replacement);
-    speak(&s, golden, &recording->listener);
+    test_spoken_speak(&s, golden, &sampling, false, &recording->listener);
     test_recording_release(&thinker);
-    close_spoken(&s);
+    test_spoken_close(&s);
 }
 
 static test_subject compared(const golden_case *c)
@@ -133,6 +79,7 @@ static test_subject compared(const golden_case *c)
     return (test_subject){.f32 = c->f32,
                           .bf16 = c->bf16,
                           .taps = "tap.talker.",
+                          .n_beside = c->shared ? PREDICTOR_TAPS : 0,
                           .only_isolated = true,
                           .run = run_case,
                           .what = c};
@@ -156,43 +103,45 @@ static void test_bf16(void **state)
     }
 }
 
-static void assert_codes(const test_tensors *golden, const tess_speech *speech)
+static void assert_codes(const test_tensors *golden, const test_spoken *s)
 {
     const test_tensor *theirs = test_tensors_get(golden, "tap.talker.codes");
-    int n_frame, n_group = tess_speech_get_code_groups(speech);
-    const int32_t *ours = tess_speech_get_codes(speech, &n_frame);
-    assert_int_equal(theirs->dim[0], n_group);
-    assert_int_equal(theirs->dim[1], n_frame);
-    for (int frame = 0; frame < n_frame; frame++)
-        for (int group = 0; group < n_group; group++)
-            if (ours[frame * n_group + group] != theirs->integers[group * n_frame + frame])
+    assert_int_equal(theirs->dim[0], s->n_code_group);
+    assert_int_equal(theirs->dim[1], s->n_frame);
+    for (int frame = 0; frame < s->n_frame; frame++)
+        for (int group = 0; group < s->n_code_group; group++)
+            if (s->codes[frame * s->n_code_group + group] != theirs->integers[group * s->n_frame + frame])
                 fail_msg("frame %d, codebook %d: code %d, the original's is %d", frame, group,
-                         ours[frame * n_group + group], (int)theirs->integers[group * n_frame + frame]);
+                         s->codes[frame * s->n_code_group + group],
+                         (int)theirs->integers[group * s->n_frame + frame]);
 }
 
-static void check_codes(const golden_case *c, int n_expert_slot, bool stays)
+static void assert_waveform(const test_tensors *golden, const test_spoken *s)
 {
-    const tess_engine_options options = {
-        .memory_bytes = 1u << 30, .n_thread = 2, .n_expert_slot = n_expert_slot};
-    test_tensors golden;
-    spoken s;
-    test_tensors_read(c->f32, &golden);
-    open_session(c, c->f32, &options, NULL, &s);
-    assert_int_equal(tess_engine_get_plan(s.engine)->speech_stays, stays);
-    speak(&s, &golden, NULL);
-    assert_codes(&golden, s.speech);
-    close_spoken(&s);
-    test_tensors_release(&golden);
+    const test_tensor *theirs = test_tensors_get(golden, "tap.code2wav.waveform");
+    assert_int_equal(theirs->count, s->n_sample);
+    test_tensor ours = *theirs;
+    ours.values = s->samples;
+    double error = test_relative_l2(&ours, theirs);
+    if (!(error <= 2e-5)) fail_msg("the waveform: relative L2 %.3g, at most 2e-5", error);
 }
 
-/* Speech has a room of its own where every expert of the thinker's stays, else that of these. */
-static void test_codes(void **state)
+static void test_codes_and_waveform(void **state)
 {
     (void)state;
+    const tess_engine_options options = {.memory_bytes = 1u << 30, .n_thread = 2};
+    const tess_sampling sampling = greedy();
     for (int i = 0; i < N_CASES; i++) {
         if (cases[i].shared && !test_shared_folder()) continue;
-        check_codes(&cases[i], 0, true);
-        check_codes(&cases[i], 4, false);
+        test_tensors golden;
+        test_spoken s;
+        test_tensors_read(cases[i].f32, &golden);
+        test_spoken_open(cases[i].model, cases[i].f32, &options, NULL, &s);
+        test_spoken_speak(&s, &golden, &sampling, false, NULL);
+        assert_codes(&golden, &s);
+        assert_waveform(&golden, &s);
+        test_spoken_close(&s);
+        test_tensors_release(&golden);
     }
 }
 
@@ -201,7 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_float32),
         cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_codes_and_waveform),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -323,6 +323,95 @@ static void test_add(void **unused)
             const volatile float sum = a[i] + kept;
             assert_true(out[i] == (rounding ? tess_round_bf16(sum) : sum));
         }
+        memcpy(out, a, sizeof out);
+        k.add_layer_scale(out, b, w, MAX, (tess_rounding)rounding);
+        for (size_t i = 0; i < MAX; i++) {
+            const volatile float product = b[i] * (float)of_bf16(w[i]);
+            const volatile float sum = a[i] + (rounding ? tess_round_bf16(product) : product);
+            assert_true(out[i] == (rounding ? tess_round_bf16(sum) : sum));
+        }
+    }
+}
+
+/* A column's dot of 32 lanes is the canonical one; with 16 it is another order of the same sum. */
+static void test_matmul_columns(void **unused)
+{
+    (void)unused;
+    enum { COLUMNS = 3, TOKENS = 2 };
+    worst m = {0, 0, 0};
+    for (size_t n = 1; n <= 600; n = n * 5 / 4 + 1) {
+        fill_bf16(w, n * COLUMNS);
+        fill(a, n * TOKENS);
+        k.matmul_columns(out, COLUMNS, w, COLUMNS, n, COLUMNS, a, TOKENS, 32, NULL);
+        k.matmul_columns(out + COLUMNS * TOKENS, COLUMNS, w, COLUMNS, n, COLUMNS, a, TOKENS, 16, NULL);
+        for (size_t t = 0; t < TOKENS; t++)
+            for (size_t col = 0; col < COLUMNS; col++) {
+                double sum = 0, magnitude = 0;
+                for (size_t i = 0; i < n; i++) {
+                    b[i] = (float)of_bf16(w[i * COLUMNS + col]);
+                    sum += (double)a[t * n + i] * b[i], magnitude += fabs((double)a[t * n + i] * b[i]);
+                }
+                assert_true(out[t * COLUMNS + col] == k.dot(b, a + t * n, n));
+                note(&m, out[(TOKENS + t) * COLUMNS + col], sum, dot_bound(magnitude, 2 * n));
+            }
+    }
+    finish(&m, "matmul_columns, 16 lanes");
+}
+
+/* Channel by channel the canonical dot, and a bias. */
+static void test_depthwise(void **unused)
+{
+    (void)unused;
+    enum { CHANNELS = 5, ROWS = 4 };
+    uint16_t bias[CHANNELS];
+    for (size_t n_tap = 1; n_tap <= TESS_DEPTHWISE_TAPS; n_tap++)
+        for (int rounding = 0; rounding < 2; rounding++) {
+            fill(a, CHANNELS * (ROWS + n_tap - 1));
+            fill_bf16(w, CHANNELS * n_tap);
+            fill_bf16(bias, CHANNELS);
+            k.depthwise(out, a, w, bias, CHANNELS, n_tap, ROWS, (tess_rounding)rounding);
+            for (size_t i = 0; i < CHANNELS * ROWS; i++) {
+                const size_t channel = i % CHANNELS;
+                for (size_t tap = 0; tap < n_tap; tap++) {
+                    b[tap] = (float)of_bf16(w[channel * n_tap + tap]);
+                    c[tap] = a[i + tap * CHANNELS];
+                }
+                const volatile float sum = k.dot(b, c, n_tap) + (float)of_bf16(bias[channel]);
+                assert_true(out[i] == (rounding ? tess_round_bf16(sum) : sum));
+            }
+        }
+}
+
+/* In float32 within a bound of the formula; in mode bf16 rounded at every step. */
+static void test_snake(void **unused)
+{
+    (void)unused;
+    enum { CHANNELS = 64, ROWS = MAX / CHANNELS };
+    worst m = {0, 0, 0};
+    uint16_t *beta = w + CHANNELS;
+    fill(a, MAX);
+    fill_bf16(w, 2 * CHANNELS);
+    k.snake(out, a, w, beta, CHANNELS, ROWS, TESS_ROUND_NONE);
+    for (size_t i = 0; i < MAX; i++) {
+        const double angle = a[i] * exp(of_bf16(w[i % CHANNELS]));
+        const double square = sin(angle) * sin(angle),
+                     inverse = 1 / (exp(of_bf16(beta[i % CHANNELS])) + 1e-9);
+        const double sine_error = fabs(angle) * (exp_error + u) + 4 * u;
+        note(&m, out[i], a[i] + inverse * square,
+             inverse * (2 * sine_error * fabs(sin(angle)) + sine_error * sine_error +
+                        square * (exp_error + 5 * u)) +
+                 u * (fabs((double)a[i]) + inverse));
+    }
+    finish(&m, "snake");
+    k.round_bf16(a, MAX);
+    k.snake(out, a, w, beta, CHANNELS, ROWS, TESS_ROUND_BF16);
+    for (size_t i = 0; i < MAX; i++) {
+        const float alpha = tess_round_bf16(tess_exp((float)of_bf16(w[i % CHANNELS])));
+        const float divisor = tess_round_bf16(tess_exp((float)of_bf16(beta[i % CHANNELS])));
+        const float inverse = tess_round_bf16(1.0f / tess_round_bf16(divisor + 1e-9f));
+        const float sine = tess_round_bf16(tess_sin(tess_round_bf16(a[i] * alpha)));
+        const float scaled = tess_round_bf16(inverse * tess_round_bf16(sine * sine));
+        assert_true(out[i] == tess_round_bf16(a[i] + scaled));
     }
 }
 
@@ -475,13 +564,23 @@ int main(void)
 {
     tess_kernels_init(&k, 0);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dot),         cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_softmax),     cmocka_unit_test(test_rms_norm),
-        cmocka_unit_test(test_layer_norm),  cmocka_unit_test(test_gelu),
-        cmocka_unit_test(test_swiglu),      cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_add),         cmocka_unit_test(test_attend),
-        cmocka_unit_test(test_attend_bf16), cmocka_unit_test(test_round_bf16),
-        cmocka_unit_test(test_widen),       cmocka_unit_test(test_find_non_finite),
+        cmocka_unit_test(test_dot),
+        cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_rms_norm),
+        cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_gelu),
+        cmocka_unit_test(test_swiglu),
+        cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_add),
+        cmocka_unit_test(test_matmul_columns),
+        cmocka_unit_test(test_depthwise),
+        cmocka_unit_test(test_snake),
+        cmocka_unit_test(test_attend),
+        cmocka_unit_test(test_attend_bf16),
+        cmocka_unit_test(test_round_bf16),
+        cmocka_unit_test(test_widen),
+        cmocka_unit_test(test_find_non_finite),
     };
     return cmocka_run_group_tests_name("reference", tests, NULL, NULL);
 }

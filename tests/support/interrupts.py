@@ -6,6 +6,7 @@
 import json
 import os
 import pty
+import resource
 import select
 import signal
 import sqlite3
@@ -65,6 +66,34 @@ def make_large():
     return folder
 
 
+def leave_no_core():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def check_end(words, out, number, wanted):
+    """A signal once there is more in a file in `out` than a header of sound; the exit code, and what stays."""
+    process = start(*words, preexec_fn=leave_no_core)
+    while not any(entry.stat().st_size > 1000 for entry in os.scandir(out)) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    code, left = process.wait(20), os.listdir(out)
+    say((code, left) == wanted, f"{number.name} of {words[0]}: what is unfinished goes, and what is finished stays", (code, left))
+
+
+def check_single():
+    """Signals that are no Ctrl-C end files in good order; Ctrl-\\ dumps core as ever, and leaves no part of a file."""
+    out = os.path.join(WORK, "single")
+    os.mkdir(out)
+    trace = ["trace", "--model", MODEL, "--ledger", "off", "--raw", "--prompt", "x", "--generate", "30000", "--out", os.path.join(out, "t")]
+    speech = ["run", "--model", MODEL, "--ledger", "off", *ENDLESS[1:], "--speak", os.path.join(out, "t.wav")]
+    check_end(trace, out, signal.SIGQUIT, (-signal.SIGQUIT, []))
+    check_end(speech, out, signal.SIGQUIT, (-signal.SIGQUIT, []))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        check_end(trace, out, number, (130, []))
+        check_end(speech, out, number, (130, ["t.wav"]))
+        os.remove(os.path.join(out, "t.wav"))
+
+
 def check_files():
     """Both signals of a pair go to a trace that is being written: nothing of it may stay."""
     out = os.path.join(WORK, "stopped")
@@ -109,6 +138,19 @@ def check_media():
         code = interrupt(process, 0.4)
     answers = process.stdout.read()
     say(code == 130 and not answers, "chat while it prepares a film for a question that follows", (code, answers))
+
+
+def check_looking():
+    """A film is decoded once to learn how long it is: this one for seconds, which shows, and can be stopped."""
+    film = os.path.join(WORK, "long.gif")
+    subprocess.run([sys.executable, "tests/support/make_media.py", "gif", film, "1280", "720", "3000"], check=True)
+    media = ["--model", MODEL, "--memory", "1GiB", "--video", film, "--fps", "0.1"]
+    for words in (["run", "--ledger", "off", "--prompt", "x"], ["plan"], ["preprocess", "--out", os.path.join(WORK, "t")]):
+        process = start(*words, *media, "--progress", "always")
+        time.sleep(0.6)
+        code = interrupt(process, 0) if words[0] != "preprocess" else process.send_signal(signal.SIGINT) or -process.wait(10)
+        shown = process.stderr.read().decode()
+        say(code in (130, signal.SIGINT) and "looking" in shown and "KiB/s" in shown, f"{words[0]} while it looks at a film", (code, shown[-200:]))
 
 
 def check_checksum():
@@ -245,9 +287,11 @@ def check_terminal():
     say(code == 0, "tokenize does the same", (shown, code))
 
 
+check_single()
 check_files()
 check_pipes()
 check_media()
+check_looking()
 check_checksum()
 check_second()
 check_second_files()

@@ -3,6 +3,7 @@
 
     make_media.py wav OUT SAMPLES [KIND]      16 kHz, one channel, 16 bits: noise, zeros; nan, huge: float32
     make_media.py png OUT WIDTH HEIGHT        a black picture, one bit a pixel: few bytes, however large
+    make_media.py gif OUT WIDTH HEIGHT N      a film of N black frames, 10 a second
 """
 import random
 import struct
@@ -39,4 +40,38 @@ def png(out, width, height):
                    chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
 
-{"wav": wav, "png": png}[sys.argv[1]](*sys.argv[2:])
+def black_codes(n_pixel):
+    """LZW codes of a run of zeros, two bits to begin with: each stands for one zero more than the one before."""
+    bits, n_bit, width = 4, 3, 3
+    known = 6  # codes that the decoder knows; 4 clears, 5 ends
+    length = 0
+    while n_pixel > 0:
+        length = min(length + 1, n_pixel)
+        bits |= (0 if length == 1 else 4 + length) << n_bit
+        n_bit += width
+        n_pixel -= length
+        if length > 1:
+            known += 1
+        if known == 1 << width and width < 12:
+            width += 1
+        if known == 4095:
+            bits |= 4 << n_bit
+            n_bit += width
+            known, width, length = 6, 3, 0
+    bits |= 5 << n_bit
+    return bits.to_bytes((n_bit + width + 7) // 8, "little")
+
+
+def gif(out, width, height, n_frame):
+    width, height, n_frame = int(width), int(height), int(n_frame)
+    codes = black_codes(width * height)
+    blocks = b"".join(bytes([len(codes[i:i + 255])]) + codes[i:i + 255] for i in range(0, len(codes), 255)) + b"\0"
+    frame = b"\x21\xf9\x04\0" + struct.pack("<H", 10) + b"\0\0" + b"\x2c" + struct.pack("<4HB", 0, 0, width, height, 0) + b"\2" + blocks
+    with open(out, "wb") as file:
+        file.write(b"GIF89a" + struct.pack("<2HBBB", width, height, 0xf1, 0, 0) + bytes(12))
+        for _ in range(n_frame):
+            file.write(frame)
+        file.write(b";")
+
+
+{"wav": wav, "png": png, "gif": gif}[sys.argv[1]](*sys.argv[2:])

@@ -58,6 +58,51 @@ static void test_heard_in_chunks(void **state)
     tess_compare_result_free(heard);
 }
 
+/* A tap that is heard in columns, some at a time, gives what it gives in rows. */
+static void test_heard_in_columns(void **state)
+{
+    (void)state;
+    fx.options.truth = fx.truth_path;
+    test_trace_blur(&fx.trace, LAYER(1, ""), 1e-3);
+    test_trace_blur(&fx.truth, LAYER(1, ""), 1e-4);
+    of(&fx.trace, LAYER(1, ""))->values[2] = NAN;
+    if (compare() != TESS_OK) fail_msg("%s", fx.err.message);
+    const tess_tap_report whole = *report(LAYER(1, ""));
+    const test_tensor *t = of(&fx.trace, LAYER(1, ""));
+    uint64_t dim[2] = {SYNTHETIC_TOKENS, SYNTHETIC_WIDTH};
+    for (size_t piece = 1; piece <= SYNTHETIC_WIDTH; piece++) {
+        tess_comparison *c;
+        tess_compare_result *heard;
+        assert_int_equal(tess_comparison_new(fx.reference_path, &fx.options, &c, &fx.err), TESS_OK);
+        assert_int_equal(tess_comparison_meet(c, &(tess_comparison_other){.path = "a run"}, &fx.err),
+                         TESS_OK);
+        assert_true(tess_comparison_wants(c, t->name, TESS_DTYPE_F32, 2, dim));
+        for (size_t column = 0, n; column < SYNTHETIC_WIDTH; column += n) {
+            float values[SYNTHETIC_TOKENS * SYNTHETIC_WIDTH];
+            n = SYNTHETIC_WIDTH - column < piece ? SYNTHETIC_WIDTH - column : piece;
+            for (size_t row = 0; row < SYNTHETIC_TOKENS; row++)
+                memcpy(values + row * n, t->values + row * SYNTHETIC_WIDTH + column, n * sizeof *values);
+            if (column)
+                assert_int_equal(tess_comparison_hear_columns(c, t->name, column + 1, values, 1, &fx.err),
+                                 TESS_EUSAGE);
+            assert_int_equal(tess_comparison_hear_columns(c, t->name, column, values, n, &fx.err), TESS_OK);
+        }
+        if (tess_comparison_finish(c, &heard, &fx.err) != TESS_OK) fail_msg("%s", fx.err.message);
+        tess_comparison_free(c);
+        for (int i = 0; i < heard->n_tap; i++) {
+            const tess_tap_report *r = &heard->tap[i];
+            if (strcmp(r->name, t->name) != 0) continue;
+            assert_int_equal(r->outcome, whole.outcome);
+            assert_int_equal(r->position, whole.position);
+            assert_int_equal(r->n_different, whole.n_different);
+            assert_int_equal(r->first_different, whole.first_different);
+            assert_memory_equal(&r->rel_l2, &whole.rel_l2, sizeof whole.rel_l2);
+            assert_memory_equal(&r->max_abs, &whole.max_abs, sizeof whole.max_abs);
+        }
+        tess_compare_result_free(heard);
+    }
+}
+
 /* A tap of which a part was never heard is missing. */
 static void test_heard_in_part(void **state)
 {
@@ -139,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         COMPARING(test_heard_in_chunks),
+        COMPARING(test_heard_in_columns),
         COMPARING(test_heard_in_part),
         COMPARING(test_isolated_expert_behind_another_choice),
         COMPARING(test_page),

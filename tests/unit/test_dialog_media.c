@@ -105,7 +105,8 @@ static void test_wrong_bytes(void **state)
         assert_int_equal(tess_conversation_prepare(&c, &use, &err), TESS_EINPUT);
         assert_string_equal(err.file, "upload 2");
         assert_null(c.turn[0].content[1].medium);
-        assert_non_null(c.turn[0].content[0].features);
+        assert_non_null(c.turn[0].content[0].medium); /* is open, and not decoded in vain */
+        assert_false(c.turn[0].content[0].is_prepared);
     }
     tess_conversation_drop_part(&c);
     assert_int_equal(c.turn[0].n_content, 1);
@@ -190,7 +191,7 @@ static void test_once(void **state)
     tess_conversation_release(&c);
 }
 
-/* The part that is refused is named where nothing else is, and those before it stay prepared. */
+/* The part that is refused is named where nothing else is, and those before it stay open. */
 static void test_refused_parts(void **state)
 {
     (void)state;
@@ -202,7 +203,8 @@ static void test_refused_parts(void **state)
     assert_int_equal(tess_conversation_prepare(&c, &use, &err), TESS_EINPUT);
     assert_string_equal(err.file, "absent.png");
     assert_string_equal(err.field, "messages[0].content[2]");
-    assert_non_null(c.turn[0].content[1].features);
+    assert_non_null(tess_content_get_facts(&c.turn[0].content[1]));
+    assert_false(c.turn[0].content[1].is_prepared);
     tess_conversation_truncate(&c, 0);
     begin(&c, "user");
     add(&c, TESS_CONTENT_VIDEO, FILMS "plain.mp4");
@@ -227,15 +229,46 @@ static void test_budget(void **state)
                                    .max_bytes = facts->bytes_peak + facts->bytes_held - 1},
                          enough = {.model_dir = MODEL, .max_bytes = facts->bytes_peak + facts->bytes_held};
     add(&c, TESS_CONTENT_IMAGE, IMAGES "420.jpg");
+    uint64_t held, most;
     assert_int_equal(tess_conversation_prepare(&c, &narrow, &err), TESS_EBUDGET);
     assert_non_null(strstr(err.message, "420.jpg"));
     assert_int_equal(err.smallest_budget_bytes, enough.max_bytes);
-    assert_int_equal(tess_conversation_prepare(&c, &enough, &err), TESS_OK);
-    uint64_t held, most;
-    tess_conversation_count_bytes(&c, &held, &most);
+    assert_int_equal(tess_conversation_count_bytes(&c, &held, &most, &err), TESS_OK);
     assert_int_equal(held, 2 * facts->bytes_held);
     assert_int_equal(most, enough.max_bytes);
+    assert_int_equal(tess_conversation_prepare(&c, &enough, &err), TESS_OK);
+    assert_int_equal(tess_conversation_count_bytes(&c, &held, &most, &err), TESS_OK);
+    assert_int_equal(held, 2 * facts->bytes_held);
+    assert_int_equal(most, held);
     tess_conversation_release(&c);
+}
+
+/* Media that are counted, whether asked to or because they had no room, have their places in a prompt: the
+ * ids are those of prepared ones. */
+static void test_counted(void **state)
+{
+    (void)state;
+    size_t n_id[3];
+    for (int i = 0; i < 3; i++) {
+        tess_conversation c = {0};
+        begin(&c, "user");
+        add(&c, TESS_CONTENT_VIDEO, FILMS "sound.mp4");
+        add(&c, TESS_CONTENT_AUDIO, "tests/data/media/audio/tone.mp3");
+        add(&c, TESS_CONTENT_IMAGE, IMAGES "420.jpg");
+        tess_media_use heard = {.model_dir = MODEL, .use_audio_in_video = true};
+        if (i == 0) assert_int_equal(tess_conversation_prepare(&c, &heard, &err), TESS_OK);
+        if (i == 1) assert_int_equal(tess_conversation_count(&c, &heard, &err), TESS_OK);
+        heard.max_bytes = 1;
+        if (i == 2) assert_int_equal(tess_conversation_prepare(&c, &heard, &err), TESS_EBUDGET);
+        for (int k = 0; k < 3; k++) assert_int_equal(c.turn[0].content[k].is_prepared, i == 0);
+        tess_prompt prompt;
+        assert_int_equal(tess_prompt_make(&c, tokenizer, MODEL, TESS_CHAT_GENERATE, &prompt, &err), TESS_OK);
+        n_id[i] = prompt.ids.count;
+        tess_prompt_release(&prompt);
+        tess_conversation_release(&c);
+    }
+    assert_int_equal(n_id[1], n_id[0]);
+    assert_int_equal(n_id[2], n_id[0]);
 }
 
 /* ---- prompts ---- */
@@ -306,15 +339,12 @@ static void test_roles(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bytes),
-                                       cmocka_unit_test(test_no_bytes),
-                                       cmocka_unit_test(test_wrong_bytes),
-                                       cmocka_unit_test(test_features),
-                                       cmocka_unit_test(test_folder),
-                                       cmocka_unit_test(test_once),
-                                       cmocka_unit_test(test_refused_parts),
-                                       cmocka_unit_test(test_budget),
-                                       cmocka_unit_test(test_spelled_placeholders),
-                                       cmocka_unit_test(test_roles)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bytes),         cmocka_unit_test(test_no_bytes),
+        cmocka_unit_test(test_wrong_bytes),   cmocka_unit_test(test_features),
+        cmocka_unit_test(test_folder),        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_refused_parts), cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_counted),       cmocka_unit_test(test_spelled_placeholders),
+        cmocka_unit_test(test_roles)};
     return cmocka_run_group_tests_name("dialog_media", tests, open_tokenizer, close_tokenizer);
 }

@@ -1,5 +1,6 @@
 /* A medium from its source to features: what is known before it is decoded, and what is refused. */
 #include <fenv.h>
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -288,23 +289,22 @@ static void refuses_options(void **state)
     }
 }
 
-/* What is told before is enough, and a byte less is refused with what it takes. */
+/* What is told before is enough; a byte less is refused with what it takes, and can be given later. */
 static void check_memory(tess_media_kind kind, const char *path)
 {
     tess_medium_options options = usual();
     tess_medium *medium = open_medium(kind, path, &options);
     const uint64_t least = tess_medium_get_facts(medium)->bytes_peak;
     tess_medium_close(medium);
-    medium = NULL;
     tess_error err;
     options.max_bytes = least - 1;
-    assert_int_equal(tess_medium_open(kind, path, &options, &medium, &err), TESS_EBUDGET);
+    medium = open_medium(kind, path, &options);
+    assert_int_equal(tess_medium_get_facts(medium)->bytes_peak, least);
+    assert_int_equal(tess_medium_prepare(medium, NULL, &err), TESS_EBUDGET);
     assert_int_equal(err.smallest_budget_bytes, least);
     assert_string_equal(err.file, path);
     assert_string_equal(err.field, "max_bytes");
-    assert_null(medium);
-    options.max_bytes = least;
-    medium = open_medium(kind, path, &options);
+    tess_medium_set_max_bytes(medium, least);
     prepare(medium);
     tess_medium_close(medium);
 }
@@ -340,45 +340,183 @@ static void sound_that_is_too_long_stops_early(void **state)
     free(bytes);
 }
 
-/* What a refusal says a clip takes is enough, and what it then holds. */
+/* What a refusal says a clip takes is enough, and what it then holds; it is known without holding it. */
 static void sound_says_what_it_takes(void **state)
 {
     (void)state;
     size_t n_byte;
     unsigned char *bytes = make_wav(&n_byte);
     tess_medium_options options = usual();
-    uint64_t least = 0;
+    tess_medium *medium, *counted;
+    tess_error err;
+    options.max_bytes = 1 << 15;
+    assert_int_equal(
+        tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &medium, NULL), TESS_OK);
+    assert_int_equal(
+        tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &counted, NULL), TESS_OK);
+    assert_int_equal(tess_medium_count(counted, NULL, &err), TESS_OK);
+    assert_int_equal(tess_medium_prepare(medium, NULL, &err), TESS_EBUDGET);
+    const tess_medium_facts *facts = tess_medium_get_facts(counted);
+    assert_int_equal(err.smallest_budget_bytes, facts->bytes_peak);
+    assert_int_equal(tess_medium_get_features(counted)->n_frame, WAV_SAMPLES / 160);
+    assert_int_equal(tess_medium_prepare(counted, NULL, &err), TESS_EBUDGET);
+    tess_medium_set_max_bytes(medium, err.smallest_budget_bytes);
+    prepare(medium);
+    const tess_medium_facts *prepared = tess_medium_get_facts(medium);
+    assert_int_equal(prepared->bytes_peak, facts->bytes_peak);
+    assert_int_equal(prepared->n_frame, facts->n_frame);
+    assert_true(prepared->seconds == facts->seconds);
+    assert_int_equal(prepared->rate_hz, facts->rate_hz);
+    assert_string_equal(prepared->format, facts->format);
+    tess_medium_close(medium);
+    tess_medium_close(counted);
+    free(bytes);
+}
+
+/* Where a clip is too long or too short, counting says so as preparing does. */
+static void counting_refuses_lengths(void **state)
+{
+    (void)state;
+    size_t n_byte;
+    unsigned char *bytes = make_wav(&n_byte);
     for (int i = 0; i < 2; i++) {
-        options.max_bytes = i == 0 ? 1 << 15 : least;
+        tess_medium_options options = usual();
         tess_medium *medium;
-        tess_error err;
-        assert_int_equal(
-            tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &medium, NULL),
-            TESS_OK);
-        assert_int_equal(tess_medium_prepare(medium, NULL, &err), i == 0 ? TESS_EBUDGET : TESS_OK);
-        if (i == 0) least = err.smallest_budget_bytes;
-        if (i == 1) assert_int_equal(tess_medium_get_facts(medium)->bytes_peak, least);
+        tess_error counted, prepared;
+        if (i == 0) options.most_mel_frames = 149;
+        const size_t n = i == 0 ? n_byte : WAV_HEAD + 2 * 159;
+        assert_int_equal(tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n, &options, &medium, NULL),
+                         TESS_OK);
+        assert_int_equal(tess_medium_count(medium, NULL, &counted), TESS_EINPUT);
+        assert_int_equal(tess_medium_prepare(medium, NULL, &prepared), TESS_EINPUT);
+        assert_string_equal(counted.message, prepared.message);
+        assert_string_equal(counted.field, "length");
         tess_medium_close(medium);
     }
     free(bytes);
 }
 
-/* A film's frames that have no room are no fault of the film. */
+/* A film's frames that have no room are no fault of the film: it is opened without decoding them, and what is
+ * said of it then is enough. Given room, it is what it is where there was room at first. */
 static void a_film_without_room_is_a_matter_of_memory(void **state)
 {
     (void)state;
-    for (uint64_t max_bytes = 1; max_bytes <= 1 << 20; max_bytes <<= 10) {
-        tess_medium_options options = usual();
-        options.max_bytes = max_bytes;
-        tess_medium *medium = NULL;
+    static const char *const names[] = {"plain.mp4", "hevc.mp4",    "mpeg4.avi",    "ntsc.webm",
+                                        "vp9.webm",  "slowing.mkv", "odd-size.mkv", "animated.gif",
+                                        "short.mp4", "turned90.mp4"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (uint64_t max_bytes = 1; max_bytes <= 1 << 20; max_bytes <<= 20) {
+            char path[64];
+            snprintf(path, sizeof path, "tests/data/media/video/%s", names[i]);
+            tess_medium_options options = usual(), narrow = usual();
+            narrow.max_bytes = max_bytes;
+            tess_medium *usual_one = open_medium(TESS_MEDIA_VIDEO, path, &options);
+            tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, path, &narrow);
+            const tess_medium_facts *is = tess_medium_get_facts(usual_one),
+                                    *most = tess_medium_get_facts(medium);
+            assert_int_equal(most->width, is->width);
+            assert_int_equal(most->height, is->height);
+            assert_int_equal(most->has_sound, is->has_sound);
+            assert_in_range(most->n_frame, is->n_frame, is->n_frame + 4);
+            assert_in_range(most->bytes_peak, is->bytes_peak, is->bytes_peak + is->bytes_peak / 8);
+            tess_error err;
+            assert_int_equal(tess_medium_prepare(medium, NULL, &err), TESS_EBUDGET);
+            assert_string_equal(err.file, path);
+            assert_string_equal(err.field, "max_bytes");
+            assert_int_equal(err.smallest_budget_bytes, most->bytes_peak);
+            tess_medium_set_max_bytes(medium, err.smallest_budget_bytes);
+            prepare(medium);
+            prepare(usual_one);
+            assert_int_equal(most->n_frame, is->n_frame);
+            assert_memory_equal(tess_medium_get_features(medium)->digest,
+                                tess_medium_get_features(usual_one)->digest, 32);
+            tess_medium_close(medium);
+            tess_medium_close(usual_one);
+        }
+}
+
+/* ---- several in one room ---- */
+
+enum { N_SEVERAL = 4 };
+
+/* A picture, a clip, a film, a clip: two of them known only when they are heard. */
+static void open_several(tess_medium *media[N_SEVERAL], const unsigned char *wav, size_t n_byte)
+{
+    tess_medium_options options = usual();
+    media[0] = open_medium(TESS_MEDIA_IMAGE, picture_path, &options);
+    media[2] = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+    for (int i = 1; i < N_SEVERAL; i += 2)
+        assert_int_equal(
+            tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", wav, n_byte, &options, &media[i], NULL),
+            TESS_OK);
+}
+
+static bool count_pictures(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    (void)done;
+    if (activity == TESS_ACTIVITY_PREPARING && total > 0) ++*(int *)context;
+    return true;
+}
+
+/* However little there is, the first refusal says what is enough for all, and no picture is decoded for it; a
+ * byte less is too little. */
+static void one_number_is_enough_for_all(void **state)
+{
+    (void)state;
+    size_t n_byte;
+    unsigned char *wav = make_wav(&n_byte);
+    uint64_t enough = 0;
+    for (uint64_t max_bytes = 1; max_bytes < 1ull << 27; max_bytes = max_bytes * 3 + 1) {
+        tess_medium *media[N_SEVERAL];
         tess_error err;
-        assert_int_equal(tess_medium_open(TESS_MEDIA_VIDEO, film_path, &options, &medium, &err),
-                         TESS_EBUDGET);
-        assert_string_equal(err.file, film_path);
-        assert_string_equal(err.field, "max_bytes");
-        assert_true(err.smallest_budget_bytes > max_bytes);
-        assert_null(medium);
+        uint64_t held, most;
+        int failed = -1, n_frame = 0;
+        const tess_progress progress = {count_pictures, &n_frame};
+        open_several(media, wav, n_byte);
+        const tess_status status = tess_media_prepare(media, N_SEVERAL, max_bytes, &progress, &failed, &err);
+        if (status == TESS_OK) {
+            assert_true(enough > 0 && max_bytes >= enough);
+        } else {
+            assert_int_equal(status, TESS_EBUDGET);
+            assert_in_range(failed, 0, N_SEVERAL - 1);
+            assert_int_equal(n_frame, 0);
+            if (enough) assert_int_equal(err.smallest_budget_bytes, enough);
+            enough = err.smallest_budget_bytes;
+            tess_media_count_bytes(media, N_SEVERAL, &held, &most);
+            assert_int_equal(most, enough);
+            assert_int_equal(tess_media_prepare(media, N_SEVERAL, enough - 1, NULL, NULL, &err),
+                             TESS_EBUDGET);
+            assert_int_equal(err.smallest_budget_bytes, enough);
+            assert_int_equal(tess_media_prepare(media, N_SEVERAL, enough, NULL, NULL, &err), TESS_OK);
+            tess_media_count_bytes(media, N_SEVERAL, &held, &most);
+            assert_int_equal(held, most);
+        }
+        for (int i = 0; i < N_SEVERAL; i++) tess_medium_close(media[i]);
     }
+    assert_true(enough > 0);
+    free(wav);
+}
+
+/* A clip that is no good is named, though another has no room. */
+static void what_is_wrong_comes_before_what_is_large(void **state)
+{
+    (void)state;
+    size_t n_byte;
+    unsigned char *wav = make_wav(&n_byte);
+    tess_medium_options options = usual();
+    tess_medium *media[2];
+    tess_error err;
+    int failed = -1;
+    assert_int_equal(
+        tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", wav, n_byte, &options, &media[0], NULL), TESS_OK);
+    assert_int_equal(
+        tess_medium_open_memory(TESS_MEDIA_AUDIO, "noise", wav + 100, 400, &options, &media[1], NULL),
+        TESS_OK);
+    assert_int_equal(tess_media_prepare(media, 2, 1, NULL, &failed, &err), TESS_EINPUT);
+    assert_int_equal(failed, 1);
+    assert_string_equal(err.file, "noise");
+    for (int i = 0; i < 2; i++) tess_medium_close(media[i]);
+    free(wav);
 }
 
 /* What goes elsewhere is told by what it is. */
@@ -444,6 +582,47 @@ static void stops_when_asked(void **state)
     free(bytes);
 }
 
+typedef struct looked {
+    uint64_t last, total;
+    int n_call, n_left; /* calls until it stops */
+} looked;
+
+static bool look_on(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    looked *l = context;
+    assert_int_equal(activity, TESS_ACTIVITY_LOOKING);
+    assert_true(done <= total);
+    if (l->n_call++) assert_int_equal(total, l->total);
+    l->last = done;
+    l->total = total;
+    return l->n_left-- > 0;
+}
+
+/* A film is looked at frame by frame, or packet by packet where its frames have no room, up to the end of its
+ * file; it can be stopped at any. */
+static void looking_is_told_and_stops(void **state)
+{
+    (void)state;
+    for (uint64_t max_bytes = 1; max_bytes <= 1ull << 30; max_bytes <<= 30) {
+        looked all = {.n_left = INT_MAX}, some = {.n_left = 3};
+        tess_progress progress = {look_on, &all};
+        tess_medium_options options = usual();
+        options.progress = &progress;
+        options.max_bytes = max_bytes;
+        tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+        tess_medium_close(medium);
+        medium = NULL;
+        assert_int_equal(all.n_call, 50); /* frames of 2 s */
+        assert_true(all.last > all.total / 2);
+        progress.context = &some;
+        tess_error err;
+        assert_int_equal(tess_medium_open(TESS_MEDIA_VIDEO, film_path, &options, &medium, &err),
+                         TESS_EINTERRUPTED);
+        assert_int_equal(some.n_call, 4);
+        assert_null(medium);
+    }
+}
+
 static tess_error fault_err;
 
 static tess_status work_without_memory(void)
@@ -476,9 +655,13 @@ int main(void)
         cmocka_unit_test(memory_is_met_exactly),
         cmocka_unit_test(sound_that_is_too_long_stops_early),
         cmocka_unit_test(sound_says_what_it_takes),
+        cmocka_unit_test(counting_refuses_lengths),
         cmocka_unit_test(a_film_without_room_is_a_matter_of_memory),
+        cmocka_unit_test(one_number_is_enough_for_all),
+        cmocka_unit_test(what_is_wrong_comes_before_what_is_large),
         cmocka_unit_test(another_kind_is_named),
         cmocka_unit_test(stops_when_asked),
+        cmocka_unit_test(looking_is_told_and_stops),
         cmocka_unit_test(runs_out_of_memory_safely),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

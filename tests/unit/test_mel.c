@@ -219,6 +219,7 @@ static void must_refuse(const float *samples, size_t n, int64_t most, const char
     assert_string_equal(err.file, "clip.wav");
     assert_string_equal(err.field, field);
     assert_string_equal(err.found, found);
+    if (strstr(field, "sample ")) assert_string_equal(err.expected, "-1e15 to 1e15, usually -1 to 1");
     tess_mel_free(mel);
 }
 

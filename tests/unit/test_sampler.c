@@ -298,20 +298,18 @@ static void test_no_probabilities(void **state)
     fixture f;
     open_sampler(&f);
     tess_error err;
-    tess_sampling s = {.temperature = 1.2e-38, .top_p = 1, .repetition_penalty = 1};
+    tess_sampling s = {.temperature = 1e-30, .top_p = 1, .repetition_penalty = 1};
     const int32_t history[] = {100};
     int32_t id = -1;
+    id = choose(&f, s);
+    assert_true(id == 100 || id == 200 || id == 300);
+    f.logits[100] = 1e9f; /* no model's */
     f.random = 5;
     assert_int_equal(tess_sampling_check(&s, &err), TESS_OK);
     assert_int_equal(tess_sampler_choose(&f.sampler, f.logits, &s, history, 1, &f.random, &id, &err),
-                     TESS_EUSAGE); /* 4.5 / 1.2e-38 is more than a float holds */
+                     TESS_EUSAGE); /* 1e9 / 1e-30 is more than a float holds */
     assert_string_equal(err.field, "temperature");
-    s.temperature = 2e-38;
-    id = choose(&f, s);
-    assert_true(id == 100 || id == 200 || id == 300);
     s = (tess_sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1e-30};
-    f.logits[100] = 1e9f;
-    f.random = 5;
     assert_int_equal(tess_sampling_check(&s, &err), TESS_OK);
     assert_int_equal(tess_sampler_choose(&f.sampler, f.logits, &s, history, 1, &f.random, &id, &err),
                      TESS_EUSAGE);
@@ -321,7 +319,7 @@ static void test_no_probabilities(void **state)
                      TESS_EUSAGE);
     assert_string_equal(err.field, "repetition_penalty");
     assert_true(f.random == 5);
-    static const double bad[] = {1.1e-38, 1e-39, 1e-300, 1e39, -1, NAN, INFINITY};
+    static const double bad[] = {9.9e-31, 3e-38, 1.1e-38, 1e-39, 1e-300, 1e39, -1, NAN, INFINITY};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         s = (tess_sampling){.temperature = bad[i], .top_p = 1, .repetition_penalty = 1};
         assert_int_equal(tess_sampling_check(&s, &err), TESS_EUSAGE);
@@ -335,13 +333,42 @@ static void test_no_probabilities(void **state)
     tess_arena_release(&f.arena);
 }
 
+/* Whatever is accepted chooses from the scores of any model: no step fails after others have answered. */
+static void test_accepted_is_finite(void **state)
+{
+    (void)state;
+    static const double temperatures[] = {0, 1e-30, 1e-20, 1e-10, 1, 1e30, 3.4e38},
+                        penalties[] = {1e-30, 1e-20, 1e-10, 0.5, 1, 2, 1e10, 1e20, 1e30};
+    fixture f;
+    open_sampler(&f);
+    static const int32_t history[] = {100, 200, 300, 5};
+    for (size_t i = 0; i < sizeof temperatures / sizeof *temperatures; i++)
+        for (size_t k = 0; k < sizeof penalties / sizeof *penalties; k++) {
+            const double least = 1e-30 * fmax(penalties[k], 1 / penalties[k]);
+            const tess_sampling s = {
+                .temperature = temperatures[i], .top_p = 1, .repetition_penalty = penalties[k]};
+            int32_t id;
+            tess_error err;
+            bool is_taken = s.temperature == 0 || s.temperature >= least * (1 - 1e-9);
+            assert_int_equal(tess_sampling_check(&s, &err), is_taken ? TESS_OK : TESS_EUSAGE);
+            if (!is_taken) assert_string_equal(err.field, "temperature");
+            for (int sign = -1; is_taken && sign <= 1; sign += 2) {
+                for (int v = 0; v < f.sampler.n_vocab; v++)
+                    f.logits[v] = (float)sign * (1 + (float)(v % 1000));
+                assert_int_equal(
+                    tess_sampler_choose(&f.sampler, f.logits, &s, history, 4, &f.random, &id, &err), TESS_OK);
+            }
+        }
+    tess_arena_release(&f.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_greedy),        cmocka_unit_test(test_penalty),
         cmocka_unit_test(test_distributions), cmocka_unit_test(test_seed),
         cmocka_unit_test(test_definition),    cmocka_unit_test(test_no_probabilities),
-        cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_ranks),         cmocka_unit_test(test_accepted_is_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,10 +226,36 @@ static void test_inputs(void **state)
     test_trace_release(&trace);
 }
 
+/* Codes stand alone, whole and none below 0; that they are in the codebook is known with a model. */
+static void test_codes(void **state)
+{
+    (void)state;
+    tess_trace_inputs in;
+    test_trace trace = inputs_trace();
+    test_tensor *t = test_trace_add(&trace, "in.codes", true, 2, (int64_t[]){2, 3});
+    for (size_t i = 0; i < t->count; i++) t->integers[i] = (int64_t)(10 * i);
+    refuse_inputs(&trace, TESS_EINPUT, "in.codes");
+    test_trace_remove(&trace, "in.input_ids");
+    test_trace_save(&trace, path);
+    MUST(tess_trace_inputs_read(path, &in, &err));
+    assert_int_equal(in.n_tok, 0);
+    assert_null(in.ids);
+    assert_int_equal(in.n_code_group, 2);
+    assert_int_equal(in.n_frame, 3);
+    for (int i = 0; i < 6; i++) assert_int_equal(in.codes[i], 10 * i);
+    tess_trace_inputs_release(&in);
+    test_tensors_get(&trace.tensors, "in.codes")->integers[4] = -1;
+    refuse_inputs(&trace, TESS_EINPUT, "in.codes");
+    test_trace_remove(&trace, "in.codes");
+    test_trace_add(&trace, "in.codes", true, 1, (int64_t[]){6});
+    refuse_inputs(&trace, TESS_EINPUT, "in.codes");
+    test_trace_release(&trace);
+}
+
 static void test_wrong_inputs(void **state)
 {
     (void)state;
-    static const char *const later[] = {"in.codes", "in.surprise"};
+    static const char *const later[] = {"in.surprise"};
     for (size_t i = 0; i < sizeof later / sizeof later[0]; i++) {
         test_trace trace = inputs_trace();
         test_trace_add(&trace, later[i], false, 1, (int64_t[]){2});
@@ -453,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_refusals_of_the_writer),
         cmocka_unit_test(test_the_old_file_stays),
         cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_codes),
         cmocka_unit_test(test_wrong_inputs),
         cmocka_unit_test(test_notes_of_inputs),
         cmocka_unit_test(test_globs),

@@ -110,6 +110,13 @@ static tess_status find_experts(const tess_comparison *c, tess_tap_state *s, tes
     return tess_expert_sums_grow(&s->experts, (int)logits->dim[1], err);
 }
 
+static bool compares_length(const tess_tap_state *s)
+{
+    bool is_ids = s->is_integer && s->reference->n_dim == 1 && !strcmp(s->reference->name, "in.input_ids");
+    return is_ids || s->place.class == TESS_CLASS_TOKENS || s->place.class == TESS_CLASS_EXPERT ||
+           s->place.class == TESS_CLASS_CODES || tess_tap_state_is_waveform(s);
+}
+
 static tess_status list_taps(tess_comparison *c, tess_error *err)
 {
     size_t n = tess_safetensors_get_count(c->hearing.reference.st), most = 1;
@@ -126,8 +133,7 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         if (status != TESS_OK) return status;
         s->is_integer = t->dtype == TESS_DTYPE_I64;
         s->row_width = row_width(t, &s->place);
-        s->length_is_compared = s->place.class == TESS_CLASS_TOKENS || s->place.class == TESS_CLASS_EXPERT ||
-                                (s->is_integer && t->n_dim == 1 && !strcmp(t->name, "in.input_ids"));
+        s->length_is_compared = compares_length(s);
         s->rule = tess_rule_of(&s->place, s->is_integer, c->precision, c->has_truth);
         if (c->options.metrics_only) s->rule = (tess_rule){TESS_MEASURE_NONE, 0};
         c->n_tap++; /* from here on it is released with the others */
@@ -251,8 +257,10 @@ void tess_comparison_free(tess_comparison *c)
     for (int i = 0; i < c->n_tap; i++) {
         free(c->tap[i].row_failed);
         free(c->tap[i].row_error);
-        free(c->tap[i].row_sums);
+        free(c->tap[i].columns);
         tess_logits_sums_free(c->tap[i].logits);
+        tess_sound_sums_free(c->tap[i].sound);
+        tess_code_sums_free(c->tap[i].codes);
         tess_expert_sums_release(&c->tap[i].experts);
     }
     for (int i = 0; i < c->n_extra; i++) free(c->extra[i]);
@@ -344,9 +352,10 @@ bool tess_comparison_wants(tess_comparison *c, const char *name, tess_dtype dtyp
     if (!s) return false;
     const tess_tensor *t = s->reference;
     s->is_present = true;
-    bool is_same = dtype == t->dtype && n_dim == t->n_dim;
-    bool is_list = s->length_is_compared && is_same;
-    for (int i = is_list; i < n_dim && is_same; i++) is_same = dim[i] == t->dim[i];
+    bool is_same = dtype == t->dtype && n_dim == t->n_dim, is_codes = s->place.class == TESS_CLASS_CODES;
+    int free_axis = !s->length_is_compared ? -1 : is_codes ? 1 : 0;
+    for (int i = 0; i < n_dim && is_same; i++) is_same = dim[i] == t->dim[i] || i == free_axis;
+    if (is_same && is_codes) s->other_frames = dim[1];
     if (is_same) return true;
     s->is_misshapen = true;
     char shape[64];
@@ -366,27 +375,59 @@ tess_status tess_comparison_note_extra(tess_comparison *c, const char *name, tes
     return TESS_OK;
 }
 
-tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, uint64_t column, uint64_t n,
-                                         const float *values, tess_error *err)
+static tess_status find_wanted(tess_comparison *c, const char *name, tess_tap_state **out, tess_error *err)
 {
-    tess_tap_state *s = tess_comparison_find(c, name);
-    if (!s || !s->is_present || s->is_misshapen || s->is_integer || s->reference->n_dim != 2)
-        return tess_fail(err, TESS_EUSAGE, "%s: heard in columns but not wanted so", name);
-    const uint64_t *dim = s->reference->dim;
-    if (column * dim[0] != s->n_heard || n > dim[1] - column)
-        return tess_fail(err, TESS_EUSAGE, "%s: heard from column %llu on, expected from %llu on", name,
-                         (unsigned long long)column, (unsigned long long)(s->n_heard / dim[0]));
-    return tess_tap_state_hear_columns(&c->hearing, s, column, n, values, err);
+    *out = tess_comparison_find(c, name);
+    bool is_wanted = *out && (*out)->is_present && !(*out)->is_misshapen;
+    return is_wanted ? TESS_OK : tess_fail(err, TESS_EUSAGE, "%s: heard but not wanted", name);
+}
+
+tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, uint64_t column,
+                                         const float *values, size_t n, tess_error *err)
+{
+    tess_tap_state *s;
+    tess_status status = find_wanted(c, name, &s, err);
+    if (status != TESS_OK) return status;
+    bool is_plain = (s->place.class == TESS_CLASS_HIDDEN || s->place.class == TESS_CLASS_FEATURES) &&
+                    !s->is_integer && !s->choices && s->row_width > 0 && !tess_tap_state_is_tower(s);
+    uint64_t n_row = is_plain ? (uint64_t)tess_tap_state_count_rows(s) : 1;
+    if (!is_plain || column * n_row != s->n_heard || n > s->row_width - column)
+        return tess_fail(err, TESS_EUSAGE, "%s: heard from column %llu on, expected from element %llu on",
+                         name, (unsigned long long)column, (unsigned long long)s->n_heard);
+    return n == 0 ? TESS_OK : tess_tap_state_hear_columns(&c->hearing, s, values, n, err);
+}
+
+/* Codes stand by codebook: with another number of frames every codebook begins elsewhere. */
+static tess_status hear_codes(tess_comparison *c, tess_tap_state *s, uint64_t first, const int64_t *values,
+                              size_t count, tess_error *err)
+{
+    uint64_t n_frame = s->reference->dim[1], n_other = s->other_frames;
+    if (first != s->other_length || count > s->reference->dim[0] * n_other - first)
+        return tess_fail(err, TESS_EUSAGE, "%s: heard from element %llu on, expected from %llu on",
+                         s->reference->name, (unsigned long long)first, (unsigned long long)s->other_length);
+    for (size_t n; count; count -= n, values += n) {
+        uint64_t codebook = s->other_length / n_other, frame = s->other_length % n_other;
+        n = n_other - frame < count ? (size_t)(n_other - frame) : count;
+        uint64_t n_common = frame < n_frame ? n_frame - frame : 0;
+        if (n_common > n) n_common = n;
+        s->n_heard = codebook * n_frame + frame;
+        s->other_length += n;
+        if (!n_common) continue;
+        tess_status status = tess_tap_state_hear(&c->hearing, s, values, (size_t)n_common, err);
+        if (status != TESS_OK) return status;
+    }
+    return TESS_OK;
 }
 
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,
                                  size_t count, tess_error *err)
 {
-    tess_tap_state *s = tess_comparison_find(c, name);
-    if (!s || !s->is_present || s->is_misshapen)
-        return tess_fail(err, TESS_EUSAGE, "%s: heard but not wanted", name);
+    tess_tap_state *s;
+    tess_status status = find_wanted(c, name, &s, err);
+    if (status != TESS_OK) return status;
     uint64_t n_element = tess_tensor_count(s->reference);
     if (first == TESS_HEAR_NEXT) first = s->other_length;
+    if (s->place.class == TESS_CLASS_CODES) return hear_codes(c, s, first, values, count, err);
     if (s->length_is_compared) {
         s->other_length = first + count;
         if (first + count > n_element) count = first < n_element ? (size_t)(n_element - first) : 0;

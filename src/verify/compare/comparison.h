@@ -17,6 +17,7 @@
 #include "tessera/compare.h"
 #include "verify/compare/measure.h"
 #include "verify/compare/media_map.h"
+#include "verify/compare/speech_map.h"
 
 typedef struct tess_comparison {
     tess_compare_options options;
@@ -36,7 +37,8 @@ typedef struct tess_comparison {
         is_run; /* the other side is a run, which tells of every expert that a token chose; a file need not */
     char **extra;
     int n_extra;
-    tess_media_map media; /* once it is finished */
+    tess_media_map media;   /* once it is finished */
+    tess_speech_map speech; /* the same */
 } tess_comparison;
 
 tess_status tess_comparison_new(const char *reference, const tess_compare_options *options,
@@ -57,7 +59,7 @@ void tess_comparison_isolate(tess_comparison *c);
 
 /* Whether the reference has this tap in this shape and type, so that its values shall be heard. Notes that
  * the other side has it, or has it otherwise. dim[0] of what is as long as it comes – tokens, a single
- * expert's output – is not part of the shape. */
+ * expert's output, a waveform – and dim[1] of codes are not part of the shape. */
 bool tess_comparison_wants(tess_comparison *c, const char *name, tess_dtype dtype, int n_dim,
                            const uint64_t *dim);
 /* Notes a tap that the reference does not have. */
@@ -69,10 +71,10 @@ tess_status tess_comparison_note_extra(tess_comparison *c, const char *name, tes
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,
                                  size_t count, tess_error *err);
 
-/* Columns [column, column + n) of a wanted float tap of two axes: values [rows, n], columns ascending. A tap
- * is heard in one of both ways. */
-tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, uint64_t column, uint64_t n,
-                                         const float *values, tess_error *err);
+/* The same of a tap of two axes whose rows go on together: columns [column, column + n) of all its rows,
+ * values [rows, n]; column continues where the last piece ended. Floats of no router, expert or head only. */
+tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, uint64_t column,
+                                         const float *values, size_t n, tess_error *err);
 
 /* Whether integers among the inputs, or the shape of one, are other than the reference's: then the
  * reference's own inputs may be refused by who would make others of the same request. */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verify/compare/speech.h"
+
 static const char *part_name(const tess_tap_state *s)
 {
     return s->place.part == TESS_PART_TALKER ? "talker" : "thinker";
@@ -318,6 +320,7 @@ tess_status tess_details_fill(tess_comparison *c, tess_compare_result *result, t
     tess_status status = fill_routing(c, result, err);
     if (status == TESS_OK) status = fill_experts(c, result, err);
     if (status == TESS_OK) status = fill_media(c, result, err);
+    if (status == TESS_OK) status = tess_speech_fill(c, result, err);
     return status == TESS_OK ? fill_tokens(c, result, err) : status;
 }
 
@@ -328,6 +331,7 @@ void tess_details_release(tess_compare_result *result)
         free(result->medium[i].error);
         free(result->medium[i].failed);
     }
+    tess_speech_release(result);
     free(result->medium);
     free(result->experts);
     free(result->routing);

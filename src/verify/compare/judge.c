@@ -7,9 +7,23 @@
 #include <string.h>
 
 #include "verify/compare/fault.h"
+#include "verify/compare/speech.h"
+
+static bool is_other_length(const tess_tap_state *s)
+{
+    return s->length_is_compared && s->other_length != tess_tensor_count(s->reference);
+}
+
+/* Whether it is decoded from codes, of which the other side has more or fewer frames. */
+static bool is_of_other_codes(tess_comparison *c, const tess_tap_state *s)
+{
+    const tess_tap_state *codes = tess_comparison_find(c, "tap.talker.codes");
+    return s->place.part == TESS_PART_CODE2WAV && s->is_misshapen && codes && codes->is_present &&
+           !codes->is_misshapen && is_other_length(codes);
+}
 
 /* A tap of which nothing was measured. */
-static void report_absent(const tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
+static void report_absent(tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
 {
     char shape[64];
     tess_tensor_format_shape(s->reference->n_dim, s->reference->dim, shape, sizeof shape);
@@ -35,9 +49,10 @@ static void report_absent(const tess_comparison *c, const tess_tap_state *s, tes
         TESS_SAY(r, "only %llu of %llu elements", (unsigned long long)s->n_heard,
                  (unsigned long long)tess_tensor_count(s->reference));
     }
-    /* In bfloat16 the rows of a single expert's output differ with the routing. */
-    bool is_free = s->place.class == TESS_CLASS_EXPERT && s->rule.measure == TESS_MEASURE_NONE;
-    if (c->options.metrics_only || is_free) {
+    /* In bfloat16 the rows of a single expert's output differ with the routing, and the lengths of what is
+     * decoded with the codes. */
+    bool is_free = s->place.class == TESS_CLASS_EXPERT || is_of_other_codes(c, s);
+    if (c->options.metrics_only || (is_free && s->rule.measure == TESS_MEASURE_NONE)) {
         r->outcome = TESS_OUTCOME_NOT_JUDGED;
         r->error = NAN;
     }
@@ -59,11 +74,6 @@ static void report_sums(const tess_tap_state *s, tess_tap_report *r)
     if (!s->truth) return;
     r->truth_distance = tess_sums_rel_l2(&s->truth_total);
     r->reference_truth_distance = tess_sums_rel_l2(&s->reference_truth_total);
-}
-
-static bool is_other_length(const tess_tap_state *s)
-{
-    return s->length_is_compared && s->other_length != tess_tensor_count(s->reference);
 }
 
 static void fail_by(tess_tap_report *r, double error)
@@ -90,11 +100,6 @@ static void judge_exact(const tess_tap_state *s, tess_tap_report *r)
         }
         TESS_SAY(r, "%lld of %llu rows chose other experts", (long long)s->n_row_failed,
                  (unsigned long long)s->reference->dim[0]);
-        return;
-    }
-    if (s->place.class == TESS_CLASS_CODES && s->frame >= 0) {
-        if (s->frame_row == 0) r->component = "talker.codec_head";
-        TESS_SAY(r, "from frame %lld on, codebook %lld", (long long)s->frame, (long long)s->frame_row);
         return;
     }
     TESS_SAY(r, "must be equal; %lld of %lld elements differ, the first at %lld", (long long)r->n_different,
@@ -218,6 +223,47 @@ static void judge_tokens(const tess_comparison *c, const tess_tap_state *s, tess
     if (r->first_different < 0) r->first_different = agreed;
 }
 
+/* Two speeches part ways for good at the first code that differs, or where one of them ends: by a code of the
+ * first codebook. */
+static void judge_codes(const tess_tap_state *s, tess_tap_report *r)
+{
+    uint64_t ours = s->other_frames, theirs = s->reference->dim[1];
+    if (r->outcome == TESS_OUTCOME_EQUAL) return;
+    char begin[64];
+    if (s->frame >= 0)
+        snprintf(begin, sizeof begin, "from frame %lld on, codebook %lld", (long long)s->frame,
+                 (long long)s->frame_row);
+    else
+        snprintf(begin, sizeof begin, "from frame %llu on",
+                 (unsigned long long)(ours < theirs ? ours : theirs));
+    if (tess_tap_has_failed(r) && (s->frame < 0 || s->frame_row == 0)) r->component = "talker.codec_head";
+    if (is_other_length(s))
+        TESS_SAY(r, "%s; %llu frames in the reference, %llu in the trace", begin, (unsigned long long)theirs,
+                 (unsigned long long)ours);
+    else
+        TESS_SAY(r, "%s", begin);
+}
+
+/* Where a waveform leaves its bar, or ends. */
+static void judge_waveform(const tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
+{
+    unsigned long long ours = s->other_length, theirs = tess_tensor_count(s->reference);
+    char place[112] = "", why[sizeof r->why];
+    if (is_other_length(s)) {
+        snprintf(why, sizeof why, "found %llu samples, expected %llu%s%.80s", ours, theirs,
+                 *r->why ? "; " : "", r->why);
+        TESS_SAY(r, "%s", why);
+        if (r->outcome == TESS_OUTCOME_NOT_JUDGED) return;
+        r->outcome = TESS_OUTCOME_SHAPE;
+        r->error = INFINITY;
+    }
+    if (!tess_tap_has_failed(r)) return;
+    int64_t first = tess_speech_find_first(s, NULL);
+    if (first >= 0) tess_speech_map_say(&c->speech, s, first, place, sizeof place);
+    size_t used = strlen(r->why);
+    snprintf(r->why + used, sizeof r->why - used, "%s%s", *place ? ", " : "", place);
+}
+
 /* A single expert's rows can be set side by side only where the same tokens chose it. */
 static void judge_expert(tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
 {
@@ -295,6 +341,10 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
     }
     if (s->place.class == TESS_CLASS_EXPERT && !is_cut)
         judge_expert(c, s, r);
+    else if (is_list && s->place.class == TESS_CLASS_CODES)
+        judge_codes(s, r);
+    else if (is_list && tess_tap_state_is_waveform(s))
+        judge_waveform(c, s, r);
     else if (is_list)
         judge_tokens(c, s, r);
     if (!tess_tap_has_failed(r)) return TESS_OK;

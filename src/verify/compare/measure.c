@@ -107,12 +107,21 @@ static tess_status end_row(tess_hearing *h, tess_tap_state *s, int64_t row, tess
     return over ? note_failed_row(s, row, err) : TESS_OK;
 }
 
+/* The windowed waveform begins as the other does: one of both is enough to listen to. */
+static tess_status begin_sound(tess_tap_state *s, tess_error *err)
+{
+    bool is_kept = s->place.line == TESS_CODE2WAV_TAP_WAVEFORM;
+    return tess_sound_sums_new((int64_t)s->row_width, is_kept, &s->sound, err);
+}
+
 static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *value, const float *reference,
                                const float *truth, size_t count, tess_error *err)
 {
     tess_status status = TESS_OK;
     if (s->place.class == TESS_CLASS_LOGITS && !s->logits)
         status = tess_logits_sums_new((int64_t)s->reference->dim[0], s->row_width, &s->logits, err);
+    if (tess_tap_state_is_waveform(s) && !s->sound) status = begin_sound(s, err);
+    if (status == TESS_OK && s->sound) tess_sound_sums_add(s->sound, value, reference, count);
     while (count && status == TESS_OK) {
         size_t column = (size_t)(s->n_heard % s->row_width), n = s->row_width - column;
         if (n > count) n = count;
@@ -134,9 +143,10 @@ static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *
 }
 
 /* Notes the first frame that differs and the codebook in which it begins. */
-static void note_frame(tess_tap_state *s, uint64_t index)
+static void note_frame(tess_tap_state *s, uint64_t index, int64_t expected, int64_t found)
 {
     int64_t frame = (int64_t)(index % s->row_width), codebook = (int64_t)(index / s->row_width);
+    if (s->codes) tess_code_sums_add(s->codes, codebook, frame, expected, found);
     if (s->frame >= 0 && (frame > s->frame || (frame == s->frame && codebook >= s->frame_row))) return;
     s->frame = frame;
     s->frame_row = codebook;
@@ -145,13 +155,18 @@ static void note_frame(tess_tap_state *s, uint64_t index)
 static tess_status hear_integers(tess_tap_state *s, const int64_t *value, const int64_t *reference,
                                  size_t count, tess_error *err)
 {
-    bool exact = s->rule.measure == TESS_MEASURE_EXACT;
+    bool exact = s->rule.measure == TESS_MEASURE_EXACT, is_codes = s->place.class == TESS_CLASS_CODES;
+    if (is_codes && !s->codes) {
+        tess_status status =
+            tess_code_sums_new((int64_t)s->reference->dim[0], (int64_t)s->reference->dim[1], &s->codes, err);
+        if (status != TESS_OK) return status;
+    }
     for (size_t i = 0; i < count; i++) {
         uint64_t index = s->n_heard + i;
         if (value[i] == reference[i]) continue;
         s->n_different++;
         if (s->first_different < 0) s->first_different = (int64_t)index;
-        if (s->place.class == TESS_CLASS_CODES) note_frame(s, index);
+        if (is_codes) note_frame(s, index, reference[i], value[i]);
         if (!exact || s->first_row >= 0) continue;
         tess_status status = note_failed_row(s, (int64_t)(index / s->row_width), err);
         if (status != TESS_OK) return status;
@@ -317,52 +332,73 @@ tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *
     return TESS_OK;
 }
 
-/* ---- columns ---- */
+/* ---- waveforms ---- */
 
-/* n columns of one row. */
-static tess_status hear_part(tess_hearing *h, tess_tap_state *s, uint64_t row, uint64_t column, size_t n,
-                             const float *value, tess_error *err)
+tess_status tess_tap_state_end_waveform(tess_hearing *h, tess_tap_state *s, tess_error *err)
 {
-    uint64_t at = row * s->row_width + column;
-    while (n) {
-        size_t piece = tess_trace_reader_piece(s->reference, at, 1);
-        if (piece > n) piece = n;
+    if (!s->sound) return TESS_OK;
+    for (uint64_t at = s->n_heard, n; at < s->row_width; at += n) {
         const void *reference;
-        tess_status status = tess_trace_reader_read(&h->reference, s->reference, at, piece, &reference, err);
+        n = tess_trace_reader_piece(s->reference, at, 1);
+        tess_status status =
+            tess_trace_reader_read(&h->reference, s->reference, at, (size_t)n, &reference, err);
         if (status != TESS_OK) return status;
-        size_t same = tess_sums_add(&s->row_sums[row], value, reference, piece);
-        int64_t differs = (int64_t)(at + same);
-        if (same < piece && (s->first_different < 0 || differs < s->first_different))
-            s->first_different = differs;
-        value += piece;
-        at += piece;
-        n -= piece;
+        tess_sound_sums_add(s->sound, NULL, reference, (size_t)n);
+    }
+    tess_spectra_end(s->sound->spectra);
+    return s->n_heard < s->row_width ? end_row(h, s, 0, err) : TESS_OK;
+}
+
+/* ---- in columns ---- */
+
+/* Elements [first, first + n) of the tap, in one row. */
+static tess_status add_to_row(tess_hearing *h, tess_tap_state *s, tess_column_sums *sums, const float *value,
+                              uint64_t first, size_t n, tess_error *err)
+{
+    while (n) {
+        size_t count = tess_trace_reader_piece(s->reference, first, 1);
+        if (count > n) count = n;
+        const void *reference, *truth = NULL;
+        tess_status status =
+            tess_trace_reader_read(&h->reference, s->reference, first, count, &reference, err);
+        if (status == TESS_OK && s->truth)
+            status = tess_trace_reader_read(&h->truth, s->truth, first, count, &truth, err);
+        if (status != TESS_OK) return status;
+        size_t same = tess_sums_add(&sums->row, value, reference, count);
+        bool is_first = s->first_different < 0 || (int64_t)(first + same) < s->first_different;
+        if (same < count && is_first) s->first_different = (int64_t)(first + same);
+        if (truth) {
+            tess_sums_add(&sums->truth_row, value, truth, count);
+            tess_sums_add(&sums->reference_truth_row, reference, truth, count);
+        }
+        value += count;
+        first += count;
+        n -= count;
     }
     return TESS_OK;
 }
 
-/* Rows are judged when all columns were heard. */
-static tess_status end_columns(tess_hearing *h, tess_tap_state *s, tess_error *err)
+static tess_status end_rows(tess_hearing *h, tess_tap_state *s, tess_error *err)
 {
     tess_status status = TESS_OK;
     for (int64_t row = 0; row < tess_tap_state_count_rows(s) && status == TESS_OK; row++) {
-        s->row = s->row_sums[row];
+        s->row = s->columns[row].row;
+        s->truth_row = s->columns[row].truth_row;
+        s->reference_truth_row = s->columns[row].reference_truth_row;
         status = end_row(h, s, row, err);
     }
     return status;
 }
 
-tess_status tess_tap_state_hear_columns(tess_hearing *h, tess_tap_state *s, uint64_t column, uint64_t n,
-                                        const float *values, tess_error *err)
+tess_status tess_tap_state_hear_columns(tess_hearing *h, tess_tap_state *s, const float *values, size_t n,
+                                        tess_error *err)
 {
-    uint64_t n_row = s->reference->dim[0];
-    TESS_ASSERT(!s->choices && s->place.class != TESS_CLASS_LOGITS);
-    if (!s->row_sums) s->row_sums = calloc((size_t)n_row + 1, sizeof *s->row_sums);
-    if (!s->row_sums) return tess_fail(err, TESS_ENOMEM, "no memory for the sums of rows");
-    for (uint64_t row = 0; row < n_row; row++) {
-        tess_status status = hear_part(h, s, row, column, (size_t)n, values + row * n, err);
-        if (status != TESS_OK) return status;
-    }
-    s->n_heard += n * n_row;
-    return s->n_heard == tess_tensor_count(s->reference) ? end_columns(h, s, err) : TESS_OK;
+    size_t n_row = (size_t)tess_tap_state_count_rows(s), column = (size_t)s->n_heard / n_row;
+    if (!s->columns) s->columns = calloc(n_row, sizeof *s->columns);
+    if (!s->columns) return tess_fail(err, TESS_ENOMEM, "no memory for the sums of %zu rows", n_row);
+    tess_status status = TESS_OK;
+    for (size_t row = 0; row < n_row && status == TESS_OK; row++)
+        status = add_to_row(h, s, &s->columns[row], values + row * n, row * s->row_width + column, n, err);
+    s->n_heard += n_row * n;
+    return status == TESS_OK && column + n == s->row_width ? end_rows(h, s, err) : status;
 }

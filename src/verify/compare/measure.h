@@ -10,8 +10,13 @@
 tess_status tess_tap_state_hear(tess_hearing *hearing, tess_tap_state *s, const void *values, size_t count,
                                 tess_error *err);
 
-/* Columns [column, column + n) of a float tap of two axes, values [rows, n]; against the reference alone. */
-tess_status tess_tap_state_hear_columns(tess_hearing *hearing, tess_tap_state *state, uint64_t column,
-                                        uint64_t n, const float *values, tess_error *err);
+/* A waveform has been heard. Where it ended before the reference, what is there is judged, and the rest of
+ * the reference is drawn alone. Errors: TESS_EIO, TESS_ENOMEM. */
+tess_status tess_tap_state_end_waveform(tess_hearing *hearing, tess_tap_state *s, tess_error *err);
+
+/* Takes the next n columns of a float tap, values [rows, n]: of every row what follows on what was heard of
+ * it. The sums are those of whole rows. */
+tess_status tess_tap_state_hear_columns(tess_hearing *hearing, tess_tap_state *s, const float *values,
+                                        size_t n, tess_error *err);
 
 #endif

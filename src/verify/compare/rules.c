@@ -48,7 +48,8 @@ tess_rule tess_rule_of(const tess_tap_place *place, bool is_integer, tess_precis
         return (tess_rule){TESS_MEASURE_EXACT, 0};
     bool is_float32 = reference == TESS_PRECISION_F32 || place->class == TESS_CLASS_FEATURES;
     if (is_float32) return float32_rule(place, is_integer, false);
-    bool is_speech = place->part == TESS_PART_TALKER || place->part == TESS_PART_CODE2WAV;
+    bool is_speech = place->part == TESS_PART_TALKER || place->part == TESS_PART_CODE_PREDICTOR ||
+                     place->part == TESS_PART_CODE2WAV;
     bool is_expert = place->class == TESS_CLASS_EXPERT || place->class == TESS_CLASS_ROUTER_WEIGHTS;
     if (!has_truth || is_integer || is_speech || is_expert) return (tess_rule){TESS_MEASURE_NONE, 0};
     return (tess_rule){TESS_MEASURE_RATIO, TESS_RATIO_MOST};

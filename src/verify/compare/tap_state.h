@@ -3,11 +3,18 @@
 #define TESS_VERIFY_COMPARE_TAP_STATE_H
 
 #include "store/safetensors.h"
+#include "verify/compare/code_sums.h"
 #include "verify/compare/expert_sums.h"
 #include "verify/compare/logits_sums.h"
 #include "verify/compare/metrics.h"
 #include "verify/compare/rules.h"
+#include "verify/compare/sound_sums.h"
 #include "verify/trace/tap_name.h"
+
+/* Sums of a row so far, of a tap that is heard in columns. */
+typedef struct tess_column_sums {
+    tess_sums row, truth_row, reference_truth_row;
+} tess_column_sums;
 
 typedef struct tess_tap_state {
     const tess_tensor *reference, *truth; /* truth NULL: there is none, or it is not needed */
@@ -20,20 +27,21 @@ typedef struct tess_tap_state {
     tess_sums total, row;                                 /* against the reference */
     tess_sums truth_total, truth_row;                     /* against the truth */
     tess_sums reference_truth_total, reference_truth_row; /* the reference against the truth */
+    tess_column_sums *columns;                            /* [rows], NULL: no column was heard */
     uint64_t n_different;
     int64_t first_different, first_row; /* -1: none */
     int64_t n_row_failed, n_tie;
     double worst_steps; /* largest |a-b| of a row in bf16 steps of its largest element */
     tess_sums ranked;   /* of a single expert: against the reference's rows by rank */
     double ranked_steps;
-    /* Of lists whose length is a result too (generated, in.input_ids, single experts): what the other side
-     * has. */
+    /* Of lists whose length is a result too (generated, in.input_ids, single experts, codes, waveforms): what
+     * the other side has. */
     bool length_is_compared;
     uint64_t other_length; /* elements */
+    uint64_t other_frames; /* codes: in a row of them */
     /* [rows], NULL before a row is heard. Of outputs of expert layers: error ÷ bar. Of a tower's: the error
      * that a report draws, NaN beside values that are not finite. */
     float *row_error;
-    tess_sums *row_sums;        /* [rows] of a tap that is heard in columns; NULL before */
     unsigned char *row_failed;  /* [rows], for taps that can name experts or places of a medium; NULL until a
                                    row fails */
     int64_t n_argmax;           /* rows with another arg max */
@@ -41,11 +49,19 @@ typedef struct tess_tap_state {
     const tess_tensor *choices; /* of an expert layer's output: the reference's indices; or NULL */
     tess_expert_sums experts;   /* of the same */
     int64_t frame, frame_row;   /* codes: the first frame that differs, and its codebook; -1 */
+    tess_sound_sums *sound;     /* of waveforms, once heard */
+    tess_code_sums *codes;      /* of codes, once heard */
 } tess_tap_state;
 
 static inline bool tess_tap_state_is_tower(const tess_tap_state *s)
 {
     return (s->place.part == TESS_PART_AUDIO || s->place.part == TESS_PART_VISION) && !s->is_integer;
+}
+
+/* Samples of a waveform, which is drawn and may be of another length. */
+static inline bool tess_tap_state_is_waveform(const tess_tap_state *s)
+{
+    return s->place.class == TESS_CLASS_WAVEFORM && !s->is_integer && s->reference->n_dim == 1;
 }
 
 static inline int64_t tess_tap_state_count_rows(const tess_tap_state *s)

@@ -144,6 +144,7 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
     if (!result) return tess_fail(err, TESS_ENOMEM, "no memory for the result");
     tess_status status = tess_media_map_make(c->hearing.reference.st, &c->media, err);
     if (status == TESS_OK) status = describe(c, result, err);
+    c->speech = tess_speech_map_make(c->hearing.reference.st);
     for (int i = 0; i < c->n_tap && status == TESS_OK; i++) {
         tess_tap_state *s = &c->tap[i];
         tess_tap_report *r = &result->tap[result->n_tap];
@@ -152,6 +153,8 @@ tess_status tess_comparison_finish(tess_comparison *c, tess_compare_result **out
             /* Nobody tells of an expert that no token chose. */
             s->is_present |= c->is_run && s->reference->dim[0] == 0;
         }
+        status = tess_tap_state_end_waveform(&c->hearing, s, err);
+        if (status != TESS_OK) break;
         /* Inputs are shown where they differ: then nothing that follows can be expected to agree. */
         if (s->place.part == TESS_PART_INPUTS && !s->is_present) continue;
         if (s->place.class == TESS_CLASS_EXPERT && !s->is_present && !c->is_run) {

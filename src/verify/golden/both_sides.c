@@ -62,9 +62,30 @@ static void adopt_media(tess_compare_result *whole, tess_compare_result *isolate
     }
 }
 
+/* The same of waveforms; of codes both sides say what the run chose. */
+static void adopt_sound(tess_compare_result *whole, tess_compare_result *isolated)
+{
+    for (int i = 0; i < isolated->n_sound; i++) {
+        tess_sound_report *from = &isolated->sound[i];
+        const char *name = isolated->tap[from->tap].name;
+        if (!tess_tap_has_failed(&isolated->tap[from->tap])) continue;
+        for (int k = 0; k < whole->n_sound; k++) {
+            tess_sound_report *to = &whole->sound[k];
+            int tap = to->tap;
+            if (strcmp(whole->tap[tap].name, name) != 0 || tess_tap_has_failed(&whole->tap[tap])) continue;
+            tess_sound_report own = *to;
+            *to = *from;
+            *from = own;
+            from->tap = to->tap;
+            to->tap = tap;
+        }
+    }
+}
+
 void tess_both_sides_merge(tess_compare_result *whole, tess_compare_result *isolated)
 {
     adopt_media(whole, isolated);
+    adopt_sound(whole, isolated);
     for (int i = 0; i < isolated->n_tap; i++) {
         tess_tap_report *from = &isolated->tap[i], *to = find_tap(whole, from->name);
         if (to && tess_tap_has_failed(from)) adopt_judgement(to, from);

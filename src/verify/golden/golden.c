@@ -28,7 +28,7 @@ static tess_status copy_text(const char *text, char **out, tess_error *err)
 
 /* Every tap has a state, two reports where both sides of a bar are judged, and its name in two places; rows
  * that fail are marked; routers' columns are experts with sums of their own, in the layer and in the report;
- * ids and logits have records by row. */
+ * ids and logits have records by row; rows that go on together have sums of their own. */
 static uint64_t tap_bytes(const tess_tensor *t)
 {
     uint64_t n =
@@ -41,6 +41,7 @@ static uint64_t tap_bytes(const tess_tensor *t)
         if (t->n_dim > 2) n_row *= n_column;
         return n + 3 * n_row * (1 + sizeof(float));
     }
+    if (place.part == TESS_PART_CODE2WAV) return n + n_row * (1 + sizeof(tess_column_sums));
     if (place.part == TESS_PART_INPUTS && !strcmp(place.component, "preprocess") &&
         t->dtype == TESS_DTYPE_I64)
         return n + n_row * (sizeof(tess_mapped_medium) + 2 * sizeof(tess_medium_report)); /* one a medium */
@@ -49,6 +50,10 @@ static uint64_t tap_bytes(const tess_tensor *t)
         return n + n_column * (sizeof(tess_expert_sum) + 2 * sizeof(tess_expert_error));
     case TESS_CLASS_ROUTER_INDICES:
         return n + n_row + t->n_byte;
+    case TESS_CLASS_CODES: /* of these two either report keeps one */
+        return n + n_row + 2 * (tess_code_sums_bytes(n_row, n_column) + sizeof(tess_codes_report));
+    case TESS_CLASS_WAVEFORM:
+        return n + 1 + 2 * (tess_sound_sums_bytes(n_row, true) + sizeof(tess_sound_report));
     case TESS_CLASS_LOGITS:
         return n + n_row * (sizeof(tess_logits_row) + 2 * sizeof(tess_next_token)) + n_column * sizeof(float);
     default:

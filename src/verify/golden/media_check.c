@@ -47,7 +47,7 @@ static tess_status put_columns(void *context, const char *name, int64_t column, 
 {
     const hearing_media *h = context;
     if (!is_wanted(h, name)) return TESS_OK;
-    return tess_comparison_hear_columns(h->comparison, name, (uint64_t)column, (uint64_t)n, values, err);
+    return tess_comparison_hear_columns(h->comparison, name, (uint64_t)column, values, (size_t)n, err);
 }
 
 tess_status tess_golden_hear_media(tess_comparison *comparison, const tess_features *const *media,

@@ -36,10 +36,10 @@ static bool wants_tap(void *context, const tess_tap *tap)
 static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_error *err)
 {
     verifying *v = context;
-    const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
-    if (tess_tap_is_columns(rows))
+    if (tess_tap_rows_are_columns(rows))
         return tess_comparison_hear_columns(v->comparison, rows->tap.name, (uint64_t)rows->column,
-                                            rows->row_width, rows->values, err);
+                                            rows->values, rows->row_width, err);
+    const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
     uint64_t first = rows->row < 0 ? TESS_HEAR_NEXT : (uint64_t)rows->row * rows->row_width;
     return tess_comparison_hear(v->comparison, rows->tap.name, first, values,
                                 (size_t)rows->n_row * rows->row_width, err);
@@ -64,12 +64,11 @@ static tess_status check_choices(const verifying *v, const tess_tap_rows *rows, 
     return TESS_OK;
 }
 
-/* n elements of the golden's tap, from `at` on, in place of the run's. */
-static tess_status replace_part(verifying *v, const tess_tap_rows *rows, const tess_tensor *t, uint64_t at,
-                                size_t left, void *values, tess_error *err)
+/* next = `left` elements of the golden's tap from `at` on. */
+static tess_status replace_run(verifying *v, const tess_tap_rows *rows, const tess_tensor *t, uint64_t at,
+                               size_t left, char *next, tess_error *err)
 {
     size_t size = rows->tap.is_integer ? sizeof(int64_t) : sizeof(float);
-    char *next = values;
     while (left) {
         const void *piece;
         size_t n = tess_trace_reader_piece(t, at, rows->row_width);
@@ -90,13 +89,14 @@ static tess_status replace(void *context, const tess_tap_rows *rows, void *value
     verifying *v = context;
     const tess_tensor *t = tess_safetensors_find(v->reader.st, rows->tap.name);
     if (!t) return TESS_OK;
-    if (!tess_tap_is_columns(rows))
-        return replace_part(v, rows, t, (uint64_t)rows->row * rows->row_width,
-                            (size_t)rows->n_row * rows->row_width, values, err);
+    if (!tess_tap_rows_are_columns(rows))
+        return replace_run(v, rows, t, (uint64_t)rows->row * rows->row_width,
+                           (size_t)rows->n_row * rows->row_width, values, err);
     tess_status status = TESS_OK;
-    for (int64_t row = 0; row < rows->n_row && status == TESS_OK; row++)
-        status = replace_part(v, rows, t, (uint64_t)(row * rows->tap.dim[1] + rows->column), rows->row_width,
-                              (float *)values + (size_t)row * rows->row_width, err);
+    float *next = values;
+    for (int64_t i = 0; i < rows->n_row && status == TESS_OK; i++, next += rows->row_width)
+        status = replace_run(v, rows, t, (uint64_t)((rows->row + i) * rows->tap.dim[1] + rows->column),
+                             rows->row_width, (char *)next, err);
     return status;
 }
 
@@ -190,7 +190,7 @@ static tess_status speak_answer(verifying *v, tess_session *session, const int64
     if (status == TESS_OK)
         status = tess_greedy_speak(session, &v->golden->inputs, given ? given : answer, n, listener,
                                    v->options->progress, &codes, dim, err);
-    if (status == TESS_OK && dim[1]) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
+    if (status == TESS_OK) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
     if (status == TESS_OK) status = decode_speech(v, codes, dim, listener, err);
     free(codes);
     free(given);

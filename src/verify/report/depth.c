@@ -138,6 +138,8 @@ static const char *part_word(const tess_tap_report *tap)
         return "thinker";
     case TESS_PART_TALKER:
         return "talker";
+    case TESS_PART_CODE_PREDICTOR:
+        return "code predictor";
     default:
         return "";
     }

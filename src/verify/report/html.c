@@ -1,6 +1,5 @@
 /* A comparison as one HTML page that needs nothing else: style and drawings are inside it. */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "io/output.h"
 #include "verify/report/page.h"
@@ -127,6 +126,7 @@ static void put_result(FILE *out, const tess_compare_result *result, int place, 
     tess_report_routing(out, result);
     tess_report_mosaic(out, result);
     tess_report_media(out, result, place);
+    tess_report_speech(out, result);
     tess_report_tokens(out, result, options);
     tess_report_taps(out, result);
     put_extra(out, result);
@@ -189,26 +189,40 @@ tess_status tess_compare_probe_html(const char *path, tess_error *err)
     return status;
 }
 
+/* The page goes to its file as it is made: what is drawn and heard of many references would be tens of
+ * megabytes. */
+typedef struct page_file {
+    tess_output *output;
+    uint64_t n_byte;
+    tess_status status; /* why a piece could not be written */
+    tess_error *err;
+} page_file;
+
+static ssize_t write_piece(void *cookie, const char *bytes, size_t n)
+{
+    page_file *page = cookie;
+    if (page->status == TESS_OK)
+        page->status = tess_output_write(page->output, page->n_byte, bytes, n, page->err);
+    if (page->status != TESS_OK) return 0;
+    page->n_byte += n;
+    return (ssize_t)n;
+}
+
 tess_status tess_compare_write_html(tess_compare_result *const *results, int n,
                                     const tess_page_options *options, const char *path, tess_error *err)
 {
     static const tess_page_options none = {0};
     if (!options) options = &none;
-    char *text = NULL;
-    size_t n_byte = 0;
-    FILE *out = open_memstream(&text, &n_byte);
-    if (!out) return tess_fail(err, TESS_ENOMEM, "no memory for the report");
-    put_page(out, results, n, options);
-    bool failed = ferror(out) != 0;
-    failed |= fclose(out) != 0;
-    tess_status status = failed ? tess_fail(err, TESS_ENOMEM, "no memory for the report") : TESS_OK;
-    tess_output *output = NULL;
-    if (status == TESS_OK) status = tess_output_create(path, n_byte, &output, err);
-    if (status == TESS_OK) status = tess_output_write(output, 0, text, n_byte, err);
-    if (status == TESS_OK)
-        status = tess_output_commit(output, n_byte, err);
-    else
-        tess_output_abandon(output);
-    free(text);
-    return status;
+    page_file page = {.err = err};
+    tess_status status = tess_output_create(path, 0, &page.output, err);
+    if (status != TESS_OK) return status;
+    FILE *out = fopencookie(&page, "w", (cookie_io_functions_t){.write = write_piece});
+    if (out) {
+        put_page(out, results, n, options);
+        bool failed = ferror(out) != 0;
+        failed |= fclose(out) != 0;
+        if (!failed) return tess_output_commit(page.output, page.n_byte, err);
+    }
+    tess_output_abandon(page.output);
+    return page.status != TESS_OK ? page.status : tess_fail(err, TESS_ENOMEM, "no memory for the report");
 }

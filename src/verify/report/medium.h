@@ -19,7 +19,5 @@ void tess_report_spectrogram(FILE *out, const tess_medium_drawing *d);
 
 /* The worse of two errors; NaN if one is no number. */
 double tess_report_worst_of(double a, double b);
-/* A picture as a data URL, top row first; n_channel 3: red, green, blue, 1: grey. */
-void tess_report_put_bitmap(FILE *out, const unsigned char *pixels, int wide, int high, int n_channel);
 
 #endif

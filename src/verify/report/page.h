@@ -36,6 +36,13 @@ void tess_report_ramp(FILE *out, const tess_decades *decades, double bar, double
 /* What else there is, side by side: n pairs of a rectangle's class and a word. */
 void tess_report_keys(FILE *out, const char *const key[][2], size_t n, double x, double y);
 
+/* Seconds below a drawing that is `wide` for all of them, as many numbers as have room. */
+void tess_report_times(FILE *out, double seconds, double x, double wide, double y);
+/* A picture as a data URL, top row first; n_channel 3: red, green, blue, 1: grey. */
+void tess_report_put_bitmap(FILE *out, const unsigned char *pixels, int wide, int high, int n_channel);
+/* The samples of a WAV file of 16 bits, one channel, as a data URL. */
+void tess_report_put_wav(FILE *out, const int16_t *samples, int64_t n, int rate_hz);
+
 /* Whether a tap is a single expert's own output: those are drawn as cells of a mosaic. */
 bool tess_report_is_expert(const tess_tap_report *tap);
 
@@ -48,6 +55,9 @@ void tess_report_routing(FILE *out, const tess_compare_result *result); /* bars 
 void tess_report_mosaic(FILE *out, const tess_compare_result *result);  /* layers × experts */
 /* Pictures and sounds; `place` of the result on the page. */
 void tess_report_media(FILE *out, const tess_compare_result *result, int place);
+void tess_report_speech(FILE *out, const tess_compare_result *result); /* codes and waveforms */
+void tess_report_codes(FILE *out, const tess_compare_result *result, const tess_codes_report *codes);
+void tess_report_sound(FILE *out, const tess_compare_result *result, const tess_sound_report *sound);
 void tess_report_tokens(FILE *out, const tess_compare_result *result, const tess_page_options *options);
 void tess_report_taps(FILE *out, const tess_compare_result *result); /* the table of all */
 

@@ -1,5 +1,5 @@
-/* The legend of a drawing: the scale that turns errors into colours, ten steps on a log scale, and what else
- * its rectangles say. */
+/* What explains a drawing: the scale that turns errors into colours, ten steps on a log scale, what else its
+ * rectangles say, and seconds. */
 #include <math.h>
 #include <string.h>
 
@@ -49,4 +49,15 @@ void tess_report_keys(FILE *out, const char *const key[][2], size_t n, double x,
                 key[i][0], x + 0.5, y + 0.5, x + 21, y + 11.5, key[i][1]);
         x += 42 + 7 * (double)strlen(key[i][1]);
     }
+}
+
+void tess_report_times(FILE *out, double seconds, double x, double wide, double y)
+{
+    double step = 0.001;
+    for (int k = 0; step * wide / seconds < 60; k++) step *= k % 3 == 1 ? 2.5 : 2; /* 1 2 5 10 20 50 … */
+    int n_digit = step < 0.0099 ? 3 : step < 0.099 ? 2 : step < 0.99 ? 1 : 0;
+    for (int k = 0; k * step <= seconds * (1 + 1e-9); k++)
+        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%.*f s</text>",
+                x + wide * k * step / seconds, y, n_digit, k * step);
+    fputc('\n', out);
 }

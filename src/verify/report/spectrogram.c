@@ -143,19 +143,6 @@ static void put_tokens(FILE *out, const tess_medium_drawing *d, int wide)
         }
 }
 
-/* Seconds below, as many as have room. */
-static void put_times(FILE *out, const tess_medium_report *m, int wide)
-{
-    double seconds = (double)m->n_frame / 100, step = 0.1;
-    for (int k = 0; step * wide / seconds < 60; k++) step *= k % 3 == 1 ? 2.5 : 2; /* 0.1 0.2 0.5 1 2 5 … */
-    for (double at = 0; at <= seconds + step * 1e-6; at += step) {
-        double x = LEFT + wide * at / seconds;
-        fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.*f s</text>", x, HEIGHT - 6,
-                step < 1 ? 1 : 0, at);
-    }
-    fputc('\n', out);
-}
-
 void tess_report_spectrogram(FILE *out, const tess_medium_drawing *d)
 {
     const tess_medium_report *m = d->medium;
@@ -175,6 +162,6 @@ void tess_report_spectrogram(FILE *out, const tess_medium_drawing *d)
                 STRIP + STRIP_HIGH - 4);
         put_tokens(out, d, wide);
     }
-    put_times(out, m, wide);
+    tess_report_times(out, (double)m->n_frame / 100, LEFT, wide, HEIGHT - 6);
     fputs("</svg>\n", out);
 }

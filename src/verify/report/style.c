@@ -45,6 +45,11 @@ const char tess_report_style[] =
     ".steps{display:flex;flex-wrap:wrap;align-items:flex-start;gap:.4rem .8rem}.steps image,.steps "
     "use{image-rendering:pixelated}"
     ".token{fill-opacity:.6}.token.exact{fill-opacity:.3}\n"
+    ".wave{fill:var(--attn);stroke:var(--attn);stroke-width:1;stroke-linejoin:round}"
+    ".wave.error{fill:var(--mlp);stroke:var(--mlp)}.first{stroke:var(--bad);stroke-width:1.5}"
+    ".span{fill:transparent}table.first-codes{width:auto}.listen{display:flex;flex-wrap:wrap;align-items:"
+    "center;gap:.3rem "
+    ".8rem;margin:.4rem 0;font-size:13px;color:var(--dim)}audio{height:2.2rem;max-width:100%}\n"
     ".halo{fill:none;stroke:var(--bg);stroke-width:4.5}.outline{fill:none;stroke:var(--fg);stroke-width:2}\n"
     "@media screen and (max-width:600px){dl{grid-template-columns:1fr}dd{margin-bottom:.3rem}"
     "th,td{padding:.18rem .35rem}td.l:first-child{white-space:normal;overflow-wrap:anywhere;min-width:9em}}\n"
@@ -54,4 +59,4 @@ const char tess_report_style[] =
     "body{max-width:none;margin:0;padding:0;font-size:12px}.wide{overflow:visible}svg{min-width:0!important}"
     "figure,tr,dl{break-inside:avoid}h2,figcaption,h2+p,tr.part{break-after:avoid}thead{display:table-header-"
     "group}"
-    "table,code{font-size:11px}}\n";
+    "table,code{font-size:11px}.listen{display:none}}\n";

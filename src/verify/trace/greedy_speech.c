@@ -49,6 +49,9 @@ tess_status tess_greedy_speak(tess_session *session, const tess_trace_inputs *in
     if (status != TESS_OK) return status;
     status = add_answer(speech, answer, n, err);
     while (status == TESS_OK && state != TESS_SPEECH_ENDED) status = tess_speech_step(speech, &state, err);
+    if (status == TESS_OK && tess_speech_get_finish(speech) == TESS_SPEECH_FINISH_NONE)
+        status = tess_refuse(err, "", "generate", -1,
+                             "an answer of two tokens or more: the last is not spoken", "%d", n);
     if (status == TESS_OK) status = take_codes(speech, codes, dim, err);
     tess_speech_free(speech);
     return status;

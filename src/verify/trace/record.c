@@ -10,6 +10,7 @@
 #include "verify/trace/greedy.h"
 #include "verify/trace/greedy_speech.h"
 #include "verify/trace/media.h"
+#include "verify/trace/tap_name.h"
 #include "verify/trace/writer.h"
 
 /* One trace being written. */
@@ -68,9 +69,22 @@ static tess_status declare_inputs(tracing *t, tess_error *err)
     return status;
 }
 
+/* A tap that may not be reached, or in a shape that is known only then. */
+static void declare_last(tracing *t, const tess_tap *tap)
+{
+    if (t->status != TESS_OK || !is_wanted(t, tap->name)) return;
+    t->speaks = true;
+    t->status = tess_trace_writer_declare_last(t->writer, tap->name, tap->n_dim, tap->dim, &t->err);
+}
+
+/* Where no frame is spoken, there is nothing to predict. */
 static void declare_speech_tap(void *context, const tess_tap *tap)
 {
     tracing *t = context;
+    if (tess_tap_place_of(tap->name).part == TESS_PART_CODE_PREDICTOR) {
+        declare_last(t, tap);
+        return;
+    }
     t->speaks |= is_wanted(t, tap->name);
     declare_tap(t, tap);
 }
@@ -79,9 +93,8 @@ static void declare_speech_tap(void *context, const tess_tap *tap)
 static void declare_sound_tap(void *context, const tess_tap *tap)
 {
     tracing *t = context;
-    if (t->status != TESS_OK || !is_wanted(t, tap->name)) return;
-    t->speaks = t->sounds = true;
-    t->status = tess_trace_writer_declare_last(t->writer, tap->name, tap->n_dim, tap->dim, &t->err);
+    t->sounds |= is_wanted(t, tap->name);
+    declare_last(t, tap);
 }
 
 /* Of steps that are as many as codes of the first codebook, the last has no frame. */
@@ -212,7 +225,9 @@ static bool wants_tap(void *context, const tess_tap *tap)
 static tess_status put_rows(tracing *t, const tess_tap_rows *rows, tess_error *err)
 {
     const void *values = rows->tap.is_integer ? (const void *)rows->integers : (const void *)rows->values;
-    if (tess_tap_is_columns(rows))
+    tess_status status = tess_trace_writer_reach(t->writer, rows->tap.name, rows->tap.dim, err);
+    if (status != TESS_OK) return status;
+    if (tess_tap_rows_are_columns(rows))
         return tess_trace_writer_put_columns(t->writer, rows->tap.name, rows->column,
                                              (int64_t)rows->row_width, rows->values, err);
     return tess_trace_writer_put(t->writer, rows->tap.name, rows->row * (int64_t)rows->row_width, values,
@@ -229,28 +244,11 @@ static tess_status hear_rows(void *context, const tess_tap_rows *rows, tess_erro
     return put_rows(t, rows, err);
 }
 
-typedef struct reaching {
-    tracing *tracing;
-    tess_status status;
-    tess_error *err;
-} reaching;
-
-static void reach_tap(void *context, const tess_tap *tap)
-{
-    reaching *r = context;
-    if (r->status == TESS_OK && tess_trace_writer_has(r->tracing->writer, tap->name))
-        r->status = tess_trace_writer_reach(r->tracing->writer, tap->name, tap->dim, r->err);
-}
-
 static tess_status decode_speech(tracing *t, const int64_t *codes, const int64_t dim[2],
                                  const tess_tap_listener *listener, tess_error *err)
 {
-    reaching r = {t, TESS_OK, err};
     if (!t->sounds || dim[1] == 0) return TESS_OK;
-    tess_status status = tess_codes_list_taps(t->options->model_dir, dim[1], reach_tap, &r, err);
-    if (status == TESS_OK) status = r.status;
-    return status == TESS_OK ? tess_greedy_decode(t->engine, codes, dim, listener, t->options->progress, err)
-                             : status;
+    return tess_greedy_decode(t->engine, codes, dim, listener, t->options->progress, err);
 }
 
 static tess_status speak_answer(tracing *t, tess_session *session, const int64_t *answer, int n,

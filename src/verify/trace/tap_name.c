@@ -75,19 +75,24 @@ static tess_tap_place place_input(const char *name)
 static tess_tap_place place_in(tess_tap_part part, size_t line, const tess_tap_line *p, const int number[2],
                                int run)
 {
+    const bool is_predictor = part == TESS_PART_CODE_PREDICTOR;
+    /* Codes are what the code predictor makes of the talker's. */
+    tess_tap_part place_of = p->class == TESS_CLASS_CODES ? TESS_PART_CODE_PREDICTOR : part;
     tess_tap_place place = {
         p->class,
         part,
-        part == TESS_PART_TALKER ? p->talker_component : p->component,
+        is_predictor               ? "code_predictor"
+        : part == TESS_PART_TALKER ? p->talker_component
+                                   : p->component,
         p->numbers == TESS_NUMBERS_LAYER || p->numbers == TESS_NUMBERS_LAYER_EXPERT ? number[0] : -1,
         p->numbers == TESS_NUMBERS_LAYER_EXPERT ? number[1] : -1,
-        p->rows_are_positions,
+        p->rows_are_positions && !is_predictor,
         0,
         run,
         (int)line};
     uint64_t first = number[0] < 0 ? 0 : (uint64_t)number[0],
              second = number[1] < 0 ? 0 : (uint64_t)number[1];
-    place.order = (uint64_t)part << 56 | (uint64_t)run << 48 | (uint64_t)p->stage << 40 | first << 24 |
+    place.order = (uint64_t)place_of << 56 | (uint64_t)run << 48 | (uint64_t)p->stage << 40 | first << 24 |
                   (uint64_t)line << 16 | second;
     return place;
 }

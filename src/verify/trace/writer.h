@@ -62,7 +62,8 @@ tess_status tess_trace_writer_put(tess_trace_writer *writer, const char *name, i
 tess_status tess_trace_writer_put_columns(tess_trace_writer *writer, const char *name, int64_t column,
                                           int64_t n, const float *values, tess_error *err);
 
-/* Gives a tensor that stands last its shape, before its elements. Not called: it is left out. */
+/* Gives a tensor that stands last its shape, before its first elements; of others, and later, nothing is
+ * done. Not called: it is left out. */
 tess_status tess_trace_writer_reach(tess_trace_writer *writer, const char *name, const int64_t *dim,
                                     tess_error *err);
 
