@@ -554,9 +554,11 @@ void cli_write_json(const json_t *value, size_t flags)
 
 void cli_print_json(json_t *object)
 {
+    cli_interrupt_waits(true);
     cli_write_json(object, JSON_REAL_PRECISION(9));
     putchar('\n');
     cli_stdout_flush();
+    cli_interrupt_waits(false);
     json_decref(object);
 }
 
@@ -644,9 +646,9 @@ int cli_read_input(const cli_command *self, const cli_common *common, char **out
             }
             text = grown;
         }
-        cli_interrupt_reads(true);
+        cli_interrupt_waits(true);
         size_t n = fread(text + used, 1, room - used, stdin);
-        cli_interrupt_reads(false);
+        cli_interrupt_waits(false);
         used += n;
         if (used < room) break; /* asked once more, a terminal would want a second Ctrl-D */
     }

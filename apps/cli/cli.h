@@ -172,8 +172,12 @@ void cli_interrupt_owns(const char *folder);
 void cli_catch_termination(void);
 /* For one that goes on after Ctrl-C: all three end the process as ever, and remove them. */
 void cli_tidy_at_termination(void);
-/* Between on and off, the signals that are caught end a read that waits; else nothing that waits. */
-void cli_interrupt_reads(bool on);
+/* Between on and off, the signals that are caught end a read or a write that waits; else nothing that waits.
+ */
+void cli_interrupt_waits(bool on);
+/* The end of a command whose output nobody took: says that it was interrupted, unless the exit code that it
+ * has shows that this is said, or --quiet was given. Returns 130. */
+int cli_interrupt_end(int code);
 bool cli_interrupted(void);
 void cli_clear_interrupt(void);
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -17,6 +18,7 @@ static volatile sig_atomic_t interrupted;
 static struct timespec first_interrupt; /* of those since the flag was cleared */
 enum { SECOND_WISH_MS = 100 };
 
+static const char said[] = "tessera: interrupted\n";
 static bool is_quiet;
 static char own_folder[PATH_MAX]; /* that goes with all that is in it; "" while there is none */
 
@@ -93,7 +95,6 @@ static void remove_own_folder(void)
 
 static void note_interrupt(int signal_number)
 {
-    static const char said[] = "tessera: interrupted\n";
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     /* A pair at once, as to the process and to its group, is one wish. SIGTERM always leaves the orderly end
@@ -162,7 +163,13 @@ bool cli_interrupted(void)
     return interrupted;
 }
 
-void cli_interrupt_reads(bool on)
+int cli_interrupt_end(int code)
+{
+    if (code != CLI_INTERRUPTED && !is_quiet) fputs(said, stderr);
+    return CLI_INTERRUPTED;
+}
+
+void cli_interrupt_waits(bool on)
 {
     static const int stopping[] = {SIGINT, SIGTERM, SIGHUP};
     for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++) {

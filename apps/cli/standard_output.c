@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@ static int reason; /* the errno of the first failure that has one; 0: none so fa
 
 bool cli_stdout_flush(void)
 {
+    if (ferror(stdout) && cli_interrupted()) return false; /* else it would be waited for once more */
     /* What could not be written is thrown away: the next call succeeds, and knows of no reason. */
     if (fflush(stdout) && !reason) reason = errno;
     return !ferror(stdout);
@@ -25,7 +27,11 @@ static bool has_lost_reader(void)
 
 int cli_stdout_end(int code)
 {
-    if (cli_stdout_flush()) return code;
+    cli_interrupt_waits(true);
+    const bool is_printed = cli_stdout_flush();
+    __fpurge(stdout); /* at its end a process would wait for the reader again */
+    if (is_printed) return code;
+    if (cli_interrupted() && (!reason || reason == EINTR)) return cli_interrupt_end(code);
     if (!has_lost_reader())
         fprintf(stderr, "tessera: cannot write standard output%s%s\n", reason ? ": " : "",
                 reason ? strerror(reason) : "");

@@ -8,7 +8,8 @@
 bool cli_stdout_flush(void);
 
 /* The exit code of a command that ends with `code`: another after a message where what it printed has not
- * arrived. A reader that went away is no news, and gets none. */
+ * arrived. A reader that went away is no news, and gets none; one that does not read is waited for until
+ * Ctrl-C. */
 int cli_stdout_end(int code);
 
 #endif

@@ -43,7 +43,7 @@ typedef struct chat {
 
 /* Shares of the budget, a 16th each, that the plan keeps for the rows of media and for media themselves: most
  * turns bring none. */
-#define CHAT_MEDIA_SHARE 16
+enum { CHAT_MEDIA_SHARE = 16 };
 
 /* Nothing has been said but --system. */
 tess_status chat_start_over(chat *c, tess_error *err);

@@ -71,7 +71,7 @@ static void record_answer(chat *c, const cli_answer *answer, int n_fed, double p
 static int end_text(chat *c, const tess_answer *answer, int code)
 {
     if (!c->common.json) puts(answer->finish == TESS_FINISH_INTERRUPTED ? " …" : "");
-    (void)cli_stdout_flush(); /* a failure ends the chat behind the turn */
+    if (!cli_stdout_flush()) return CLI_SYSTEM; /* which is told at the end */
     return chat_speech_end(c, code);
 }
 
@@ -81,7 +81,7 @@ static int end_turn(chat *c, const tess_answer *answer, int code)
     tess_error err;
     const char *text = answer->text.data ? answer->text.data : "";
     if (c->common.json) print_answer_json(c, answer);
-    if (!cli_stdout_flush()) return CLI_SYSTEM; /* which is told at the end */
+    if (!cli_stdout_flush()) return CLI_SYSTEM;
     if (tess_conversation_say(&c->talk, "assistant", text, answer->text.count, &err) != TESS_OK)
         return cli_report(c->self, &c->common, &err);
     return c->editor ? CLI_DONE : code;

@@ -35,9 +35,9 @@ void chat_note_refusal(chat *c, int code)
 /* One line of input without its end; it may hold NULs. */
 static cli_typed read_line(chat *c, const char **text, size_t *n_byte)
 {
-    cli_interrupt_reads(true);
+    cli_interrupt_waits(true);
     ssize_t n = getline(&c->line, &c->room, stdin);
-    cli_interrupt_reads(false);
+    cli_interrupt_waits(false);
     c->n_line++;
     if (cli_interrupted()) return CLI_TYPED_NOTHING; /* what was read may be half a question */
     if (n < 0) return CLI_TYPED_END;
@@ -181,7 +181,8 @@ static tess_status open_engine(chat *c, tess_error *err)
     tess_status status = tess_model_get_facts(options.model_dir, &model, err);
     if (status != TESS_OK) return status;
     const uint64_t budget = options.memory_bytes ? options.memory_bytes : tess_budget_get_default();
-    const uint64_t share = budget / CHAT_MEDIA_SHARE, room = share > c->media_bytes ? share : c->media_bytes;
+    const uint64_t room =
+        budget / CHAT_MEDIA_SHARE > c->media_bytes ? budget / CHAT_MEDIA_SHARE : c->media_bytes;
     c->row_bytes = model.media_row_bytes;
     options.expected = most.expected;
     options.n_expected = 2;
@@ -198,7 +199,8 @@ static tess_status open_engine(chat *c, tess_error *err)
     c->used_bytes = budget;
     /* The room grows with the budget: what is beside it fits the other shares. */
     c->least_bytes =
-        (err->smallest_budget_bytes - share) / (CHAT_MEDIA_SHARE - 1) * CHAT_MEDIA_SHARE + CHAT_MEDIA_SHARE;
+        (err->smallest_budget_bytes - budget / CHAT_MEDIA_SHARE) / (CHAT_MEDIA_SHARE - 1) * CHAT_MEDIA_SHARE +
+        CHAT_MEDIA_SHARE;
     return tess_engine_open(&c->engine_options.options, &c->engine, err);
 }
 

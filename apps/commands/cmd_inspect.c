@@ -143,6 +143,7 @@ static void take_tensor(void *context, const tess_tensor_checksum *sum)
 {
     inspection *in = context;
     cli_progress_clear(&in->bar);
+    if (cli_interrupted()) return; /* perhaps while nobody read: nothing more is printed */
     if (in->tensors)
         json_array_append_new(in->tensors, inspect_tensor_json(in->checkpoint, sum->tensor, sum));
     else
@@ -157,6 +158,7 @@ static void take_shard(void *context, int shard, const char *sha256)
     tess_shard_info info;
     tess_checkpoint_get_shard(in->checkpoint, shard, &info);
     inspect_digests_take(&in->digests, shard, sha256);
+    if (cli_interrupted()) return;
     if (in->common.json) {
         json_t *entry = json_array_get(json_object_get(in->root, "shards"), (size_t)shard);
         json_object_set_new(entry, "sha256", json_string(sha256));
@@ -232,6 +234,7 @@ static tess_status show_all(inspection *in, tess_error *err)
     in->most_shown = SIZE_MAX;
     if (in->checksum) {
         cli_catch_interrupt(&in->common);
+        cli_interrupt_waits(true);
         cli_progress_init(&in->bar, &in->common);
         return in->glob ? sum_matching(in, err) : sum_all(in, err);
     }

@@ -7,6 +7,10 @@
  * not read; a union that is larger than the share runs through it from one end to the other, so that nothing
  * is left of what the next step asks for first. Reading and computing are not overlapped: their times add.
  *
+ * Products read a weight once for many tokens; attention reads the keys and values of all positions before a
+ * token for that token alone. In a long prompt they come from memory, which then counts more than arithmetic:
+ * the two wait for it one after the other.
+ *
  * Towers come before the prompt. That they are read into memory which the experts have afterwards is counted
  * once, as the experts'.
  *
@@ -45,6 +49,12 @@ static double count_misses(const tess_plan *plan, double n_before, double n)
     return needed * (1 - count_held(plan, n_before) / plan->n_expert);
 }
 
+/* Memory is read while what came of it is computed. */
+static double count_seconds(const tess_rates *rates, double n_byte, double n_operation)
+{
+    return fmax(n_byte / rates->memory_bytes, n_operation / rates->operations);
+}
+
 typedef struct cost {
     double read_bytes, seconds;
 } cost;
@@ -60,15 +70,15 @@ static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, d
     if (!plan->layers_resident) read += (double)plan->layer_bytes;
     if (!plan->head_resident) read += head;
     if (!plan->embedding_resident) read += n * (double)plan->embedding_block_bytes;
-    double touched = (double)plan->layer_bytes + head + expected_union(plan, n) * experts +
-                     (n_past + n) * (double)plan->position_bytes;
+    double weights = (double)plan->layer_bytes + head + expected_union(plan, n) * experts;
     double fresh = (count_held(plan, n_before + n) - count_held(plan, n_before)) * experts;
     /* A bf16 weight is two bytes and two operations per token. */
-    double operations = n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head +
-                        n * (n_past + (n + 1) / 2) * (double)plan->position_operations;
-    double computing = fmax(touched / rates->memory_bytes, operations / rates->operations);
+    double products = n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head;
+    double pairs = n * (n_past + (n + 1) / 2); /* of a token and a position that it sees */
     sum.read_bytes += read;
-    sum.seconds += read / rates->disk_bytes + fresh / rates->fresh_bytes + computing;
+    sum.seconds +=
+        read / rates->disk_bytes + fresh / rates->fresh_bytes + count_seconds(rates, weights, products) +
+        count_seconds(rates, pairs * (double)plan->position_bytes, pairs * (double)plan->position_operations);
     return sum;
 }
 
@@ -96,8 +106,7 @@ static int count_tokens_to_fill(const tess_plan *plan)
 static double count_tower_seconds(const tess_plan *plan, const tess_rates *rates)
 {
     double read = (double)plan->tower_bytes;
-    return read / rates->disk_bytes +
-           fmax(read / rates->memory_bytes, plan->tower_operations / rates->operations);
+    return read / rates->disk_bytes + count_seconds(rates, read, plan->tower_operations);
 }
 
 void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_prompt, tess_estimate *out)

@@ -3,6 +3,7 @@
     interrupts.py TESSERA FOLDER
 """
 
+import fcntl
 import json
 import os
 import pty
@@ -159,6 +160,21 @@ def check_checksum():
     say(code == 130, "inspect --tensors --checksum", code)
 
 
+def check_unread():
+    """A pipe that is full, and whose reader sleeps."""
+    checksum = ["inspect", "--ledger", "off", MODEL, "--checksum"]
+    for words in (checksum, [*checksum, "--json"], [*checksum, "--tensors", "*"], ["plan", MODEL], ["plan", MODEL, "--json"]):
+        unread, end = os.pipe()
+        fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(end, bytes(4096))
+        process = subprocess.Popen([TESSERA, *words], stdout=end, stderr=subprocess.PIPE)
+        code = interrupt(process, 1)
+        heard = process.stderr.read().decode()
+        say(code == 130 and "interrupted" in heard, f"{' '.join(words)} into a pipe that nobody reads", (code, heard))
+        os.close(unread)
+        os.close(end)
+
+
 def check_second():
     """A locked ledger is waited for in a library that knows nothing of Ctrl-C."""
     ledger = os.path.join(WORK, "locked.sqlite")
@@ -293,6 +309,7 @@ check_pipes()
 check_media()
 check_looking()
 check_checksum()
+check_unread()
 check_second()
 check_second_files()
 check_truths()

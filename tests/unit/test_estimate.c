@@ -132,6 +132,21 @@ static void long_prompts_take_longer(void **state)
     assert_true(fabs(e.first_token_seconds - (40 * 0.130 + 0.007 + 40 * 41 / 2 * 0.0005)) < 1e-9);
     assert_true(fabs(e.next_token_seconds - (0.137 + 41 * 0.0005)) < 1e-9);
     assert_true(fabs(e.full_token_seconds - e.next_token_seconds) < 1e-9);
+    /* Memory is read for each of them as well, behind the weights that all of a chunk share. */
+    tess_estimate without, both;
+    plan.position_bytes = plan.position_operations = 0;
+    tess_plan_estimate(&plan, &memory, 40, &without);
+    plan.position_bytes = 1000;
+    tess_plan_estimate(&plan, &memory, 40, &e);
+    assert_true(fabs(e.first_token_seconds - without.first_token_seconds - 40 * 41 / 2 * 0.001) < 1e-9);
+    /* Where products wait for arithmetic and attention for memory, their times add. */
+    const tess_rates slow = {INFINITY, 1e6, 1e5, INFINITY};
+    plan.position_bytes = 0;
+    tess_plan_estimate(&plan, &slow, 40, &without);
+    plan.position_bytes = 1000;
+    tess_plan_estimate(&plan, &slow, 40, &both);
+    assert_true(fabs(without.first_token_seconds - (40 * 1.30 + 0.07)) < 1e-9);
+    assert_true(fabs(both.first_token_seconds - without.first_token_seconds - 0.82) < 1e-9);
 }
 
 static void towers_come_first(void **state)
