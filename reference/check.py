@@ -250,11 +250,13 @@ def check_formulas(report):
 
 
 def check_mutations(report):
-    """The original, with each defect of the catalogue and of its part for media, moves as far as the record of it says."""
+    """The original, with each defect of the catalogue and of its parts, moves as far as the record of it says."""
     import media_mutations
     import mutations
+    import speech_mutations
 
-    for what, planted in (("mutations", mutations), ("mutations of media", media_mutations)):
+    parts = (("mutations", mutations), ("mutations of media", media_mutations), ("mutations of speech", speech_mutations))
+    for what, planted in parts:
         found = mutations.differences(planted.measure_all(), json.loads(planted.OUT.read_text()))
         for text in found:
             print(f"# {text}")

@@ -276,6 +276,26 @@ def coded(seed, frames):
     return {"inputs": {"in.codes": codes}, "generate": 0, "with_experts": False}
 
 
+def quiet(seed, frames):
+    """The same, each chosen so that the rows of a frame's codes nearly cancel."""
+    return {"quiet": (seed, frames), "generate": 0, "with_experts": False}
+
+
+def quiet_codes(spec, seed, frames):
+    wav = spec["config"]()["code2wav_config"]
+    size, count = wav["codebook_size"], wav["num_quantizers"]
+    shape = (count * size, wav["hidden_size"])
+    table = randomweights.draw("code2wav.code_embedding.weight", shape, spec["seed"], spec["scales"]).double().numpy()
+    table = table.reshape(count, size, -1)
+    codes = random_ids(seed, (count, frames), size)
+    rows = table[np.arange(count)[:, None], codes]
+    for one in range(count):
+        rest = rows.sum(0) - rows[one]
+        codes[one] = np.argmin(((rest[:, None] + table[one]) ** 2).sum(-1), axis=1)
+        rows[one] = table[one][codes[one]]
+    return codes
+
+
 def spoken(one, steps, speaker="ethan", **more):
     """A case whose answer is spoken."""
     return {**one, "steps": steps, "speaker": speaker, **more}
@@ -399,6 +419,7 @@ CHECKPOINTS = {
                 ids_e(), 81, 4, ("user", text(2), video(2, 4, 2, 3.25, 123), text(1), image(2, 4), text(2))), 5),
             "codes": coded(65, 13),
             "codes_windows": coded(66, 330),
+            "codes_quiet": quiet(67, 13),
         },
     },
 }
@@ -419,6 +440,8 @@ def inputs_of(model, spec, one):
     """(the `in.*` tensors of a case, what its metadata says of text and media)."""
     if "inputs" in one:
         return one["inputs"], {}
+    if "quiet" in one:
+        return {"in.codes": quiet_codes(spec, *one["quiet"])}, {}
     if "parts" in one:
         return mixes.inputs(mixes.Prompt(one["parts"], spec["config"]()["thinker_config"]), one["seed"]), {}
     place = ROOT / "tests" / "golden" / "any"  # a folder beside `front`, wherever the goldens are written

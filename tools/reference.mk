@@ -30,6 +30,7 @@ goldens: reference ## write them again
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py
 	$(PYTHON) reference/media_mutations.py
+	$(PYTHON) reference/speech_mutations.py
 	$(PYTHON) reference/known_answers.py
 
 demo-checkpoint: reference ## train the demo checkpoint again, with its goldens

@@ -109,7 +109,7 @@ static bool append_item(cli_list *list, const char *item)
     return true;
 }
 
-/* Stores a value; returns what was expected instead, or NULL. */
+/* Stores a value (NULL: none was given); returns what was expected instead, or NULL. */
 static const char *store_value(const cli_option *option, const char *text)
 {
     uint64_t number;
@@ -126,6 +126,9 @@ static const char *store_value(const cli_option *option, const char *text)
     case CLI_NAME:
         *(const char **)option->target = text;
         return *text ? NULL : "a name";
+    case CLI_MAYBE:
+        *(const char **)option->target = text ? text : "";
+        return !text || *text ? NULL : "a name";
     case CLI_LIST:
         if (!*text) return "a name";
         return append_item(option->target, text) ? NULL : "less text (out of memory)";
@@ -316,6 +319,12 @@ static int parse_words(const cli_command *self, const cli_option *all, const str
     return cli_choose(self, &early, "progress", common->progress, when, &index);
 }
 
+static int argument_of(const cli_option *option)
+{
+    if (option->kind == CLI_MAYBE) return optional_argument;
+    return option->argument ? required_argument : no_argument;
+}
+
 int cli_parse(const cli_command *self, const cli_option *options, size_t n_option, cli_common *common,
               int argc, char **argv, char ***words, int *n_word)
 {
@@ -336,8 +345,7 @@ int cli_parse(const cli_command *self, const cli_option *options, size_t n_optio
     for (size_t i = 0; i < n_option; i++) all[n_all++] = options[i];
     for (size_t i = 0; i < N_SHARED; i++) all[n_all++] = shared[i];
     for (size_t i = 0; i < n_all; i++)
-        table[i] = (struct option){all[i].name, all[i].argument ? required_argument : no_argument, NULL,
-                                   FIRST_VALUE + (int)i};
+        table[i] = (struct option){all[i].name, argument_of(&all[i]), NULL, FIRST_VALUE + (int)i};
     table[n_all] = (struct option){0};
     int code = parse_words(self, all, table, n_all, &help, common, argc, argv);
     *words = argv + optind;

@@ -48,6 +48,7 @@ typedef enum cli_kind {
     CLI_FLAG,      /* bool, set to true */
     CLI_TEXT,      /* const char * */
     CLI_NAME,      /* const char *, of a file or folder: not empty */
+    CLI_MAYBE,     /* the same behind "=", or "" without a value: argument in the help is "[=DIR]" */
     CLI_COUNT,     /* int, 0 or more */
     CLI_SOME,      /* int, 1 or more: 0 is the library's word for its default, and nobody's wish */
     CLI_THREADS,   /* likewise, at most TESS_POOL_MAX_THREADS */

@@ -117,7 +117,8 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
     if (status != TESS_OK) return cli_report(self, common, &err);
     if (p.is_lost) return CLI_SYSTEM; /* which is told at the end */
     /* A speech that failed has ended the answer, and says so itself. */
-    bool is_interrupted = answer->made.finish == TESS_FINISH_INTERRUPTED && !cli_speech_has_failed(speech);
+    bool is_interrupted =
+        answer->made.finish == TESS_FINISH_INTERRUPTED && !cli_speech_has_ended_text(speech);
     return is_interrupted ? CLI_INTERRUPTED : CLI_DONE;
 }
 

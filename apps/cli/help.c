@@ -12,7 +12,8 @@ static void print_option(const cli_option *option)
 {
     if (!cli_option_is_offered(option)) return;
     char left[64];
-    snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
+    snprintf(left, sizeof left, "--%s%s%s", option->name,
+             option->argument && option->kind != CLI_MAYBE ? " " : "",
              option->argument ? option->argument : "");
     char lead[72];
     snprintf(lead, sizeof lead, "  %-26s ", left);

@@ -9,45 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/system.h"
 #include "base/utf8.h"
-#include "cli/editor.h"
-#include "cli/engine_options.h"
-#include "cli/generate.h"
-#include "cli/help.h"
+#include "cli/media.h"
 #include "cli/prompt.h"
-#include "cli/standard_output.h"
+#include "commands/chat.h"
 #include "commands/commands.h"
 
-typedef struct chat {
-    const cli_command *self;
-    cli_common common;
-    cli_engine engine_options;
-    cli_sampling sampling;
-    const char *system, *history; /* as given: a file, "off", NULL for the user's own */
-    int max_new;
-    bool plain;
-    cli_editor *editor; /* NULL: questions come line by line, unedited */
-    char *line;         /* the last of these, owned */
-    size_t room;
-    unsigned long n_line;
-    int refused; /* the exit code of the first question that could not be asked; 0: all could */
-    tess_tokenizer *tokenizer;
-    tess_engine *engine;
-    tess_session *session;
-    tess_conversation talk;
-    const char *thinking; /* "on", "off"; NULL: not said */
-    double fps;
-    bool use_audio_in_video;
-    bool has_draft;       /* the last turn of talk is a question with media whose text is still to come */
-    uint64_t media_bytes; /* --media-memory; 0: not said */
-    int n_media_tok;      /* tokens of media that the plan provides for in a turn; 0: there is no room */
-    uint64_t row_bytes;   /* that a token of media takes until it is run */
-    uint64_t used_bytes;  /* of the budget, by all but media of the conversation */
-    uint64_t least_bytes; /* the smallest budget with room for media at all; 0: this one has some */
-} chat;
-
-static tess_status start_over(chat *c, tess_error *err)
+tess_status chat_start_over(chat *c, tess_error *err)
 {
     tess_conversation_truncate(&c->talk, 0);
     c->has_draft = false;
@@ -55,6 +23,11 @@ static tess_status start_over(chat *c, tess_error *err)
     tess_status status = cli_check_text("--system", c->system, strlen(c->system), err);
     return status == TESS_OK ? tess_conversation_say(&c->talk, "system", c->system, strlen(c->system), err)
                              : status;
+}
+
+void chat_note_refusal(chat *c, int code)
+{
+    if (!c->editor && !c->refused) c->refused = code;
 }
 
 /* ---- questions ----------------------------------------------------------------------------------------- */
@@ -111,330 +84,6 @@ static bool is_text(chat *c, const char *text, size_t n_byte)
     return false;
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------- */
-
-/* Feeds what the session does not hold of the conversation; *n_fed tokens of it. */
-static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
-{
-    tess_prompt prompt = {0};
-    unsigned flags = TESS_CHAT_GENERATE | (c->plain ? TESS_CHAT_PLAIN : 0) | cli_thinking_flag(c->thinking);
-    tess_status status =
-        tess_prompt_make(&c->talk, c->tokenizer, c->engine_options.options.model_dir, flags, &prompt, err);
-    if (status == TESS_OK) {
-        tess_feed whole = tess_prompt_get_feed(&prompt);
-        whole.listener = cli_ledger_get_listener(&c->engine_options.ledger);
-        whole.last_logits = true;
-        whole.progress = &c->engine_options.bar.drawn_bar;
-        status = tess_session_feed_rest(c->session, &whole, n_fed, err);
-    }
-    cli_progress_clear(&c->engine_options.bar);
-    tess_prompt_release(&prompt);
-    return status;
-}
-
-static void print_answer_json(const chat *c, const tess_answer *answer)
-{
-    json_t *tokens = json_array();
-    for (size_t i = 0; i < answer->ids.count; i++)
-        json_array_append_new(tokens, json_integer(answer->ids.data[i]));
-    json_t *root = json_object();
-    cli_answer_put(root, &answer->text, c->engine_options.options.model_dir);
-    json_object_set_new(root, "tokens", tokens);
-    json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->finish)));
-    cli_print_json(root);
-}
-
-/* Every turn is a run of its own in the ledger. */
-static void begin_turn(chat *c, const char *question, size_t n_byte)
-{
-    cli_ledger *ledger = &c->engine_options.ledger;
-    const tess_turn *draft = c->has_draft ? &c->talk.turn[c->talk.count - 1] : NULL;
-    cli_ledger_note_prompt(ledger, "chat", question, n_byte, c->system);
-    for (size_t i = 0; draft && i < draft->n_content; i++) {
-        const tess_content *content = &draft->content[i];
-        const tess_features *sound = content->sound ? tess_medium_get_features(content->sound) : NULL;
-        if (content->features) cli_ledger_note_media(ledger, &content->features, 1);
-        if (sound) cli_ledger_note_media(ledger, &sound, 1);
-    }
-    cli_ledger_begin_run(ledger, &c->engine_options.options, c->engine_options.seed);
-}
-
-static void record_answer(chat *c, const cli_answer *answer, int n_fed, double prefill_seconds, int code)
-{
-    tess_ledger_run_end end = {.finish = cli_finish_name(answer->made.finish),
-                               .exit_code = code,
-                               .n_prompt = n_fed,
-                               .n_new = (int64_t)answer->made.ids.count,
-                               .prefill_seconds = prefill_seconds,
-                               .decode_seconds = answer->seconds};
-    cli_ledger_end_run(&c->engine_options.ledger, c->engine, &end);
-}
-
-/* Says what was answered, and lets it join the conversation. */
-static int end_turn(chat *c, const tess_answer *answer, int code)
-{
-    tess_error err;
-    const char *text = answer->text.data ? answer->text.data : "";
-    if (c->common.json)
-        print_answer_json(c, answer);
-    else
-        puts(answer->finish == TESS_FINISH_INTERRUPTED ? " …" : "");
-    if (!cli_stdout_flush()) return CLI_SYSTEM; /* which is told at the end */
-    if (tess_conversation_say(&c->talk, "assistant", text, answer->text.count, &err) != TESS_OK)
-        return cli_report(c->self, &c->common, &err);
-    return c->editor ? CLI_DONE : code;
-}
-
-/* Takes back a question that does not fit or was interrupted. Returns 0 or the exit code to end with. */
-static int forget_question(chat *c, const tess_error *err)
-{
-    bool is_stopped = err->status == TESS_EINTERRUPTED;
-    int code = CLI_INTERRUPTED;
-    tess_conversation_truncate(&c->talk, c->talk.count - 1);
-    c->has_draft = false;
-    if (is_stopped) {
-        fputs("stopped; the question is forgotten\n", stderr);
-    } else {
-        code = cli_report(c->self, &c->common, err);
-        fputs("The question is forgotten; /reset starts over.\n", stderr);
-    }
-    cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
-    if (c->editor) return CLI_DONE;
-    if (is_stopped) return code;
-    if (!c->refused) c->refused = code;
-    return CLI_DONE;
-}
-
-/* Whether the question is at fault, and another may be asked: it is too long, was stopped, or spells the pad
- * tokens of media. */
-static bool may_go_on(const tess_error *err)
-{
-    return err->status == TESS_EINTERRUPTED || err->status == TESS_EUSAGE ||
-           (err->status == TESS_EINPUT && !strcmp(err->field, "input_ids"));
-}
-
-/* Answers the last message; the answer joins the conversation. Returns 0 or the exit code to end with. */
-static int answer_turn(chat *c)
-{
-    tess_error err;
-    int n_fed = 0;
-    cli_clear_interrupt();
-    double start = tess_system_seconds();
-    tess_status status = feed_rest(c, &n_fed, &err);
-    double prefill_seconds = tess_system_seconds() - start;
-    if (status != TESS_OK && may_go_on(&err)) return forget_question(c, &err);
-    if (status != TESS_OK) return cli_report(c->self, &c->common, &err);
-    cli_answer answer = {0};
-    int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
-                               cli_ledger_get_listener(&c->engine_options.ledger),
-                               &c->engine_options.bar.unseen, c->max_new, NULL, &answer);
-    if (code == CLI_DONE || code == CLI_INTERRUPTED) {
-        record_answer(c, &answer, n_fed, prefill_seconds, code);
-        code = end_turn(c, &answer.made, code);
-        cli_answer_remark(&answer, c->self, &c->common, c->max_new);
-    }
-    tess_answer_release(&answer.made);
-    return code;
-}
-
-static int ask(chat *c, const char *question, size_t n_byte)
-{
-    tess_error err;
-    begin_turn(c, question, n_byte);
-    tess_status status = c->has_draft ? tess_conversation_add_text(&c->talk, question, n_byte, &err)
-                                      : tess_conversation_say(&c->talk, "user", question, n_byte, &err);
-    if (status == TESS_OK) c->has_draft = false;
-    int code = status == TESS_OK ? answer_turn(c) : cli_report(c->self, &c->common, &err);
-    cli_ledger_fail_run(&c->engine_options.ledger, c->engine, code);
-    return code;
-}
-
-/* ---- media --------------------------------------------------------------------------------------------- */
-
-/* Shares of the budget, a 16th each, that the plan keeps for the rows of media and for media themselves: most
- * turns bring none. */
-#define MEDIA_SHARE 16
-
-static uint64_t in_budget(uint64_t share_bytes)
-{
-    return share_bytes < UINT64_MAX / MEDIA_SHARE ? share_bytes * MEDIA_SHARE : UINT64_MAX;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-/* A budget in which a turn's medium that failed has room, whatever the plan does with the rest. */
-static uint64_t enough_for(const chat *c, uint64_t most_bytes)
-{
-    const tess_turn *turn = &c->talk.turn[c->talk.count - 1];
-    const uint64_t n_tok = (uint64_t)turn->content[turn->n_content - 1].n_tok;
-    const uint64_t room = larger(in_budget(most_bytes), in_budget(n_tok * c->row_bytes));
-    return larger(room, c->least_bytes);
-}
-
-static tess_status add_medium(chat *c, tess_content_kind kind, const char *source, tess_error *err)
-{
-    const tess_media_use use = {.model_dir = c->engine_options.options.model_dir,
-                                .fps = c->fps,
-                                .use_audio_in_video = c->use_audio_in_video && kind == TESS_CONTENT_VIDEO};
-    tess_status status = c->has_draft ? TESS_OK : tess_conversation_begin_list(&c->talk, "user", err);
-    if (status != TESS_OK) return status;
-    c->has_draft = true;
-    status = tess_conversation_add_medium(&c->talk, kind, source, err);
-    if (status != TESS_OK) return status;
-    status = cli_media_prepare(&c->talk, use, tess_engine_get_plan(c->engine)->budget_bytes, c->used_bytes,
-                               &c->engine_options.bar, err);
-    if (status == TESS_EBUDGET) err->smallest_budget_bytes = enough_for(c, err->smallest_budget_bytes);
-    if (status != TESS_OK) tess_conversation_drop_part(&c->talk);
-    return status;
-}
-
-/* What is refused while nobody looks shows in the exit code. */
-static void note_refusal(chat *c, int code)
-{
-    if (!c->editor && !c->refused) c->refused = code;
-}
-
-/* Ctrl-C while nobody looks means all that is to come: the question would be asked without its medium. */
-static bool ends_here(const chat *c, tess_status status)
-{
-    return status == TESS_EINTERRUPTED && !c->editor;
-}
-
-/* "/image FILE": the medium joins the next question. Returns false to leave. */
-static bool attach(chat *c, tess_content_kind kind, const char *text, size_t n_byte)
-{
-    size_t begin = 1;
-    while (begin < n_byte && isalpha((unsigned char)text[begin])) begin++;
-    while (begin < n_byte && isspace((unsigned char)text[begin])) begin++;
-    while (n_byte > begin && isspace((unsigned char)text[n_byte - 1])) n_byte--;
-    tess_error err;
-    char source[4096];
-    if (begin == n_byte || n_byte - begin >= sizeof source) {
-        fputs("Say which file: /image photo.jpg, /audio question.wav or /video clip.mp4.\n", stderr);
-        note_refusal(c, CLI_USAGE);
-        return true;
-    }
-    snprintf(source, sizeof source, "%.*s", (int)(n_byte - begin), text + begin);
-    if (!strcmp(source, "-")) { /* reading it to its end would take the questions */
-        fputs("Questions come by standard input; a medium needs a file.\n", stderr);
-        note_refusal(c, CLI_USAGE);
-        return true;
-    }
-    tess_status status = add_medium(c, kind, source, &err);
-    if (status != TESS_OK) {
-        note_refusal(c, cli_report(c->self, &c->common, &err));
-        return !ends_here(c, status);
-    }
-    const tess_turn *turn = &c->talk.turn[c->talk.count - 1];
-    const tess_content *content = &turn->content[turn->n_content - 1];
-    if (c->common.quiet) return true;
-    cli_media_show(c->self, content);
-    fputs("It joins your next question.\n", stderr);
-    return true;
-}
-
-/* ---- commands ------------------------------------------------------------------------------------------ */
-
-typedef enum chat_order {
-    NO_ORDER,
-    ORDER_QUIT,
-    ORDER_RESET,
-    ORDER_HELP,
-    ORDER_IMAGE, /* from here on a name follows */
-    ORDER_AUDIO,
-    ORDER_VIDEO,
-    ORDER_LATER,
-    ORDER_SLIP /* nearly one of those with a name */
-} chat_order;
-
-static const struct {
-    const char *word;
-    chat_order order;
-} orders[] = {{"/quit", ORDER_QUIT},   {"/exit", ORDER_QUIT},   {"/reset", ORDER_RESET},
-              {"/help", ORDER_HELP},   {"/image", ORDER_IMAGE}, {"/audio", ORDER_AUDIO},
-              {"/video", ORDER_VIDEO}, {"/speak", ORDER_LATER}};
-
-/* The command before a file's name that a word, "/imge" of "/imge photo.jpg", is most like; NULL: none. */
-static const char *guess_order(const char *text, size_t n)
-{
-    char word[16];
-    if (n >= sizeof word) return NULL;
-    snprintf(word, sizeof word, "%.*s", (int)n, text);
-    cli_guess guess = {.word = word};
-    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++)
-        if (orders[i].order >= ORDER_IMAGE && orders[i].order != ORDER_LATER)
-            cli_guess_offer(&guess, orders[i].word);
-    return guess.best;
-}
-
-/* Letters of a command, the stroke included. */
-static size_t count_letters(const char *text, size_t n_byte)
-{
-    size_t n = 1;
-    while (n < n_byte && isalpha((unsigned char)text[n])) n++;
-    return n;
-}
-
-/* Commands are whole words: "/usr/bin holds what?" is a question. At a terminal a lone word that is none, and
- * one that is nearly one that a file's name follows, is more likely a slip than a question. */
-static chat_order find_order(const chat *c, const char *text, size_t n_byte)
-{
-    if (*text != '/') return NO_ORDER;
-    size_t n = count_letters(text, n_byte);
-    bool is_alone = is_blank(text + n, n_byte - n), ends = is_alone || text[n] == ' ' || text[n] == '\t';
-    for (size_t i = 0; i < sizeof orders / sizeof orders[0] && ends; i++)
-        if (strlen(orders[i].word) == n && !memcmp(orders[i].word, text, n) &&
-            (is_alone || orders[i].order >= ORDER_IMAGE))
-            return orders[i].order;
-    if (!c->editor || !ends) return NO_ORDER;
-    if (is_alone) return ORDER_HELP;
-    return guess_order(text, n) ? ORDER_SLIP : NO_ORDER;
-}
-
-static void say_help(const chat *c)
-{
-    fputs("/reset starts over, /quit leaves (so does Ctrl-D); Ctrl-C stops an answer.\n", stderr);
-    if (c->n_media_tok > 0)
-        fputs("/image FILE, /audio FILE and /video FILE join the next question.\n", stderr);
-    if (c->editor)
-        fputs("Enter asks; Alt-Enter, or Ctrl-V Ctrl-J, begins a new line;\n"
-              "the up arrow brings back what was typed.\n",
-              stderr);
-}
-
-/* Returns false to leave. */
-static bool obey(chat *c, chat_order order, const char *text, size_t n_byte)
-{
-    switch (order) {
-    case ORDER_QUIT:
-        return false;
-    case ORDER_RESET:
-        if (start_over(c, NULL) != TESS_OK) return false;
-        fputs("The conversation starts over.\n", stderr);
-        break;
-    case ORDER_IMAGE:
-        return attach(c, TESS_CONTENT_IMAGE, text, n_byte);
-    case ORDER_AUDIO:
-        return attach(c, TESS_CONTENT_AUDIO, text, n_byte);
-    case ORDER_VIDEO:
-        return attach(c, TESS_CONTENT_VIDEO, text, n_byte);
-    case ORDER_LATER:
-        fprintf(stderr, "%.6s is not part of this version (%s).\n", text, TESS_VERSION);
-        break;
-    case ORDER_SLIP:
-        fprintf(stderr, "Did you mean %s? A question that begins like that may begin with a blank.\n",
-                guess_order(text, count_letters(text, n_byte)));
-        break;
-    case ORDER_HELP:
-    case NO_ORDER:
-        say_help(c);
-    }
-    return true;
-}
-
 /* ---- the conversation ---------------------------------------------------------------------------------- */
 
 static void greet(const chat *c)
@@ -445,16 +94,16 @@ static void greet(const chat *c)
     cli_format_bytes(plan->budget_bytes, budget, sizeof budget);
     fprintf(stderr, "%s, at most %s of memory, %d positions of context.\n",
             CLI_SAFE(c->engine_options.options.model_dir), budget, plan->n_context);
-    say_help(c);
+    chat_say_help(c);
 }
 
 /* Asks what was read; *go_on becomes false to leave. Returns 0 or an exit code to end with. */
 static int take_line(chat *c, const char *text, size_t n_byte, bool *go_on)
 {
-    if (is_blank(text, n_byte)) return CLI_DONE;
-    chat_order order = find_order(c, text, n_byte);
-    if (order == NO_ORDER) return is_text(c, text, n_byte) ? ask(c, text, n_byte) : CLI_DONE;
-    *go_on = obey(c, order, text, n_byte);
+    if (chat_is_blank(text, n_byte)) return CLI_DONE;
+    chat_order order = chat_find_order(c, text, n_byte);
+    if (order == NO_ORDER) return is_text(c, text, n_byte) ? chat_ask(c, text, n_byte) : CLI_DONE;
+    *go_on = chat_obey(c, order, text, n_byte);
     return CLI_DONE;
 }
 
@@ -463,7 +112,7 @@ static int converse(chat *c)
     int code = CLI_DONE;
     bool go_on = true;
     tess_error err;
-    if (start_over(c, &err) != TESS_OK) return cli_report(c->self, &c->common, &err);
+    if (chat_start_over(c, &err) != TESS_OK) return cli_report(c->self, &c->common, &err);
     greet(c);
     while (code == CLI_DONE && go_on) {
         const char *text;
@@ -521,7 +170,7 @@ static void provide(const tess_model_facts *model, int n_tok, provision *out)
 /* Tokens of media whose rows have room in a share of the budget. */
 static int choose_media_tokens(uint64_t budget_bytes, uint64_t row_bytes)
 {
-    uint64_t n_tok = budget_bytes / MEDIA_SHARE / row_bytes;
+    uint64_t n_tok = budget_bytes / CHAT_MEDIA_SHARE / row_bytes;
     return n_tok < LEAST_MEDIA_TOKENS  ? LEAST_MEDIA_TOKENS
            : n_tok > MOST_MEDIA_TOKENS ? MOST_MEDIA_TOKENS
                                        : (int)n_tok;
@@ -538,7 +187,8 @@ static tess_status open_engine(chat *c, tess_error *err)
     tess_status status = tess_model_get_facts(options.model_dir, &model, err);
     if (status != TESS_OK) return status;
     const uint64_t budget = options.memory_bytes ? options.memory_bytes : tess_budget_get_default();
-    const uint64_t room = larger(budget / MEDIA_SHARE, c->media_bytes);
+    const uint64_t room =
+        budget / CHAT_MEDIA_SHARE > c->media_bytes ? budget / CHAT_MEDIA_SHARE : c->media_bytes;
     c->row_bytes = model.media_row_bytes;
     options.expected = most.expected;
     options.n_expected = 2;
@@ -555,7 +205,8 @@ static tess_status open_engine(chat *c, tess_error *err)
     c->used_bytes = budget;
     /* The room grows with the budget: what is beside it fits the other shares. */
     c->least_bytes =
-        (err->smallest_budget_bytes - budget / MEDIA_SHARE) / (MEDIA_SHARE - 1) * MEDIA_SHARE + MEDIA_SHARE;
+        (err->smallest_budget_bytes - budget / CHAT_MEDIA_SHARE) / (CHAT_MEDIA_SHARE - 1) * CHAT_MEDIA_SHARE +
+        CHAT_MEDIA_SHARE;
     return tess_engine_open(&c->engine_options.options, &c->engine, err);
 }
 
@@ -590,6 +241,7 @@ static int run_chat(const cli_command *self, int argc, char **argv)
               .common = CLI_COMMON_DEFAULT,
               .engine_options = CLI_ENGINE_DEFAULT,
               .sampling = CLI_SAMPLING_DEFAULT,
+              .speech = CLI_SPEECH_DEFAULT,
               .fps = CLI_MEDIA_DEFAULT.fps,
               .max_new = 1024};
     const cli_option options[] = {
@@ -600,6 +252,10 @@ static int run_chat(const cli_command *self, int argc, char **argv)
         {"prompt", CLI_ELSEWHERE, NULL, "TEXT", "questions are asked in the chat, or by run --prompt"},
         {"messages", CLI_ELSEWHERE, NULL, "FILE", "run --messages answers a conversation of a file"},
         {"fps", CLI_NUMBER, &c.fps, "N", "frames of a film taken a second; default 2"},
+        {"speak", CLI_MAYBE, &c.speak, "[=DIR]",
+         "play each answer, or write it into this folder: turn-1.wav and so on, behind the files of chats "
+         "before"},
+        CLI_VOICE_OPTIONS(&c.speech.voice),
         {"system", CLI_TEXT, &c.system, "TEXT", "a system message before the first turn; default none"},
         {"media-memory", CLI_SIZE, &c.media_bytes, "SIZE",
          "of --memory, at least as much for the media of the conversation; default a 16th"},
@@ -618,6 +274,9 @@ static int run_chat(const cli_command *self, int argc, char **argv)
     int code =
         cli_parse(self, options, sizeof options / sizeof options[0], &c.common, argc, argv, &words, &n_word);
     if (code >= 0) return code;
+    if (n_word > 0 && c.speak && !*c.speak)
+        return cli_usage(self, &c.common,
+                         "%s: unexpected word; a folder follows --speak with =, as --speak=spoken", words[0]);
     if (n_word > 0)
         return cli_unexpected_word(self, &c.common, words[0],
                                    "questions are asked in the chat, or by run --prompt");
@@ -629,8 +288,10 @@ static int run_chat(const cli_command *self, int argc, char **argv)
         code = cli_usage(self, &c.common, "the Captioner describes one clip: tessera run --audio FILE");
     if (code < 0) code = cli_thinking_check(c.thinking, self, &c.common, c.engine_options.options.model_dir);
     if (code < 0) code = cli_sampling_check(&c.sampling, self, &c.common, c.engine_options.seed);
-    if (code >= 0) return code;
-    return open_and_converse(&c);
+    if (code < 0) code = chat_speech_open(&c);
+    if (code < 0) code = open_and_converse(&c);
+    cli_speech_end(&c.speech);
+    return code;
 }
 
 const cli_command cli_chat = {
@@ -642,12 +303,15 @@ const cli_command cli_chat = {
         {"tessera chat --model Qwen3-Omni-30B-A3B-Instruct --memory 12GiB --temperature 0.6 --top-p 0.95",
          "tessera chat --model demo/checkpoint --system \"Answer briefly.\"",
          "printf '/image tests/data/media/images/420.jpg\\nWhat is it?\\n' | tessera chat --model "
-         "demo/checkpoint"},
+         "demo/checkpoint",
+         "echo Hello | tessera chat --model demo/checkpoint --speak=spoken --talker-max-new 20"},
     .run = run_chat,
     .notes = "In the chat:\n"
              "  /image FILE   a picture joins the next question\n"
              "  /audio FILE   a sound does\n"
              "  /video FILE   a film does\n"
+             "  /speak off    answers are not spoken until /speak on (with --speak)\n"
+             "  /speaker NAME who speaks from here on (with --speak)\n"
              "  /reset        the conversation starts over\n"
              "  /help         what can be typed\n"
              "  /quit         leaves, as /exit and Ctrl-D do; Ctrl-C stops an answer\n"

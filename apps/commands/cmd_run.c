@@ -142,7 +142,7 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
     json_object_set_new(root, "budget_bytes",
                         json_integer((json_int_t)tess_engine_get_plan(engine)->budget_bytes));
     if (r->prompt.made.n_media) json_object_set_new(root, "parts", cli_prompt_list_parts(&r->prompt));
-    if (r->speech.out) json_object_set_new(root, "speech", cli_speech_describe(&r->speech));
+    if (r->speech.file) json_object_set_new(root, "speech", cli_speech_describe(&r->speech));
     if (ranks->n_top) {
         json_t *top = json_array();
         for (int i = 0; i < ranks->n_top; i++)
@@ -362,7 +362,7 @@ static int check_say(const cli_command *self, request *r)
     const cli_prompt *p = &r->prompt;
     const cli_sampling *s = &r->sampling, usual = CLI_SAMPLING_DEFAULT;
     if (!r->say) return -1;
-    if (!r->speech.out)
+    if (!r->speech.file)
         return cli_usage(self, &r->common, "--say: --speak OUT.wav is missing, the file to read aloud into");
     if (p->text || p->system || p->messages || p->raw || p->plain || p->thinking ||
         cli_media_count(&p->media))
@@ -381,13 +381,26 @@ static int check_say(const cli_command *self, request *r)
 /* What messages name is checked once they are read. */
 static int check_output(const cli_command *self, request *r)
 {
-    const char *out = r->speech.out && strcmp(r->speech.out, "-") != 0 ? r->speech.out : NULL;
+    const char *out = r->speech.file && strcmp(r->speech.file, "-") != 0 ? r->speech.file : NULL;
     const char *const used[] = {r->prompt.messages};
     int code = cli_output_check(self, &r->common, "--speak", out, used, 1, r->engine.options.model_dir);
     if (code < 0) code = cli_output_check_ledger(self, &r->common, "--speak", out, r->engine.ledger.place);
     r->prompt.output = out;
     r->prompt.output_option = "--speak";
     return code;
+}
+
+/* The file is made before anything is computed. */
+static int open_speech(const cli_command *self, request *r)
+{
+    const char *file = r->speech.file;
+    int code = cli_voice_check(&r->speech.voice, file != NULL, self, &r->common, r->engine.options.model_dir);
+    if (code >= 0 || !file) return code;
+    if (r->common.json && !strcmp(file, "-"))
+        return cli_usage(self, &r->common, "--speak - and --json both want standard output");
+    r->speech.ends_text = true;
+    r->engine.options.n_speech_step = r->speech.voice.max_step;
+    return cli_speech_open_file(&r->speech, self, &r->common);
 }
 
 static int run_run(const cli_command *self, int argc, char **argv)
@@ -407,7 +420,10 @@ static int run_run(const cli_command *self, int argc, char **argv)
         {"say", CLI_TEXT, &r.say, "TEXT",
          "read this aloud into --speak OUT.wav instead of answering: it is spoken as the answer to "
          "\"" SAY_QUESTION "\""},
-        CLI_SPEECH_OPTIONS(&r.speech),
+        {"speak", CLI_NAME, &r.speech.file, "OUT.wav",
+         "speak the answer into a file: .wav, .flac, .mp3 or .opus; - is standard output, and the text goes "
+         "to standard error"},
+        CLI_VOICE_OPTIONS(&r.speech.voice),
         CLI_ENGINE_OPTIONS(&r.engine),
         CLI_SEED_OPTION(&r.engine, "seed of the sampler; default 0"),
         CLI_LEDGER_TEXT_OPTION(&r.engine, CLI_LEDGER_TEXT_HELP),
@@ -422,7 +438,7 @@ static int run_run(const cli_command *self, int argc, char **argv)
     if (code < 0) code = cli_sampling_check(&r.sampling, self, &r.common, r.engine.seed);
     if (code < 0) code = check_say(self, &r);
     if (code < 0) code = check_output(self, &r);
-    if (code < 0) code = cli_speech_open(&r.speech, self, &r.common, &r.engine.options);
+    if (code < 0) code = open_speech(self, &r);
     if (code < 0) code = run_request(self, &r);
     cli_speech_end(&r.speech);
     tess_ids_release(&r.said);

@@ -265,6 +265,10 @@ static json_t *place_json(const tess_tap_report *tap)
     json_object_set_new(object, "expert", number_or_null(tap->expert));
     json_object_set_new(object, "experts", experts);
     json_object_set_new(object, "position", number_or_null(tap->position));
+    json_object_set_new(object, "frame", number_or_null(tap->frame));
+    json_object_set_new(object, "codebook", number_or_null(tap->codebook));
+    json_object_set_new(object, "sample", number_or_null(tap->n_dim == 1 ? tap->column : -1));
+    json_object_set_new(object, "where", *tap->where ? json_string(tap->where) : json_null());
     json_object_set_new(object, "rel_l2", cli_number(tap->rel_l2));
     json_object_set_new(object, "outcome", json_string(tess_outcome_name(tap->outcome)));
     json_object_set_new(object, "why", json_string(tap->why));

@@ -70,7 +70,11 @@ typedef struct tess_tap_report {
     int64_t position; /* of the prompt, the first that fails; -1 */
     int64_t row;      /* of the first axis, the first that fails; -1. Of an audio tower's chunks: a step in
                          time, one chunk after the other */
-    char where[112];  /* of a tower's tap: the place of that row in a medium, in words; or "" */
+    int64_t frame, codebook; /* of speech, the first that fails; -1 where they do not apply */
+    int64_t column;          /* of code2wav's stages, of a waveform its sample: the first that is clearly off
+                                (docs/VERIFICATION.md); -1 */
+    char where[112];         /* of a tower's tap: the place of that row in a medium, in words; of code2wav's
+                                the moment; of the talker's prompt in a run what the row stands for; or "" */
     int n_dim;
     int64_t dim[8]; /* the reference's shape */
     bool is_integer;
@@ -79,7 +83,7 @@ typedef struct tess_tap_report {
     tess_outcome outcome;
     tess_measure measure;
     double error, tolerance; /* by that measure; error infinite for missing, misshapen and non-finite taps */
-    char why[192];           /* one phrase for a person, "" if there is nothing to say */
+    char why[288];           /* one phrase for a person, "" if there is nothing to say */
 
     int64_t n_element, n_different, first_different; /* elements; first_different -1 if there is none */
     int64_t n_nonfinite, n_nonfinite_reference;

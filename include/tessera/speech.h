@@ -48,7 +48,10 @@ typedef struct tess_speech_options {
     /* Takes the sound as it becomes exact, samples within -1 and 1; what it returns other than TESS_OK ends
      * the speech. NULL: codes alone are made. */
     tess_status (*on_samples)(void *context, const float *samples, size_t n, tess_error *err);
-    void *context;
+    /* Hears every code as it is chosen, of a frame first that of codebook 0, which may be the end of speech,
+     * and may put another one that the codebook has in its place; an error ends the speech. May be NULL. */
+    tess_status (*on_code)(void *context, int frame, int codebook, int32_t *code, tess_error *err);
+    void *context; /* of both */
     /* Hears the taps of the talker's prompt and of the code predictor's first run; may be NULL. */
     const tess_tap_listener *listener;
     const tess_progress *progress; /* speaking, in frames; may be NULL */

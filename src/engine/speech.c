@@ -315,6 +315,15 @@ static void end_with(tess_speech *s, tess_speech_finish finish)
     s->finish = finish;
 }
 
+static tess_status hear_code(void *context, int codebook, int32_t *code, tess_error *err)
+{
+    const tess_speech *s = context;
+    int paused = tess_guard_pause(); /* who hears it may allocate */
+    tess_status status = s->options.on_code(s->options.context, s->n_frame, codebook, code, err);
+    tess_guard_resume(paused);
+    return status;
+}
+
 /* The first code of the next frame, from the talker's logits. */
 static tess_status choose_code(tess_speech *s, int32_t *code, tess_error *err)
 {
@@ -322,6 +331,7 @@ static tess_status choose_code(tess_speech *s, int32_t *code, tess_error *err)
     tess_talker_suppress(config_of(s), room->talker.logits);
     tess_status status = tess_sampler_choose(&room->sampler, room->talker.logits, &s->options.sampling,
                                              s->first_codes, s->n_code, &s->talker_random, code, err);
+    if (status == TESS_OK && s->options.on_code) status = hear_code(s, 0, code, err);
     if (status == TESS_OK) s->first_codes[s->n_code++] = *code;
     return status;
 }
@@ -332,14 +342,15 @@ static tess_status predict_frame(tess_speech *s, int32_t code, tess_error *err)
     tess_rooms *rooms = rooms_of(s);
     tess_talker *talker = &rooms->speech.talker;
     const tess_sampling sampling = tess_code_predictor_sampling(s->options.sampling.temperature == 0);
+    const tess_code_ear ear = {hear_code, s};
     int32_t *frame = s->codes + (size_t)s->n_frame * (size_t)config_of(s)->n_code_group;
     frame[0] = code;
     tess_status status =
         tess_row_table_read(&talker->model.embedding, &rooms->model->kernels, code, s->code_row, err);
     if (status == TESS_OK)
         status = tess_code_predictor_run(&rooms->speech.predictor, s->hidden, s->code_row, &sampling,
-                                         &s->predictor_random, s->n_frame == 0 ? s->options.listener : NULL,
-                                         frame + 1, err);
+                                         &s->predictor_random, s->options.on_code ? &ear : NULL,
+                                         s->n_frame == 0 ? s->options.listener : NULL, frame + 1, err);
     if (status != TESS_OK) return status;
     s->n_frame++;
     return decode_if_many(s, err);

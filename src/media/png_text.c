@@ -43,7 +43,10 @@ static bool find_text(tess_peek *peek, const uint8_t type[4], tess_piece data, t
     out->is_compressed = is_packed || p[0] != 0;
     if (out->is_compressed && p[n - 1] != 0) return false;
     out->piece = (tess_piece){data.offset + n, data.n - n};
-    return is_packed || (skip_word(peek, &out->piece) && skip_word(peek, &out->piece));
+    const int n_word = is_packed ? 0 : 2;
+    for (int i = 0; i < n_word; i++)
+        if (!skip_word(peek, &out->piece)) return false;
+    return true;
 }
 
 static void note_text(tess_png_notes *notes, tess_peek *peek, const uint8_t type[4], tess_piece data)

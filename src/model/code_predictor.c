@@ -98,7 +98,7 @@ static tess_status run_head(tess_code_predictor *p, int table, int n_row, tess_e
 }
 
 tess_status tess_code_predictor_run(tess_code_predictor *p, const float *hidden, float *code_row,
-                                    const tess_sampling *sampling, uint64_t *random,
+                                    const tess_sampling *sampling, uint64_t *random, const tess_code_ear *ear,
                                     const tess_tap_listener *listener, int32_t *codes, tess_error *err)
 {
     const tess_compute *compute = &p->decoder.compute;
@@ -110,6 +110,7 @@ tess_status tess_code_predictor_run(tess_code_predictor *p, const float *hidden,
         if (status == TESS_OK)
             status =
                 tess_sampler_choose(&p->sampler, p->logits, sampling, NULL, 0, random, &codes[table], err);
+        if (status == TESS_OK && ear) status = ear->hear(ear->context, table + 1, &codes[table], err);
         if (status == TESS_OK)
             status = tess_row_table_read(&p->embedding[table], compute->kernels, codes[table], p->row, err);
         if (status != TESS_OK) return status;

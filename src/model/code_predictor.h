@@ -41,17 +41,25 @@ void tess_code_predictor_init_weights(tess_code_predictor *predictor, tess_store
 /* How codes behind the first are chosen: greedily where the first is. */
 tess_sampling tess_code_predictor_sampling(bool is_greedy);
 
+/* Hears a code of codebook 1 … n_code_group - 1 as it is chosen, and may put another in its place; an error
+ * that it returns ends the frame. */
+typedef struct tess_code_ear {
+    tess_status (*hear)(void *context, int codebook, int32_t *code, tess_error *err);
+    void *context;
+} tess_code_ear;
+
 /* codes [n_code_group - 1] = those behind the first, chosen as `sampling` says (no penalty) with `random`.
  *
  *   hidden    [d_model] the talker's, behind its final norm
  *   code_row  [d_model] the first code's row of the talker's embedding; then the sum with all others' rows,
  *             rounded once, which is what the talker goes on with
+ *   ear       NULL: nobody hears
  *
  *   listener  hears the taps of the first run, whose two rows are these; may be NULL
  *
  * Errors: those of leasing weights, of the listener and of tess_sampler_choose; TESS_ENONFINITE. */
 tess_status tess_code_predictor_run(tess_code_predictor *predictor, const float *hidden, float *code_row,
-                                    const tess_sampling *sampling, uint64_t *random,
+                                    const tess_sampling *sampling, uint64_t *random, const tess_code_ear *ear,
                                     const tess_tap_listener *listener, int32_t *codes, tess_error *err);
 /* Visits the taps of that run in model order. */
 void tess_code_predictor_taps_visit(const tess_code_predictor_config *config,

@@ -75,6 +75,7 @@ guess "--model: no such option; did you mean --model?" run -model x
 guess "-m: no such option" run -m x
 guess "--frobnicate: no such option" run --frobnicate
 guess "--raw takes no value" run --raw=yes
+guess "a folder follows --speak with =" chat --model demo/checkpoint --speak spoken
 guess "--model: a value is missing" run --model
 equals "$(exit_of "$tessera" plan --modl x --json)" 2 "with --json as well: exit 2"
 contains "$(json error message <"$work/out")" "did you mean --model?" "the guess is in the message"
@@ -85,7 +86,7 @@ for words in "image x.jpg:/image FILE joins" "audio x.wav:/audio FILE joins" "vi
     # shellcheck disable=SC2086 -- words split
     guess "${words#*:}" chat --model demo/checkpoint --${words%%:*}
 done
-for word in image audio video reset help quit; do contains "$("$tessera" help chat)" "  /$word " "help chat: /$word"; done
+for word in image audio video speak speaker reset help quit; do contains "$("$tessera" help chat)" "  /$word " "help chat: /$word"; done
 for command in run trace; do
     contains "$("$tessera" help $command)" '{"type": "image", "image": "photo.jpg"}' "help $command: messages with parts"
 done
@@ -114,12 +115,14 @@ for command in $commands; do
         equals "$(exit_of "$tessera" "$command" "--$wrong")" 2 "$command --$wrong"
         contains "$(cat "$work/err")" "did you mean --" "$command --$wrong: a guess"
         [ "$argument" ] || continue
-        equals "$(exit_of "$tessera" "$command" "--$option" 7 "--$option" 7)" 2 "$command: --$option twice"
+        twice=("--$option" 7 "--$option" 7)
+        [ "$argument" != "[=DIR]" ] || twice=("--$option=7" "--$option=7")
+        equals "$(exit_of "$tessera" "$command" "${twice[@]}")" 2 "$command: --$option twice"
         case "$command --$option" in
         "verify --golden" | "trace --taps" | *" --audio" | *" --image" | *" --video") equals "$(grep -c 'given twice' "$work/err")" 0 "$command: --$option may be repeated" ;;
         *) contains "$(cat "$work/err")" "--$option is given twice" "$command: --$option is named" ;;
         esac
-    done < <("$tessera" help "$command" | sed -n '/^Options:/,/^$/s/^  --\([a-z-]*\)\( [A-Z][^ ]*\)\{0,1\} .*/\1\2/p')
+    done < <("$tessera" help "$command" | sed -n '/^Options:/,/^$/s/\[=/ [=/; s/^  --\([a-z-]*\)\( [A-Z[][^ ]*\)\{0,1\} .*/\1\2/p')
 done
 
 # ---- options that change nothing in a combination ----

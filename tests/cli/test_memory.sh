@@ -54,6 +54,21 @@ phases() { # phases MEMORY: those in which the talker works
 smallest=$("$tessera" plan --model $model --context 256 --speak x.wav --quiet --json | json smallest_budget_bytes)
 equals "$(phases "$smallest") $(phases 1GiB)" "speech always" "where there is little room the talker has the experts', else its own"
 
+# chat, with media and speech in every turn.
+"$tessera" chat --model $model --context 512 --talker-max-new 8 --speak="$work/spoken" --memory 1 --json </dev/null >"$work/out" 2>/dev/null
+for memory in $(($(json smallest_budget_bytes <"$work/out") + 100000)) $((60 << 20)) $((1 << 30)); do
+    rm -f "$work/ledger"
+    printf '/image tests/data/media/images/420.jpg\nWhat is it?\nWho are you?\n' | "$tessera" chat --model $model --context 512 --talker-max-new 8 \
+        --speak="$work/spoken" --ledger "$work/ledger" --memory "$memory" --quiet >/dev/null 2>&1
+    peaks=$("$tessera" ledger export --ledger "$work/ledger" | grep '"kind":"run"' | grep -o '"peak_rss_bytes":[0-9]*' | cut -d: -f2)
+    for peak in $peaks; do
+        [ "$peak" -le "$memory" ]
+        result $? "chat: a peak of $peak of $memory bytes"
+    done
+    [ "$(wc -w <<<"$peaks")" = 2 ]
+    result $? "two turns"
+done
+
 # What a refusal tells is the smallest for this very request: it works, every time, and a MiB less does not.
 told() { # told OPTION...: the number of MiB after --memory in the refusal of one byte
     equals "$(exit_of "$tessera" run --model $model --memory 1 --quiet "$@")" 5 "one byte is too little: $*"

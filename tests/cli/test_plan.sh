@@ -95,7 +95,7 @@ equals "$(plan --threads 2 --quiet --image $media/images/420.jpg --audio $media/
     0 "nor with media"
 
 # ---- speech ----
-plan --memory 64MiB --speak "$work/none.wav" --json >"$work/plan"
+plan --memory 1GiB --speak "$work/none.wav" --json >"$work/plan"
 equals "$(python - "$work/plan" <<'P'
 import json, sys
 plan = json.load(open(sys.argv[1]))
@@ -106,13 +106,13 @@ P
 )" "True True" "--speak: regions of talker, code predictor and code2wav"
 [ ! -e "$work/none.wav" ]
 result $? "nothing is written"
-[ "$(json smallest_budget_bytes <"$work/plan")" -gt "$(plan --memory 64MiB --json | json smallest_budget_bytes)" ]
+[ "$(json smallest_budget_bytes <"$work/plan")" -gt "$(plan --memory 1GiB --json | json smallest_budget_bytes)" ]
 result $? "speech needs more"
 longer=$(plan --memory 1GiB --speak x.wav --talker-max-new 20000 --json | json smallest_budget_bytes)
 [ "$longer" -gt "$(json smallest_budget_bytes <"$work/plan")" ]
 result $? "a longer one still more"
-equals "$(plan --speak x.wav --threads 2 --memory 64MiB | awk 'length > 80' | wc -l)" 0 "no line is wider than 80 columns with it"
-contains "$(plan --speak x.wav --threads 2 --memory 64MiB)" "code predictor workspace always" "the table shows it"
+equals "$(plan --speak x.wav --threads 2 --memory 1GiB | awk 'length > 80' | wc -l)" 0 "no line is wider than 80 columns with it"
+contains "$(plan --speak x.wav --threads 2 --memory 1GiB)" "code predictor workspace always" "the table shows it"
 equals "$(exit_of plan --speak x.txt)" 2 "a name that says no format of sound"
 equals "$(exit_of plan --speak x.wav --speaker nobody --json) $(json error expected <"$work/out")" "3 aiden, chelsie, ethan" "an unknown speaker"
 equals "$(exit_of plan --speak x.wav --talker-max-new 65536)" 2 "more steps than the talker has positions"

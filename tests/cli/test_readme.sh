@@ -58,7 +58,7 @@ make --no-print-directory MODE=release CC=gcc DESTDIR="$work/root" PREFIX=/usr/l
 export PKG_CONFIG_PATH=$work/root/usr/local/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root LD_LIBRARY_PATH=$work/root/usr/local/lib
 program_of() { sed -n '/^```c$/,/^```$/p' "$1" | sed '1d;$d'; }
 
-check_document README.md 28
+check_document README.md 30
 check_document docs/VERIFICATION.md 7
 
 # The files that README.md asks for are enough.

@@ -32,10 +32,10 @@ small 200000 "the page stays small"
 edit $golden "$work/off" add talker.codes $((3 * 19 + 7)) 1 add talker.codes $((3 * 19 + 8)) 2 add talker.codes $((1 * 19 + 9)) 1 \
     add code2wav.waveform 300 0.01
 equals "$(compare $golden "$work/off")" 1 "three codes and a sample off"
-contains "$(told)" "talker.codes - - - exact DIFFERENT from frame 7 on, codebook 3 " "text: the first frame and its codebook"
+contains "$(told)" "talker.codes - - - exact DIFFERENT from frame 7 on, codebook 3: found 30, expected 29" "text: the first frame and its codebook"
 contains "$(told)" "code2wav.waveform 4.77e-03 1.00e-02 0.999989 rel 2e-5 DIFFERENT relative L2 4.77e-03 is over 2e-05, from sample 300 on (0.013 s, frame 13) " \
     "and of the waveform sample, time and frame"
-contains "$(told)" "first divergence: talker.codes (code_predictor): from frame 7 on, codebook 3 " "codes come first"
+contains "$(told)" "first divergence: talker.codes (code_predictor): from frame 7 on, codebook 3: found 30, expected 29" "codes come first"
 equals "$(drawn $golden "$work/off")" "codes: 16 x 19, 3 differ, 3 told, 2 runs, 20 cells
 player: reference: 441 samples, 0 differ
 player: trace: 441 samples, 0 differ
@@ -63,7 +63,7 @@ says "from here on: 0.013 s, sample 300, frame 13" "as well"
 # A run that stops speaking earlier is compared as far as it goes.
 edit tests/golden/f-f32/speak_stop.safetensors "$work/short" meta speak 5
 equals "$(verify "$work/short" --html "$page")" 1 "a run that ends before its golden"
-contains "$(told)" "first divergence: talker.codes (talker.codec_head): from frame 4 on; 9 frames in the reference, 4 in the trace " "where it ends is told"
+contains "$(told)" "first divergence: talker.codes (talker.codec_head): ends after 4 frames, expected 9" "where it ends is told"
 says "the trace has no frame from 4 on" "and drawn"
 says "; the trace ends after 81: " "the waveform, too"
 contains "$(told)" "found 81 samples, expected 201, from sample 81 on (0.003 s, frame 4) " "and told with its place"

@@ -53,15 +53,25 @@ class Checkpoint:
         self.put(one, second)
         self.put(other, first)
 
-    def edit_config(self, key, old, new):
-        """Changes one value of the text model, which must be `old`, in either spelling."""
+    def edit(self, find, key, old, new):
+        """Changes one value of the configuration, which must be `old`, in the part of it that `find` finds."""
         path = self.folder / "config.json"
         config = json.loads(path.read_text())
-        text = config["thinker_config"]["text_config"]
-        holder = text if key in text else text["rope_parameters"]
-        assert holder[key] == old, key
-        holder[key] = new
+        part = find(config)
+        assert part[key] == old, key
+        part[key] = new
         path.write_text(json.dumps(config))
+
+    def edit_config(self, key, old, new):
+        """Of the text model, in either spelling."""
+        def find(config):
+            text = config["thinker_config"]["text_config"]
+            return text if key in text else text["rope_parameters"]
+
+        self.edit(find, key, old, new)
+
+    def edit_part(self, name, key, old, new):
+        self.edit(lambda config: config[name], key, old, new)
 
 
 def expert(layer, number, matrix):
@@ -231,6 +241,9 @@ class Defect:
     options: tuple = ()  # of the run
     others: tuple = ()  # of (component, layer)
     whole_only: bool = False  # no module is at fault by itself
+    taps: tuple = ()  # all that fail where modules are isolated, if that is asked
+    isolated_tap: str = ""  # the first where modules are isolated, if that is another one
+    says: str = ""  # words of a whole run that verify listens to, of the place or the reason
     refused: dict = field(default_factory=dict)  # what a run says that refuses, by how it is asked
 
     @property
@@ -240,6 +253,9 @@ class Defect:
     @property
     def tap_name(self):
         return self.tap if self.tap.startswith("in.") else "tap." + self.tap
+
+    def first_tap(self, how):
+        return "tap." + self.isolated_tap if how == "isolated" and self.isolated_tap else self.tap_name
 
 
 C, B, B16, D = "c-f32/text", "b-f32/text", "b-bf16/text", "d-f32/text"

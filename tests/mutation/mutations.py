@@ -21,17 +21,20 @@ from pathlib import Path
 
 import catalogue
 import media_catalogue
+import speech_catalogue
 from catalogue import Checkpoint, checkpoint_of, dtype_of, path_of, read_metadata, truth_of
 
 BUILD = Path(os.environ.get("TESS_BUILD", "build/release-gcc"))
-DEFECTS = {**catalogue.DEFECTS, **media_catalogue.DEFECTS}
+DEFECTS = {**catalogue.DEFECTS, **media_catalogue.DEFECTS, **speech_catalogue.DEFECTS}
 # Runs without a defect: every golden as the defects run it.
 CONTROLS = list(dict.fromkeys((defect.golden, defect.options) for defect in DEFECTS.values()))
 # A file, and pairs of a text and its replacement.
 CODE = {name: (source, (old, new), *([catalogue.ALSO[name]] if name in catalogue.ALSO else []))
         for name, (source, old, new) in catalogue.CODE.items()}
 CODE.update(media_catalogue.CODE)
-RECORDS = [Path(__file__).parent / name for name in ("original_moves.json", "original_moves_media.json")]
+CODE.update(speech_catalogue.CODE)
+RECORDS = [Path(__file__).parent / f"original_moves{name}.json" for name in ("", "_media", "_speech")]
+CODES = "tap.talker.codes"
 
 
 def output_of(command):
@@ -71,8 +74,13 @@ def messages_of(golden, text):
 
 
 def inputs_of(golden, work):
-    """The options that repeat a golden's inputs; what was said is said, so that all that makes ids of it takes part."""
+    """The options that repeat a golden's inputs; what was said is said, so that all that makes ids of it takes part.
+
+    Of speech the inputs' own metadata say how it is spoken.
+    """
     metadata = read_metadata(path_of(golden))
+    if int(metadata.get("speak", 0)):
+        return ["--inputs", path_of(golden)]
     if "raw" in metadata:
         return ["--raw", "--prompt", metadata["raw"], "--generate", metadata["generate"]]
     if "messages" in metadata:
@@ -138,14 +146,35 @@ def experts_of(result, places):
     return tuple(sorted({expert for entry in failed for expert in entry["experts"]}))
 
 
-def judge(how, result, defect):
+def spot_text(spot):
+    """What is told of a place beyond component and layer: " frame 1 codebook 0"."""
+    return "".join(f" {key} {value}" for key, value in spot.items() if value is not None)
+
+
+def component_in(how, defect, record):
+    """Two files cannot tell the template from the tokenizer, nor in the other codebooks the talker from the predictor."""
+    if how == "trace" and defect.component == "chat_template":
+        return "tokenizer"
+    return "code_predictor" if how == "trace" and record.get("codebook") else defect.component
+
+
+def spot_of(how, defect, record):
+    """Where the original leaves its golden, as far as Tessera must do the same: a frame, codebook or row of speech.
+
+    Where the talker's codes part in another codebook than the first, behind the golden's own they do in another frame.
+    """
+    is_asked = how != "isolated" or not (defect.component.startswith("talker.") and record.get("codebook"))
+    return {key: record[key] for key in ("frame", "codebook", "position") if key in record and is_asked}
+
+
+def judge(how, result, defect, record):
     """Whether what is found is what was planted, the tap that shows it, the place found and the expected one."""
-    # The trace command cannot tell whether the tokenizer or the template made other ids.
-    component = "tokenizer" if how == "trace" and defect.component == "chat_template" else defect.component
+    component = component_in(how, defect, record)
     # Where one run is refused the others end with the inputs, and whatever follows is missing.
     is_apart = how == "isolated" and not defect.refused
     expected = defect.places if is_apart else {(component, defect.layer)}
-    wanted = place_text(expected, defect.experts)
+    spot = spot_of(how, defect, record)
+    wanted = place_text(expected, defect.experts) + spot_text(spot)
     if result["verdict"] == "refused" or how in defect.refused:
         says = result.get("says", "")
         return bool(says) and defect.refused.get(how, "\n") in says, "none", "refused", wanted
@@ -158,10 +187,16 @@ def judge(how, result, defect):
     experts = experts_of(result, found) if defect.experts else ()
     tap = first["tap"].split(".experts.")[0]  # where the golden holds them, single experts come before their sum
     ok = found == expected and experts == defect.experts
-    ok &= (tap, place_of(first)) == (defect.tap_name, (component, defect.layer))
+    ok &= (tap, place_of(first)) == (defect.first_tap(how), (component, defect.layer))
     if len(defect.experts) == 1:
         ok &= first["expert"] == defect.experts[0]
-    return ok, first["tap"].removeprefix("tap."), place_text(found, experts), wanted
+    if is_apart and defect.taps:
+        ok &= tuple(entry["tap"].removeprefix("tap.") for entry in result["failed"]) == defect.taps
+    if how == "verify":
+        ok &= defect.says in f"{first['where']}: {first['why']}"
+    here = {key: first[key] for key in spot}
+    ok &= here == spot
+    return ok, first["tap"].removeprefix("tap."), place_text(found, experts) + spot_text(here), wanted
 
 
 # ---- the original, changed the same way ----
@@ -184,6 +219,10 @@ def moved_enough(defect, record, control):
         return False, f"recorded at {record['tap']} of {record['golden']}"
     if "refused" in record:
         return True, "it refuses the inputs"
+    if record["tap"] == CODES:
+        return record["different"] > 0, f"codes part ways in{spot_text(spot_of('trace', defect, record))}"
+    if record["tap"].endswith(".position_ids"):
+        return record["rows"] > 0, f"{record['rows']} of {record['of']} streams differ"
     if "output" not in record and record["tap"].endswith(".generated"):
         return record["different"] > 0, f"{record['different']} of {record['of']} tokens differ"
     # Inputs and integers differ or do not; what comes of them has a measure.
@@ -247,7 +286,7 @@ def run_defect(report, name, controls, moves, work):
         report.line(far, f"{defect.title}: the original moves, {text}")
         binary, folder = plant(name, defect, work)
         for how, result in look(binary, defect.golden, folder, defect.options, work).items():
-            ok, tap, found, expected = judge(how, result, defect)
+            ok, tap, found, expected = judge(how, result, defect, moves[name])
             report.line(ok, f"{defect.title}, {how}: found and located")
             rows.append((defect.title, how, tap, found, expected))
     except Exception as error:

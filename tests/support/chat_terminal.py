@@ -287,6 +287,21 @@ def check_interrupts():
     say(code == -signal.SIGTERM and chat.before == chat.after, "SIGTERM ends it, with the terminal as it was", code)
 
 
+def check_speech():
+    """A voice that does not end by itself, as the demo's: Ctrl-C stops it and not the chat."""
+    folder = tempfile.mkdtemp(dir=WORK)
+    chat = Chat("--speak=" + folder, "--progress", "never", "--max-new", "40")
+    chat.begin("Hello!")
+    chat.type("\x03")
+    stopped = chat.wait("> ")
+    chat.ask("/speak off")
+    chat.ask("Hello!")
+    code = chat.end()
+    sizes = {name: os.path.getsize(os.path.join(folder, name)) for name in os.listdir(folder)}
+    say(stopped and code == 0 and chat.asked() == ["Hello!"] * 2, "Ctrl-C stops speech, and not the chat", (stopped, code))
+    say(list(sizes) == ["turn-1.wav"] and sizes["turn-1.wav"] > 1000, "what was spoken is kept", sizes)
+
+
 check_typing()
 check_editing()
 check_broken_characters()
@@ -295,3 +310,4 @@ check_history()
 check_history_elsewhere()
 check_resize()
 check_interrupts()
+check_speech()

@@ -243,22 +243,6 @@ static void test_generated(void **state)
     expect_first("tap.thinker.generated", "lm_head", -1, SYNTHETIC_TOKENS + 4);
 }
 
-static void test_codes(void **state)
-{
-    (void)state;
-    test_trace *const both[] = {&fx.reference, &fx.trace};
-    for (int k = 0; k < 2; k++) test_trace_add(both[k], "tap.talker.codes", true, 2, (int64_t[]){16, 7});
-    expect(TESS_VERDICT_EQUAL, 0);
-    of(&fx.trace, "tap.talker.codes")->integers[0 * 7 + 5] = 1;
-    of(&fx.trace, "tap.talker.codes")->integers[9 * 7 + 4] = 1;
-    expect(TESS_VERDICT_DIFFERENT, 1);
-    expect_first("tap.talker.codes", "code_predictor", -1, -1);
-    assert_string_equal(report("tap.talker.codes")->why, "from frame 4 on, codebook 9");
-    of(&fx.trace, "tap.talker.codes")->integers[0 * 7 + 4] = 1;
-    expect(TESS_VERDICT_DIFFERENT, 1);
-    assert_string_equal(report("tap.talker.codes")->component, "talker.codec_head");
-}
-
 static void test_other_inputs(void **state)
 {
     (void)state;
@@ -376,7 +360,6 @@ int main(void)
         COMPARING(test_other_arg_max),
         COMPARING(test_last_logits_position),
         COMPARING(test_generated),
-        COMPARING(test_codes),
         COMPARING(test_other_inputs),
         COMPARING(test_identity),
         COMPARING(test_dtypes),

@@ -188,7 +188,7 @@ static void test_codes_of_other_lengths(void **state)
     add_codes(&fx.trace, 6);
     expect(TESS_VERDICT_DIFFERENT, 1);
     expect_first(CODES, "talker.codec_head", -1, -1);
-    assert_string_equal(report(CODES)->why, "from frame 6 on; 9 frames in the reference, 6 in the trace");
+    assert_string_equal(report(CODES)->why, "ends after 6 frames, expected 9");
     assert_int_equal(report(CODES)->n_different, 0);
     const tess_codes_report *r = fx.result->codes;
     assert_true(fx.result->n_codes == 1 && r->n_frame == 9 && r->n_frame_trace == 6);
@@ -196,15 +196,17 @@ static void test_codes_of_other_lengths(void **state)
     of(&fx.trace, CODES)->integers[11 * 6 + 5] += 1;
     expect(TESS_VERDICT_DIFFERENT, 1);
     expect_first(CODES, "code_predictor", -1, -1);
-    assert_string_equal(report(CODES)->why,
-                        "from frame 5 on, codebook 11; 9 frames in the reference, 6 in the trace");
+    assert_string_equal(
+        report(CODES)->why,
+        "from frame 5 on, codebook 11: found 57, expected 56; ends after 6 frames, expected 9");
 
     test_trace_remove(&fx.trace, CODES);
     add_codes(&fx.trace, 14)->integers[2 * 14 + 8] = 99;
     of(&fx.trace, CODES)->integers[3 * 14 + 9] = 99; /* of a frame that the reference does not have */
     expect(TESS_VERDICT_DIFFERENT, 1);
-    assert_string_equal(report(CODES)->why,
-                        "from frame 8 on, codebook 2; 9 frames in the reference, 14 in the trace");
+    assert_string_equal(
+        report(CODES)->why,
+        "from frame 8 on, codebook 2: found 99, expected 38; ends after 14 frames, expected 9");
     assert_int_equal(report(CODES)->n_different, 1);
 }
 
@@ -224,7 +226,7 @@ static void test_speech_in_bfloat16(void **state)
     expect(TESS_VERDICT_AGREE, 0);
     static const char *const names[] = {CODES, WAVEFORM, "tap.code2wav.decoder.0"};
     for (int i = 0; i < 3; i++) assert_int_equal(report(names[i])->outcome, TESS_OUTCOME_NOT_JUDGED);
-    assert_string_equal(report(CODES)->why, "from frame 6 on; 9 frames in the reference, 6 in the trace");
+    assert_string_equal(report(CODES)->why, "ends after 6 frames, expected 9");
     /* Of the same codes another length is a fault. */
     test_trace_remove(&fx.trace, CODES);
     add_codes(&fx.trace, 9);

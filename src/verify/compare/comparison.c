@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verify/compare/codes.h"
 #include "verify/compare/router.h"
 
 static int by_order(const void *a, const void *b)
@@ -114,7 +115,7 @@ static bool compares_length(const tess_tap_state *s)
 {
     bool is_ids = s->is_integer && s->reference->n_dim == 1 && !strcmp(s->reference->name, "in.input_ids");
     return is_ids || s->place.class == TESS_CLASS_TOKENS || s->place.class == TESS_CLASS_EXPERT ||
-           s->place.class == TESS_CLASS_CODES || tess_tap_state_is_waveform(s);
+           tess_tap_state_is_waveform(s);
 }
 
 static tess_status list_taps(tess_comparison *c, tess_error *err)
@@ -128,7 +129,8 @@ static tess_status list_taps(tess_comparison *c, tess_error *err)
         tess_tap_state *s = &c->tap[c->n_tap];
         s->reference = t;
         s->place = tess_tap_place_of(t->name);
-        s->first_different = s->first_row = s->frame = -1;
+        s->codes.talker_frame = s->off[0] = s->off[1] = -1;
+        s->first_different = s->first_row = s->codes.first.frame = s->codes.of_the_first.frame = -1;
         tess_status status = check_reference(&c->hearing.reference, t, &s->place, err);
         if (status != TESS_OK) return status;
         s->is_integer = t->dtype == TESS_DTYPE_I64;
@@ -260,7 +262,7 @@ void tess_comparison_free(tess_comparison *c)
         free(c->tap[i].columns);
         tess_logits_sums_free(c->tap[i].logits);
         tess_sound_sums_free(c->tap[i].sound);
-        tess_code_sums_free(c->tap[i].codes);
+        tess_code_sums_free(c->tap[i].code_sums);
         tess_expert_sums_release(&c->tap[i].experts);
     }
     for (int i = 0; i < c->n_extra; i++) free(c->extra[i]);
@@ -321,6 +323,29 @@ bool tess_comparison_has_other_inputs(const tess_comparison *c)
     return false;
 }
 
+bool tess_comparison_has_other_codes(const tess_comparison *c)
+{
+    for (int i = 0; i < c->n_tap; i++)
+        if (c->tap[i].place.class == TESS_CLASS_CODES && c->tap[i].n_different) return true;
+    return false;
+}
+
+bool tess_comparison_doubts_codes(const tess_comparison *c)
+{
+    for (int i = 0; i < c->n_tap; i++) {
+        const tess_tap_state *s = &c->tap[i];
+        bool is_judged = s->place.class == TESS_CLASS_CODES && s->rule.measure == TESS_MEASURE_EXACT;
+        if (is_judged && s->codes.first.frame > 0 && s->codes.first.codebook > 0) return true;
+    }
+    return false;
+}
+
+void tess_comparison_blame_talker(tess_comparison *c, int64_t frame)
+{
+    for (int i = 0; i < c->n_tap; i++)
+        if (c->tap[i].place.class == TESS_CLASS_CODES) c->tap[i].codes.talker_frame = frame;
+}
+
 void tess_comparison_end(tess_comparison *c, const tess_error *err)
 {
     snprintf(c->ended_at, sizeof c->ended_at, "%s", err->field);
@@ -353,9 +378,9 @@ bool tess_comparison_wants(tess_comparison *c, const char *name, tess_dtype dtyp
     const tess_tensor *t = s->reference;
     s->is_present = true;
     bool is_same = dtype == t->dtype && n_dim == t->n_dim, is_codes = s->place.class == TESS_CLASS_CODES;
-    int free_axis = !s->length_is_compared ? -1 : is_codes ? 1 : 0;
+    int free_axis = is_codes ? 1 : s->length_is_compared ? 0 : -1;
     for (int i = 0; i < n_dim && is_same; i++) is_same = dim[i] == t->dim[i] || i == free_axis;
-    if (is_same && is_codes) s->other_frames = dim[1];
+    if (is_same && is_codes) s->codes.n_frame = dim[1];
     if (is_same) return true;
     s->is_misshapen = true;
     char shape[64];
@@ -397,37 +422,14 @@ tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, u
     return n == 0 ? TESS_OK : tess_tap_state_hear_columns(&c->hearing, s, values, n, err);
 }
 
-/* Codes stand by codebook: with another number of frames every codebook begins elsewhere. */
-static tess_status hear_codes(tess_comparison *c, tess_tap_state *s, uint64_t first, const int64_t *values,
-                              size_t count, tess_error *err)
-{
-    uint64_t n_frame = s->reference->dim[1], n_other = s->other_frames;
-    if (first != s->other_length || count > s->reference->dim[0] * n_other - first)
-        return tess_fail(err, TESS_EUSAGE, "%s: heard from element %llu on, expected from %llu on",
-                         s->reference->name, (unsigned long long)first, (unsigned long long)s->other_length);
-    for (size_t n; count; count -= n, values += n) {
-        uint64_t codebook = s->other_length / n_other, frame = s->other_length % n_other;
-        n = n_other - frame < count ? (size_t)(n_other - frame) : count;
-        uint64_t n_common = frame < n_frame ? n_frame - frame : 0;
-        if (n_common > n) n_common = n;
-        s->n_heard = codebook * n_frame + frame;
-        s->other_length += n;
-        if (!n_common) continue;
-        tess_status status = tess_tap_state_hear(&c->hearing, s, values, (size_t)n_common, err);
-        if (status != TESS_OK) return status;
-    }
-    return TESS_OK;
-}
-
 tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t first, const void *values,
                                  size_t count, tess_error *err)
 {
     tess_tap_state *s;
     tess_status status = find_wanted(c, name, &s, err);
     if (status != TESS_OK) return status;
-    uint64_t n_element = tess_tensor_count(s->reference);
+    uint64_t n_element = tess_tap_state_count(s);
     if (first == TESS_HEAR_NEXT) first = s->other_length;
-    if (s->place.class == TESS_CLASS_CODES) return hear_codes(c, s, first, values, count, err);
     if (s->length_is_compared) {
         s->other_length = first + count;
         if (first + count > n_element) count = first < n_element ? (size_t)(n_element - first) : 0;
@@ -436,5 +438,6 @@ tess_status tess_comparison_hear(tess_comparison *c, const char *name, uint64_t 
     if (first != s->n_heard || count > n_element - first)
         return tess_fail(err, TESS_EUSAGE, "%s: heard from element %llu on, expected from %llu on", name,
                          (unsigned long long)first, (unsigned long long)s->n_heard);
-    return tess_tap_state_hear(&c->hearing, s, values, count, err);
+    return s->place.class == TESS_CLASS_CODES ? tess_codes_hear(&c->hearing, s, first, values, count, err)
+                                              : tess_tap_state_hear(&c->hearing, s, values, count, err);
 }

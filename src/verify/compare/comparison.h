@@ -79,6 +79,13 @@ tess_status tess_comparison_hear_columns(tess_comparison *c, const char *name, u
 /* Whether integers among the inputs, or the shape of one, are other than the reference's: then the
  * reference's own inputs may be refused by who would make others of the same request. */
 bool tess_comparison_has_other_inputs(const tess_comparison *c);
+/* Whether other codes were spoken than the reference's. */
+bool tess_comparison_has_other_codes(const tess_comparison *c);
+/* Whether they part ways where either the code predictor or a step of the talker can be at fault: behind the
+ * first frame, in another codebook than the first. */
+bool tess_comparison_doubts_codes(const tess_comparison *c);
+/* It was the talker: behind the reference's own codes its choice is another one, in this frame first. */
+void tess_comparison_blame_talker(tess_comparison *c, int64_t frame);
 
 /* The other side ended early: `err` is its TESS_ENONFINITE, or why it refused the inputs. */
 void tess_comparison_end(tess_comparison *c, const tess_error *err);

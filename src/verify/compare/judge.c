@@ -6,11 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "verify/compare/codes.h"
 #include "verify/compare/fault.h"
+#include "verify/compare/sound_place.h"
 #include "verify/compare/speech.h"
 
 static bool is_other_length(const tess_tap_state *s)
 {
+    if (s->place.class == TESS_CLASS_CODES) return s->codes.n_frame != s->reference->dim[1];
     return s->length_is_compared && s->other_length != tess_tensor_count(s->reference);
 }
 
@@ -223,27 +226,6 @@ static void judge_tokens(const tess_comparison *c, const tess_tap_state *s, tess
     if (r->first_different < 0) r->first_different = agreed;
 }
 
-/* Two speeches part ways for good at the first code that differs, or where one of them ends: by a code of the
- * first codebook. */
-static void judge_codes(const tess_tap_state *s, tess_tap_report *r)
-{
-    uint64_t ours = s->other_frames, theirs = s->reference->dim[1];
-    if (r->outcome == TESS_OUTCOME_EQUAL) return;
-    char begin[64];
-    if (s->frame >= 0)
-        snprintf(begin, sizeof begin, "from frame %lld on, codebook %lld", (long long)s->frame,
-                 (long long)s->frame_row);
-    else
-        snprintf(begin, sizeof begin, "from frame %llu on",
-                 (unsigned long long)(ours < theirs ? ours : theirs));
-    if (tess_tap_has_failed(r) && (s->frame < 0 || s->frame_row == 0)) r->component = "talker.codec_head";
-    if (is_other_length(s))
-        TESS_SAY(r, "%s; %llu frames in the reference, %llu in the trace", begin, (unsigned long long)theirs,
-                 (unsigned long long)ours);
-    else
-        TESS_SAY(r, "%s", begin);
-}
-
 /* Where a waveform leaves its bar, or ends. */
 static void judge_waveform(const tess_comparison *c, const tess_tap_state *s, tess_tap_report *r)
 {
@@ -258,8 +240,11 @@ static void judge_waveform(const tess_comparison *c, const tess_tap_state *s, te
         r->error = INFINITY;
     }
     if (!tess_tap_has_failed(r)) return;
-    int64_t first = tess_speech_find_first(s, NULL);
-    if (first >= 0) tess_speech_map_say(&c->speech, s, first, place, sizeof place);
+    r->column = tess_speech_find_first(s, NULL);
+    if (r->column >= 0) {
+        r->frame = tess_speech_map_frame(&c->speech, s, r->column);
+        tess_speech_map_say(&c->speech, s, r->column, place, sizeof place);
+    }
     size_t used = strlen(r->why);
     snprintf(r->why + used, sizeof r->why - used, "%s%s", *place ? ", " : "", place);
 }
@@ -318,6 +303,9 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
                            .expert = s->place.expert,
                            .position = -1,
                            .row = -1,
+                           .frame = -1,
+                           .codebook = -1,
+                           .column = -1,
                            .n_dim = t->n_dim,
                            .is_integer = s->is_integer,
                            .n_element = (int64_t)tess_tensor_count(t),
@@ -330,7 +318,7 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
     for (int i = 0; i < t->n_dim; i++) r->dim[i] = (int64_t)t->dim[i];
     r->name = strdup(t->name);
     if (!r->name) return tess_fail(err, TESS_ENOMEM, "no memory for the result");
-    bool is_whole = s->n_heard == tess_tensor_count(t), is_cut = *c->ended_at && !is_whole;
+    bool is_whole = s->n_heard == tess_tap_state_count(s), is_cut = *c->ended_at && !is_whole;
     bool is_list = s->length_is_compared && s->is_present && !s->is_misshapen && !is_cut;
     r->is_measured = !s->is_misshapen && s->is_present && (is_whole || is_list);
     if (r->is_measured) {
@@ -341,17 +329,20 @@ tess_status tess_judge_tap(tess_comparison *c, const tess_tap_state *s, const te
     }
     if (s->place.class == TESS_CLASS_EXPERT && !is_cut)
         judge_expert(c, s, r);
-    else if (is_list && s->place.class == TESS_CLASS_CODES)
-        judge_codes(s, r);
     else if (is_list && tess_tap_state_is_waveform(s))
         judge_waveform(c, s, r);
     else if (is_list)
         judge_tokens(c, s, r);
+    if (r->is_measured && s->place.class == TESS_CLASS_CODES)
+        return r->outcome == TESS_OUTCOME_EQUAL ? TESS_OK : tess_codes_locate(c, s, so_far, r, err);
     if (!tess_tap_has_failed(r)) return TESS_OK;
     if (r->is_measured) {
         r->row = s->first_row;
         r->position = position_of(c, s, r);
         tess_media_map_say(&c->media, s, r->row, r->first_different, r->where, sizeof r->where);
+        if (tess_tap_state_is_stage(s)) tess_sound_place_say(c, s, r);
     }
-    return tess_find_fault(c, s, so_far, r, err);
+    tess_status status = tess_find_fault(c, s, so_far, r, err);
+    if (s->place.part == TESS_PART_CODE_PREDICTOR) tess_codes_say_first_run(c, s, r);
+    return status;
 }

@@ -12,6 +12,7 @@
 
 #include "verify/compare/expert_rows.h"
 #include "verify/compare/router.h"
+#include "verify/compare/sound_place.h"
 
 /* How much of its bar a row uses up; infinite for a difference where there must be none. */
 static double row_share(const tess_tap_state *s)
@@ -127,6 +128,7 @@ static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *
         if (n > count) n = count;
         size_t first = tess_sums_add(&s->row, value, reference, n);
         if (first < n && s->first_different < 0) s->first_different = (int64_t)(s->n_heard + first);
+        if (tess_tap_state_is_stage(s)) tess_sound_place_note(s, value, reference, column, n);
         if (truth) {
             tess_sums_add(&s->truth_row, value, truth, n);
             tess_sums_add(&s->reference_truth_row, reference, truth, n);
@@ -142,31 +144,15 @@ static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *
     return status;
 }
 
-/* Notes the first frame that differs and the codebook in which it begins. */
-static void note_frame(tess_tap_state *s, uint64_t index, int64_t expected, int64_t found)
-{
-    int64_t frame = (int64_t)(index % s->row_width), codebook = (int64_t)(index / s->row_width);
-    if (s->codes) tess_code_sums_add(s->codes, codebook, frame, expected, found);
-    if (s->frame >= 0 && (frame > s->frame || (frame == s->frame && codebook >= s->frame_row))) return;
-    s->frame = frame;
-    s->frame_row = codebook;
-}
-
 static tess_status hear_integers(tess_tap_state *s, const int64_t *value, const int64_t *reference,
                                  size_t count, tess_error *err)
 {
-    bool exact = s->rule.measure == TESS_MEASURE_EXACT, is_codes = s->place.class == TESS_CLASS_CODES;
-    if (is_codes && !s->codes) {
-        tess_status status =
-            tess_code_sums_new((int64_t)s->reference->dim[0], (int64_t)s->reference->dim[1], &s->codes, err);
-        if (status != TESS_OK) return status;
-    }
+    bool exact = s->rule.measure == TESS_MEASURE_EXACT;
     for (size_t i = 0; i < count; i++) {
         uint64_t index = s->n_heard + i;
         if (value[i] == reference[i]) continue;
         s->n_different++;
         if (s->first_different < 0) s->first_different = (int64_t)index;
-        if (is_codes) note_frame(s, index, reference[i], value[i]);
         if (!exact || s->first_row >= 0) continue;
         tess_status status = note_failed_row(s, (int64_t)(index / s->row_width), err);
         if (status != TESS_OK) return status;
@@ -297,6 +283,10 @@ static tess_status hear_weights(tess_hearing *h, tess_tap_state *s, const float 
 tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *values, size_t count,
                                 tess_error *err)
 {
+    if (tess_tap_state_is_stage(s) && s->n_heard == 0) {
+        tess_status status = tess_sound_place_begin(h, s, err);
+        if (status != TESS_OK) return status;
+    }
     const char *value = values;
     size_t item = tess_dtype_bytes(s->reference->dtype);
     bool is_expert = s->place.class == TESS_CLASS_EXPERT && !s->is_integer;
@@ -367,6 +357,8 @@ static tess_status add_to_row(tess_hearing *h, tess_tap_state *s, tess_column_su
         size_t same = tess_sums_add(&sums->row, value, reference, count);
         bool is_first = s->first_different < 0 || (int64_t)(first + same) < s->first_different;
         if (same < count && is_first) s->first_different = (int64_t)(first + same);
+        if (tess_tap_state_is_stage(s))
+            tess_sound_place_note(s, value, reference, first % s->row_width, count);
         if (truth) {
             tess_sums_add(&sums->truth_row, value, truth, count);
             tess_sums_add(&sums->reference_truth_row, reference, truth, count);
@@ -396,7 +388,8 @@ tess_status tess_tap_state_hear_columns(tess_hearing *h, tess_tap_state *s, cons
     size_t n_row = (size_t)tess_tap_state_count_rows(s), column = (size_t)s->n_heard / n_row;
     if (!s->columns) s->columns = calloc(n_row, sizeof *s->columns);
     if (!s->columns) return tess_fail(err, TESS_ENOMEM, "no memory for the sums of %zu rows", n_row);
-    tess_status status = TESS_OK;
+    tess_status status =
+        tess_tap_state_is_stage(s) && column == 0 ? tess_sound_place_begin(h, s, err) : TESS_OK;
     for (size_t row = 0; row < n_row && status == TESS_OK; row++)
         status = add_to_row(h, s, &s->columns[row], values + row * n, row * s->row_width + column, n, err);
     s->n_heard += n_row * n;

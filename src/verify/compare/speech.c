@@ -23,17 +23,18 @@ int64_t tess_speech_find_first(const tess_tap_state *s, double *bar)
 
 static void fill_codes(tess_tap_state *s, int tap, tess_codes_report *r)
 {
-    int64_t ours = (int64_t)s->other_frames, theirs = (int64_t)s->reference->dim[1];
+    int64_t ours = (int64_t)s->codes.n_frame, theirs = (int64_t)s->reference->dim[1];
+    bool is_there = s->codes.first.frame >= 0 && s->codes.first.expected != TESS_NO_CODE;
     *r = (tess_codes_report){.tap = tap,
-                             .n_codebook = s->codes->n_codebook,
-                             .n_column = s->codes->n_column,
+                             .n_codebook = s->code_sums->n_codebook,
+                             .n_column = s->code_sums->n_column,
                              .n_frame = theirs,
                              .n_frame_trace = ours,
-                             .first_frame = s->frame,
-                             .first_codebook = s->frame >= 0 ? (int)s->frame_row : -1,
-                             .cell = s->codes->cell};
-    if (s->frame < 0 && ours != theirs) r->first_frame = ours < theirs ? ours : theirs;
-    s->codes->cell = NULL;
+                             .first_frame = is_there ? s->codes.first.frame : -1,
+                             .first_codebook = is_there ? (int)s->codes.first.codebook : -1,
+                             .cell = s->code_sums->cell};
+    if (!is_there && ours != theirs) r->first_frame = ours < theirs ? ours : theirs;
+    s->code_sums->cell = NULL;
 }
 
 static void fill_sound(const tess_comparison *c, tess_tap_state *s, const tess_tap_report *tap, int index,
@@ -66,7 +67,7 @@ tess_status tess_speech_fill(tess_comparison *c, tess_compare_result *result, te
 {
     size_t n_codes = 0, n_sound = 0;
     for (int i = 0; i < c->n_tap; i++) {
-        n_codes += c->tap[i].codes != NULL;
+        n_codes += c->tap[i].code_sums != NULL;
         n_sound += c->tap[i].sound != NULL;
     }
     result->codes = calloc(n_codes + 1, sizeof *result->codes);
@@ -76,7 +77,7 @@ tess_status tess_speech_fill(tess_comparison *c, tess_compare_result *result, te
         const tess_tap_report *tap = &result->tap[i];
         tess_tap_state *s = tess_comparison_find(c, tap->name);
         if (!tap->is_measured) continue;
-        if (s->codes) fill_codes(s, i, &result->codes[result->n_codes++]);
+        if (s->code_sums) fill_codes(s, i, &result->codes[result->n_codes++]);
         if (s->sound) fill_sound(c, s, tap, i, &result->sound[result->n_sound++]);
     }
     return TESS_OK;

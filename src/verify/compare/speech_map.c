@@ -33,6 +33,18 @@ static int64_t block_length(const tess_safetensors *file, int block)
     return t ? (int64_t)t->dim[1] : 0;
 }
 
+/* Whether the waveforms that are there are as long as such frames make them; a file without the last blocks
+ * does not tell how many samples a frame becomes. */
+static bool fits_waveforms(const tess_safetensors *file, int64_t n_frame, int64_t n_sample, int64_t lost)
+{
+    const tess_code2wav_windows windows = TESS_CODE2WAV_WINDOWS;
+    const tess_tensor *whole = find(file, "tap.code2wav.waveform", 1);
+    const tess_tensor *chunked = find(file, "tap.code2wav.waveform_chunked", 1);
+    int64_t n_window = (n_frame + windows.n_new - 1) / windows.n_new;
+    return (!whole || (int64_t)whole->dim[0] == n_frame * n_sample - lost) &&
+           (!chunked || (int64_t)chunked->dim[0] == n_frame * n_sample - n_window * lost);
+}
+
 /* A transposed convolution by rate r makes r (L - 1) of L, everything else keeps the length. */
 static void follow_blocks(const tess_safetensors *file, tess_speech_map *map)
 {
@@ -50,7 +62,7 @@ static void follow_blocks(const tess_safetensors *file, tess_speech_map *map)
         length = next;
     }
     int64_t lost = n_sample * map->n_frame - length;
-    if (lost < 0 || lost >= n_sample) return;
+    if (lost < 0 || lost >= n_sample || !fits_waveforms(file, map->n_frame, n_sample, lost)) return;
     map->n_frame_sample = n_sample;
     map->n_lost = lost;
 }

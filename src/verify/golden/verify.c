@@ -10,7 +10,9 @@
 #include "tessera/verify.h"
 #include "verify/compare/comparison.h"
 #include "verify/golden/both_sides.h"
+#include "verify/golden/given.h"
 #include "verify/golden/media_check.h"
+#include "verify/golden/talker_place.h"
 #include "verify/trace/greedy.h"
 #include "verify/trace/greedy_speech.h"
 
@@ -124,76 +126,55 @@ static tess_status hear_integers(verifying *v, const char *name, const int64_t *
     return tess_comparison_hear(v->comparison, name, 0, values, (size_t)n, err);
 }
 
-/* An integer tap of the golden with at most max_dim elements in each axis, to be freed; NULL: it has none. */
-static tess_status take_integers(verifying *v, const char *name, int n_dim, const int64_t *most,
-                                 int64_t **out, int64_t *dim, tess_error *err)
+/* Codes that part ways behind the first frame in another codebook than the first: the code predictor, which
+ * begins afresh in every frame, or a step of the talker, which then shows behind the golden's own codes. */
+static tess_status settle_codes(verifying *v, tess_session *session, tess_greedy_speech request,
+                                tess_error *err)
 {
-    const tess_tensor *t = tess_safetensors_find(v->reader.st, name);
-    uint64_t n_all = 1;
-    *out = NULL;
-    bool is_same = t && t->dtype == TESS_DTYPE_I64 && t->n_dim == n_dim;
-    for (int i = 0; is_same && i < n_dim; i++) {
-        is_same = t->dim[i] <= (uint64_t)most[i];
-        dim[i] = (int64_t)t->dim[i];
-        n_all *= t->dim[i];
-    }
-    if (!is_same) return TESS_OK;
-    *out = malloc((size_t)(n_all + 1) * sizeof **out);
-    if (!*out) return tess_fail(err, TESS_ENOMEM, "no memory for %s", name);
-    for (uint64_t at = 0; at < n_all;) {
-        const void *values;
-        size_t n = tess_trace_reader_piece(t, at, 1);
-        tess_status status = tess_trace_reader_read(&v->reader, t, at, n, &values, err);
-        if (status != TESS_OK) return status;
-        memcpy(*out + at, values, n * sizeof **out);
-        at += n;
-    }
-    return TESS_OK;
-}
-
-/* Module by module the talker is fed the golden's answer. */
-static tess_status take_answer(verifying *v, int64_t **ids, int *n, tess_error *err)
-{
-    int64_t dim = 0, most = v->golden->inputs.generate;
-    tess_status status = take_integers(v, TESS_GREEDY_TAP, 1, &most, ids, &dim, err);
-    if (status == TESS_OK && !*ids)
-        status = tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "the answer that is spoken", "none");
-    int n_vocab = tess_engine_get_vocab_size(v->engine);
-    for (int64_t i = 0; i < dim && status == TESS_OK; i++)
-        if ((*ids)[i] < 0 || (*ids)[i] >= n_vocab)
-            status = tess_refuse(err, v->golden->path, TESS_GREEDY_TAP, -1, "ids of the vocabulary", "%lld",
-                                 (long long)(*ids)[i]);
-    *n = (int)dim;
-    return status;
-}
-
-/* The sound of what was spoken; module by module of the golden's codes. */
-static tess_status decode_speech(verifying *v, const int64_t *codes, const int64_t dim[2],
-                                 const tess_tap_listener *listener, tess_error *err)
-{
-    int64_t *given = NULL, given_dim[2];
-    const int64_t most[2] = {dim[0], v->golden->inputs.speak};
-    tess_status status =
-        v->options->isolate ? take_integers(v, TESS_CODES_TAP, 2, most, &given, given_dim, err) : TESS_OK;
-    const int64_t *n = given ? given_dim : dim;
-    if (status == TESS_OK && n[1] > 0)
-        status = tess_greedy_decode(v->engine, given ? given : codes, n, listener, v->options->progress, err);
-    free(given);
+    int64_t *codes = NULL, *fed = NULL, dim[2], fed_dim[2];
+    tess_status status = v->reader.st ? TESS_OK : tess_trace_reader_open(v->golden->path, &v->reader, err);
+    if (status == TESS_OK) status = tess_given_codes(&v->reader, v->engine, v->golden, &fed, fed_dim, err);
+    request.fed = fed;
+    request.n_frame = fed_dim[1];
+    request.listener = NULL;
+    if (status == TESS_OK && fed) status = tess_greedy_speak(session, &request, &codes, dim, err);
+    for (int64_t frame = 0; status == TESS_OK && fed && frame < dim[1]; frame++)
+        if (frame == request.n_frame || codes[frame] != fed[frame]) {
+            tess_comparison_blame_talker(v->comparison, frame);
+            break;
+        }
+    free(codes);
+    free(fed);
     return status;
 }
 
 static tess_status speak_answer(verifying *v, tess_session *session, const int64_t *answer, int n,
                                 const tess_tap_listener *listener, tess_error *err)
 {
-    int64_t *codes = NULL, *given = NULL, dim[2];
-    tess_status status = v->options->isolate ? take_answer(v, &given, &n, err) : TESS_OK;
-    if (status == TESS_OK)
-        status = tess_greedy_speak(session, &v->golden->inputs, given ? given : answer, n, listener,
-                                   v->options->progress, &codes, dim, err);
+    int64_t *codes = NULL, *fed_answer = NULL, *fed = NULL, dim[2] = {0}, fed_dim[2] = {0};
+    tess_status status = v->options->isolate
+                             ? tess_given_answer(&v->reader, v->engine, v->golden, &fed_answer, &n, err)
+                             : TESS_OK;
+    if (status == TESS_OK && v->options->isolate)
+        status = tess_given_codes(&v->reader, v->engine, v->golden, &fed, fed_dim, err);
+    const tess_greedy_speech request = {.inputs = &v->golden->inputs,
+                                        .answer = fed_answer ? fed_answer : answer,
+                                        .n_answer = n,
+                                        .fed = fed,
+                                        .n_frame = fed_dim[1],
+                                        .listener = listener,
+                                        .progress = v->options->progress};
+    if (status == TESS_OK) status = tess_greedy_speak(session, &request, &codes, dim, err);
     if (status == TESS_OK) status = hear_integers(v, TESS_CODES_TAP, codes, 2, dim, err);
-    if (status == TESS_OK) status = decode_speech(v, codes, dim, listener, err);
+    if (status == TESS_OK && !fed && tess_comparison_doubts_codes(v->comparison))
+        status = settle_codes(v, session, request, err);
+    const int64_t *sounding = fed ? fed_dim : dim;
+    if (status == TESS_OK && sounding[1])
+        status =
+            tess_greedy_decode(v->engine, fed ? fed : codes, sounding, listener, v->options->progress, err);
     free(codes);
-    free(given);
+    free(fed_answer);
+    free(fed);
     return status;
 }
 
@@ -222,12 +203,15 @@ static bool has_last_logits(const tess_trace_reader *reader, int n_tok)
     return t && t->n_dim == 2 && t->dim[0] == 1 && n_tok > 1;
 }
 
-/* What was heard before is evidence enough, and the taps that follow fail: where a value is not finite, and
- * where a model that would make other inputs of what was said does not take the golden's. */
+/* What was heard before is evidence enough, and the taps that follow fail: where a value is not finite, where
+ * a model that would make other inputs of what was said does not take the golden's, and where other codes
+ * were spoken than have a sound. */
 static tess_status end_early(verifying *v, const tess_error *end, tess_error *err)
 {
-    bool is_evident = end->status == TESS_ENONFINITE || (end->status == TESS_EINPUT && *end->field &&
-                                                         tess_comparison_has_other_inputs(v->comparison));
+    bool is_other = tess_comparison_has_other_inputs(v->comparison) ||
+                    (!strcmp(end->field, "codes") && tess_comparison_has_other_codes(v->comparison));
+    bool is_evident =
+        end->status == TESS_ENONFINITE || (end->status == TESS_EINPUT && *end->field && is_other);
     if (is_evident) {
         tess_comparison_end(v->comparison, end);
         return TESS_OK;
@@ -395,6 +379,7 @@ static tess_status verify_golden(verifying *v, tess_compare_result **out, tess_e
     status = hear_text(v, err);
     if (status == TESS_OK) status = run_or_end(v, err);
     if (status == TESS_OK) status = tess_comparison_finish(v->comparison, out, err);
+    if (status == TESS_OK) status = tess_talker_place_say(v->engine, v->golden, *out, err);
     return status == TESS_OK ? name_truth(v, *out, err) : status;
 }
 

@@ -255,8 +255,12 @@ static tess_status speak_answer(tracing *t, tess_session *session, const int64_t
                                 const tess_tap_listener *listener, tess_error *err)
 {
     int64_t *codes, dim[2];
-    tess_status status =
-        tess_greedy_speak(session, t->inputs, answer, n, listener, t->options->progress, &codes, dim, err);
+    const tess_greedy_speech request = {.inputs = t->inputs,
+                                        .answer = answer,
+                                        .n_answer = n,
+                                        .listener = listener,
+                                        .progress = t->options->progress};
+    tess_status status = tess_greedy_speak(session, &request, &codes, dim, err);
     if (status == TESS_OK && is_wanted(t, TESS_CODES_TAP))
         status = tess_trace_writer_grow(t->writer, TESS_CODES_TAP, dim, codes, err);
     if (status == TESS_OK) status = decode_speech(t, codes, dim, listener, err);
