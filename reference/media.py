@@ -106,12 +106,12 @@ def load_audio(path, rate=16000):
 
 
 def resampled(samples, own_rate, rate, path):
-    """By soxr at its high quality, 20 bits, as librosa does it for the original: the last sample begun counts as well."""
+    """By soxr at its high quality, 20 bits; a last sample that soxr leaves out is 0, as in the original's loader."""
     wanted = -(-len(samples) * rate // own_rate)
-    samples = np.concatenate([samples, np.zeros(own_rate // 10, np.float32)])
     program = ["ffmpeg", "-v", "error", "-f", "f32le", "-ar", str(own_rate), "-ac", "1", "-i", "-", "-af",
                f"aresample={rate}:resampler=soxr:precision=20", "-f", "f32le", "-"]
-    return np.frombuffer(run(program, path, samples.tobytes()), "<f4")[:wanted]
+    made = np.frombuffer(run(program, path, samples.tobytes()), "<f4")[:wanted]
+    return np.concatenate([made, np.zeros(wanted - len(made), np.float32)])
 
 
 def load_image(path):

@@ -170,6 +170,8 @@ void cli_interrupt_owns(const char *folder);
 /* For a command that writes files, which must not stay where they are not finished: SIGTERM and SIGHUP set
  * the flag as well, any number of times; SIGQUIT ends the process as ever, and removes them. */
 void cli_catch_termination(void);
+/* For one that goes on after Ctrl-C: all three end the process as ever, and remove them. */
+void cli_tidy_at_termination(void);
 /* Between on and off, the signals that are caught end a read or a write that waits; else nothing that waits.
  */
 void cli_interrupt_waits(bool on);

@@ -34,6 +34,7 @@ typedef struct cli_engine {
          "most positions of a prefill step; default: the plan's"},                                           \
         {"expert-slots", CLI_SOME, &(e)->options.n_expert_slot, "N",                                         \
          "most experts that stay in memory; default: the plan's"},                                           \
+        {"resident", CLI_LATER, NULL, "WAY", NULL},                                                          \
         {"direct", CLI_TEXT, &(e)->direct, "MODE", "direct I/O: auto, on or off; default auto"},             \
         CLI_LEDGER_PLACE_OPTION(&(e)->ledger)
 

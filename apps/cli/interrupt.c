@@ -110,7 +110,7 @@ static void note_interrupt(int signal_number)
     interrupted = 1;
 }
 
-/* Ctrl-\ does what it always does, once it is let through at the handler's end; what is unfinished goes
+/* The signal does what it always does, once it is let through at the handler's end; what is unfinished goes
  * first.
  */
 static void quit_at_once(int signal_number)
@@ -136,14 +136,26 @@ void cli_interrupt_owns(const char *folder)
     if (n < sizeof own_folder) memcpy(own_folder, folder, n + 1);
 }
 
+static void quit_tidily(int signal_number)
+{
+    struct sigaction quitting = {.sa_handler = quit_at_once, .sa_flags = (int)SA_RESETHAND}, before;
+    sigaction(signal_number, NULL, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(signal_number, &quitting, NULL);
+}
+
 void cli_catch_termination(void)
 {
     struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
-    struct sigaction quitting = {.sa_handler = quit_at_once, .sa_flags = (int)SA_RESETHAND}, before;
-    sigaction(SIGQUIT, NULL, &before);
-    if (before.sa_handler != SIG_IGN) sigaction(SIGQUIT, &quitting, NULL);
+    quit_tidily(SIGQUIT);
+}
+
+void cli_tidy_at_termination(void)
+{
+    quit_tidily(SIGTERM);
+    quit_tidily(SIGHUP);
+    quit_tidily(SIGQUIT);
 }
 
 bool cli_interrupted(void)

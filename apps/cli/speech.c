@@ -9,7 +9,6 @@ int cli_speech_open_file(cli_speech *s, const cli_command *self, const cli_commo
 {
     tess_error err;
     const tess_sound_options sound = cli_voice_get_sound(&s->voice);
-    cli_catch_termination(); /* what is begun of the file must go, or be ended */
     tess_status status = tess_sound_writer_open(s->file, &sound, &s->writer, &err);
     return status == TESS_OK ? -1 : cli_report(self, common, &err);
 }

@@ -89,6 +89,7 @@ int chat_speech_open(chat *c)
     if (!strcmp(c->speak, "-"))
         return cli_usage(c->self, &c->common, "--speak=-: standard output holds the answers; name a folder");
     engine->n_speech_step = c->speech.voice.max_step;
+    cli_tidy_at_termination();
     return plays(c) ? open_player(c) : open_folder(c);
 }
 

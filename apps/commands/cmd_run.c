@@ -400,6 +400,7 @@ static int open_speech(const cli_command *self, request *r)
         return cli_usage(self, &r->common, "--speak - and --json both want standard output");
     r->speech.ends_text = true;
     r->engine.options.n_speech_step = r->speech.voice.max_step;
+    cli_catch_termination(); /* what is begun of the file must go, or be ended */
     return cli_speech_open_file(&r->speech, self, &r->common);
 }
 

@@ -13,6 +13,6 @@ extern const cli_command cli_inspect, cli_plan, cli_tokenize, cli_detokenize, cl
         &cli_verify, &cli_preprocess, &cli_ledger_command, NULL /* ends the list */
 
 /* Names of commands to come: refused by name, so that nobody takes silence for success. */
-#define CLI_RESERVED "pack", "unpack", "bench", "experts", "fetch", "serve"
+#define CLI_RESERVED "pack", "unpack", "bench", "experts", "doctor", "fetch", "serve"
 
 #endif

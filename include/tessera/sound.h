@@ -63,8 +63,8 @@ typedef struct tess_sound_writer tess_sound_writer;
 tess_status tess_sound_writer_open(const char *path, const tess_sound_options *options,
                                    tess_sound_writer **out, tess_error *err);
 
-/* The same refusals of a name and of options, without a file: for a plan. *is_encoded tells whether opening
- * will ask for FFmpeg. Errors: TESS_EUSAGE. */
+/* Refuses a name without a known end, and options that its format does not have, as opening does, and makes
+ * nothing: for a plan. *is_encoded tells whether opening will ask for FFmpeg. Errors: TESS_EUSAGE. */
 tess_status tess_sound_writer_check(const char *path, const tess_sound_options *options, bool *is_encoded,
                                     tess_error *err);
 

@@ -1,6 +1,8 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -65,7 +67,8 @@ tess_status tess_fail(tess_error *err, tess_status status, const char *format, .
 
 void tess_spell_number(double value, char out[32])
 {
-    for (int digits = 6; digits <= 17; digits++) {
+    /* With fewer than six a thousand would be 1e+03; the smallest of numbers have no six. */
+    for (int digits = fabs(value) < DBL_MIN ? 1 : 6; digits <= 17; digits++) {
         snprintf(out, 32, "%.*g", digits, value);
         if (strtod(out, NULL) == value) return;
     }

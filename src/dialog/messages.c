@@ -38,6 +38,28 @@ static tess_status read_kind(const tess_json_section *s, tess_content_kind *kind
     return refuse_member(s, "type", "text, image, audio or video", err);
 }
 
+/* What the original's loaders heed in a part and would change what the network is given. */
+static tess_status refuse_wishes(const tess_json_section *s, tess_error *err)
+{
+    static const char *const wishes[] = {"fps",           "nframes",     "min_frames",   "max_frames",
+                                         "min_pixels",    "max_pixels",  "total_pixels", "resized_height",
+                                         "resized_width", "video_start", "video_end",    "audio_start",
+                                         "audio_end"};
+    for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
+        const json_t *value = json_object_get(s->object, wishes[i]);
+        if (!value || json_is_null(value)) continue;
+        char found[64];
+        tess_json_spell(value, found, sizeof found);
+        tess_json_refuse(s, wishes[i],
+                         i == 0 ? "none in a part: --fps holds for all films"
+                                : "none: media are taken whole, in the sizes of preprocessor_config.json",
+                         found, err);
+        if (err) err->status = TESS_EUNSUPPORTED;
+        return TESS_EUNSUPPORTED;
+    }
+    return TESS_OK;
+}
+
 static tess_status read_medium(const tess_json_section *s, tess_content_kind kind, tess_conversation *c,
                                tess_error *err)
 {
@@ -48,7 +70,8 @@ static tess_status read_medium(const tess_json_section *s, tess_content_kind kin
     if (has_path) key = "path";
     const char *source = get_plain_text(s, key);
     if (!source || !*source) return refuse_member(s, key, "the path of a file", err);
-    return tess_conversation_add_medium(c, kind, source, err);
+    tess_status status = refuse_wishes(s, err);
+    return status == TESS_OK ? tess_conversation_add_medium(c, kind, source, err) : status;
 }
 
 static tess_status read_part(const tess_json_section *s, tess_conversation *c, tess_error *err)

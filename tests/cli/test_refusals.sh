@@ -86,6 +86,8 @@ for value in -1 -0.5; do
     equals "$(run --prompt hi --repetition-penalty $value)" 2 "--repetition-penalty $value"
     says "expected more than 0" "in words"
 done
+equals "$(run --prompt hi --temperature 5e-324)" 2 "--temperature 5e-324"
+says "--temperature: found 5e-324, expected" "is shown as it was typed"
 for value in 1.2e-38 1e-31 1e+31; do
     for option in "" "--temperature 1"; do
         # shellcheck disable=SC2086

@@ -122,6 +122,18 @@ contains "$(cat "$work/err")" "turn-1.wav: cannot write" "is told"
 [ "$(stat -c %s "$at/turn-1.wav")" -gt 8000 ]
 result $? "what was spoken until then is kept"
 
+rm -rf "$at"
+for signal in TERM HUP; do
+    echo 'Hello!' | "$tessera" chat --model $model --ledger off --quiet --speak="$at" >/dev/null 2>&1 &
+    for _ in $(seq 1000); do
+        [ "$(find "$at" -name 'turn-1.wav.*' -size +8k 2>/dev/null)" ] && break
+        sleep 0.02
+    done
+    kill -$signal $!
+    wait $!
+    equals "$? $(set_of "$at")" "$((128 + $(kill -l $signal))) " "SIG$signal in mid-speech leaves no part of a file"
+done
+
 # ---- played: by ALSA's plug-in that writes a file ----
 cat >"$work/alsa" <<P
 pcm.nowhere { type null }

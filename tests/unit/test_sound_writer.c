@@ -484,6 +484,9 @@ static void refuses_names(void **state)
         assert_int_equal(try_to_open(names[i], TESS_SOUND_OPTIONS_DEFAULT), TESS_EUSAGE);
         assert_non_null(strstr(err.message, ".wav, .flac, .mp3, .opus or .ogg"));
         assert_int_equal(err.status, TESS_EUSAGE);
+        bool is_encoded;
+        assert_int_equal(tess_sound_writer_check(names[i], &TESS_SOUND_OPTIONS_DEFAULT, &is_encoded, &err),
+                         TESS_EUSAGE);
     }
     assert_int_equal(try_to_open("/no/such/folder/a.mp3", TESS_SOUND_OPTIONS_DEFAULT), TESS_EIO);
     assert_int_equal(err.os_errno, ENOENT);
@@ -514,6 +517,27 @@ static void refuses_options(void **state)
         err.message,
         "rate_hz: found 22050, which Opus does not know, expected one of 48000, 24000, 16000, 12000, 8000");
     assert_int_equal(try_to_open(path, (tess_sound_options){.rate_hz = 16000}), TESS_OK);
+    assert_int_equal(scratch_count_files(folder), 0);
+}
+
+static void checks_without_a_file(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool is_encoded;
+    } known[] = {{"a.wav", false}, {"A.WAV", false}, {"-", false}, {"a.flac", true}, {"a.ogg", true}};
+    const tess_sound_options floats = {RATE, true};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        bool is_encoded = !known[i].is_encoded;
+        name_as(path, known[i].name);
+        const char *name = strcmp(known[i].name, "-") ? path : "-";
+        assert_int_equal(tess_sound_writer_check(name, &TESS_SOUND_OPTIONS_DEFAULT, &is_encoded, &err),
+                         TESS_OK);
+        assert_int_equal(is_encoded, known[i].is_encoded);
+        assert_int_equal(tess_sound_writer_check(name, &floats, &is_encoded, &err),
+                         known[i].is_encoded ? TESS_EUSAGE : TESS_OK);
+    }
     assert_int_equal(scratch_count_files(folder), 0);
 }
 
@@ -568,6 +592,7 @@ int main(void)
         cmocka_unit_test(links_stay),
         cmocka_unit_test(refuses_names),
         cmocka_unit_test(refuses_options),
+        cmocka_unit_test(checks_without_a_file),
         cmocka_unit_test(refuses_a_folder_of_others),
         cmocka_unit_test(refuses_what_is_no_number),
     };
