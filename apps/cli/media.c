@@ -58,6 +58,19 @@ uint64_t cli_media_count_used(void)
     return tess_system_resident_bytes() + CLI_MEDIA_LIBRARY_BYTES;
 }
 
+int64_t cli_media_count_text(const tess_conversation *talk, const tess_tokenizer *tokenizer, unsigned flags)
+{
+    tess_ids ids = {0};
+    int64_t n_pad = 0;
+    if (tess_conversation_encode(talk, tokenizer, flags, &ids, NULL) != TESS_OK) return 0;
+    for (size_t i = 0; i < talk->count; i++)
+        for (size_t k = 0; k < talk->turn[i].n_content; k++)
+            n_pad += talk->turn[i].content[k].kind != TESS_CONTENT_TEXT;
+    const int64_t n_tok = (int64_t)ids.count - n_pad;
+    tess_ids_release(&ids);
+    return n_tok;
+}
+
 static tess_media_use limit_use(tess_media_use use, uint64_t budget_bytes, uint64_t used_bytes,
                                 const cli_progress *bar)
 {

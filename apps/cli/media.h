@@ -47,6 +47,9 @@ int cli_media_check(const cli_media_options *options, bool elsewhere, const cli_
 /* What the process holds, and decoding libraries will: media are prepared in what a budget leaves of it. */
 uint64_t cli_media_count_used(void);
 
+/* Tokens of a conversation but for its media; 0 where it cannot be encoded, which is told when it must be. */
+int64_t cli_media_count_text(const tess_conversation *talk, const tess_tokenizer *tokenizer, unsigned flags);
+
 /* Prepares the media of a conversation, or only counts them, in what a budget leaves beside used_bytes. `use`
  * needs neither max_bytes nor progress. Errors: those of tess_conversation_prepare and
  * tess_conversation_count; TESS_EBUDGET  err->smallest_budget_bytes is without used_bytes. */

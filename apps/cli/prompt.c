@@ -95,20 +95,23 @@ json_t *cli_prompt_list_parts(const cli_prompt *prompt)
     return parts;
 }
 
-static tess_media_use use_of(const cli_prompt *prompt, const cli_engine *engine)
+static tess_media_use use_of(const cli_prompt *prompt, const cli_engine *engine, int64_t n_text_tok)
 {
     return (tess_media_use){.model_dir = engine->options.model_dir,
+                            .n_context = engine->options.n_context > 0 ? engine->options.n_context : 0,
+                            .n_text_tok = n_text_tok,
                             .fps = prompt->media.fps,
                             .use_audio_in_video = prompt->media.use_audio_in_video};
 }
 
 static tess_status prepare_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                                 cli_engine *engine, tess_error *err)
+                                 cli_engine *engine, unsigned flags, tess_error *err)
 {
     if (!has_media(&prompt->talk)) return TESS_OK;
+    const tess_media_use use =
+        use_of(prompt, engine, cli_media_count_text(&prompt->talk, prompt->tokenizer, flags));
     const uint64_t used = cli_media_count_used(), budget = engine->options.memory_bytes;
-    tess_status status =
-        cli_media_prepare(&prompt->talk, use_of(prompt, engine), budget, used, &engine->bar, err);
+    tess_status status = cli_media_prepare(&prompt->talk, use, budget, used, &engine->bar, err);
     if (status == TESS_EBUDGET) {
         prompt->refusal = *err;
         return cli_media_measure(&prompt->talk, used, &prompt->room, err);
@@ -118,18 +121,18 @@ static tess_status prepare_media(cli_prompt *prompt, const cli_command *self, co
 }
 
 static tess_status look_at_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                                 cli_engine *engine, tess_error *err)
+                                 cli_engine *engine, int64_t n_text_tok, tess_error *err)
 {
     const uint64_t used = cli_media_count_used(), budget = engine->options.memory_bytes;
     tess_status status =
-        cli_media_look(&prompt->talk, use_of(prompt, engine), budget, used, &engine->bar, err);
+        cli_media_look(&prompt->talk, use_of(prompt, engine, n_text_tok), budget, used, &engine->bar, err);
     if (status == TESS_OK) status = cli_media_measure(&prompt->talk, used, &prompt->room, err);
     if (status == TESS_OK && !common->quiet) show_media(self, &prompt->talk);
     return status;
 }
 
 int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                          cli_engine *engine, int64_t *n_tok)
+                          cli_engine *engine, int64_t n_text_tok, int64_t *n_tok)
 {
     *n_tok = 0;
     int code = cli_media_check(&prompt->media, false, self, common);
@@ -139,7 +142,7 @@ int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli
     if (tess_tokenizer_open(engine->options.model_dir, &prompt->tokenizer, NULL) != TESS_OK)
         prompt->tokenizer = NULL;
     tess_status status = take_media(prompt, &err);
-    if (status == TESS_OK) status = look_at_media(prompt, self, common, engine, &err);
+    if (status == TESS_OK) status = look_at_media(prompt, self, common, engine, n_text_tok, &err);
     tess_tokenizer_close(prompt->tokenizer);
     prompt->tokenizer = NULL;
     if (status == TESS_OK) status = tess_prompt_list_media(&prompt->talk, &prompt->made, &err);
@@ -261,12 +264,12 @@ static int encode_said(cli_prompt *prompt, const cli_command *self, const cli_co
     } else {
         int code = take_conversation(prompt, self, common);
         if (code >= 0) return code;
+        const unsigned flags =
+            TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0) | cli_thinking_flag(prompt->thinking);
         status = check_captioner(prompt, engine->options.model_dir, &err);
-        if (status == TESS_OK) status = prepare_media(prompt, self, common, engine, &err);
+        if (status == TESS_OK) status = prepare_media(prompt, self, common, engine, flags, &err);
         if (status == TESS_OK)
-            status = tess_prompt_make(&prompt->talk, prompt->tokenizer, engine->options.model_dir,
-                                      TESS_CHAT_GENERATE | (prompt->plain ? TESS_CHAT_PLAIN : 0) |
-                                          cli_thinking_flag(prompt->thinking),
+            status = tess_prompt_make(&prompt->talk, prompt->tokenizer, engine->options.model_dir, flags,
                                       &prompt->made, &err);
     }
     if (status != TESS_OK) return cli_report(self, common, &err);

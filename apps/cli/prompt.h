@@ -67,9 +67,9 @@ int cli_thinking_check(const char *thinking, const cli_command *self, const cli_
 bool cli_is_captioner(const char *model_dir);
 
 /* Media alone, as a conversation of one turn whose sizes are known, with what is said of them; *n_tok the
- * tokens they take. Returns -1 or an exit code. */
+ * tokens they take, which must have room beside n_text_tok. Returns -1 or an exit code. */
 int cli_prompt_take_media(cli_prompt *prompt, const cli_command *self, const cli_common *common,
-                          cli_engine *engine, int64_t *n_tok);
+                          cli_engine *engine, int64_t n_text_tok, int64_t *n_tok);
 /* Opens the model's tokenizer, reads --messages or, where no --prompt was given either, standard input,
  * prepares media and says on standard error what they are taken as, renders and encodes. Media that have no
  * room are refused when the engine is opened, when it is known what the model asks for as well. Returns -1 or

@@ -51,6 +51,9 @@ tess_status chat_start_over(chat *c, tess_error *err);
 /* What is refused while nobody looks shows in the exit code: the first of all. */
 void chat_note_refusal(chat *c, int code);
 
+/* How the conversation is rendered: TESS_CHAT_GENERATE and what options add. */
+unsigned chat_get_flags(const chat *c);
+
 /* chat_answer.c: asks, and lets the answer join the conversation. Returns 0 or an exit code to end with. */
 int chat_ask(chat *c, const char *question, size_t n_byte);
 

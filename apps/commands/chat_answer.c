@@ -7,14 +7,18 @@
 #include "cli/standard_output.h"
 #include "commands/chat.h"
 
+unsigned chat_get_flags(const chat *c)
+{
+    return TESS_CHAT_GENERATE | (c->plain ? TESS_CHAT_PLAIN : 0) | cli_thinking_flag(c->thinking);
+}
+
 /* Feeds what the session does not hold of the conversation, *n_fed tokens of it; the answer's speech begins.
  */
 static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
 {
     tess_prompt prompt = {0};
-    unsigned flags = TESS_CHAT_GENERATE | (c->plain ? TESS_CHAT_PLAIN : 0) | cli_thinking_flag(c->thinking);
-    tess_status status =
-        tess_prompt_make(&c->talk, c->tokenizer, c->engine_options.options.model_dir, flags, &prompt, err);
+    tess_status status = tess_prompt_make(&c->talk, c->tokenizer, c->engine_options.options.model_dir,
+                                          chat_get_flags(c), &prompt, err);
     if (status == TESS_OK) {
         tess_feed whole = tess_prompt_get_feed(&prompt);
         whole.listener = cli_ledger_get_listener(&c->engine_options.ledger);

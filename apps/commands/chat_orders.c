@@ -44,16 +44,18 @@ static uint64_t enough_for(const chat *c, uint64_t most_bytes)
 
 static tess_status add_medium(chat *c, tess_content_kind kind, const char *source, tess_error *err)
 {
-    const tess_media_use use = {.model_dir = c->engine_options.options.model_dir,
-                                .fps = c->fps,
-                                .use_audio_in_video = c->use_audio_in_video && kind == TESS_CONTENT_VIDEO};
+    const tess_plan *plan = tess_engine_get_plan(c->engine);
+    tess_media_use use = {.model_dir = c->engine_options.options.model_dir,
+                          .n_context = plan->n_context,
+                          .fps = c->fps,
+                          .use_audio_in_video = c->use_audio_in_video && kind == TESS_CONTENT_VIDEO};
     tess_status status = c->has_draft ? TESS_OK : tess_conversation_begin_list(&c->talk, "user", err);
     if (status != TESS_OK) return status;
     c->has_draft = true;
     status = tess_conversation_add_medium(&c->talk, kind, source, err);
     if (status != TESS_OK) return status;
-    status = cli_media_prepare(&c->talk, use, tess_engine_get_plan(c->engine)->budget_bytes, c->used_bytes,
-                               &c->engine_options.bar, err);
+    use.n_text_tok = cli_media_count_text(&c->talk, c->tokenizer, chat_get_flags(c));
+    status = cli_media_prepare(&c->talk, use, plan->budget_bytes, c->used_bytes, &c->engine_options.bar, err);
     if (status == TESS_EBUDGET) err->smallest_budget_bytes = enough_for(c, err->smallest_budget_bytes);
     if (status != TESS_OK) tess_conversation_drop_part(&c->talk);
     return status;

@@ -276,13 +276,9 @@ static int show_plan(const cli_command *self, request *r)
         status = tess_plan_measure_memory(&plan, r->engine.options.progress, &e.rates.fresh_bytes, &err);
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
-    const bool has_media = cli_media_count(&r->prompt.media) > 0;
     if (r->n_prompt > plan.n_context)
         return cli_usage(self, &r->common,
-                         has_media
-                             ? "the prompt: found %d tokens, media included, expected at most the %d "
-                               "positions planned for"
-                             : "--prompt-tokens: found %d, expected at most the %d positions planned for",
+                         "--prompt-tokens: found %d, expected at most the %d positions planned for",
                          r->n_prompt, plan.n_context);
     if (r->measure) examine_shards(self, &r->common, &r->engine.options, &e);
     e.rates.operations = ASSUMED_OPERATIONS_PER_THREAD * plan.n_thread;
@@ -299,13 +295,10 @@ static int plan_request(const cli_command *self, request *r)
 {
     if (r->n_prompt < 1) return cli_usage(self, &r->common, "--prompt-tokens: found 0, expected 1 or more");
     int64_t n_media_tok;
-    int code = cli_prompt_take_media(&r->prompt, self, &r->common, &r->engine, &n_media_tok);
+    int code = cli_prompt_take_media(&r->prompt, self, &r->common, &r->engine, r->n_prompt, &n_media_tok);
     if (code >= 0) return code;
     if (r->prompt.room.least_bytes) /* what encodes sound is there by then */
         r->prompt.room.least_bytes = cli_add_bytes(r->prompt.room.least_bytes, r->engine.options.other_bytes);
-    if (n_media_tok > INT_MAX - r->n_prompt)
-        return cli_usage(self, &r->common, "the media take %lld tokens, more than any context",
-                         (long long)n_media_tok);
     r->n_prompt += (int)n_media_tok;
     return show_plan(self, r);
 }

@@ -132,13 +132,18 @@ typedef struct tess_media_use {
     double fps;              /* frames of a video that are taken in a second; 0: 2 */
     bool use_audio_in_video; /* the sound of videos is heard with their frames; each must have some */
     uint64_t max_bytes; /* what all media of the conversation may take while they are prepared; 0: 4 GiB */
+    int n_context;      /* positions that its prompt may take; 0: as many as the model has */
+    int64_t n_text_tok; /* of them those that no medium takes, as far as they are known */
     const tess_progress *progress; /* may be NULL */
 } tess_media_use;
 
 /* Opens all media that are not prepared yet, then decodes them. Those that are stay as they are: media of
- * earlier turns cost nothing.
- * Errors: those of tess_medium_open and tess_media_prepare, of tess_preprocessor_load and
- * tess_preprocessor_check; err->field begins with the part's path where the medium's own error has no field.
+ * earlier turns cost nothing. Tokens are summed when files are open, and once more when sounds have been
+ * heard, before a picture is decoded.
+ * Errors: TESS_EUSAGE  more tokens than positions (err->field "n_tok", or "n_context" where the model has
+ * more; err->found names the parts of the sum); those of tess_medium_open and tess_media_prepare, of
+ * tess_preprocessor_load and tess_preprocessor_check; err->field begins with the part's path where the
+ * medium's own error has no field.
  * TESS_EBUDGET  err->smallest_budget_bytes: the max_bytes that are enough for all. They are then counted. */
 tess_status tess_conversation_prepare(tess_conversation *c, const tess_media_use *use, tess_error *err);
 /* Opens them as well, and hears sounds to their end, so that all sizes are known: a prompt can be made then,

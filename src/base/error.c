@@ -123,19 +123,21 @@ tess_status tess_refuse_unsupported(tess_error *err, const char *field, const ch
     return TESS_EUNSUPPORTED;
 }
 
-tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt, int n_before, int n_new,
-                                int n_context, int n_most)
+tess_status tess_refuse_context(tess_error *err, const char *file, int64_t n_prompt, const char *parts,
+                                int n_before, int n_new, int n_context, int n_most)
 {
-    char expected[96], before[32] = "", more[40] = "";
+    char expected[96], sum[128] = "", before[32] = "", more[40] = "";
     bool is_all = n_context >= n_most;
     if (is_all)
-        snprintf(expected, sizeof expected, "at most %d, the positions that this model has", n_most);
+        snprintf(expected, sizeof expected, "at most %d, the positions that this model has%s", n_most,
+                 *parts ? "; fewer or smaller media take fewer" : "");
     else
         snprintf(expected, sizeof expected, "at most the %d positions planned for", n_context);
+    if (*parts) snprintf(sum, sizeof sum, " (%s)", parts);
     if (n_before) snprintf(before, sizeof before, " after %d", n_before);
     if (n_new) snprintf(more, sizeof more, " and %d to generate", n_new);
-    tess_refuse(err, file, is_all ? "n_tok" : "n_context", -1, expected, "%d tokens%s%s", n_prompt, before,
-                more);
+    tess_refuse(err, file, is_all ? "n_tok" : "n_context", -1, expected, "%lld tokens%s%s%s",
+                (long long)n_prompt, sum, before, more);
     if (err) err->status = TESS_EUSAGE;
     return TESS_EUSAGE;
 }

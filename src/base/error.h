@@ -27,10 +27,11 @@ tess_status tess_refuse_option(tess_error *err, const char *option, const char *
 tess_status tess_refuse_unsupported(tess_error *err, const char *field, const char *expected,
                                     const char *found_format, ...) __attribute__((format(printf, 4, 5)));
 /* More tokens than there are positions: TESS_EUSAGE. An option `n_context` while the plan has fewer than the
- * model, `n_most`; else `n_tok`, the prompt's length. file: whose prompt it is, "" if nobody's. n_before:
- * positions that are taken; n_new: tokens to generate. */
-tess_status tess_refuse_context(tess_error *err, const char *file, int n_prompt, int n_before, int n_new,
-                                int n_context, int n_most);
+ * model, `n_most`; else `n_tok`, the prompt's length. file: whose prompt it is, "" if nobody's. parts: what
+ * the prompt's tokens are the sum of, "" if that is not told. n_before: positions that are taken; n_new:
+ * tokens to generate. */
+tess_status tess_refuse_context(tess_error *err, const char *file, int64_t n_prompt, const char *parts,
+                                int n_before, int n_new, int n_context, int n_most);
 /* The option `max_bytes` is too little for a file: TESS_EBUDGET, with n_byte as the smallest budget. what: a
  * sentence up to those bytes ("preparing it takes"). Whoever has nothing left says 1. */
 tess_status tess_refuse_bytes(tess_error *err, const char *file, const char *what, uint64_t n_byte,

@@ -40,20 +40,26 @@ typedef struct media_list {
     int n;
 } media_list;
 
-static void append_medium(media_list *list, tess_medium *medium)
+typedef enum selection { ALL, SOUNDS } selection;
+
+static void append_medium(media_list *list, tess_medium *medium, bool takes_pictures)
 {
-    if (medium) list->medium[list->n++] = medium;
+    if (medium && (takes_pictures || tess_medium_get_facts(medium)->kind == TESS_MEDIA_AUDIO))
+        list->medium[list->n++] = medium;
 }
 
-static tess_status list_open(const tess_conversation *c, media_list *out, tess_error *err)
+/* With sounds alone stand the pictures that are prepared: what they hold counts. */
+static tess_status list_open(const tess_conversation *c, selection which, media_list *out, tess_error *err)
 {
     const size_t most = 2 * count_media(c) + 1;
     *out = (media_list){.medium = most <= INT_MAX ? malloc(most * sizeof *out->medium) : NULL};
     if (!out->medium) return tess_fail(err, TESS_ENOMEM, "no memory for a list of media");
     for (size_t i = 0; i < c->count; i++)
         for (size_t k = 0; k < c->turn[i].n_content; k++) {
-            append_medium(out, c->turn[i].content[k].medium);
-            append_medium(out, c->turn[i].content[k].sound);
+            const tess_content *content = &c->turn[i].content[k];
+            const bool takes_pictures = which == ALL || content->is_prepared;
+            append_medium(out, content->medium, takes_pictures);
+            append_medium(out, content->sound, takes_pictures);
         }
     return TESS_OK;
 }
@@ -62,7 +68,7 @@ tess_status tess_conversation_count_bytes(const tess_conversation *c, uint64_t *
                                           tess_error *err)
 {
     media_list list;
-    const tess_status status = list_open(c, &list, err);
+    const tess_status status = list_open(c, ALL, &list, err);
     if (status != TESS_OK) return status;
     tess_media_count_bytes(list.medium, list.n, held, most);
     free(list.medium);
@@ -76,6 +82,7 @@ typedef struct preparing {
     tess_preprocessor preprocessor;
     tess_medium_options options;
     uint64_t max_bytes;
+    int n_context, max_positions;
     tess_error *err;
 } preparing;
 
@@ -96,6 +103,9 @@ static tess_status begin_preparing(preparing *p, tess_error *err)
                                          model.patch_size, model.spatial_merge_size,
                                          model.temporal_patch_size, model.in_channels, err);
     if (status != TESS_OK) return status;
+    p->max_positions = model.max_positions;
+    p->n_context =
+        use->n_context && use->n_context < model.max_positions ? use->n_context : model.max_positions;
     p->max_bytes = use->max_bytes ? use->max_bytes : DEFAULT_MAX_BYTES;
     p->options = TESS_MEDIUM_OPTIONS_DEFAULT;
     p->options.progress = use->progress;
@@ -211,6 +221,46 @@ static tess_status open_all(preparing *p, tess_conversation *c)
     return TESS_OK;
 }
 
+/* ---- tokens ---- */
+
+/* Tokens before and behind what a film and its sound become together. */
+enum { SOUND_MARKS = 2 };
+
+/* What a prompt is the sum of, by kind of content; media whose sizes are not known yet are not in it. */
+typedef struct token_sum {
+    int n_medium[TESS_CONTENT_VIDEO + 1];
+    int64_t n_tok[TESS_CONTENT_VIDEO + 1];
+} token_sum;
+
+/* "12 pictures 141000, text 33". */
+static void spell_sum(const token_sum *sum, char *out, size_t size)
+{
+    static const struct {
+        tess_content_kind kind;
+        const char *name;
+    } names[] = {
+        {TESS_CONTENT_IMAGE, "picture"}, {TESS_CONTENT_VIDEO, "film"}, {TESS_CONTENT_AUDIO, "sound"}};
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names && used < size; i++) {
+        const int n = sum->n_medium[names[i].kind];
+        if (n)
+            used += (size_t)snprintf(out + used, size - used, "%s%d %s%s %lld", used ? ", " : "", n,
+                                     names[i].name, n == 1 ? "" : "s", (long long)sum->n_tok[names[i].kind]);
+    }
+    const int64_t n_text = sum->n_tok[TESS_CONTENT_TEXT];
+    if (n_text && used < size) snprintf(out + used, size - used, ", text %lld", (long long)n_text);
+}
+
+static tess_status refuse_tokens(const preparing *p, const token_sum *sum)
+{
+    char parts[112] = "";
+    int64_t n_tok = 0;
+    for (int kind = TESS_CONTENT_TEXT; kind <= TESS_CONTENT_VIDEO; kind++) n_tok += sum->n_tok[kind];
+    if (n_tok <= p->n_context) return TESS_OK;
+    spell_sum(sum, parts, sizeof parts);
+    return tess_refuse_context(p->err, "", n_tok, parts, 0, 0, p->n_context, p->max_positions);
+}
+
 /* ---- preparing ---- */
 
 /* Names the part that a medium has failed in, which is of no further use. */
@@ -226,12 +276,12 @@ static void drop_failed(tess_conversation *c, const tess_medium *medium, tess_er
         }
 }
 
-/* Counts or prepares all that is open. */
-static tess_status work_on_all(const preparing *p, tess_conversation *c, bool prepares)
+/* Counts or prepares what is open: all, or sounds alone. */
+static tess_status work_on(const preparing *p, tess_conversation *c, bool prepares, selection which)
 {
     media_list list;
     int failed = 0;
-    tess_status status = list_open(c, &list, p->err);
+    tess_status status = list_open(c, which, &list, p->err);
     if (status != TESS_OK) return status;
     if (prepares)
         status = tess_media_prepare(list.medium, list.n, p->max_bytes, p->use->progress, &failed, p->err);
@@ -245,6 +295,32 @@ static tess_status work_on_all(const preparing *p, tess_conversation *c, bool pr
     return status;
 }
 
+/* Takes over the sizes that are known by now, and refuses media of more tokens than there are positions. */
+static tess_status check_tokens(const preparing *p, tess_conversation *c)
+{
+    token_sum sum = {.n_tok[TESS_CONTENT_TEXT] = p->use->n_text_tok};
+    for (size_t i = 0; i < c->count; i++)
+        for (size_t k = 0; k < c->turn[i].n_content; k++) {
+            tess_content *content = &c->turn[i].content[k];
+            if (content->kind == TESS_CONTENT_TEXT) continue;
+            if (is_waiting(content)) take_sizes(p, content);
+            if (!content->features) continue;
+            sum.n_medium[content->kind]++;
+            sum.n_tok[content->kind] += content->n_tok + (content->sound ? SOUND_MARKS : 0);
+        }
+    return refuse_tokens(p, &sum);
+}
+
+/* Sounds come first, whose length nothing else tells: a picture is decoded when all tokens have room. */
+static tess_status work_in_order(const preparing *p, tess_conversation *c, bool prepares)
+{
+    tess_status status = check_tokens(p, c);
+    if (status == TESS_OK) status = work_on(p, c, prepares, SOUNDS);
+    /* How much is enough is told with pictures. */
+    if (status == TESS_OK || status == TESS_EBUDGET) status = check_tokens(p, c);
+    return status == TESS_OK ? work_on(p, c, prepares, ALL) : status;
+}
+
 static tess_status work(tess_conversation *c, const tess_media_use *use, bool prepares, tess_error *err)
 {
     preparing p = {.use = use, .err = err};
@@ -252,7 +328,7 @@ static tess_status work(tess_conversation *c, const tess_media_use *use, bool pr
     tess_status status = check_standard_input(c, err);
     if (status == TESS_OK) status = begin_preparing(&p, err);
     if (status == TESS_OK) status = open_all(&p, c);
-    if (status == TESS_OK) status = work_on_all(&p, c, prepares);
+    if (status == TESS_OK) status = work_in_order(&p, c, prepares);
     if (status != TESS_OK && status != TESS_EBUDGET) return status;
     for (size_t i = 0; i < c->count; i++)
         for (size_t k = 0; k < c->turn[i].n_content; k++) {

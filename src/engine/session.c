@@ -98,7 +98,7 @@ static tess_status check_feed(const tess_session *session, const tess_feed *feed
     int n_vocab = tess_engine_get_vocab_size(session->engine);
     if (feed->n_tok < 1) return tess_fail(err, TESS_EUSAGE, "a prompt needs at least one token");
     if (feed->n_tok > timeline->n_context - timeline->length)
-        return tess_refuse_context(err, "", feed->n_tok, timeline->length, 0, timeline->n_context,
+        return tess_refuse_context(err, "", feed->n_tok, "", timeline->length, 0, timeline->n_context,
                                    tess_engine_get_max_positions(session->engine));
     for (int i = 0; i < feed->n_tok; i++)
         if (feed->ids[i] < 0 || feed->ids[i] >= n_vocab) {

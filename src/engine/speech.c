@@ -261,12 +261,12 @@ static tess_status make_prompt(tess_speech *s, int *n_row, tess_error *err)
     const tess_media_list media = {s->media, s->n_media};
     int n_prompt = s->options.n_prompt, n_context = talker->timeline.n_context;
     if (n_prompt + TESS_TALKER_START_ROWS > n_context)
-        return tess_refuse_context(err, "", n_prompt + TESS_TALKER_START_ROWS, 0, 0, n_context,
+        return tess_refuse_context(err, "", n_prompt + TESS_TALKER_START_ROWS, "", 0, 0, n_context,
                                    config->talker.text.max_positions);
     *n_row = tess_talker_prompt_make(config, thinker->ids, n_prompt, s->text, s->speaker, talker->row,
                                      talker->timeline.ids);
     if (*n_row + s->options.max_step > n_context)
-        return tess_refuse_context(err, "", *n_row, 0, s->options.max_step, n_context,
+        return tess_refuse_context(err, "", *n_row, "", 0, s->options.max_step, n_context,
                                    config->talker.text.max_positions);
     tess_status status = check_states(s, *n_row, err);
     return status == TESS_OK

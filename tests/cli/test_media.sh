@@ -139,6 +139,31 @@ exit_of "$tessera" preprocess --model $model --out "$work/cut.safetensors" --vid
 contains "$(cat "$work/err")" "preprocess: $work/$said" "and preprocess"
 equals "$(exit_of run --json --video $containers/film.mkv --prompt x) $(json parts 0 loss <"$work/out")" "0 null" "a whole one says nothing"
 
+# ---- more than the context ----
+# Nothing is decoded before that is told: the first picture has damaged pixels, which is told where there is room.
+python tests/support/make_media.py png "$work/wide.png" 1024 1024
+python -c 'import sys
+bytes = bytearray(open(sys.argv[1], "rb").read())
+bytes[-20] ^= 1
+open(sys.argv[2], "wb").write(bytes)' "$work/wide.png" "$work/damaged.png"
+many=(--image "$work/damaged.png")
+for _ in $(seq 11); do many+=(--image "$work/wide.png"); done
+refused 2 "found 12326 tokens (12 pictures 12288, text 38), expected at most the 12000 positions planned for; a larger one makes room" \
+    "twelve pictures" "${many[@]}" --prompt "What is this?" --context 12000
+equals "$(wc -l <"$work/err")" 1 "which is all that is said"
+refused 2 "(12 pictures 12288, 1 sound 1, text 40)" "a sound that has no room beside them" \
+    "${many[@]}" --audio $sound --prompt "What is this?" --context 12328
+refused 3 "damaged.png" "with room for them" "${many[@]}" --audio $sound --prompt "What is this?" --context 12400
+equals "$(exit_of plan "${many[@]}" --context 12000)" 2 "plan: exit 2"
+contains "$(cat "$work/err")" "found 12304 tokens (12 pictures 12288, text 16), expected at most the 12000 positions" "plan: the sum"
+equals "$(exit_of plan "${many[@]}" --context 12400)" 0 "plan decodes none"
+for _ in $(seq 53); do many+=(--image "$work/wide.png"); done
+refused 2 "(65 pictures 66560, text 144), expected at most 65536, the positions that this model has; fewer or smaller media take fewer" \
+    "more than the model has" "${many[@]}" --prompt "What is this?"
+printf '/image %s\nWhat?\n/image %s\nAnd?\n' "$work/wide.png" "$work/damaged.png" | chat --quiet --context 2000 >"$work/out" 2>"$work/err"
+equals "$?" 2 "chat: exit 2"
+contains "$(cat "$work/err")" "(2 pictures 2048, text " "counts what was said before"
+
 # ---- plans; the budgets that they tell are tried by test_memory.sh ----
 plan --image $photo --audio $sound >"$work/out"
 for region in "media .*features .*always" "audio .*weights .*audio" "audio .*workspace" "vision .*weights .*vision" "vision .*workspace"; do

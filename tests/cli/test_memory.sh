@@ -148,7 +148,7 @@ done
 printf '/image %s\nx\n' "$work/large.png" | "$tessera" chat --model "$work/coarse" --json --ledger off --memory 200MiB --media-memory 95MiB >"$work/out" 2>"$work/err"
 equals "$? $(json finish_reason <"$work/out")" "0 stop" "--media-memory keeps room for media"
 printf '/image %s\n' "$work/large.png" "$work/large.png" "$work/large.png" "$work/large.png" |
-    "$tessera" chat --model $model --ledger off --memory 310MiB --media-memory 215MiB >/dev/null 2>"$work/err"
+    "$tessera" chat --model $model --ledger off --context 50200 --memory 400MiB --media-memory 215MiB >/dev/null 2>"$work/err"
 equals "$? $(grep -c 'joins your next question' "$work/err")" "0 4" "chat: pictures that are held count once"
 
 # A process that has loaded nothing; the time program counts a child of its own, so the shell's size does not matter.

@@ -60,7 +60,7 @@ equals "$(exit_of plan --prompt-tokens 0)" 2 "a prompt of no tokens"
 equals "$(exit_of plan --prompt-tokens 65 --context 64)" 2 "a prompt above the context"
 contains "$(cat "$work/err")" "--prompt-tokens: found 65, expected at most the 64 positions planned for" "is refused by the option's name"
 equals "$(exit_of plan --image tests/data/media/images/420.jpg --context 10)" 2 "media above the context"
-contains "$(cat "$work/err")" "the prompt: found 20 tokens, media included, expected at most the 10 positions planned for" "are not told as an option that was not given"
+contains "$(cat "$work/err")" "--context: found 20 tokens (1 picture 4, text 16), expected at most the 10 positions planned for" "are told with what they are the sum of"
 # Against a run, whose prompt repeats itself and so needs no more experts than expected.
 prompt="The capital of France is Paris. Who are you? One, two, three, four"
 tokens=$("$tessera" tokenize --model $model "$prompt" | wc -w)

@@ -134,7 +134,8 @@ def check_media():
     with open(os.path.join(WORK, "film"), "w+", encoding="ascii") as file:
         file.write("/video tests/data/media/large/twenty-seconds.mp4\nWhat is it?\n")
         file.seek(0)
-        process = subprocess.Popen([TESSERA, "chat", "--model", MODEL, "--memory", "1GiB", "--ledger", "off", "--max-new", "2"],
+        process = subprocess.Popen([TESSERA, "chat", "--model", MODEL, "--memory", "1GiB", "--context", "15000", "--ledger", "off",
+                                    "--max-new", "2"],
                                    stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         code = interrupt(process, 0.4)
     answers = process.stdout.read()

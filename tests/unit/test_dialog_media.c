@@ -243,6 +243,26 @@ static void test_budget(void **state)
     tess_conversation_release(&c);
 }
 
+/* What pictures of earlier turns hold is not free for a sound, which is prepared before others. */
+static void test_held_beside_sound(void **state)
+{
+    (void)state;
+    tess_conversation c = {0};
+    uint64_t held, most;
+    begin(&c, "user");
+    add(&c, TESS_CONTENT_IMAGE, IMAGES "420.jpg");
+    prepare(&c);
+    add(&c, TESS_CONTENT_AUDIO, "tests/data/media/audio/tone.mp3");
+    assert_int_equal(tess_conversation_count(&c, &use, &err), TESS_OK);
+    assert_int_equal(tess_conversation_count_bytes(&c, &held, &most, &err), TESS_OK);
+    const tess_media_use narrow = {.model_dir = MODEL, .max_bytes = most - 1},
+                         enough = {.model_dir = MODEL, .max_bytes = most};
+    assert_int_equal(tess_conversation_prepare(&c, &narrow, &err), TESS_EBUDGET);
+    assert_int_equal(err.smallest_budget_bytes, most);
+    assert_int_equal(tess_conversation_prepare(&c, &enough, &err), TESS_OK);
+    tess_conversation_release(&c);
+}
+
 /* Media that are counted, whether asked to or because they had no room, have their places in a prompt: the
  * ids are those of prepared ones. */
 static void test_counted(void **state)
@@ -337,14 +357,150 @@ static void test_roles(void **state)
     }
 }
 
+/* ---- tokens ---- */
+
+/* A PNG of WIDE x WIDE pixels whose header is whole and whose pixels are not: to decode it is to be refused.
+ */
+enum { WIDE = 1024 };
+static const uint8_t damaged[] = {
+    0x89,      'P', 'N', 'G', '\r', '\n', 0x1a, '\n', /* signature */
+    0,         0,   0,   13,  'I',  'H',  'D',  'R',  0,   0,   WIDE >> 8, 0, 0, 0,
+    WIDE >> 8, 0,   8,   0,   0,    0,    0,    0,    0,   0,   0, /* grey, no checksum */
+    0,         0,   0,   4,   'I',  'D',  'A',  'T',  1,   2,   3,         4, 0, 0,
+    0,         0,   0,   0,   0,    0,    'I',  'E',  'N', 'D', 0,         0, 0, 0};
+
+static void add_damaged(tess_conversation *c)
+{
+    assert_int_equal(
+        tess_conversation_add_medium_bytes(c, TESS_CONTENT_IMAGE, "damaged", damaged, sizeof damaged, &err),
+        TESS_OK);
+}
+
+static void check_refused_tokens(tess_conversation *c, tess_media_use with, const char *field,
+                                 const char *found)
+{
+    assert_int_equal(tess_conversation_prepare(c, &with, &err), TESS_EUSAGE);
+    assert_string_equal(err.field, field);
+    assert_string_equal(err.found, found);
+    assert_int_equal(tess_conversation_count(c, &with, &err), TESS_EUSAGE);
+    assert_string_equal(err.found, found);
+}
+
+/* More tokens than positions are told before a picture is decoded: the first one here cannot be. */
+static void test_tokens_of_pictures(void **state)
+{
+    (void)state;
+    tess_conversation c = {0};
+    tess_media_use with = {.model_dir = MODEL, .n_context = 1500, .n_text_tok = 0};
+    begin(&c, "user");
+    add_damaged(&c);
+    add(&c, TESS_CONTENT_IMAGE, IMAGES "420.jpg");
+    assert_int_equal(tess_conversation_count(&c, &with, &err), TESS_OK);
+    const int64_t n_tok = c.turn[0].content[0].n_tok;
+    assert_int_equal(n_tok, 1024);
+    with.n_context = (int)n_tok + 4 + 10;
+    with.n_text_tok = 11;
+    check_refused_tokens(&c, with, "n_context", "1039 tokens (2 pictures 1028, text 11)");
+    assert_non_null(strstr(err.message, "expected at most the 1038 positions planned for"));
+    with.n_text_tok = 10;
+    assert_int_equal(tess_conversation_prepare(&c, &with, &err), TESS_EINPUT);
+    assert_string_equal(err.file, "damaged");
+    tess_conversation_release(&c);
+}
+
+/* The model's own positions bound what is not bounded by a plan. */
+static void test_tokens_of_a_model(void **state)
+{
+    (void)state;
+    tess_conversation c = {0};
+    tess_model_facts model;
+    char found[96];
+    assert_int_equal(tess_model_get_facts(MODEL, &model, &err), TESS_OK);
+    begin(&c, "user");
+    const int n = model.max_positions / 1024 + 1;
+    for (int i = 0; i < n; i++) add_damaged(&c);
+    snprintf(found, sizeof found, "%d tokens (%d pictures %d)", n * 1024, n, n * 1024);
+    check_refused_tokens(&c, use, "n_tok", found);
+    assert_non_null(strstr(err.expected, "fewer or smaller media"));
+    tess_conversation_release(&c);
+}
+
+/* What a sound takes is known when it has been heard, and pictures wait for that; so do films for theirs. */
+static void test_tokens_of_sounds(void **state)
+{
+    (void)state;
+    tess_conversation c = {0};
+    begin(&c, "user");
+    add_damaged(&c);
+    add(&c, TESS_CONTENT_AUDIO, "tests/data/media/audio/tone.mp3");
+    add(&c, TESS_CONTENT_VIDEO, FILMS "sound.mp4");
+    tess_media_use with = {.model_dir = MODEL, .use_audio_in_video = true};
+    assert_int_equal(tess_conversation_count(&c, &with, &err), TESS_OK);
+    int64_t n_tok[3], n_all = 0;
+    for (int k = 0; k < 3; k++) n_all += n_tok[k] = c.turn[0].content[k].n_tok + (k == 2 ? 2 : 0);
+    tess_conversation_release(&c);
+    char found[96];
+    snprintf(found, sizeof found, "%lld tokens (1 picture %lld, 1 film %lld, 1 sound %lld)", (long long)n_all,
+             (long long)n_tok[0], (long long)n_tok[2], (long long)n_tok[1]);
+    for (int i = 0; i < 2; i++) {
+        c = (tess_conversation){0};
+        begin(&c, "user");
+        add_damaged(&c);
+        add(&c, TESS_CONTENT_AUDIO, "tests/data/media/audio/tone.mp3");
+        add(&c, TESS_CONTENT_VIDEO, FILMS "sound.mp4");
+        with.n_context = (int)n_all - 1 + i;
+        if (i == 0) {
+            check_refused_tokens(&c, with, "n_context", found);
+        } else {
+            assert_int_equal(tess_conversation_prepare(&c, &with, &err), TESS_EINPUT);
+            assert_string_equal(err.file, "damaged");
+        }
+        tess_conversation_release(&c);
+    }
+}
+
+/* The sum is that of the prompt which is made: one position fewer is refused. */
+static void test_tokens_of_a_prompt(void **state)
+{
+    (void)state;
+    size_t n_id = 0;
+    for (int i = 0; i < 3; i++) {
+        tess_conversation c = {0};
+        tess_ids ids = {0};
+        begin(&c, "user");
+        add(&c, TESS_CONTENT_IMAGE, IMAGES "420.jpg");
+        add(&c, TESS_CONTENT_AUDIO, "tests/data/media/audio/tone.mp3");
+        add(&c, TESS_CONTENT_VIDEO, FILMS "sound.mp4");
+        say(&c, "What?");
+        assert_int_equal(tess_conversation_encode(&c, tokenizer, TESS_CHAT_GENERATE, &ids, &err), TESS_OK);
+        const tess_media_use with = {.model_dir = MODEL,
+                                     .n_context = i ? (int)n_id - i + 1 : 0,
+                                     .n_text_tok = (int64_t)ids.count - 3,
+                                     .use_audio_in_video = true};
+        assert_int_equal(tess_conversation_prepare(&c, &with, &err), i < 2 ? TESS_OK : TESS_EUSAGE);
+        if (i == 0) assert_int_equal(make(&c, 0, &n_id), TESS_OK);
+        tess_ids_release(&ids);
+        tess_conversation_release(&c);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),         cmocka_unit_test(test_no_bytes),
-        cmocka_unit_test(test_wrong_bytes),   cmocka_unit_test(test_features),
-        cmocka_unit_test(test_folder),        cmocka_unit_test(test_once),
-        cmocka_unit_test(test_refused_parts), cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_counted),       cmocka_unit_test(test_spelled_placeholders),
-        cmocka_unit_test(test_roles)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bytes),
+                                       cmocka_unit_test(test_no_bytes),
+                                       cmocka_unit_test(test_wrong_bytes),
+                                       cmocka_unit_test(test_features),
+                                       cmocka_unit_test(test_folder),
+                                       cmocka_unit_test(test_once),
+                                       cmocka_unit_test(test_refused_parts),
+                                       cmocka_unit_test(test_budget),
+                                       cmocka_unit_test(test_counted),
+                                       cmocka_unit_test(test_spelled_placeholders),
+                                       cmocka_unit_test(test_roles),
+                                       cmocka_unit_test(test_tokens_of_pictures),
+                                       cmocka_unit_test(test_tokens_of_a_model),
+                                       cmocka_unit_test(test_tokens_of_sounds),
+                                       cmocka_unit_test(test_tokens_of_a_prompt),
+                                       cmocka_unit_test(test_held_beside_sound)};
     return cmocka_run_group_tests_name("dialog_media", tests, open_tokenizer, close_tokenizer);
 }

@@ -265,7 +265,7 @@ static tess_status check_request(const tess_engine *engine, const tess_golden *g
     const tess_trace_inputs *in = &golden->inputs;
     int n_context = tess_engine_get_plan(engine)->n_context;
     if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
-        return tess_refuse_context(err, golden->path, in->n_tok, 0, in->generate, n_context,
+        return tess_refuse_context(err, golden->path, in->n_tok, "", 0, in->generate, n_context,
                                    tess_engine_get_max_positions(engine));
     int n_vocab = tess_engine_get_vocab_size(engine);
     for (int i = 0; i < in->n_tok; i++) {

@@ -322,7 +322,7 @@ static tess_status check_request(const tracing *t, tess_error *err)
         return tess_refuse_option(err, "generate", "at least 1: what is spoken is an answer", "0");
     int n_context = tess_engine_get_plan(t->engine)->n_context;
     if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
-        return tess_refuse_context(err, "", in->n_tok, 0, in->generate, n_context,
+        return tess_refuse_context(err, "", in->n_tok, "", 0, in->generate, n_context,
                                    tess_engine_get_max_positions(t->engine));
     return TESS_OK;
 }
