@@ -1,5 +1,6 @@
 /* The decoders of images, each for the kinds it is named after. All take the file's bytes, the header that
- * was read from them, and rows that were made for it, and fill the rows. */
+ * was read from them, and rows that were made for it, and give all rows, each once, from the first to the
+ * last; of an interlaced PNG alone, pixels. */
 #ifndef TESS_MEDIA_IMAGE_DECODERS_H
 #define TESS_MEDIA_IMAGE_DECODERS_H
 

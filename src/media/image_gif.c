@@ -93,18 +93,18 @@ static bool read_pixels(code_reader *r, int root_bits, uint8_t *out, size_t n, c
     return true;
 }
 
-/* The row of the picture that is stored as the i-th. */
-static int find_row(const tess_gif *gif, int i)
+/* As which one a row of the picture is stored. */
+static int find_stored(const tess_gif *gif, int y)
 {
-    if (!gif->is_interlaced) return i;
+    if (!gif->is_interlaced) return y;
     static const int first[] = {0, 4, 2, 1}, step[] = {8, 8, 4, 2};
-    for (int pass = 0; pass < 4; pass++) {
-        int n = (gif->picture_height - first[pass] + step[pass] - 1) / step[pass];
-        if (gif->picture_height <= first[pass]) n = 0;
-        if (i < n) return first[pass] + i * step[pass];
-        i -= n;
+    int n_before = 0;
+    for (int pass = 0; pass < 3; pass++) {
+        if (y % step[pass] == first[pass]) return n_before + y / step[pass];
+        if (gif->picture_height > first[pass])
+            n_before += (gif->picture_height - first[pass] + step[pass] - 1) / step[pass];
     }
-    return 0;
+    return n_before + y / step[3];
 }
 
 /* Colours that a palette lacks are black, and without a palette all are grey, as in Pillow. */
@@ -127,12 +127,12 @@ static void put_picture(const tess_image_bytes *file, const tess_gif *gif, const
     for (int y = 0; y < rows->height; y++) {
         uint8_t *rgb = tess_rows_get(rows, y);
         for (int x = 0; x < rows->width; x++) memcpy(rgb + 3 * x, ground, 3);
+        const bool is_inside = y >= gif->top && y - gif->top < gif->picture_height;
+        const size_t stored = is_inside ? (size_t)find_stored(gif, y - gif->top) : 0;
+        const uint8_t *from = pixels + stored * (size_t)gif->picture_width;
+        for (int x = 0; is_inside && x < gif->picture_width; x++)
+            memcpy(rgb + 3 * (gif->left + x), palette[from[x]], 3);
         tess_rows_put(rows, y);
-    }
-    for (int i = 0; i < gif->picture_height; i++) {
-        int y = gif->top + find_row(gif, i);
-        for (int x = 0; x < gif->picture_width; x++)
-            memcpy(tess_rows_pixel(rows, gif->left + x, y), palette[*pixels++], 3);
     }
 }
 

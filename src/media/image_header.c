@@ -119,6 +119,7 @@ static tess_status read_png_size(tess_peek *peek, tess_image_header *out, tess_e
     uint32_t width = tess_peek_be32(p + 8), height = tess_peek_be32(p + 12);
     out->width = width > INT_MAX ? -1 : (int)width;
     out->height = height > INT_MAX ? -1 : (int)height;
+    out->is_interlaced = p[20] != 0;
     return TESS_OK;
 }
 
@@ -198,12 +199,9 @@ static tess_status read_webp(tess_peek *peek, tess_image_header *out, tess_error
         offset += 8 + (uint64_t)length + (length & 1);
     }
     out->orientation = tess_orientation_find(peek, exif, xmp);
-    /* A lossless picture is made as four bytes a pixel first, one with alpha comes as four and keeps a plane
-     * of its own, one to be turned as three, and an animation has two canvases and its frame. */
-    out->decoder_bytes = out->is_animated ? 13
-                                          : (is_lossless ? 4 : 0) + (out->has_alpha          ? 5
-                                                                     : out->orientation != 1 ? 3
-                                                                                             : 0);
+    /* It comes whole, as three bytes a pixel, or as four with alpha, which keeps a plane of its own; a
+     * lossless one is made as four first; an animation has two canvases and its frame. */
+    out->decoder_bytes = out->is_animated ? 13 : (is_lossless ? 4 : 0) + (out->has_alpha ? 5 : 3);
     return TESS_OK;
 }
 

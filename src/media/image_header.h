@@ -20,12 +20,13 @@ typedef enum tess_image_kind {
 
 typedef struct tess_image_header {
     tess_image_kind kind;
-    int width, height; /* as stored, at least 1 */
-    int orientation;   /* 1 to 8, as EXIF numbers them */
-    int decoder_bytes; /* that a pixel takes in the decoder, besides the RGB that comes out */
-    bool is_animated;  /* WebP */
-    bool has_alpha;    /* WebP: it may have; BMP: the file says so */
-    uint64_t n_byte;   /* of the file */
+    int width, height;  /* as stored, at least 1 */
+    int orientation;    /* 1 to 8, as EXIF numbers them */
+    int decoder_bytes;  /* that a pixel takes in the decoder, besides rows that come out */
+    bool is_interlaced; /* PNG: rows do not come one after the other */
+    bool is_animated;   /* WebP */
+    bool has_alpha;     /* WebP: it may have; BMP: the file says so */
+    uint64_t n_byte;    /* of the file */
 } tess_image_header;
 
 /* "JPEG", "PNG", … */

@@ -1,5 +1,5 @@
-/* PNG: pixels unpacked by zlib, all else here, row by row into the picture. FFmpeg's decoder would hold the
- * picture a second time and passes over rows that are missing.
+/* PNG: pixels unpacked by zlib, all else here, row by row. FFmpeg's decoder would hold the picture whole and
+ * passes over rows that are missing.
  *
  * As in Pillow, what has 16 bits a sample keeps the upper 8. QUIRK: grey of 16 bits is clipped to 255
  * instead.
@@ -92,6 +92,7 @@ static tess_status read_header(png *p, tess_error *err)
         return tess_refuse(err, p->file->name, "", HEADER_AT + 8, "a form of pixels that PNG has",
                            "type %d of %d bits, methods %d, %d and %d", p->type, p->depth, head[10], head[11],
                            head[12]);
+    if (p->is_interlaced != p->file->header->is_interlaced) return refuse(p, "one that changes", err);
     p->n_sample = n_samples[p->type];
     return TESS_OK;
 }

@@ -30,17 +30,16 @@ static tess_status decode_still(const tess_image_bytes *file, tess_rows *rows, t
                    features.width == rows->width && features.height == rows->height;
     if (!is_good) return refuse(file, err);
     int n_channel = features.has_alpha ? 4 : 3;
-    bool is_direct = n_channel == 3 && !rows->scratch;
     size_t stride = (size_t)n_channel * (size_t)rows->width, size = stride * (size_t)rows->height;
-    uint8_t *pixels = is_direct ? rows->picture.rgb : malloc(size);
+    uint8_t *pixels = malloc(size);
     if (!pixels) return tess_fail(err, TESS_ENOMEM, "%s: no memory to decode it", file->name);
     if (n_channel == 4)
         is_good = lib.WebPDecodeRGBAInto(file->data, file->n_byte, pixels, size, (int)stride);
     else
         is_good = lib.WebPDecodeRGBInto(file->data, file->n_byte, pixels, size, (int)stride);
     if (is_good && n_channel == 4) put_rgba(pixels, rows);
-    if (is_good && n_channel == 3 && !is_direct) tess_rows_put_all(rows, pixels);
-    if (!is_direct) free(pixels);
+    if (is_good && n_channel == 3) tess_rows_put_all(rows, pixels);
+    free(pixels);
     return is_good ? TESS_OK : refuse(file, err);
 }
 

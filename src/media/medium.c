@@ -10,7 +10,6 @@
 #include "base/fpenv.h"
 #include "base/progress.h"
 #include "media/audio_file.h"
-#include "media/image_file.h"
 #include "media/image_size.h"
 #include "media/resize.h"
 
@@ -57,10 +56,8 @@ static void lay_patches(tess_medium *m)
     f->n_wide = m->features.n_wide;
 }
 
-/* Size, grid and memory of pictures whose sides and number are known. Besides the results, while_resizing
- * bytes are held while one is resized, and while_decoding at most while one is decoded. */
-static tess_status count_pictures(tess_medium *m, int64_t least, int64_t most, uint64_t while_resizing,
-                                  uint64_t while_decoding, tess_error *err)
+/* Size, grid and memory of pictures whose sides and number are known. */
+static tess_status count_pictures(tess_medium *m, int64_t least, int64_t most, tess_error *err)
 {
     tess_medium_facts *f = &m->facts;
     const tess_preprocessor *p = &m->preprocessor;
@@ -69,29 +66,33 @@ static tess_status count_pictures(tess_medium *m, int64_t least, int64_t most, u
                                &f->taken_width, &f->taken_height, err);
     if (status != TESS_OK) return status;
     lay_patches(m);
-    uint64_t peak;
     if (!tess_mul_u64(tess_medium_picture_bytes(f->taken_width, f->taken_height) + sizeof *m->frame,
                       (uint64_t)f->n_frame, &f->bytes_held) ||
         !tess_add_u64(f->bytes_held, sizeof *m + m->source.n_byte, &f->bytes_held))
         return tess_medium_refuse_bytes(m, UINT64_MAX, err);
-    while_resizing += tess_picture_resize_bytes(f->width, f->height, f->taken_width, f->taken_height);
-    if (!tess_add_u64(f->bytes_held, while_resizing, &peak))
-        return tess_medium_refuse_bytes(m, UINT64_MAX, err);
-    f->bytes_peak = peak > while_decoding ? peak : while_decoding;
     return TESS_OK;
+}
+
+/* What it takes while it is prepared, besides what it holds then. */
+static tess_status count_peak(tess_medium *m, uint64_t more, tess_error *err)
+{
+    if (tess_add_u64(m->facts.bytes_held, more, &m->facts.bytes_peak)) return TESS_OK;
+    return tess_medium_refuse_bytes(m, UINT64_MAX, err);
 }
 
 static tess_status look_at_image(tess_medium *m, tess_error *err)
 {
-    tess_image_facts image;
-    const tess_status status = tess_image_probe(&m->source, &image, err);
+    tess_medium_facts *f = &m->facts;
+    tess_status status = tess_image_probe(&m->source, &m->image, err);
     if (status != TESS_OK) return status;
-    m->facts.width = image.width;
-    m->facts.height = image.height;
-    m->facts.n_frame = 1;
-    snprintf(m->facts.format, sizeof m->facts.format, "%s", image.format);
-    return count_pictures(m, m->preprocessor.least_pixels, m->preprocessor.most_pixels,
-                          tess_medium_picture_bytes(image.width, image.height), image.bytes, err);
+    f->width = m->image.width;
+    f->height = m->image.height;
+    f->n_frame = 1;
+    snprintf(f->format, sizeof f->format, "%s", m->image.format);
+    status = count_pictures(m, m->preprocessor.least_pixels, m->preprocessor.most_pixels, err);
+    if (status != TESS_OK) return status;
+    const uint64_t held = tess_medium_picture_bytes(f->taken_width, f->taken_height);
+    return count_peak(m, tess_image_count_bytes(&m->image, f->taken_width, f->taken_height) - held, err);
 }
 
 tess_video_options tess_medium_video_options(const tess_medium *m, const tess_video_facts *known)
@@ -127,8 +128,13 @@ static tess_status look_at_video(tess_medium *m, tess_error *err)
     snprintf(m->facts.loss, sizeof m->facts.loss, "%s", video->loss);
     if (video->n_frame < 1 || !(video->fps > 0.0))
         return tess_refuse(err, m->facts.name, "frames", -1, "at least 1", "%d", video->n_frame);
-    return count_pictures(m, TESS_FRAME_LEAST_PIXELS, TESS_FRAME_MOST_PIXELS, video->bytes, video->bytes,
-                          err);
+    status = count_pictures(m, TESS_FRAME_LEAST_PIXELS, TESS_FRAME_MOST_PIXELS, err);
+    if (status != TESS_OK) return status;
+    const uint64_t resizing =
+        tess_picture_resize_bytes(video->width, video->height, m->facts.taken_width, m->facts.taken_height);
+    uint64_t more;
+    if (!tess_add_u64(video->bytes, resizing, &more)) more = UINT64_MAX;
+    return count_peak(m, more, err);
 }
 
 tess_status tess_medium_look(tess_medium *m, tess_error *err)

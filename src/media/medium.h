@@ -3,6 +3,7 @@
 #define TESS_MEDIA_MEDIUM_H
 
 #include "media/audio_file.h"
+#include "media/image_file.h"
 #include "media/mel.h"
 #include "media/patches.h"
 #include "media/source.h"
@@ -15,6 +16,7 @@ struct tess_medium {
     char *text;                  /* what it was opened by, or its name */
     tess_source source;          /* with owned NULL where it belongs to a film */
     tess_medium_facts facts;
+    tess_image_facts image; /* of a picture's header */
     tess_video_facts video; /* of the first pass over a film */
     bool is_bound;          /* they say how much it is at most */
     bool is_inside;         /* the sound of a film */

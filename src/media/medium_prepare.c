@@ -7,7 +7,6 @@
 #include "base/digest.h"
 #include "base/fpenv.h"
 #include "base/progress.h"
-#include "media/image_file.h"
 #include "media/medium.h"
 #include "media/resize.h"
 
@@ -77,7 +76,17 @@ static tess_status refuse_change(const tess_medium *m, const char *field, const 
     return tess_refuse(err, m->facts.name, field, -1, expected, "%s", found);
 }
 
-/* Resizes a picture to the next place of m->frame. */
+/* The next place of m->frame. */
+static tess_status new_frame(tess_medium *m, tess_picture *out, tess_error *err)
+{
+    const tess_medium_facts *f = &m->facts;
+    const uint64_t n_byte = tess_medium_picture_bytes(f->taken_width, f->taken_height);
+    *out = (tess_picture){f->taken_width, f->taken_height, malloc(n_byte)};
+    if (!out->rgb) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its pixels", f->name);
+    m->frame[m->n_frame++] = out->rgb;
+    return TESS_OK;
+}
+
 static tess_status add_frame(tess_medium *m, const tess_picture *picture, tess_error *err)
 {
     const tess_medium_facts *f = &m->facts;
@@ -88,11 +97,9 @@ static tess_status add_frame(tess_medium *m, const tess_picture *picture, tess_e
         return refuse_change(m, "size", expected, found, err);
     }
     if (m->n_frame == f->n_frame) return refuse_change(m, "frames", "as many as at first", "more", err);
-    tess_picture out = {f->taken_width, f->taken_height,
-                        malloc(tess_medium_picture_bytes(f->taken_width, f->taken_height))};
-    if (!out.rgb) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its pixels", f->name);
-    m->frame[m->n_frame++] = out.rgb;
-    return tess_picture_resize(picture, &out, f->name, err);
+    tess_picture out;
+    const tess_status status = new_frame(m, &out, err);
+    return status == TESS_OK ? tess_picture_resize(picture, &out, f->name, err) : status;
 }
 
 static tess_status take_frame(void *context, const tess_picture *frame, double seconds, tess_error *err)
@@ -107,18 +114,10 @@ static tess_status take_frame(void *context, const tess_picture *frame, double s
 
 static tess_status decode_image(tess_medium *m, tess_error *err)
 {
-    tess_picture picture = {0};
-    tess_status status = tess_image_decode(&m->source, m->options.max_bytes, &picture, err);
-    if (status != TESS_OK) return status;
-    const tess_medium_facts *f = &m->facts;
-    if (picture.width == f->taken_width && picture.height == f->taken_height && f->width == picture.width &&
-        f->height == picture.height) {
-        m->frame[m->n_frame++] = picture.rgb;
-        return TESS_OK;
-    }
-    status = add_frame(m, &picture, err);
-    free(picture.rgb);
-    return status;
+    tess_picture out;
+    const tess_status status = new_frame(m, &out, err);
+    return status == TESS_OK ? tess_image_decode(&m->source, &m->image, m->options.max_bytes, &out, err)
+                             : status;
 }
 
 static tess_status decode_video(tess_medium *m, tess_error *err)

@@ -1,5 +1,6 @@
-/* Rows are the unit: whichever pass is first is made for those rows that the other one asks for next, so that
- * no picture stands between the two.
+/* Rows are the unit: they are taken one by one, and those that the vertical pass may still ask for stay in a
+ * ring, as wide as the picture where that pass is the first and as the result where it is the second. So no
+ * picture stands between the passes, and none need stand before them.
  */
 #include "media/resize.h"
 
@@ -133,76 +134,38 @@ static void resize_column(const axis *a, int y, const uint8_t *ring, int n_ring,
 
 /* ---- pictures ---- */
 
-static bool is_vertical_first(int width, int height, int out_width, int out_height)
-{
-    return out_height < height && (int64_t)height - out_height > 2 * ((int64_t)width - out_width);
-}
-
-typedef struct resizing {
-    const tess_picture *in, *out;
+struct tess_resizer {
+    tess_picture out;
     axis across, down;
-    uint8_t *rows; /* between the passes */
-    int32_t *sum;
-} resizing;
+    bool is_down_first;
+    int n_taken, n_made; /* rows of the picture, and of the result */
+    int n_ring;
+    size_t ring_bytes; /* of a row in it */
+    uint8_t *ring;     /* [n_ring, ring_bytes] */
+    uint8_t *between;  /* a row of the vertical pass before the horizontal one; [in width, 3] */
+    int32_t *sum;      /* [ring_bytes] */
+};
 
 static size_t row_bytes(int width)
 {
     return (size_t)width * N_COLOUR;
 }
 
-static const uint8_t *in_row(const resizing *r, int y)
+/* Where only one axis changes nothing comes first. */
+static bool is_vertical_first(int width, int height, int out_width, int out_height)
 {
-    return r->in->rgb + (size_t)y * row_bytes(r->in->width);
+    return width != out_width && out_height < height &&
+           (int64_t)height - out_height > 2 * ((int64_t)width - out_width);
 }
 
-static uint8_t *out_row(const resizing *r, int y)
+/* Sets how much room there must be, without axes. */
+static void measure(tess_resizer *r, int width, int height)
 {
-    return r->out->rgb + (size_t)y * row_bytes(r->out->width);
-}
-
-static void resize_across_only(const resizing *r)
-{
-    for (int y = 0; y < r->out->height; y++)
-        if (r->across.place)
-            resize_row(&r->across, in_row(r, y), out_row(r, y));
-        else
-            memcpy(out_row(r, y), in_row(r, y), row_bytes(r->out->width));
-}
-
-static void resize_down_first(const resizing *r)
-{
-    const size_t n_byte = row_bytes(r->in->width);
-    for (int y = 0; y < r->out->height; y++) {
-        uint8_t *between = r->across.place ? r->rows : out_row(r, y);
-        resize_column(&r->down, y, r->in->rgb, r->in->height, n_byte, r->sum, between);
-        if (r->across.place) resize_row(&r->across, between, out_row(r, y));
-    }
-}
-
-/* Rows of the horizontal pass stay in a ring as long as the vertical one may ask for them. */
-static void resize_across_first(const resizing *r)
-{
-    const size_t n_byte = row_bytes(r->out->width);
-    int made = 0;
-    for (int y = 0; y < r->out->height; y++) {
-        const span s = r->down.place[y];
-        if (made < s.first) made = s.first;
-        for (; made < s.first + s.n; made++)
-            resize_row(&r->across, in_row(r, made), r->rows + (size_t)(made % r->down.n_most) * n_byte);
-        resize_column(&r->down, y, r->rows, r->down.n_most, n_byte, r->sum, out_row(r, y));
-    }
-}
-
-/* How many bytes lie between the passes, and how many sums a row has. */
-static void measure_rows(int width, int height, int out_width, int out_height, size_t *n_between,
-                         size_t *n_sum)
-{
-    const bool down_first = is_vertical_first(width, height, out_width, out_height);
-    *n_between = *n_sum = 0;
-    if (height == out_height) return;
-    *n_sum = row_bytes(down_first || width == out_width ? width : out_width);
-    if (width == out_width) return;
-    *n_between = down_first ? *n_sum : *n_sum * (size_t)most_weights(height, out_height);
+    const int n_most = most_weights(height, r->out.height);
+    r->is_down_first = is_vertical_first(width, height, r->out.width, r->out.height);
+    if (height == r->out.height) return;
+    r->n_ring = n_most < height ? n_most : height;
+    r->ring_bytes = row_bytes(r->is_down_first ? width : r->out.width);
 }
 
 static uint64_t axis_bytes(int in, int out)
@@ -214,37 +177,105 @@ static uint64_t axis_bytes(int in, int out)
 
 uint64_t tess_picture_resize_bytes(int width, int height, int out_width, int out_height)
 {
-    size_t n_between, n_sum;
-    measure_rows(width, height, out_width, out_height, &n_between, &n_sum);
-    return axis_bytes(width, out_width) + axis_bytes(height, out_height) + n_between +
-           n_sum * sizeof(int32_t);
+    tess_resizer r = {.out = {out_width, out_height, NULL}};
+    measure(&r, width, height);
+    return sizeof r + axis_bytes(width, out_width) + axis_bytes(height, out_height) +
+           ((uint64_t)r.n_ring + sizeof *r.sum + r.is_down_first) * r.ring_bytes;
+}
+
+/* A malloc of nothing may give NULL. */
+static void *allocate(size_t n, size_t size)
+{
+    return malloc(n > 0 && size > 0 ? n * size : 1);
+}
+
+tess_status tess_resizer_new(int width, int height, const tess_picture *out, const char *file,
+                             tess_resizer **resizer, tess_error *err)
+{
+    TESS_ASSERT(width >= 1 && height >= 1 && out->width >= 1 && out->height >= 1);
+    const tess_fpenv saved = tess_fpenv_enter();
+    tess_resizer *r = calloc(1, sizeof *r);
+    bool has_memory = r != NULL;
+    if (r) {
+        r->out = *out;
+        measure(r, width, height);
+        const bool has_axes =
+            axis_init(&r->across, width, out->width) && axis_init(&r->down, height, out->height);
+        r->ring = allocate((size_t)r->n_ring, r->ring_bytes);
+        r->between = allocate(r->is_down_first, r->ring_bytes);
+        r->sum = allocate(r->ring_bytes, sizeof *r->sum);
+        has_memory = has_axes && r->ring && r->between && r->sum;
+    }
+    tess_fpenv_leave(saved);
+    if (has_memory) {
+        *resizer = r;
+        return TESS_OK;
+    }
+    tess_resizer_free(r);
+    return tess_fail(err, TESS_ENOMEM, "%s: no memory to resize it", file);
+}
+
+void tess_resizer_free(tess_resizer *r)
+{
+    if (!r) return;
+    axis_release(&r->across);
+    axis_release(&r->down);
+    free(r->ring);
+    free(r->between);
+    free(r->sum);
+    free(r);
+}
+
+static void put_across(const tess_resizer *r, const uint8_t *row, uint8_t *out)
+{
+    if (r->across.place)
+        resize_row(&r->across, row, out);
+    else
+        memcpy(out, row, row_bytes(r->out.width));
+}
+
+static uint8_t *out_row(const tess_resizer *r, int y)
+{
+    return r->out.rgb + (size_t)y * row_bytes(r->out.width);
+}
+
+static void make_row(const tess_resizer *r, int y)
+{
+    uint8_t *out = r->is_down_first ? r->between : out_row(r, y);
+    resize_column(&r->down, y, r->ring, r->n_ring, r->ring_bytes, r->sum, out);
+    if (r->is_down_first) resize_row(&r->across, out, out_row(r, y));
+}
+
+/* Whether all rows that a row of the result is made of have been taken. */
+static bool is_ready(const tess_resizer *r, int y)
+{
+    return y < r->out.height && r->down.place[y].first + r->down.place[y].n <= r->n_taken;
+}
+
+void tess_resizer_take(tess_resizer *r, const uint8_t *row)
+{
+    const int at = r->n_taken++;
+    if (!r->down.place) {
+        TESS_ASSERT(at < r->out.height);
+        put_across(r, row, out_row(r, at));
+        return;
+    }
+    TESS_ASSERT(at < r->down.in);
+    uint8_t *kept = r->ring + (size_t)(at % r->n_ring) * r->ring_bytes;
+    if (r->is_down_first)
+        memcpy(kept, row, r->ring_bytes);
+    else
+        put_across(r, row, kept);
+    while (is_ready(r, r->n_made)) make_row(r, r->n_made++);
 }
 
 tess_status tess_picture_resize(const tess_picture *in, const tess_picture *out, const char *file,
                                 tess_error *err)
 {
-    TESS_ASSERT(in->width >= 1 && in->height >= 1 && out->width >= 1 && out->height >= 1);
-    const tess_fpenv saved = tess_fpenv_enter();
-    resizing r = {.in = in, .out = out};
-    size_t n_between, n_sum;
-    measure_rows(in->width, in->height, out->width, out->height, &n_between, &n_sum);
-    const bool has_axes =
-        axis_init(&r.across, in->width, out->width) && axis_init(&r.down, in->height, out->height);
-    r.rows = malloc(n_between ? n_between : 1);
-    r.sum = malloc(n_sum ? n_sum * sizeof *r.sum : 1);
-    const bool has_memory = has_axes && r.rows && r.sum;
-    if (has_memory) {
-        if (!r.down.place)
-            resize_across_only(&r);
-        else if (!r.across.place || is_vertical_first(in->width, in->height, out->width, out->height))
-            resize_down_first(&r);
-        else
-            resize_across_first(&r);
-    }
-    axis_release(&r.across);
-    axis_release(&r.down);
-    free(r.rows);
-    free(r.sum);
-    tess_fpenv_leave(saved);
-    return has_memory ? TESS_OK : tess_fail(err, TESS_ENOMEM, "%s: no memory to resize it", file);
+    tess_resizer *r;
+    const tess_status status = tess_resizer_new(in->width, in->height, out, file, &r, err);
+    if (status != TESS_OK) return status;
+    for (int y = 0; y < in->height; y++) tess_resizer_take(r, in->rgb + (size_t)y * row_bytes(in->width));
+    tess_resizer_free(r);
+    return TESS_OK;
 }

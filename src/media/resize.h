@@ -11,12 +11,23 @@
 #include "base/error.h"
 #include "media/picture.h"
 
-/* Fills out->rgb, which has room for out->width x out->height; both at least 1. file: for messages.
- * Errors: TESS_ENOMEM. */
+/* Takes a picture row by row, from the first to the last, and holds of it only what it still needs. */
+typedef struct tess_resizer tess_resizer;
+
+/* Of a picture of width x height into out->rgb, which has room for out->width x out->height, is whole when
+ * the last row has been taken, and must live until then; all sides at least 1. file: for messages. Errors:
+ * TESS_ENOMEM. */
+tess_status tess_resizer_new(int width, int height, const tess_picture *out, const char *file,
+                             tess_resizer **resizer, tess_error *err);
+void tess_resizer_free(tess_resizer *resizer); /* NULL is allowed */
+/* The next row, [width, 3], borrowed for the call; no more than there are. */
+void tess_resizer_take(tess_resizer *resizer, const uint8_t *row);
+
+/* Resizes a picture that is there. Errors: TESS_ENOMEM. */
 tess_status tess_picture_resize(const tess_picture *in, const tess_picture *out, const char *file,
                                 tess_error *err);
 
-/* What resizing takes besides the two pictures: coefficients and rows between the passes. */
+/* What either takes besides the two pictures: coefficients, and rows between the passes. */
 uint64_t tess_picture_resize_bytes(int width, int height, int out_width, int out_height);
 
 #endif

@@ -28,6 +28,14 @@ tess_status tess_rows_init(tess_rows *rows, int width, int height, int orientati
     return TESS_OK;
 }
 
+tess_status tess_rows_init_resized(tess_rows *rows, int width, int height, tess_resizer *resizer,
+                                   tess_error *err)
+{
+    *rows = (tess_rows){.resizer = resizer, .width = width, .height = height};
+    rows->scratch = malloc(RGB * (size_t)width + TESS_ROWS_PAD_BYTES);
+    return rows->scratch ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for a row of %d pixels", width);
+}
+
 void tess_rows_release(tess_rows *rows)
 {
     free(rows->picture.rgb);
@@ -42,7 +50,8 @@ uint8_t *tess_rows_get(tess_rows *rows, int y)
 
 void tess_rows_put(tess_rows *rows, int y)
 {
-    if (!rows->scratch) return;
+    if (rows->resizer) tess_resizer_take(rows->resizer, rows->scratch);
+    if (rows->resizer || !rows->scratch) return;
     const uint8_t *from = rows->scratch;
     uint8_t *to = rows->picture.rgb + rows->begin + y * rows->step_y;
     for (int x = 0; x < rows->width; x++, from += RGB, to += rows->step_x) memcpy(to, from, RGB);
@@ -55,12 +64,4 @@ void tess_rows_put_all(tess_rows *rows, const uint8_t *stored)
         memcpy(tess_rows_get(rows, y), stored, stride);
         tess_rows_put(rows, y);
     }
-}
-
-tess_picture tess_rows_finish(tess_rows *rows)
-{
-    tess_picture picture = rows->picture;
-    free(rows->scratch);
-    *rows = (tess_rows){0};
-    return picture;
 }

@@ -105,9 +105,9 @@ for options in "--image $media/images/420.jpg" "--audio $media/audio/tone.mp3" "
     done
 done
 
-# Pictures that take more to prepare than the model does, and are few tokens: what the first refusal tells is enough, for
+# Pictures that take more to prepare than the model does, since they are interlaced, and are few tokens: what the first refusal tells is enough, for
 # all media and for the model; plan tells the same.
-python tests/support/make_media.py png "$work/large.png" 5000 4000
+python tests/support/make_media.py png "$work/large.png" 5000 4000 interlaced
 python tests/support/make_media.py wav "$work/minute.wav" 960000 zeros
 mkdir "$work/coarse"
 ln -s "$PWD/$model"/* "$work/coarse"

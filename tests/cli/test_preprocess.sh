@@ -181,10 +181,16 @@ equals "$(exit_of preprocess --json --image nowhere.png)" 3 "with --json: exit 3
 equals "$(json error file <"$work/out")" nowhere.png "with --json: the file"
 
 # ---- memory: counted before it is decoded ----
-make_media png "$work/vast.png" 30000 30000
+make_media png "$work/vast.png" 30000 30000 interlaced
 [ "$(stat -c %s "$work/vast.png")" -lt 200000 ]
 result $? "900 megapixels in a small file"
 refuse 5 "vast.png: --memory" "900 megapixels within 1 GiB" --memory 1GiB --image "$work/vast.png"
+"$tessera" plan --model $model --quiet --json --image "$work/vast.png" >"$work/json"
+held=$(json smallest_budget_bytes <"$work/json")
+make_media png "$work/vast.png" 30000 30000
+"$tessera" plan --model $model --quiet --json --image "$work/vast.png" >"$work/json"
+[ $((held - $(json smallest_budget_bytes <"$work/json"))) -gt 2600000000 ]
+result $? "not where its rows come one after the other"
 make_media png "$work/large.png" 5000 4000
 refuse 5 "large.png: --memory" "20 megapixels within 64 MiB" --memory 64MiB --image "$work/large.png"
 preprocess --json --memory 64MiB --image "$work/large.png" >"$work/json" 2>"$work/err"

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../support/fault.h"
+#include "../support/media.h"
 #include "media/audio_file.h"
 #include "media/image_file.h"
 #include "media/video_file.h"
@@ -21,7 +22,7 @@ static tess_status decode_image(void)
 {
     tess_source source = {.name = path, .path = path};
     tess_picture picture = {0};
-    tess_status status = tess_image_decode(&source, 1 << 26, &picture, &err);
+    tess_status status = media_decode(&source, 1 << 26, &picture, &err);
     assert_true(status == TESS_OK || !picture.rgb);
     free(picture.rgb);
     return status;

@@ -2,7 +2,8 @@
 """Makes media files for tests; standard library only.
 
     make_media.py wav OUT SAMPLES [KIND]      16 kHz, one channel, 16 bits: noise, zeros; nan, huge: float32
-    make_media.py png OUT WIDTH HEIGHT        a black picture, one bit a pixel: few bytes, however large
+    make_media.py png OUT WIDTH HEIGHT [interlaced]
+                                              a black picture, one bit a pixel: few bytes, however large
     make_media.py gif OUT WIDTH HEIGHT N      a film of N black frames, 10 a second
 """
 import random
@@ -30,13 +31,21 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(out, width, height):
+def png(out, width, height, form=""):
     width, height = int(width), int(height)
+    passes = [(0, 0, 1, 1)]
+    if form == "interlaced":
+        passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
     packer = zlib.compressobj(9)
-    row = bytes(1 + (width + 7) // 8)
-    data = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    data = b""
+    for x, y, step_x, step_y in passes:
+        n_wide, n_high = (width - x + step_x - 1) // step_x, (height - y + step_y - 1) // step_y
+        row = bytes(1 + (n_wide + 7) // 8)
+        data += b"".join(packer.compress(row) for _ in range(n_high)) if n_wide > 0 else b""
+    data += packer.flush()
     with open(out, "wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)) +
+        file.write(b"\x89PNG\r\n\x1a\n" +
+                   chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, form == "interlaced")) +
                    chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
 

@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -14,4 +15,23 @@ uint8_t *media_read(const char *path, size_t *n_byte)
     if (tess_whole_file_read(path, "a media file", SIZE_MAX, &bytes, n_byte, &err) != TESS_OK)
         fail_msg("%s", err.message);
     return (uint8_t *)bytes;
+}
+
+tess_status media_decode(const tess_source *source, uint64_t max_bytes, tess_picture *out, tess_error *err)
+{
+    tess_image_facts facts;
+    tess_status status = tess_image_probe(source, &facts, err);
+    if (status != TESS_OK) return status;
+    tess_picture picture = {facts.width, facts.height, NULL};
+    /* Without room for it nothing is decoded. */
+    if (tess_image_count_bytes(&facts, facts.width, facts.height) <= max_bytes) {
+        picture.rgb = malloc(3 * (size_t)facts.width * (size_t)facts.height);
+        if (!picture.rgb) return tess_fail(err, TESS_ENOMEM, "no memory for a picture");
+    }
+    status = tess_image_decode(source, &facts, max_bytes, &picture, err);
+    if (status == TESS_OK)
+        *out = picture;
+    else
+        free(picture.rgb);
+    return status;
 }

@@ -13,6 +13,7 @@
 
 #include "base/digest.h"
 #include "base/random.h"
+#include "media/resize.h"
 #include "../support/media.h"
 
 #define FOLDER "tests/data/media/images/"
@@ -22,7 +23,7 @@ enum { ROOM = 64 << 20 };
 static tess_status decode(const void *data, size_t n, tess_picture *out, tess_error *err)
 {
     tess_source source = {.name = "picture", .data = data, .n_byte = n};
-    return tess_image_decode(&source, ROOM, out, err);
+    return media_decode(&source, ROOM, out, err);
 }
 
 static void digest_of(const tess_picture *picture, char hex[TESS_SHA256_HEX])
@@ -39,7 +40,7 @@ static int check_file(const char *name, int width, int height, const char *expec
     tess_image_facts facts;
     tess_error err = {0};
     if (tess_image_probe(&source, &facts, &err) != TESS_OK ||
-        tess_image_decode(&source, ROOM, &picture, &err) != TESS_OK) {
+        media_decode(&source, ROOM, &picture, &err) != TESS_OK) {
         print_error("# %s\n", err.message);
         return 1;
     }
@@ -63,6 +64,51 @@ static void decodes_to_pillows_pixels(void **state)
     fclose(list);
     assert_int_equal(n_bad, 0);
     assert_true(n >= 100);
+}
+
+/* Resizing rows as they come gives what resizing the picture gives: smaller, with either pass first, larger,
+ * one side alone, and the picture itself. */
+static int check_resizing(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, FOLDER "%s", name);
+    const tess_source source = {.name = path, .path = path};
+    tess_image_facts facts;
+    tess_picture whole;
+    tess_error err;
+    assert_int_equal(tess_image_probe(&source, &facts, &err), TESS_OK);
+    assert_int_equal(media_decode(&source, ROOM, &whole, &err), TESS_OK);
+    const int w = whole.width, h = whole.height;
+    const int sizes[][2] = {{w / 2 + 1, h / 3 + 1}, {w, 3}, {w > 1 ? w - 1 : 2, h / 4 + 1}, {5, h},
+                            {2 * w, 2 * h + 1},     {w, h}};
+    int n_bad = 0;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const size_t n_byte = 3 * (size_t)sizes[i][0] * (size_t)sizes[i][1];
+        /* Room that ends with the picture, so that a sanitizer sees what goes beyond it. */
+        const tess_picture expected = {sizes[i][0], sizes[i][1], malloc(n_byte)},
+                           out = {sizes[i][0], sizes[i][1], malloc(n_byte)};
+        assert_true(expected.rgb && out.rgb);
+        assert_int_equal(tess_picture_resize(&whole, &expected, path, &err), TESS_OK);
+        assert_int_equal(tess_image_decode(&source, &facts, ROOM, &out, &err), TESS_OK);
+        n_bad += memcmp(out.rgb, expected.rgb, n_byte) != 0;
+        free(expected.rgb);
+        free(out.rgb);
+    }
+    if (n_bad) print_error("# %s: %d sizes of other pixels\n", path, n_bad);
+    free(whole.rgb);
+    return n_bad;
+}
+
+static void resizes_rows_as_they_come(void **state)
+{
+    (void)state;
+    FILE *list = fopen(FOLDER "pixels.txt", "r");
+    assert_non_null(list);
+    char name[64], hex[TESS_SHA256_HEX];
+    int width, height, n_bad = 0;
+    while (fscanf(list, "%63s %d %d %64s", name, &width, &height, hex) == 4) n_bad += check_resizing(name);
+    fclose(list);
+    assert_int_equal(n_bad, 0);
 }
 
 /* A prefix is refused by name, or holds all that the pixels need. */
@@ -177,6 +223,7 @@ static void refuses_what_is_too_large_before_decoding(void **state)
     size_t n;
     uint8_t *bytes = read_changed("rgb8.png", 16, "\0\0\x75\x30", &n);
     memcpy(bytes + 20, "\0\0\x75\x30", 4);
+    bytes[28] = 1; /* interlaced, and so held whole */
     tess_source source = {.name = "picture", .data = bytes, .n_byte = n};
     tess_image_facts facts;
     tess_picture picture;
@@ -184,10 +231,10 @@ static void refuses_what_is_too_large_before_decoding(void **state)
     assert_int_equal(tess_image_probe(&source, &facts, &err), TESS_OK);
     assert_int_equal(facts.width, 30000);
     assert_int_equal(facts.height, 30000);
-    assert_true(facts.bytes >= 2700000000u && facts.bytes < 2800000000u);
-    assert_int_equal(tess_image_decode(&source, 1u << 30, &picture, &err), TESS_EINPUT);
+    assert_true(facts.is_whole);
+    assert_int_equal(media_decode(&source, 1u << 30, &picture, &err), TESS_EINPUT);
     assert_string_equal(err.field, "size");
-    assert_non_null(strstr(err.found, "30000 x 30000 pixels, which take 27"));
+    assert_non_null(strstr(err.found, "30000 x 30000 pixels, which take 54"));
     assert_non_null(strstr(err.expected, "at most 1073741824 bytes"));
     memcpy(bytes + 16, "\x7f\xff\xff\xff\x7f\xff\xff\xff", 8);
     must_refuse(bytes, n, "size", "2147483647 x 2147483647");
@@ -209,10 +256,61 @@ static void counts_what_decoding_takes(void **state)
         tess_picture picture;
         tess_error err;
         assert_int_equal(tess_image_probe(&source, &facts, &err), TESS_OK);
-        assert_int_equal(tess_image_decode(&source, facts.bytes - 1, &picture, &err), TESS_EINPUT);
-        assert_int_equal(tess_image_decode(&source, facts.bytes, &picture, &err), TESS_OK);
+        const uint64_t n_byte = tess_image_count_bytes(&facts, facts.width, facts.height);
+        assert_int_equal(media_decode(&source, n_byte - 1, &picture, &err), TESS_EINPUT);
+        assert_int_equal(media_decode(&source, n_byte, &picture, &err), TESS_OK);
         free(picture.rgb);
     }
+}
+
+/* What is upright and comes by rows is never there whole, however large. */
+static void counts_pixels_only_where_they_are_held(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool is_whole;
+    } cases[] = {{"420.jpg", false},
+                 {"420-progressive.jpg", false},
+                 {"rgb8.png", false},
+                 {"interlaced.gif", false},
+                 {"lossy.webp", false},
+                 {"rgb.bmp", false},
+                 {"rgb8-interlaced.png", true},
+                 {"orientation6.jpg", true},
+                 {"orientation2.jpg", true}};
+    enum { SIDE = 1 << 16 };
+    const uint64_t n_pixel = (uint64_t)SIDE * SIDE;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[128];
+        snprintf(path, sizeof path, FOLDER "%s", cases[i].name);
+        const tess_source source = {.name = path, .path = path};
+        tess_image_facts facts;
+        tess_error err;
+        assert_int_equal(tess_image_probe(&source, &facts, &err), TESS_OK);
+        assert_int_equal(facts.is_whole, cases[i].is_whole);
+        facts.width = facts.height = SIDE; /* the decoder's share stays that of a small one */
+        const uint64_t n_byte = tess_image_count_bytes(&facts, 1024, 1024);
+        assert_true(facts.is_whole ? n_byte >= 3 * n_pixel : n_byte < n_pixel / 64);
+    }
+}
+
+/* Between looking and decoding. */
+static void refuses_what_has_changed(void **state)
+{
+    (void)state;
+    const tess_source source = {.name = "picture", .path = FOLDER "420.jpg"};
+    tess_image_facts facts;
+    tess_error err;
+    uint8_t rgb[3] = {1, 2, 3};
+    assert_int_equal(tess_image_probe(&source, &facts, &err), TESS_OK);
+    const int width = facts.width++;
+    assert_int_equal(tess_image_decode(&source, &facts, ROOM, &(tess_picture){1, 1, rgb}, &err), TESS_EINPUT);
+    assert_string_equal(err.field, "size");
+    char expected[64];
+    snprintf(expected, sizeof expected, "%d x %d pixels, as at first", width + 1, facts.height);
+    assert_string_equal(err.expected, expected);
+    assert_int_equal(rgb[0], 1);
 }
 
 static void refuses_damage(void **state)
@@ -293,7 +391,7 @@ static void refuses_random_bytes(void **state)
         tess_picture picture;
         tess_error err;
         tess_source source = {.name = "picture", .data = bytes, .n_byte = n};
-        tess_status status = tess_image_decode(&source, 1 << 22, &picture, &err);
+        tess_status status = media_decode(&source, 1 << 22, &picture, &err);
         if (status == TESS_OK)
             free(picture.rgb);
         else
@@ -313,6 +411,9 @@ int main(void)
         cmocka_unit_test(refuses_random_bytes),
         cmocka_unit_test(refuses_what_is_cut_off),
         cmocka_unit_test(decodes_to_pillows_pixels),
+        cmocka_unit_test(resizes_rows_as_they_come),
+        cmocka_unit_test(refuses_what_has_changed),
+        cmocka_unit_test(counts_pixels_only_where_they_are_held),
     };
     return cmocka_run_group_tests_name("image_file", tests, NULL, NULL);
 }

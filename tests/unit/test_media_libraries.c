@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../support/libraries.h"
+#include "../support/media.h"
 #include "media/audio_file.h"
 #include "media/image_file.h"
 #include "media/video_file.h"
@@ -19,7 +20,7 @@ static tess_status decode_image(const char *path, tess_error *err)
 {
     tess_source source = {.name = path, .path = path};
     tess_picture picture = {0};
-    tess_status status = tess_image_decode(&source, 1 << 26, &picture, err);
+    tess_status status = media_decode(&source, 1 << 26, &picture, err);
     free(picture.rgb);
     return status;
 }

@@ -258,7 +258,7 @@ static tess_status resize_without_memory(void)
 static void runs_out_of_memory_safely(void **state)
 {
     (void)state;
-    assert_int_equal(fault_alloc_each(resize_without_memory, &fault_err), 8);
+    assert_int_equal(fault_alloc_each(resize_without_memory, &fault_err), 10);
 }
 
 int main(void)
