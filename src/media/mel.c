@@ -15,6 +15,7 @@ enum {
     LEAST_SAMPLES = EDGE + 1,   /* that can be mirrored: the first itself is not repeated */
     HELD = 2 * TESS_MEL_WINDOW, /* room for samples that frames are still to be made of */
     BLOCK_FRAMES = 256,
+    BLOCK_OVERHEAD = 4096, /* malloc maps a block by itself, with its own header, and so one page more */
     MOST_WEIGHTS = 2 * TESS_FFT_BINS + 2 /* a bin lies in two bands at most */
 };
 #define MOST_SAMPLE 1e15f
@@ -296,5 +297,5 @@ uint64_t tess_mel_bytes(int n_mel, int64_t n_frame)
 {
     const uint64_t n_block = ((uint64_t)n_frame + BLOCK_FRAMES - 1) / BLOCK_FRAMES;
     return sizeof(tess_mel) +
-           n_block * (sizeof(float *) * 2 + BLOCK_FRAMES * sizeof(float) * (uint64_t)n_mel);
+           n_block * (sizeof(float *) * 2 + BLOCK_OVERHEAD + BLOCK_FRAMES * sizeof(float) * (uint64_t)n_mel);
 }

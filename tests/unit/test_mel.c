@@ -2,6 +2,7 @@
 #include "media/mel.h"
 
 #include <fenv.h>
+#include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -282,14 +283,43 @@ static void runs_out_of_memory_safely(void **state)
     assert_true(fault_alloc_each(work_without_memory, &fault_err) >= 4);
 }
 
+/* Bytes that malloc holds of the system, mappings of single blocks included; none of a sanitizer's. */
+static uint64_t held_bytes(void)
+{
+    const struct mallinfo2 now = mallinfo2();
+    return now.hblkhd + now.uordblks;
+}
+
+static void counts_what_it_holds(void **state)
+{
+    (void)state;
+    enum { PIECE = 1 << 14, N_PIECE = 200 };
+    float *samples = calloc(PIECE, sizeof *samples);
+    tess_mel *mel;
+    tess_error err;
+    assert_non_null(samples);
+    mallopt(M_MMAP_THRESHOLD, 128 << 10); /* as it is before a large block has been freed */
+    const uint64_t before = held_bytes();
+    assert_int_equal(tess_mel_new(&mel, "clip", N_MEL, MANY, &err), TESS_OK);
+    for (int i = 0; i < N_PIECE; i++) assert_int_equal(tess_mel_push(mel, samples, PIECE, &err), TESS_OK);
+    assert_int_equal(tess_mel_finish(mel, &err), TESS_OK);
+    const uint64_t taken = held_bytes() - before;
+    const uint64_t counted = tess_mel_bytes(N_MEL, tess_mel_get_features(mel).n_frame);
+    print_message("# holds %llu of %llu bytes\n", (unsigned long long)taken, (unsigned long long)counted);
+    assert_true(taken <= counted);
+    tess_mel_free(mel);
+    free(samples);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(agrees_with_the_original), cmocka_unit_test(filters_are_the_originals),
-        cmocka_unit_test(pieces_change_no_bit),     cmocka_unit_test(rows_are_read_in_any_parts),
-        cmocka_unit_test(bits_are_always_these),    cmocka_unit_test(the_environment_changes_no_bit),
-        cmocka_unit_test(transforms_as_defined),    cmocka_unit_test(refuses_what_has_no_frames),
-        cmocka_unit_test(a_limit_is_met_exactly),   cmocka_unit_test(runs_out_of_memory_safely),
+        cmocka_unit_test(agrees_with_the_original),  cmocka_unit_test(filters_are_the_originals),
+        cmocka_unit_test(pieces_change_no_bit),      cmocka_unit_test(rows_are_read_in_any_parts),
+        cmocka_unit_test(bits_are_always_these),     cmocka_unit_test(the_environment_changes_no_bit),
+        cmocka_unit_test(transforms_as_defined),     cmocka_unit_test(refuses_what_has_no_frames),
+        cmocka_unit_test(counts_what_it_holds),      cmocka_unit_test(a_limit_is_met_exactly),
+        cmocka_unit_test(runs_out_of_memory_safely),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
