@@ -27,7 +27,7 @@ typedef struct png {
     int depth, type, n_sample;
     bool is_interlaced, has_key;
     uint16_t key[3];         /* the transparent colour of a picture without alpha */
-    uint8_t palette[256][3]; /* alpha is laid on white already */
+    uint8_t palette[256][3]; /* alpha is laid on white already; of grey up to 8 bits: what is shown of it */
     uint8_t *row, *before;   /* [1 + bytes of a row]: the filter first */
 } png;
 
@@ -97,6 +97,18 @@ static tess_status read_header(png *p, tess_error *err)
     return TESS_OK;
 }
 
+static bool is_indexed(const png *p)
+{
+    return p->type == PALETTE || (p->type == GREY && p->depth <= 8);
+}
+
+static void set_greys(png *p)
+{
+    const unsigned most = (1u << p->depth) - 1;
+    for (unsigned grey = 0; grey <= most; grey++)
+        memset(p->palette[grey], p->has_key && grey == p->key[0] ? 255 : (int)(grey * 255 / most), 3);
+}
+
 /* Up to the first chunk of pixels, which is handed to zlib. */
 static tess_status read_chunks(png *p, tess_error *err)
 {
@@ -112,6 +124,7 @@ static tess_status read_chunks(png *p, tess_error *err)
         if (is_kind(&c, "IEND")) return refuse(p, "one without pixels", err);
         if (!is_kind(&c, "IDAT")) continue;
         if (p->type == PALETTE && !has_palette) return refuse(p, "one without its palette", err);
+        if (p->type == GREY && p->depth <= 8) set_greys(p);
         p->stream.next_in = (Bytef *)(uintptr_t)c.data;
         p->stream.avail_in = c.n;
         return TESS_OK;
@@ -193,11 +206,10 @@ static unsigned sample_at(const png *p, const uint8_t *row, size_t i)
     return (unsigned)row[bit / 8] >> (8 - p->depth - (int)(bit % 8)) & ((1u << p->depth) - 1);
 }
 
-static void put_grey(const png *p, const uint8_t *row, int x, uint8_t *rgb)
+static void put_deep_grey(const png *p, const uint8_t *row, int x, uint8_t *rgb)
 {
     unsigned grey = sample_at(p, row, (size_t)x);
-    unsigned shown = p->depth == 16 ? (grey > 255 ? 255 : grey) : grey * 255 / ((1u << p->depth) - 1);
-    memset(rgb, p->has_key && grey == p->key[0] ? 255 : (int)shown, 3);
+    memset(rgb, grey > 255 || (p->has_key && grey == p->key[0]) ? 255 : (int)grey, 3);
 }
 
 static void put_colours(const png *p, const uint8_t *row, int x, uint8_t *rgb)
@@ -223,14 +235,25 @@ static void put_with_alpha(const png *p, const uint8_t *row, int x, uint8_t *rgb
 /* Pixel x of a row that is unpacked. */
 static void put_pixel(const png *p, const uint8_t *row, int x, uint8_t *rgb)
 {
-    if (p->type == GREY)
-        put_grey(p, row, x, rgb);
+    if (is_indexed(p))
+        memcpy(rgb, p->palette[sample_at(p, row, (size_t)x)], 3);
+    else if (p->type == GREY)
+        put_deep_grey(p, row, x, rgb);
     else if (p->type == COLOURS)
         put_colours(p, row, x, rgb);
-    else if (p->type == PALETTE)
-        memcpy(rgb, p->palette[sample_at(p, row, (size_t)x)], 3);
     else
         put_with_alpha(p, row, x, rgb);
+}
+
+/* A row of samples of 1, 2, 4 or 8 bits, the first in the highest. */
+static void put_indexed(const png *p, const uint8_t *row, int width, uint8_t *rgb)
+{
+    const int per_byte = 8 / p->depth;
+    for (int x = 0; x < width; row++) {
+        unsigned bits = *row;
+        for (int i = 0; i < per_byte && x < width; i++, x++, rgb += 3, bits = bits << p->depth & 255)
+            memcpy(rgb, p->palette[bits >> (8 - p->depth)], 3);
+    }
 }
 
 static tess_status read_plain(png *p, tess_rows *rows, tess_error *err)
@@ -241,6 +264,8 @@ static tess_status read_plain(png *p, tess_rows *rows, tess_error *err)
         uint8_t *rgb = tess_rows_get(rows, y);
         if (p->type == COLOURS && p->depth == 8 && !p->has_key)
             memcpy(rgb, p->row + 1, 3 * (size_t)rows->width);
+        else if (is_indexed(p))
+            put_indexed(p, p->row + 1, rows->width, rgb);
         else
             for (int x = 0; x < rows->width; x++) put_pixel(p, p->row + 1, x, rgb + 3 * (size_t)x);
         tess_rows_put(rows, y);
