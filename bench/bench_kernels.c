@@ -241,8 +241,8 @@ static void attend_work(bench *b, int part, int n_part)
     const size_t heads = b->n_query;
     for (size_t i = 0; i < b->times; i++)
         for (size_t h = 0; h < 8; h += heads)
-            b->k->attend(b->y + h * b->d_head, b->x + h * b->d_head, heads, b->keys, b->values, b->d_head,
-                         b->n_key, b->d_head, 0.088f, b->scores, TESS_ROUND_NONE);
+            b->k->attend(b->y + h * b->d_head, b->x + h * b->d_head, heads, heads, b->keys, b->values,
+                         b->d_head, b->n_key, b->d_head, 0.088f, b->scores, TESS_ROUND_NONE);
 }
 
 /* Rows of one head that see each other: n_query of them, TESS_QUERY_GRAIN at once. */
@@ -251,8 +251,9 @@ static void attend_rows_work(bench *b, int part, int n_part)
     (void)part, (void)n_part;
     for (size_t i = 0; i < b->times; i++)
         for (size_t row = 0; row < b->n_query; row += TESS_QUERY_GRAIN)
-            b->k->attend(b->y + row * b->d_head, b->x + row * b->d_head, TESS_QUERY_GRAIN, b->keys, b->values,
-                         b->d_head, b->n_key, b->d_head, 0.125f, b->scores, TESS_ROUND_NONE);
+            b->k->attend(b->y + row * b->d_head, b->x + row * b->d_head, TESS_QUERY_GRAIN, TESS_QUERY_GRAIN,
+                         b->keys, b->values, b->d_head, b->n_key, b->d_head, 0.125f, b->scores,
+                         TESS_ROUND_NONE);
 }
 
 static void bench_attend_rows(bench *b, size_t n_key, size_t d_head)
