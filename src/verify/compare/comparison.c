@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verify/compare/codes.h"
+#include "verify/compare/codes_heard.h"
 #include "verify/compare/router.h"
 
 static int by_order(const void *a, const void *b)

@@ -10,6 +10,7 @@
 #include "verify/compare/fault.h"
 #include "verify/compare/sound_place.h"
 #include "verify/compare/speech.h"
+#include "verify/compare/say.h"
 
 static bool is_other_length(const tess_tap_state *s)
 {
