@@ -54,7 +54,8 @@ tess_status tess_mel_check_least(const char *file, int64_t n_sample, tess_error 
 /* What a clip of that many frames holds, tables included. */
 uint64_t tess_mel_bytes(int n_mel, int64_t n_frame);
 
-/* The filters, [n_mel, TESS_FFT_BINS], for tests. */
+/* The filters, [n_mel, TESS_FFT_BINS], and the window, for tests. */
 void tess_mel_get_filters(const tess_mel *mel, float *out);
+void tess_mel_get_window(const tess_mel *mel, float out[TESS_MEL_WINDOW]);
 
 #endif
