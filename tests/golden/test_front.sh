@@ -13,6 +13,7 @@ for file in "$front"/*.png; do
 done
 for file in "$front"/*.wav; do
     name=${file##*/}
+    [ -f "${file%.wav}.safetensors" ] || continue # heard by goldens of e
     equals "$(exit_of preprocess --audio "$file")" 0 "$name"
     worst=$(python tests/support/inputs.py near "$out" "${file%.wav}.safetensors" 2e-5)
     result $? "$name: the original's frames, max abs $worst"
