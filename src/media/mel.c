@@ -66,11 +66,23 @@ static double hertz_of(double mel)
     return mel >= 15.0 ? 1000.0 * tess_exp_double(log_step * (mel - 15.0)) : 200.0 * mel / 3.0;
 }
 
-/* Triangles between equally spaced places of Slaney's scale, each of area 1 in its frequency. */
+/* What equally spaced places of Slaney's scale are apart, up to 8,000 Hz. */
+static double step_of(int64_t n_mel)
+{
+    const double mel_max = 15.0 + tess_log_double(8.0) * (27.0 / tess_log_double(6.4));
+    return mel_max / (double)(n_mel + 1);
+}
+
+double tess_mel_get_width_hz(int64_t n_mel, int64_t i)
+{
+    const double step = step_of(n_mel);
+    return (hertz_of((double)(i + 2) * step) - hertz_of((double)i * step)) / 2.0;
+}
+
+/* Triangles between such places, each of area 1 in its frequency. */
 static void fill_bands(tess_mel *mel)
 {
-    const double mel_max = 15.0 + tess_log_double(8.0) * (27.0 / tess_log_double(6.4)); /* of 8,000 Hz */
-    const double step = mel_max / (mel->n_mel + 1);
+    const double step = step_of(mel->n_mel);
     const double bin_hz = (double)TESS_MEL_RATE_HZ / TESS_FFT_POINTS;
     int n_weight = 0;
     for (int m = 0; m < mel->n_mel; m++) {

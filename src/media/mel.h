@@ -51,6 +51,8 @@ int64_t tess_mel_get_samples(const tess_mel *mel);
 /* Whether a clip of so many samples is short enough, and long enough to have a frame. Errors: as above. */
 tess_status tess_mel_check_most(const char *file, int64_t n_sample, int64_t most_frames, tess_error *err);
 tess_status tess_mel_check_least(const char *file, int64_t n_sample, tess_error *err);
+/* Half of what band i lies over, 0 <= i < n_mel: the inverse of its triangle's height. */
+double tess_mel_get_width_hz(int64_t n_mel, int64_t i);
 /* What a clip of that many frames holds, tables included. */
 uint64_t tess_mel_bytes(int n_mel, int64_t n_frame);
 
