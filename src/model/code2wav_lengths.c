@@ -23,11 +23,12 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t count_context_samples(const tess_code2wav_config *config, int64_t n_context)
+int64_t tess_code2wav_count_frame_samples(const tess_code2wav_config *config)
 {
-    for (int i = 0; i < config->n_upsampling_ratio; i++) n_context *= config->upsampling_ratio[i];
-    for (int i = 0; i < config->n_upsample_rate; i++) n_context *= config->upsample_rate[i];
-    return n_context;
+    int64_t n = 1;
+    for (int i = 0; i < config->n_upsampling_ratio; i++) n *= config->upsampling_ratio[i];
+    for (int i = 0; i < config->n_upsample_rate; i++) n *= config->upsample_rate[i];
+    return n;
 }
 
 tess_code2wav_window tess_code2wav_window_at(const tess_code2wav_config *config,
@@ -37,7 +38,7 @@ tess_code2wav_window tess_code2wav_window_at(const tess_code2wav_config *config,
     const int64_t n_context = least(first, windows->n_context);
     return (tess_code2wav_window){.n_context = n_context,
                                   .n_new = least(n_frame - first, windows->n_new),
-                                  .n_dropped = count_context_samples(config, n_context)};
+                                  .n_dropped = n_context * tess_code2wav_count_frame_samples(config)};
 }
 
 int64_t tess_code2wav_count_windowed(const tess_code2wav_config *config, const tess_code2wav_windows *windows,
