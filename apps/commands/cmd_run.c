@@ -401,7 +401,7 @@ static int open_speech(const cli_command *self, request *r)
     r->speech.ends_text = true;
     r->engine.options.n_speech_step = r->speech.voice.max_step;
     cli_catch_termination(); /* what is begun of the file must go, or be ended */
-    return cli_speech_open_file(&r->speech, self, &r->common);
+    return cli_speech_open_file(&r->speech, self, &r->common, &r->engine.bar);
 }
 
 static int run_run(const cli_command *self, int argc, char **argv)

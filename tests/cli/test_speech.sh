@@ -139,6 +139,20 @@ result $? "what was spoken until then is kept: $n samples"
 steps=60 run --prompt "Hello!" --speak - 2>"$work/err" | head -c 1 >/dev/null
 equals "${PIPESTATUS[0]}" 4 "a closed pipe ends it with 4"
 equals "$(grep -c tessera "$work/err")" 0 "and without a message"
+mkfifo "$work/fifo.wav" "$work/fifo.opus"
+stop_waiting() { # stop_waiting SIGNAL FILE TEXT
+    (exec timeout --foreground -k 60 -s "$1" 2 "$tessera" run --model $model --memory 512MiB --ledger off --quiet --prompt "Hello!" --speak "$2" --talker-max-new 60 >/dev/null 2>"$work/err")
+    equals "$?" 124 "$3: SIG$1 ends it" # 137: it had to be killed
+}
+for signal in INT TERM; do
+    stop_waiting $signal "$work/fifo.wav" "a pipe without a reader"
+    for form in wav opus; do
+        sleep 600 <>"$work/fifo.$form" & # keeps the pipe open and reads nothing
+        stop_waiting $signal "$work/fifo.$form" "a pipe that nobody reads, .$form"
+        kill $!
+        wait $! 2>/dev/null
+    done
+done
 interrupt() { # interrupt OPTION...: Ctrl-C in mid-speech
     rm -f "$work/cut.wav"
     "$tessera" run --model $model --memory 512MiB "$@" --ledger off --prompt "Hello!" --speak "$work/cut.wav" --json >"$work/out" 2>"$work/err" &
