@@ -385,6 +385,7 @@ static int check_output(const cli_command *self, request *r)
     const char *const used[] = {r->prompt.messages};
     int code = cli_output_check(self, &r->common, "--speak", out, used, 1, r->engine.options.model_dir);
     if (code < 0) code = cli_output_check_ledger(self, &r->common, "--speak", out, r->engine.ledger.place);
+    if (code < 0) code = cli_output_check_standard(self, &r->common, "--speak", out, "the answer");
     r->prompt.output = out;
     r->prompt.output_option = "--speak";
     return code;

@@ -90,6 +90,10 @@ for form in flac:fLaC mp3:ID3 opus:OggS ogg:OggS; do
     equals "$(head -c 3 "$work/said.${form%:*}")" "$(head -c 3 <<<"${form#*:}")" "is what it says"
 done
 
+long=$work/$(printf 'é%.0s' {1..125})x.wav # 255 bytes
+run --prompt "Hello!" --speak "$long" >/dev/null
+same "$said" "$long" "a name as long as names can be"
+
 # ---- refused, before any work: the budget is not looked at ----
 refuse() { # refuse CODE SAID OPTION...
     equals "$(exit_of run --memory 1 --prompt x "${@:3}")$(cat "$work/out")" "$1" "${*:3}: exit $1"
@@ -113,6 +117,12 @@ refuse 2 "is a file that this command uses otherwise" --audio "$said" --speak "$
 folder=tests/golden/e refuse 3 "enable_audio_output: found false, expected true" --speak "$said"
 equals "$(run --memory 1 --prompt x --speak - --json 2>/dev/null | json error message)" "--speak - and --json both want standard output" "--speak - with --json"
 equals "$(run --memory 1 --prompt x --speak "$said" --speaker nobody --json 2>/dev/null | json error expected)" "aiden, chelsie, ethan" "the list is in the JSON"
+for file in /dev/stdout "$work/both.wav"; do
+    run --memory 1 --prompt x --speak "$file" 2>"$work/err" | cat >"$work/out"
+    "$tessera" run --model $model --ledger off --memory 1 --prompt x --speak "$file" >"$work/both.wav" 2>>"$work/err"
+    equals "$?" 2 "$file, where the text goes: exit 2"
+    contains "$(cat "$work/err")" "$file is standard output, which the answer goes to; name another file, or -" "says so"
+done
 equals "$(ls "$work" | grep -c part)" 0 "and nothing is left of any"
 
 # ---- nothing to say ----
