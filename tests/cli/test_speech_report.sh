@@ -68,6 +68,12 @@ says "the trace has no frame from 4 on" "and drawn"
 says "; the trace ends after 81: " "the waveform, too"
 contains "$(told)" "found 81 samples, expected 201, from sample 81 on (0.003 s, frame 4) " "and told with its place"
 
+# A golden of a speech without a sound, which is no reason to wait for it.
+edit $golden "$work/silent" empty code2wav.waveform 0
+equals "$(timeout 60 "$tessera" verify --ledger off --quiet --memory 1GiB --model tests/golden/f --isolate --golden "$work/silent" >"$work/out" 2>&1; echo $?)" 1 \
+    "module by module, a golden without a sample"
+contains "$(told)" "code2wav.waveform (code2wav): found 441 samples, expected 0, from sample 0 on (0.000 s) " "is told with both lengths"
+
 # A value that is no number is in no drawing.
 edit $golden "$work/off" set code2wav.waveform 100 nan
 equals "$(compare $golden "$work/off")" 1 "a sample that is no number"
