@@ -443,6 +443,7 @@ static const struct {
     {"repetition_penalty", "--repetition-penalty", NULL, NULL},
     {"globs", "--taps", "--list prints all", NULL},
     {"speak", "--speak", "--speak 0 traces the text", NULL},
+    {"generate", "--generate", NULL, NULL},
     {"n_speech_step", "the steps of speech", NULL, NULL},
     {"is_float", "--float", NULL, NULL},
     {"truth", "--truth", "--metrics-only measures without judging", NULL},

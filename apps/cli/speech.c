@@ -189,7 +189,7 @@ void cli_speech_remark(const cli_speech *s, const cli_command *self, const cli_c
 {
     const cli_spoken *said = &s->said;
     if (common->quiet || !said->has_begun) return;
-    if (said->n_sample == 0 && !said->is_interrupted)
+    if (said->n_sample == 0 && !said->is_interrupted && said->finish != TESS_SPEECH_FINISH_LIMIT)
         cli_remark(self, "there was nothing to say: no sound was made");
     if (said->finish == TESS_SPEECH_FINISH_LIMIT)
         cli_remark(self,

@@ -117,6 +117,11 @@ refuse 2 "is a file that this command uses otherwise" --audio "$said" --speak "$
 folder=tests/golden/e refuse 3 "enable_audio_output: found false, expected true" --speak "$said"
 equals "$(run --memory 1 --prompt x --speak - --json 2>/dev/null | json error message)" "--speak - and --json both want standard output" "--speak - with --json"
 equals "$(run --memory 1 --prompt x --speak "$said" --speaker nobody --json 2>/dev/null | json error expected)" "aiden, chelsie, ethan" "the list is in the JSON"
+for flags in "--prompt <|audio_pad|>" "--system <|video_pad|> --prompt <|image_pad|>"; do
+    # shellcheck disable=SC2086 -- words split
+    equals "$(exit_of run $flags --speak "$said")$(cat "$work/out")" 3 "$flags, without a medium: refused before any text"
+    contains "$(cat "$work/err")" "which stands for nothing, expected pad tokens that stand for media" "says why"
+done
 for file in /dev/stdout "$work/both.wav"; do
     run --memory 1 --prompt x --speak "$file" 2>"$work/err" | cat >"$work/out"
     "$tessera" run --model $model --ledger off --memory 1 --prompt x --speak "$file" >"$work/both.wav" 2>>"$work/err"
@@ -135,6 +140,10 @@ result $? "and makes no file"
 cp "$said" "$work/older.wav"
 run --quiet --prompt "Hello!" --max-new 0 --speak "$work/older.wav"
 same "$said" "$work/older.wav" "an older one stays"
+
+equals "$(steps=1 run --prompt "Hello!" --speak "$work/none.wav" --json 2>"$work/err" | json speech)" \
+    '{"file": null, "frames": 0, "seconds": 0.0, "finish_reason": "step limit"}' "a limit of one step, in which nothing sounds"
+equals "$(grep -c "nothing to say" "$work/err") $(grep -c "cut at its step limit of 1" "$work/err")" "0 1" "is told as the limit that it is"
 
 # ---- cut ----
 equals "$(exit_of run --prompt x --speak /dev/full)" 4 "a full disk"
