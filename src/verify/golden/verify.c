@@ -232,8 +232,11 @@ static tess_status end_early(verifying *v, const tess_error *end, tess_error *er
 static tess_status run_codes(verifying *v, const tess_tap_listener *listener, tess_error *err)
 {
     const tess_trace_inputs *in = &v->golden->inputs;
-    const tess_codes codes = {
-        .codes = in->codes, .n_frame = in->n_frame, .listener = listener, .progress = v->options->progress};
+    const tess_codes codes = {.codes = in->codes,
+                              .n_code_group = v->golden->inputs.n_code_group,
+                              .n_frame = in->n_frame,
+                              .listener = listener,
+                              .progress = v->options->progress};
     return tess_engine_decode_codes(v->engine, &codes, err);
 }
 
