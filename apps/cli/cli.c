@@ -446,6 +446,7 @@ static const struct {
     {"generate", "--generate", NULL, NULL},
     {"n_speech_step", "the steps of speech", NULL, NULL},
     {"is_float", "--float", NULL, NULL},
+    {"input_ids", NULL, "without --raw it is one", "by the chat template"},
     {"truth", "--truth", "--metrics-only measures without judging", NULL},
     {"dtype", NULL, "--metrics-only measures without judging", "as the reference"},
     {"config_sha256", NULL, "--ignore-identity compares anyway", "as in the reference"},

@@ -105,6 +105,8 @@ refuse 2 "expected one that ends in .wav, .flac, .mp3, .opus or .ogg" --speak "$
 refuse 2 "--speak" --speak ""
 refuse 2 "$work" --speak "$work"
 refuse 2 "--float: found a format that has no 32-bit floats" --speak "$work/x.mp3" --float
+equals "$(exit_of run --memory 512MiB --raw --prompt "The capital" --speak "$said")$(cat "$work/out")" 3 "a text without the template: exit 3, before any of the answer"
+contains "$(cat "$work/err")" "ends in a turn of the assistant's; without --raw it is one" "says what helps"
 refuse 3 'speaker: found "nobody", expected aiden, chelsie, ethan' --speak "$said" --speaker nobody
 refuse 3 'speaker: found "", expected aiden, chelsie, ethan' --speak "$said" --speaker ""
 refuse 2 "nothing is spoken without --speak" --speaker ethan
@@ -166,7 +168,7 @@ stop_waiting() { # stop_waiting SIGNAL FILE TEXT
 for signal in INT TERM; do
     stop_waiting $signal "$work/fifo.wav" "a pipe without a reader"
     for form in wav opus; do
-        sleep 600 <>"$work/fifo.$form" & # keeps the pipe open and reads nothing
+        { head -c 45056 /dev/zero && exec sleep 600; } 1<>"$work/fifo.$form" & # reads nothing and leaves little room
         stop_waiting $signal "$work/fifo.$form" "a pipe that nobody reads, .$form"
         kill $!
         wait $! 2>/dev/null
