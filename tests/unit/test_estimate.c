@@ -14,6 +14,7 @@
 /* 10 layers of 128 experts, 8 for a token; easy bytes. */
 static const tess_plan PLAN = {.n_context = 4096,
                                .n_chunk = 16,
+                               .n_together = 1,
                                .n_expert_layer = 10,
                                .n_expert = 128,
                                .n_expert_used = 8,
@@ -139,6 +140,12 @@ static void long_prompts_take_longer(void **state)
     plan.position_bytes = 1000;
     tess_plan_estimate(&plan, &memory, 40, &e);
     assert_true(fabs(e.first_token_seconds - without.first_token_seconds - 40 * 41 / 2 * 0.001) < 1e-9);
+    /* What several tokens read together is read once; the last of them alone. */
+    plan.n_together = 4;
+    tess_plan_estimate(&plan, &memory, 40, &e);
+    assert_true(fabs(e.first_token_seconds - without.first_token_seconds - 40 * 41 / 2 * 0.001 / 4) < 1e-9);
+    assert_true(fabs(e.next_token_seconds - (0.137 + 41 * 0.001)) < 1e-9);
+    plan.n_together = 1;
     /* Where products wait for arithmetic and attention for memory, their times add. */
     const tess_rates slow = {INFINITY, 1e6, 1e5, INFINITY};
     plan.position_bytes = 0;
@@ -147,6 +154,17 @@ static void long_prompts_take_longer(void **state)
     tess_plan_estimate(&plan, &slow, 40, &both);
     assert_true(fabs(without.first_token_seconds - (40 * 1.30 + 0.07)) < 1e-9);
     assert_true(fabs(both.first_token_seconds - without.first_token_seconds - 0.82) < 1e-9);
+}
+
+static void speech_waits_for_all_three(void **state)
+{
+    (void)state;
+    tess_plan plan = PLAN;
+    tess_estimate e = estimate(&plan, 40);
+    assert_true(e.speech_seconds == 0);
+    plan.speech_read_bytes = 3e5, plan.speech_weight_bytes = 4e6, plan.speech_operations = 5e7;
+    tess_plan_estimate(&plan, &(tess_rates){1e6, 2e6, 1e8, INFINITY}, 40, &e);
+    assert_true(fabs(e.speech_seconds - (0.3 + 2 + 0.5)) < 1e-9);
 }
 
 static void towers_come_first(void **state)
@@ -211,6 +229,7 @@ int main(void)
         cmocka_unit_test(computing_takes_time_too),
         cmocka_unit_test(memory_comes_once),
         cmocka_unit_test(long_prompts_take_longer),
+        cmocka_unit_test(speech_waits_for_all_three),
         cmocka_unit_test(towers_come_first),
         cmocka_unit_test(a_model_without_experts),
     };
