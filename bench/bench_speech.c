@@ -1,44 +1,59 @@
-/* Speaking at the released dimensions, all weights resident: the talker's step, the code predictor's frame
- * and code2wav's frame, each in pairs with its limit on the same threads - plain reads of as many bytes, or
- * fused multiply-adds - and what a second of speech takes in all. The weights are holes, which cost the same
- * as others; the router then always takes the same experts, which no cache holds between two steps. */
+/* Speaking at the released dimensions, all weights resident: the talker's step, the code predictor's frame,
+ * code2wav's frame and all three in turn, each in pairs with its limit on the same threads: plain reads of as
+ * many bytes, a loop of as many fused multiply-adds, and their sum. The weights are holes, which cost the
+ * same as others; the router then always takes the same experts, which no cache holds between two steps. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "measure.h"
+#include "yardstick.h"
 #include "base/fpenv.h"
 #include "engine/engine.h"
 
-enum { N_RUN = 5, N_STEP = 6, N_FRAME = 4, N_PROMPT = 16 };
+enum { N_RUN = 5, N_STEP = 8, N_FRAME = 4, N_PROMPT = 16, N_THREAD = 2 };
+#define FRAME_SECONDS 0.08
 
 /* ---- limits ---- */
 
-typedef struct reading {
-    const uint64_t *words;
-    size_t n_word;
-    uint64_t sum[64];
-} reading;
+/* Work of the yardstick, shared out among threads. */
+typedef struct limit {
+    const yardstick *stick;
+    const char *bytes;
+    size_t n_block, n_round; /* of 1024 bytes; of multiply-adds, on each thread */
+} limit;
 
 static void read_share(void *arg, int share, int n_share)
 {
-    reading *r = arg;
+    const limit *l = arg;
     int64_t begin, end;
-    tess_share_range((int64_t)r->n_word, 8, share, n_share, &begin, &end);
-    uint64_t sum[8] = {0};
-    for (int64_t i = begin; i + 8 <= end; i += 8)
-        for (int k = 0; k < 8; k++) sum[k] += r->words[i + k];
-    for (int k = 1; k < 8; k++) sum[0] += sum[k];
-    r->sum[share] = sum[0];
+    tess_share_range((int64_t)l->n_block, 1, share, n_share, &begin, &end);
+    l->stick->read(l->bytes + begin * 1024, (size_t)(end - begin) * 1024);
+}
+
+static void multiply_share(void *arg, int share, int n_share)
+{
+    (void)share, (void)n_share;
+    const limit *l = arg;
+    l->stick->peak(l->n_round);
 }
 
 /* Seconds that reading n bytes takes. */
-static double read_bytes(tess_pool *pool, reading *r, double n)
+static double read_bytes(tess_pool *pool, limit *l, double n)
 {
     double done = 0, start = bench_now(CLOCK_MONOTONIC);
-    for (; done < n; done += (double)r->n_word * 8) tess_pool_run(pool, read_share, r);
+    for (; done < n; done += (double)l->n_block * 1024) tess_pool_run(pool, read_share, l);
     return (bench_now(CLOCK_MONOTONIC) - start) * n / done;
+}
+
+/* Seconds that n multiply-adds take. */
+static double multiply(tess_pool *pool, limit *l, double n)
+{
+    l->n_round = (size_t)(n / (double)(l->stick->lanes * CHAINS) / N_THREAD);
+    double start = bench_now(CLOCK_MONOTONIC);
+    tess_pool_run(pool, multiply_share, l);
+    return bench_now(CLOCK_MONOTONIC) - start;
 }
 
 /* ---- stages ---- */
@@ -48,26 +63,23 @@ typedef struct bench {
     tess_speech_room *room;
     float *row, *hidden;
     int32_t *codes;
-    reading reading;
+    limit limit;
 } bench;
 
-static void run_talker(bench *b)
+static void step_talker(bench *b)
 {
     tess_talker *talker = &b->room->talker;
-    for (int i = 0; i < N_STEP; i++) {
-        talker->timeline.length = N_PROMPT; /* each step at the same place */
-        bench_must(tess_talker_step(talker, b->row, 5, b->hidden, NULL) == TESS_OK, "the talker");
-    }
+    talker->timeline.length = N_PROMPT; /* each step at the same place */
+    bench_must(tess_talker_step(talker, b->row, 5, b->hidden, NULL) == TESS_OK, "the talker");
 }
 
-static void run_predictor(bench *b)
+static void step_predictor(bench *b)
 {
     const tess_sampling sampling = tess_code_predictor_sampling(false);
     uint64_t random = 1;
-    for (int i = 0; i < N_STEP; i++)
-        bench_must(tess_code_predictor_run(&b->room->predictor, b->hidden, b->row, &sampling, &random, NULL,
-                                           NULL, b->codes, NULL) == TESS_OK,
-                   "the code predictor");
+    bench_must(tess_code_predictor_run(&b->room->predictor, b->hidden, b->row, &sampling, &random, NULL, NULL,
+                                       b->codes, NULL) == TESS_OK,
+               "the code predictor");
 }
 
 static tess_status ignore(void *context, const float *samples, int64_t n, tess_error *err)
@@ -76,11 +88,35 @@ static tess_status ignore(void *context, const float *samples, int64_t n, tess_e
     return TESS_OK;
 }
 
+static void decode_frames(bench *b)
+{
+    bench_must(tess_code2wav_push(&b->room->code2wav, b->codes, N_FRAME, N_FRAME, NULL) == TESS_OK,
+               "code2wav");
+}
+
+/* N_STEP steps of each, N_STEP frames of code2wav. */
+static void run_talker(bench *b)
+{
+    for (int i = 0; i < N_STEP; i++) step_talker(b);
+}
+
+static void run_predictor(bench *b)
+{
+    for (int i = 0; i < N_STEP; i++) step_predictor(b);
+}
+
 static void run_code2wav(bench *b)
 {
-    for (int i = 0; i < N_STEP; i += N_FRAME)
-        bench_must(tess_code2wav_push(&b->room->code2wav, b->codes, N_FRAME, N_FRAME, NULL) == TESS_OK,
-                   "code2wav");
+    for (int i = 0; i < N_STEP; i += N_FRAME) decode_frames(b);
+}
+
+static void run_all(bench *b)
+{
+    for (int i = 1; i <= N_STEP; i++) {
+        step_talker(b);
+        step_predictor(b);
+        if (i % N_FRAME == 0) decode_frames(b);
+    }
 }
 
 static uint64_t bytes_of(const tess_weight *weight, int n)
@@ -118,58 +154,58 @@ static double predictor_bytes(const tess_model *m)
 
 /* ---- measuring ---- */
 
-/* Pairs of a stage and reading as many bytes; returns the median seconds of one step. */
-static double time_reading(bench *b, const char *what, void (*run)(bench *), double bytes, double *limit)
+typedef struct stage {
+    const char *name;
+    void (*run)(bench *);
+    double bytes, products; /* of a frame */
+} stage;
+
+/* Seconds that a frame of a stage takes at its limit. */
+static double time_limit(bench *b, const stage *s)
 {
-    double seconds[N_RUN], share[N_RUN], plain[N_RUN];
-    run(b); /* the weights arrive */
+    double seconds = 0;
+    if (s->bytes > 0) seconds += read_bytes(b->engine->pool, &b->limit, s->bytes * N_STEP) / N_STEP;
+    if (s->products > 0) seconds += multiply(b->engine->pool, &b->limit, s->products * N_STEP) / N_STEP;
+    return seconds;
+}
+
+static void time_stage(bench *b, const stage *s)
+{
+    double seconds[N_RUN], share[N_RUN], least[N_RUN];
+    s->run(b); /* the weights arrive */
     for (int i = 0; i < N_RUN; i++) {
-        plain[i] = read_bytes(b->engine->pool, &b->reading, bytes);
+        least[i] = time_limit(b, s);
         double start = bench_now(CLOCK_MONOTONIC);
-        run(b);
+        s->run(b);
         seconds[i] = (bench_now(CLOCK_MONOTONIC) - start) / N_STEP;
-        share[i] = plain[i] / seconds[i];
+        share[i] = least[i] / seconds[i];
     }
     bench_sort(seconds, N_RUN);
     bench_sort(share, N_RUN);
-    bench_sort(plain, N_RUN);
-    *limit = plain[N_RUN / 2];
-    printf("%-16s %7.1f MB %8.2f ms (%.2f … %.2f) %6.1f GB/s, %3.0f %% of plain reads (%.0f … %.0f)\n", what,
-           bytes / 1e6, 1e3 * seconds[N_RUN / 2], 1e3 * seconds[0], 1e3 * seconds[N_RUN - 1],
-           1e-9 * bytes / seconds[N_RUN / 2], 100 * share[N_RUN / 2], 100 * share[0], 100 * share[N_RUN - 1]);
-    return seconds[N_RUN / 2];
-}
-
-static double time_code2wav(bench *b)
-{
-    double seconds[N_RUN], products = tess_code2wav_count_products(b->room->code2wav.config);
-    int n = (N_STEP + N_FRAME - 1) / N_FRAME * N_FRAME;
-    tess_code2wav_begin(&b->room->code2wav, &(tess_code2wav_stream){.hear = ignore});
-    run_code2wav(b);
-    for (int i = 0; i < N_RUN; i++) {
-        double start = bench_now(CLOCK_MONOTONIC);
-        run_code2wav(b);
-        seconds[i] = (bench_now(CLOCK_MONOTONIC) - start) / n;
-    }
-    bench_sort(seconds, N_RUN);
-    printf("%-16s %7.2f G  %8.2f ms (%.2f … %.2f) %6.1f G multiply-adds/s; its limit: bench_code2wav\n",
-           "code2wav", products * 1e-9, 1e3 * seconds[N_RUN / 2], 1e3 * seconds[0], 1e3 * seconds[N_RUN - 1],
-           1e-9 * products / seconds[N_RUN / 2]);
-    return seconds[N_RUN / 2];
+    bench_sort(least, N_RUN);
+    printf("%-15s %8.1f %8.2f %8.2f (%.2f … %.2f) %8.2f %6.0f %% (%.0f … %.0f) %8.2f\n", s->name,
+           s->bytes / 1e6, s->products / 1e9, 1e3 * seconds[N_RUN / 2], 1e3 * seconds[0],
+           1e3 * seconds[N_RUN - 1], 1e3 * least[N_RUN / 2], 100 * share[N_RUN / 2], 100 * share[0],
+           100 * share[N_RUN - 1], seconds[N_RUN / 2] / FRAME_SECONDS);
+    fflush(stdout);
 }
 
 static void time_all(bench *b)
 {
     const tess_model *m = &b->engine->model;
-    double talker_limit, predictor_limit;
-    double talker = time_reading(b, "talker", run_talker, talker_bytes(m), &talker_limit);
-    double predictor = time_reading(b, "code predictor", run_predictor, predictor_bytes(m), &predictor_limit);
-    double code2wav = time_code2wav(b), all = talker + predictor + code2wav;
-    printf("a frame of 80 ms %19.2f ms: real-time factor %.2f\n", 1e3 * all, all / 0.08);
-    double others = talker_limit + predictor_limit + code2wav;
-    printf("at the limit of reading, and code2wav as it is: %.2f; factor 1 asks for %.1f GB/s beside it\n",
-           others / 0.08,
-           code2wav < 0.08 ? 1e-9 * (talker_bytes(m) + predictor_bytes(m)) / (0.08 - code2wav) : INFINITY);
+    const double talker = talker_bytes(m), predictor = predictor_bytes(m);
+    const double products = tess_code2wav_count_products(b->room->code2wav.config);
+    const stage stages[] = {{"talker", run_talker, talker, 0},
+                            {"code predictor", run_predictor, predictor, 0},
+                            {"code2wav", run_code2wav, 0, products},
+                            {"all three", run_all, talker + predictor, products}};
+    printf("of a frame of 80 ms     MB        G       ms                  limit ms  of the limit       ÷ 80 "
+           "ms\n");
+    tess_code2wav_begin(&b->room->code2wav, &(tess_code2wav_stream){.hear = ignore});
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) time_stage(b, &stages[i]);
+    double sound = time_limit(b, &stages[2]);
+    printf("factor 1 with code2wav at its limit: %.1f GB/s of weights read\n",
+           sound < FRAME_SECONDS ? 1e-9 * (talker + predictor) / (FRAME_SECONDS - sound) : INFINITY);
 }
 
 static void prepare(bench *b)
@@ -190,16 +226,16 @@ static void prepare(bench *b)
 int main(void)
 {
     char folder[] = "/tmp/tess-bench-XXXXXX";
-    bench b = {.reading = {.n_word = (size_t)1 << 26}};
+    const size_t n_byte = (size_t)512 << 20;
+    char *bytes = malloc(n_byte);
+    bench_must(bytes != NULL, "taking memory");
+    memset(bytes, 1, n_byte);
+    bench b = {.limit = {strongest_yardstick(), bytes, n_byte / 1024, 0}};
     bench_make_checkpoint(folder);
-    uint64_t *words = malloc(b.reading.n_word * sizeof *words);
-    bench_must(words != NULL, "taking memory");
-    memset(words, 1, b.reading.n_word * sizeof *words);
-    b.reading.words = words;
     const tess_engine_options options = {.model_dir = folder,
                                          .memory_bytes = 9ull << 30,
                                          .n_context = 256,
-                                         .n_thread = 2,
+                                         .n_thread = N_THREAD,
                                          .n_speech_step = 64};
     tess_error err;
     if (tess_engine_open(&options, &b.engine, &err) != TESS_OK) bench_must(false, err.message);
@@ -210,7 +246,7 @@ int main(void)
     bench_must(b.row && b.hidden && b.codes, "taking memory");
     tess_fpenv saved = tess_fpenv_enter();
     prepare(&b);
-    printf("2 threads, %s; %d of %d talker's experts stay\n", tess_engine_get_isa(b.engine),
+    printf("%d threads, %s; %d of %d talker's experts stay\n", N_THREAD, tess_engine_get_isa(b.engine),
            b.engine->rooms.choice.speech.talker.n_expert_slot, c->text.n_layer * c->text.n_expert);
     time_all(&b);
     tess_fpenv_leave(saved);
@@ -218,7 +254,7 @@ int main(void)
     free(b.row);
     free(b.hidden);
     free(b.codes);
-    free(words);
+    free(bytes);
     bench_remove_checkpoint(folder);
     return 0;
 }
