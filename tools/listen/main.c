@@ -19,11 +19,11 @@ static const char help[] =
     "Options:\n"
     "  --model FOLDER  whose tokenizer turns the ids into text; without it the ids are printed\n"
     "  --ids           the ids also with --model\n"
-    "  --svg FILE      draws the spectrogram, with the tokens above their frames\n"
+    "  --svg FILE      draws the spectrogram of the first 4.8 s, with the tokens above their frames\n"
     "  --help          this text\n"
     "\n"
-    "Exit status: 0 heard, 1 unsure of a token, or no such token, or no end, 2 options, 3 no such WAV file\n"
-    "(24 kHz, one channel, 16 bits), 4 system.\n"
+    "Exit status: 0 heard, 1 nothing heard, unsure of a token, no such token, no end, or more behind it,\n"
+    "2 options, 3 no such WAV file (24 kHz, one channel, 16 bits) or model, 4 system.\n"
     "\n"
     "Example:\n"
     "  tessera run --model demo/checkpoint --prompt 'Hello!' --speak hello.wav\n"
@@ -133,6 +133,7 @@ static int judge(const speech *s, const tess_tokenizer *tokenizer)
         }
     } else {
         fputs("listen: nothing heard\n", stderr);
+        code = 1;
     }
     for (size_t i = 0; i < s->n_token && tokenizer; i++) {
         size_t n_byte;
@@ -143,8 +144,11 @@ static int judge(const speech *s, const tess_tokenizer *tokenizer)
         break;
     }
     if (s->end != VOICE_ENDS) {
-        fprintf(stderr, "listen: %s behind token %zu, expected a frame of silence\n",
-                s->end == VOICE_IS_CUT ? "the end of the file" : "half a token", s->n_token);
+        static const char *const found[] = {[VOICE_GOES_ON] = "sound behind the silence",
+                                            [VOICE_IS_CUT] = "the end of the file",
+                                            [VOICE_BREAKS_OFF] = "half a token"};
+        fprintf(stderr, "listen: behind %zu token%s: found %s, expected a frame of silence and the end\n",
+                s->n_token, s->n_token == 1 ? "" : "s", found[s->end]);
         code = 1;
     }
     return code;

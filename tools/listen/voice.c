@@ -8,6 +8,8 @@ enum {
     ENOUGH = SKIPPED + HEARD /* the last frame of a speech ends 555 samples early */
 };
 static const double quiet = 0.005; /* root mean square under the window; of a pair of tones it is 0.15 */
+static const double leak =
+    1e-4; /* 40 dB below the other group's tone: no tone, but what the window lets through */
 static const double two_pi = 6.283185307179586;
 
 double voice_energy(const double *samples, size_t n, double frequency_hz)
@@ -21,23 +23,33 @@ double voice_energy(const double *samples, size_t n, double frequency_hz)
     return one * one + two * two - factor * one * two;
 }
 
-/* The loudest tone of a group; *lead_db becomes smaller where it leads by less. */
-static int hear_tone(const double part[HEARD], double first_hz, double *lead_db)
-{
+/* Energies of a group's tones, and the loudest one. */
+typedef struct group {
     double energy[VOICE_N_TONE];
-    int loudest = 0;
+    int loudest;
+} group;
+
+static group measure(const double part[HEARD], double first_hz)
+{
+    group g = {.loudest = 0};
     for (int i = 0; i < VOICE_N_TONE; i++) {
-        energy[i] = voice_energy(part, HEARD, first_hz + VOICE_STEP_HZ * i);
-        if (energy[i] > energy[loudest]) loudest = i;
+        g.energy[i] = voice_energy(part, HEARD, first_hz + VOICE_STEP_HZ * i);
+        if (g.energy[i] > g.energy[g.loudest]) g.loudest = i;
     }
-    double next = 1e-30;
-    for (int i = 0; i < VOICE_N_TONE; i++)
-        if (i != loudest) next = fmax(next, energy[i]);
-    *lead_db = fmin(*lead_db, 10 * log10(fmax(energy[loudest], 1e-30) / next));
-    return loudest;
+    return g;
 }
 
-/* The symbol of half a frame, VOICE_N_SYMBOL for silence. */
+/* By how many decibel the loudest tone leads the others of its group, and the leak of the other group's. */
+static double lead_of(const group *g, const group *other)
+{
+    double next = fmax(leak * other->energy[other->loudest], 1e-30);
+    for (int i = 0; i < VOICE_N_TONE; i++)
+        if (i != g->loudest) next = fmax(next, g->energy[i]);
+    return 10 * log10(fmax(g->energy[g->loudest], 1e-30) / next);
+}
+
+/* The symbol of half a frame, VOICE_N_SYMBOL for silence. *lead_db becomes smaller where a tone leads by
+ * less. */
 static int hear_half(const float *samples, double *lead_db)
 {
     double part[HEARD], sum = 0;
@@ -47,8 +59,17 @@ static int hear_half(const float *samples, double *lead_db)
         sum += part[i] * part[i];
     }
     if (sqrt(sum / HEARD) < quiet) return VOICE_N_SYMBOL;
-    int low = hear_tone(part, VOICE_LOW_HZ, lead_db), high = hear_tone(part, VOICE_HIGH_HZ, lead_db);
-    return low * VOICE_N_TONE + high;
+    group low = measure(part, VOICE_LOW_HZ), high = measure(part, VOICE_HIGH_HZ);
+    *lead_db = fmin(*lead_db, fmin(lead_of(&low, &high), lead_of(&high, &low)));
+    return low.loudest * VOICE_N_TONE + high.loudest;
+}
+
+static bool is_silent(const float *samples, size_t n)
+{
+    double unused = 0;
+    for (size_t at = 0; at + ENOUGH <= n; at += VOICE_HALF)
+        if (hear_half(samples + at, &unused) != VOICE_N_SYMBOL) return false;
+    return true;
 }
 
 size_t voice_hear(const float *samples, size_t n, voice_token *tokens, voice_end *end)
@@ -59,9 +80,10 @@ size_t voice_hear(const float *samples, size_t n, voice_token *tokens, voice_end
         *end = VOICE_IS_CUT;
         if (at + ENOUGH > n) return n_token;
         int first = hear_half(samples + at, &token.lead_db);
-        *end = VOICE_ENDS;
-        if (first == VOICE_N_SYMBOL) return n_token;
-        *end = VOICE_IS_CUT;
+        if (first == VOICE_N_SYMBOL) {
+            *end = is_silent(samples + at, n - at) ? VOICE_ENDS : VOICE_GOES_ON;
+            return n_token;
+        }
         if (at + VOICE_HALF + ENOUGH > n) return n_token;
         int second = hear_half(samples + at + VOICE_HALF, &token.lead_db);
         *end = VOICE_BREAKS_OFF;

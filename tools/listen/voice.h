@@ -7,7 +7,8 @@
  *
  * Of each half the middle 820 samples are heard under Hann's window, through which a tone does not reach the
  * next one, 150 Hz away. Goertzel's recurrence measures each of the sixteen frequencies. The loudest of a
- * group is heard, whatever it is; how far it leads the next, in decibel, says how sure that is.
+ * group is heard, whatever it is; how far it leads the next, in decibel, says how sure that is. Where a group
+ * has no tone its loudest frequency lies far below the other group's tone, and leads nothing.
  */
 #ifndef LISTEN_VOICE_H
 #define LISTEN_VOICE_H
@@ -33,9 +34,9 @@ typedef struct voice_token {
     double lead_db; /* the least of its four tones */
 } voice_token;
 
-/* What ends a speech: a frame of silence; its samples, in the middle of an answer; silence in the second half
- * of a token. */
-typedef enum voice_end { VOICE_ENDS, VOICE_IS_CUT, VOICE_BREAKS_OFF } voice_end;
+/* What ends a speech: a frame of silence, and nothing behind it; silence with sound behind it; its samples,
+ * in the middle of an answer; silence in the second half of a token. */
+typedef enum voice_end { VOICE_ENDS, VOICE_GOES_ON, VOICE_IS_CUT, VOICE_BREAKS_OFF } voice_end;
 
 /* Hears the tokens of n samples, +-1. tokens: room for n / VOICE_FRAME + 1. Returns how many. */
 size_t voice_hear(const float *samples, size_t n, voice_token *tokens, voice_end *end);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/little_endian.h"
+#include "base/utf8.h"
 #include "base/whole_file.h"
 #include "voice.h"
 
@@ -25,9 +26,9 @@ static tess_status check_name(const char *path, const char *bytes, int at, const
 {
     size_t n = strlen(expected);
     if (!memcmp(bytes + at, expected, n)) return TESS_OK;
-    uint32_t found = 0;
-    memcpy(&found, bytes + at, 4);
-    return tess_refuse(err, path, "header", at, expected, "bytes 0x%08" PRIx32, found);
+    char found[64];
+    tess_utf8_escape(bytes + at, n, "", found, sizeof found);
+    return tess_refuse(err, path, "header", at, expected, "%s", found);
 }
 
 static tess_status check_header(const char *path, const char *bytes, size_t n_byte, tess_error *err)
