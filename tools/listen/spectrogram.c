@@ -10,28 +10,33 @@
 
 enum {
     LEFT = 64,
-    TOP = 44,
+    TOP = 56,
     RIGHT = 24,
     BELOW = 52,
-    FRAME_WIDE = 64, /* pixels, and room for the text of a token */
-    MOST_FRAMES = 60,
+    FRAME_WIDE = 72, /* pixels, and room for the text of a token */
+    COLUMN_WIDE = 3,
+    MOST_FRAMES = 60, /* what a browser still draws as a whole */
     LEAST_WIDE = 320,
     MOST_HZ = 3000,
-    LINE_HZ = 50,
+    LINE_HZ = 25,
     N_LINE = MOST_HZ / LINE_HZ,
-    LINE_HIGH = 5, /* pixels */
+    LINE_HIGH = 3, /* pixels */
     HIGH = N_LINE * LINE_HIGH,
-    WINDOW = 480, /* 20 ms */
-    N_GREY = 8
+    WINDOW = 480 /* 20 ms */
 };
-static const double floor_db = -48; /* below the loudest; white from there on */
+static const double floor_db = -48;    /* below the loudest; the colour of silence from there on */
+static const double least_loud_db = 0; /* silence is no sound at its own loudest */
+/* From silence to the loudest, of even steps of lightness. */
+static const char *const colours[] = {"#140e36", "#2a115c", "#4a1079", "#6b1d81", "#8c2981", "#b0347b",
+                                      "#d3436e", "#ee5d5e", "#f9835f", "#fea873", "#fecd90", "#fcf0b2"};
+enum { N_COLOUR = sizeof colours / sizeof *colours };
 static const double two_pi = 6.283185307179586;
 
 typedef struct plot {
     size_t n_sample, n_column;
-    double wide;         /* pixels of all samples */
-    double *db;          /* [n_column, N_LINE] */
-    unsigned char *grey; /* the same; 0: nothing is drawn */
+    double wide;           /* pixels of all samples */
+    double *db;            /* [n_column, N_LINE] */
+    unsigned char *colour; /* the same */
 } plot;
 
 static double x_of(const plot *p, double sample)
@@ -57,35 +62,37 @@ static void fill_column(plot *p, const float *samples, size_t column)
 static bool make_plot(plot *p, const float *samples, size_t n_sample)
 {
     size_t n_frame = (n_sample + VOICE_FRAME - 1) / VOICE_FRAME;
-    double wide = FRAME_WIDE * (double)(n_frame < MOST_FRAMES ? n_frame : MOST_FRAMES);
-    *p = (plot){.n_sample = n_sample, .n_column = (size_t)wide / 4, .wide = fmax(wide, LEAST_WIDE)};
+    double wide = FRAME_WIDE * (double)n_frame;
+    *p = (plot){.n_sample = n_sample, .n_column = (size_t)wide / COLUMN_WIDE, .wide = fmax(wide, LEAST_WIDE)};
     size_t n = p->n_column * N_LINE;
     p->db = malloc((n + 1) * sizeof *p->db);
-    p->grey = malloc(n + 1);
-    if (!p->db || !p->grey) return false;
+    p->colour = malloc(n + 1);
+    if (!p->db || !p->colour) return false;
     for (size_t column = 0; column < p->n_column; column++) fill_column(p, samples, column);
-    double loudest = -INFINITY;
+    double loudest = least_loud_db;
     for (size_t i = 0; i < n; i++) loudest = fmax(loudest, p->db[i]);
     for (size_t i = 0; i < n; i++) {
         double share = 1 - (p->db[i] - loudest) / floor_db;
-        p->grey[i] = (unsigned char)(share > 0 ? ceil(share * N_GREY) : 0);
+        p->colour[i] = (unsigned char)fmax(0, fmin(share * N_COLOUR, N_COLOUR - 1));
     }
     return true;
 }
 
-/* One path for each grey, of runs of equal cells. */
+/* One path for each colour, of runs of equal cells. */
 static void put_cells(FILE *out, const plot *p)
 {
-    for (int grey = 1; grey <= N_GREY; grey++) {
-        int level = 235 - (grey - 1) * 215 / (N_GREY - 1);
-        fprintf(out, "<path fill=\"#%02x%02x%02x\" d=\"", level, level, level);
+    fprintf(out, "<rect fill=\"%s\" x=\"%d\" y=\"%d\" width=\"%.6g\" height=\"%d\"/>\n", colours[0], LEFT,
+            TOP, p->wide, HIGH);
+    double column = p->wide / fmax((double)p->n_column, 1);
+    for (int colour = 1; colour < N_COLOUR; colour++) {
+        fprintf(out, "<path shape-rendering=\"crispEdges\" fill=\"%s\" d=\"", colours[colour]);
         for (int line = 0; line < N_LINE; line++)
             for (size_t begin = 0, end; begin < p->n_column; begin = end) {
-                for (end = begin + 1; end < p->n_column && p->grey[end * N_LINE + (size_t)line] ==
-                                                               p->grey[begin * N_LINE + (size_t)line];)
+                int cell = p->colour[begin * N_LINE + (size_t)line];
+                for (end = begin + 1; end < p->n_column && p->colour[end * N_LINE + (size_t)line] == cell;)
                     end++;
-                if (p->grey[begin * N_LINE + (size_t)line] != grey) continue;
-                double column = p->wide / (double)p->n_column, wide = column * (double)(end - begin);
+                if (cell != colour) continue;
+                double wide = column * (double)(end - begin);
                 fprintf(out, "M%.6g %dh%.6gv%dh-%.6gz", LEFT + column * (double)begin,
                         TOP + HIGH - (line + 1) * LINE_HIGH, wide, LINE_HIGH, wide);
             }
@@ -140,22 +147,26 @@ static void put_text(FILE *out, const char *text, size_t n_byte)
     if (taken < n_byte) fputs("…", out);
 }
 
+/* A line between frames, and above each its token and the two symbols of its halves. */
 static void put_tokens(FILE *out, const plot *p, const voice_token *tokens, size_t n_token,
                        const tess_tokenizer *tokenizer)
 {
-    for (size_t i = 0; i < n_token && i < MOST_FRAMES; i++) {
+    for (size_t i = 0; i < n_token && (i + 1) * VOICE_FRAME <= p->n_sample; i++) {
         double begin = x_of(p, (double)(i * VOICE_FRAME)), end = x_of(p, (double)((i + 1) * VOICE_FRAME));
         size_t n_byte = 0;
-        const char *text = tokenizer ? tess_tokenizer_get_bytes(tokenizer, tokens[i].id, &n_byte) : NULL;
+        int id = (int)tokens[i].id;
+        const char *text = tokenizer ? tess_tokenizer_get_bytes(tokenizer, id, &n_byte) : NULL;
         fprintf(out,
-                "<path stroke=\"#c33\" stroke-dasharray=\"3 3\" d=\"M%.6g %dV%d\"/>"
-                "<text x=\"%.6g\" y=\"%d\" text-anchor=\"middle\">",
-                end, TOP - 24, TOP + HIGH, (begin + end) / 2, TOP - 10);
+                "<path stroke=\"#aaa\" stroke-dasharray=\"3 3\" d=\"M%.6g %dV%d\"/>"
+                "<text x=\"%.6g\" y=\"%d\" text-anchor=\"middle\" font-weight=\"bold\">",
+                end, TOP - 40, TOP + HIGH, (begin + end) / 2, TOP - 26);
         if (text)
             put_text(out, text, n_byte);
         else
-            fprintf(out, "%d", (int)tokens[i].id);
-        fprintf(out, "<title>id %d, lead %.1f dB</title></text>\n", (int)tokens[i].id, tokens[i].lead_db);
+            fprintf(out, "%d", id);
+        fprintf(out, "<title>id %d, lead %.1f dB</title></text>", id, tokens[i].lead_db);
+        fprintf(out, "<text x=\"%.6g\" y=\"%d\" text-anchor=\"middle\" font-size=\"11\">%d, %d</text>\n",
+                (begin + end) / 2, TOP - 9, id / VOICE_N_SYMBOL, id % VOICE_N_SYMBOL);
     }
 }
 
@@ -175,6 +186,7 @@ tess_status spectrogram_write(const char *path, const float *samples, size_t n_s
                               tess_error *err)
 {
     plot p;
+    if (n_sample > MOST_FRAMES * VOICE_FRAME) n_sample = MOST_FRAMES * VOICE_FRAME;
     char *text = NULL;
     size_t n_byte = 0;
     FILE *out = NULL;
@@ -190,7 +202,7 @@ tess_status spectrogram_write(const char *path, const float *samples, size_t n_s
                 wide, high, wide, high);
         put_cells(out, &p);
         put_axes(out, &p);
-        if (n_sample <= MOST_FRAMES * VOICE_FRAME) put_tokens(out, &p, tokens, n_token, tokenizer);
+        put_tokens(out, &p, tokens, n_token, tokenizer);
         fputs("</svg>\n", out);
         ok = !ferror(out);
     }
@@ -199,6 +211,6 @@ tess_status spectrogram_write(const char *path, const float *samples, size_t n_s
         ok ? save(path, text, n_byte, err) : tess_fail(err, TESS_ENOMEM, "no memory for the spectrogram");
     free(text);
     free(p.db);
-    free(p.grey);
+    free(p.colour);
     return status;
 }

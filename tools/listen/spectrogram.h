@@ -1,5 +1,6 @@
 /* The spectrogram of what was heard, as an SVG: seconds to the right, hertz upwards, a line between frames,
- * above each what was heard in it. */
+ * above each what was heard in it, and the two symbols that it was heard as. Of a long file, the first 60
+ * frames. */
 #ifndef LISTEN_SPECTROGRAM_H
 #define LISTEN_SPECTROGRAM_H
 
