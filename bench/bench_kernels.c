@@ -241,8 +241,8 @@ static void attend_work(bench *b, int part, int n_part)
     const size_t heads = b->n_query;
     for (size_t i = 0; i < b->times; i++)
         for (size_t h = 0; h < 8; h += heads)
-            b->k->attend(b->y + h * b->d_head, b->x + h * b->d_head, heads, b->keys, b->values, b->d_head,
-                         b->n_key, b->d_head, 0.088f, b->scores, TESS_ROUND_NONE);
+            b->k->attend(b->y + h * b->d_head, b->x + h * b->d_head, heads, heads, b->keys, b->values,
+                         b->d_head, b->n_key, b->d_head, 0.088f, b->scores, TESS_ROUND_NONE);
 }
 
 /* Rows of one head that see each other: n_query of them, TESS_QUERY_GRAIN at once. */
@@ -251,8 +251,9 @@ static void attend_rows_work(bench *b, int part, int n_part)
     (void)part, (void)n_part;
     for (size_t i = 0; i < b->times; i++)
         for (size_t row = 0; row < b->n_query; row += TESS_QUERY_GRAIN)
-            b->k->attend(b->y + row * b->d_head, b->x + row * b->d_head, TESS_QUERY_GRAIN, b->keys, b->values,
-                         b->d_head, b->n_key, b->d_head, 0.125f, b->scores, TESS_ROUND_NONE);
+            b->k->attend(b->y + row * b->d_head, b->x + row * b->d_head, TESS_QUERY_GRAIN, TESS_QUERY_GRAIN,
+                         b->keys, b->values, b->d_head, b->n_key, b->d_head, 0.125f, b->scores,
+                         TESS_ROUND_NONE);
 }
 
 static void bench_attend_rows(bench *b, size_t n_key, size_t d_head)
@@ -262,6 +263,27 @@ static void bench_attend_rows(bench *b, size_t n_key, size_t d_head)
     b->times = slow(b) ? 1 : 1 + 4096 / n_key;
     snprintf(what, sizeof what, "64 rows, %zu keys of %zu", n_key, d_head);
     measure(b, "attend", what, attend_rows_work, 4.0 * (double)(b->n_query * d_head * n_key * b->times));
+}
+
+/* Rows of a prompt, eight heads each; the last of them sees n_key keys. */
+static void attend_prompt_work(bench *b, int part, int n_part)
+{
+    (void)part, (void)n_part;
+    for (size_t i = 0; i < b->times; i++)
+        b->k->attend(b->y, b->x, b->n_query, 8, b->keys, b->values, b->d_head, b->n_key + 1 - b->n_query / 8,
+                     b->d_head, 0.088f, b->scores, TESS_ROUND_NONE);
+}
+
+static void bench_attend_prompt(bench *b, size_t n_key)
+{
+    char what[80];
+    b->d_head = 128, b->n_key = n_key, b->times = 1;
+    for (size_t n_row = 1; n_row <= 2; n_row++) {
+        b->n_query = 8 * n_row;
+        snprintf(what, sizeof what, "%zu row%s of 8 heads, %zu keys of 128", n_row, n_row > 1 ? "s" : "",
+                 n_key);
+        measure(b, "attend", what, attend_prompt_work, 4.0 * 128 * (double)(b->n_query * n_key));
+    }
 }
 
 static void bench_attend(bench *b)
@@ -279,6 +301,7 @@ static void bench_attend(bench *b)
                      b->n_key);
             measure(b, "attend", what, attend_work, 4.0 * 8 * 128 * (double)(b->n_key * b->times));
         }
+    if (!slow(b)) bench_attend_prompt(b, MAX_KEY);
     bench_attend_rows(b, 104, 64);
     if (!slow(b)) {
         bench_attend_rows(b, 1024, 64);

@@ -120,8 +120,9 @@ typedef struct tess_plan {
     uint64_t expert_bytes, layer_bytes, head_bytes; /* of one expert, of all layers' other weights */
     uint64_t embedding_bytes, embedding_block_bytes;
     /* What attention reads of a position before a token, and computes with it, two operations for a
-     * multiplication and an addition. */
+     * multiplication and an addition. Tokens of a prompt read it n_together at a time. */
     uint64_t position_bytes, position_operations;
+    int n_together;
     /* Read of the towers' weights for the media of one feed, in as many pieces as this plan takes them, and
      * computed: of those expected the feed that takes most. */
     uint64_t tower_bytes;

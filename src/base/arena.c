@@ -45,3 +45,10 @@ void *tess_arena_take(tess_arena *arena, uint64_t n, uint64_t size, uint64_t ali
     arena->used = end;
     return arena->base ? arena->base + start : NULL;
 }
+
+void tess_use_small_pages(void *begin, uint64_t n_byte)
+{
+    const uintptr_t page = 4096, start = ((uintptr_t)begin + page - 1) & ~(page - 1),
+                    end = ((uintptr_t)begin + n_byte) & ~(page - 1);
+    if (begin && end > start) madvise((void *)start, end - start, MADV_NOHUGEPAGE);
+}

@@ -29,6 +29,10 @@ void tess_arena_release(tess_arena *arena);
  * arena that measures; taking more than was reserved is a broken invariant. */
 void *tess_arena_take(tess_arena *arena, uint64_t n, uint64_t size, uint64_t alignment);
 
+/* Of memory that was taken and not touched yet: less of it becomes resident where it is touched here and
+ * there, and reading a lot of it is a little slower. NULL is left alone. */
+void tess_use_small_pages(void *begin, uint64_t n_byte);
+
 /* Arrays of a type, on cache lines. */
 #define TESS_TAKE(arena, type, n) ((type *)tess_arena_take((arena), (uint64_t)(n), sizeof(type), 64))
 /* [n_row, width] floats. */

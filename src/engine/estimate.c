@@ -8,8 +8,8 @@
  * is left of what the next step asks for first. Reading and computing are not overlapped: their times add.
  *
  * Products read a weight once for many tokens; attention reads the keys and values of all positions before a
- * token for that token alone. In a long prompt they come from memory, which then counts more than arithmetic:
- * the two wait for it one after the other.
+ * token for that token and a few beside it. In a long prompt they come from memory, which then may count more
+ * than arithmetic: the two wait for it one after the other.
  *
  * Towers come before the prompt. That they are read into memory which the experts have afterwards is counted
  * once, as the experts'.
@@ -75,10 +75,11 @@ static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, d
     /* A bf16 weight is two bytes and two operations per token. */
     double products = n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head;
     double pairs = n * (n_past + (n + 1) / 2); /* of a token and a position that it sees */
+    double reads = pairs / fmin(n, plan->n_together);
     sum.read_bytes += read;
     sum.seconds +=
         read / rates->disk_bytes + fresh / rates->fresh_bytes + count_seconds(rates, weights, products) +
-        count_seconds(rates, pairs * (double)plan->position_bytes, pairs * (double)plan->position_operations);
+        count_seconds(rates, reads * (double)plan->position_bytes, pairs * (double)plan->position_operations);
     return sum;
 }
 

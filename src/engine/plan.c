@@ -216,6 +216,7 @@ static void count_attention(const tess_decoder_config *c, tess_plan *plan)
 {
     uint64_t n_layer = (uint64_t)c->n_layer, d_head = (uint64_t)c->d_head;
     plan->position_bytes = n_layer * 2 * (uint64_t)c->n_kv_head * d_head * sizeof(float);
+    plan->n_together = tess_decoder_count_together(c);
     plan->position_operations = n_layer * 2 * 2 * (uint64_t)c->n_head * d_head;
 }
 

@@ -196,12 +196,23 @@ VEC_INLINE void dots_of(vec dots[GROUP_KEYS], float turned[][TESS_QUERY_GRAIN], 
     }
 }
 
+/* The scores of key j, which only queries with n_seen > j see. */
+static vec hide_scores(vec score, const size_t *n_seen, size_t j)
+{
+    float lane[TESS_QUERY_GRAIN];
+    vec_store(lane, score);
+    for (size_t h = 0; h < TESS_QUERY_GRAIN; h++)
+        if (n_seen[h] <= j) lane[h] = -INFINITY;
+    return vec_load(lane);
+}
+
 /* scores[j] = the scaled dots of key j. Returns the maxima. */
 VEC_INLINE vec group_scores(float *scores, float turned[][TESS_QUERY_GRAIN], const float *keys,
-                            size_t kv_stride, size_t n_key, size_t d_head, float scale,
+                            size_t kv_stride, const size_t *n_seen, size_t d_head, float scale,
                             tess_rounding rounding)
 {
     const vec s = vec_set(scale);
+    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1];
     vec max = vec_set(-INFINITY), dots[GROUP_KEYS];
     for (size_t j = 0, n; j < n_key; j += n) {
         if (n_key - j >= GROUP_KEYS)
@@ -209,7 +220,8 @@ VEC_INLINE vec group_scores(float *scores, float turned[][TESS_QUERY_GRAIN], con
         else
             dots_of(dots, turned, keys + j * kv_stride, kv_stride, d_head, n = 1);
         for (size_t i = 0; i < n; i++) {
-            const vec score = rounded_vec(vec_mul(rounded_vec(dots[i], rounding), s), rounding);
+            vec score = rounded_vec(vec_mul(rounded_vec(dots[i], rounding), s), rounding);
+            if (j + i >= n_seen[0]) score = hide_scores(score, n_seen, j + i);
             vec_store(scores + (j + i) * TESS_QUERY_GRAIN, score);
             max = vec_max_n(max, score, 16);
         }
@@ -246,42 +258,61 @@ VEC_INLINE void add_values8(float *out, const float *p, const float *values, siz
     for (size_t h = 0; h < 8; h++) vec8_store_n(out + h * d_head, acc[h], n);
 }
 
-static void attend_group(float *out, const float *q, const float *keys, const float *values, size_t kv_stride,
-                         size_t n_key, size_t d_head, float scale, float *scores, tess_rounding rounding)
+/* One block of keys that all of the queries see. */
+static void add_group_block(float *out, const float *p, const float *values, size_t kv_stride, size_t n_key,
+                            size_t d_head)
 {
+    size_t e = 0;
+    for (size_t h = 0; h < TESS_QUERY_GRAIN; h += TILE_HEADS)
+        e = add_whole(out + h * d_head, p + h, 1, TESS_QUERY_GRAIN, values, kv_stride, n_key, d_head,
+                      TILE_HEADS);
+    for (; e + 8 <= d_head; e += 8)
+        for (size_t h = 0; h < TESS_QUERY_GRAIN; h += 8)
+            add_values8(out + h * d_head + e, p + h, values + e, kv_stride, n_key, d_head, 8);
+    for (size_t h = 0; h < TESS_QUERY_GRAIN && e < d_head; h += 8)
+        add_values8(out + h * d_head + e, p + h, values + e, kv_stride, n_key, d_head, d_head - e);
+}
+
+/* n_seen[h] ascends: the keys that query h sees. */
+static void attend_group(float *out, const float *q, const float *keys, const float *values, size_t kv_stride,
+                         const size_t *n_seen, size_t d_head, float scale, float *scores,
+                         tess_rounding rounding)
+{
+    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1];
     float turned[GROUP_MAX_HEAD][TESS_QUERY_GRAIN];
     turn_queries(turned, q, d_head);
-    const vec max = group_scores(scores, turned, keys, kv_stride, n_key, d_head, scale, rounding);
+    const vec max = group_scores(scores, turned, keys, kv_stride, n_seen, d_head, scale, rounding);
     const vec sum = group_exponentials(scores, n_key, max);
     for (size_t i = 0; i < TESS_QUERY_GRAIN * d_head; i++) out[i] = 0.0f;
-    for (size_t j = 0; j < n_key; j += KEY_BLOCK) {
-        const size_t n = n_key - j < KEY_BLOCK ? n_key - j : KEY_BLOCK;
-        const float *block = values + j * kv_stride;
+    for (size_t j = 0, n; j < n_key; j += n) {
         float *p = scores + j * TESS_QUERY_GRAIN;
+        const size_t n_common = j < n_seen[0] ? n_seen[0] - j : 0;
+        n = n_common == 0 ? 1 : n_common < KEY_BLOCK ? n_common : KEY_BLOCK;
         for (size_t i = 0; i < n * TESS_QUERY_GRAIN; i += TESS_QUERY_GRAIN)
             vec_store(p + i, rounded_vec(vec_div(vec_load(p + i), sum), rounding));
-        size_t e = 0;
-        for (size_t h = 0; h < TESS_QUERY_GRAIN; h += TILE_HEADS)
-            e = add_whole(out + h * d_head, p + h, 1, TESS_QUERY_GRAIN, block, kv_stride, n, d_head,
-                          TILE_HEADS);
-        for (; e + 8 <= d_head; e += 8)
-            for (size_t h = 0; h < TESS_QUERY_GRAIN; h += 8)
-                add_values8(out + h * d_head + e, p + h, block + e, kv_stride, n, d_head, 8);
-        for (size_t h = 0; h < TESS_QUERY_GRAIN && e < d_head; h += 8)
-            add_values8(out + h * d_head + e, p + h, block + e, kv_stride, n, d_head, d_head - e);
+        if (n_common) add_group_block(out, p, values + j * kv_stride, kv_stride, n, d_head);
+        for (size_t h = 0; h < TESS_QUERY_GRAIN && n_common == 0; h++)
+            if (n_seen[h] > j)
+                add_block(out + h * d_head, p + h, 1, values + j * kv_stride, kv_stride, 1, d_head, 1);
     }
 }
 
-void KERNEL(attend, f32)(float *out, const float *q, size_t n_query, const float *keys, const float *values,
-                         size_t kv_stride, size_t n_key, size_t d_head, float scale, float *scores,
-                         tess_rounding rounding)
+void KERNEL(attend, f32)(float *out, const float *q, size_t n_query, size_t n_together, const float *keys,
+                         const float *values, size_t kv_stride, size_t n_key, size_t d_head, float scale,
+                         float *scores, tess_rounding rounding)
 {
     size_t h = 0;
-    for (; n_query - h >= TESS_QUERY_GRAIN && d_head <= GROUP_MAX_HEAD; h += TESS_QUERY_GRAIN)
-        attend_group(out + h * d_head, q + h * d_head, keys, values, kv_stride, n_key, d_head, scale, scores,
+    for (; n_query - h >= TESS_QUERY_GRAIN && d_head <= GROUP_MAX_HEAD; h += TESS_QUERY_GRAIN) {
+        size_t n_seen[TESS_QUERY_GRAIN];
+        for (size_t i = 0; i < TESS_QUERY_GRAIN; i++) n_seen[i] = n_key + (h + i) / n_together;
+        attend_group(out + h * d_head, q + h * d_head, keys, values, kv_stride, n_seen, d_head, scale, scores,
                      rounding);
-    if (h < n_query)
-        attend_heads(out + h * d_head, q + h * d_head, n_query - h, keys, values, kv_stride, n_key, d_head,
-                     scale, scores, rounding);
+    }
+    for (size_t n; h < n_query; h += n) {
+        n = n_together - h % n_together;
+        if (n > n_query - h) n = n_query - h;
+        attend_heads(out + h * d_head, q + h * d_head, n, keys, values, kv_stride, n_key + h / n_together,
+                     d_head, scale, scores, rounding);
+    }
     if (rounding == TESS_ROUND_BF16) KERNEL(round_bf16, f32)(out, n_query * d_head);
 }

@@ -90,21 +90,22 @@ typedef void tess_matmul_columns_fn(float *y, size_t y_stride, const uint16_t *w
 /* The canonical dot product of a[n] and b[n]. */
 typedef float tess_dot_fn(const float *a, const float *b, size_t n);
 
-/* Attention of n_query queries that share one key-value head and see the same n_key >= 1 keys: heads of one
- * row, or rows of one head:
+/* Attention of n_query queries that share one key-value head. Each n_together >= 1 of them are a row: the
+ * first row sees n_key >= 1 keys, every other one more than the row before it. (n_together = n_query: all see
+ * the same keys.) Each query by itself, n the keys that it sees:
  *
- *   s[j]   = round(round(dot(q, key_j)) * scale)          0 <= j < n_key
+ *   s[j]   = round(round(dot(q, key_j)) * scale)          0 <= j < n
  *   p      = round(softmax(s))
  *   out[e] = round(sum over ascending j of p[j] * value_j[e]), fused multiply-add from +0
  *
  *   out, q  [n_query, d_head]
  *   keys, values  key_j = keys + j*kv_stride, value_j likewise; key 0 is absolute position 0
- *   scores  scratch [n_query, n_key]
+ *   scores  scratch [n_query, the keys that the last query sees]
  *
  * Keys and values that lie next to each other (kv_stride = d_head) are read twice as fast as those of a head
  * among the others. The bits of a query do not depend on n_query. TESS_QUERY_GRAIN queries at once are the
  * fastest: more are taken in groups of that many, and their scores should stay in the L2 cache. */
-typedef void tess_attend_fn(float *out, const float *q, size_t n_query, const float *keys,
+typedef void tess_attend_fn(float *out, const float *q, size_t n_query, size_t n_together, const float *keys,
                             const float *values, size_t kv_stride, size_t n_key, size_t d_head, float scale,
                             float *scores, tess_rounding rounding);
 

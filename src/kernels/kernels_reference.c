@@ -97,13 +97,13 @@ static void attend_one(float *out, const float *q, const float *keys, const floa
     }
 }
 
-void tess_attend_f32_reference(float *out, const float *q, size_t n_query, const float *keys,
-                               const float *values, size_t kv_stride, size_t n_key, size_t d_head,
-                               float scale, float *scores, tess_rounding rounding)
+void tess_attend_f32_reference(float *out, const float *q, size_t n_query, size_t n_together,
+                               const float *keys, const float *values, size_t kv_stride, size_t n_key,
+                               size_t d_head, float scale, float *scores, tess_rounding rounding)
 {
     for (size_t h = 0; h < n_query; h++)
-        attend_one(out + h * d_head, q + h * d_head, keys, values, kv_stride, n_key, d_head, scale,
-                   scores + h * n_key, rounding);
+        attend_one(out + h * d_head, q + h * d_head, keys, values, kv_stride, n_key + h / n_together, d_head,
+                   scale, scores, rounding);
 }
 
 void tess_rms_norm_bf16_reference(float *y, const float *x, const uint16_t *weight, size_t n, float eps,

@@ -2,7 +2,9 @@
  * rotation, masked softmax, output projection; spec section 8, steps 2 to 6.
  *
  * Keys and values are made for all rows at once, then put at the rows' places in their timelines. Causality
- * needs no mask: the query at place p is shown the keys 0 … p of its own timeline and no others.
+ * needs no mask: the query at place p is shown the keys 0 … p of its own timeline and no others. Rows that
+ * follow each other are shown a head's keys together, as many as the kernel takes at once: keys of a long
+ * prompt come from memory.
  */
 #include "model/attention.h"
 
@@ -50,7 +52,7 @@ static void store_keys_share(void *arg, int share, int n_share)
     tess_share_range((int64_t)task->n * c->n_kv_head, 1, share, n_share, &begin, &end);
     for (size_t i = (size_t)begin; i < (size_t)end; i++) {
         const tess_row_place *at = &work->place[i / n_kv_head];
-        size_t to = tess_timeline_row(at->timeline, task->layer, at->place) + i % n_kv_head * d_head;
+        size_t to = tess_timeline_key(at->timeline, task->layer, i % n_kv_head, at->place);
         float *key = work->keys + i * d_head;
         norm_and_rotate(task, key, TESS_LAYER_KEY_NORM, i / n_kv_head);
         memcpy(at->timeline->keys + to, key, d_head * sizeof *key);
@@ -58,29 +60,68 @@ static void store_keys_share(void *arg, int share, int n_share)
     }
 }
 
-/* One item is a row and a key-value head with the query heads that share it. Later rows see more keys, so
- * items are dealt out in turn. */
+/* A key-value head and rows at places that follow each other in one timeline. */
+typedef struct attention_item {
+    size_t row, n_row, kv_head;
+    float *query, *mixed, *scores; /* scratch of the thread */
+} attention_item;
+
+static void attend_item(const attention_task *task, const attention_item *item)
+{
+    const tess_decoder *decoder = task->decoder;
+    const tess_decoder_config *c = decoder->config;
+    const tess_row_place *at = &decoder->work.place[item->row];
+    size_t d_head = (size_t)c->d_head, n_shared = (size_t)(c->n_head / c->n_kv_head),
+           width = n_shared * d_head, row_width = (size_t)c->n_head * d_head,
+           first = item->row * row_width + item->kv_head * width,
+           past = tess_timeline_key(at->timeline, task->layer, item->kv_head, 0);
+    float scale = (float)(1.0 / __builtin_sqrt((double)c->d_head));
+    for (size_t i = 0; i < item->n_row; i++) {
+        float *query = decoder->work.query + first + i * row_width;
+        for (size_t h = 0; h < n_shared; h++)
+            norm_and_rotate(task, query + h * d_head, TESS_LAYER_QUERY_NORM, item->row + i);
+        memcpy(item->query + i * width, query, width * sizeof *query);
+    }
+    decoder->compute.kernels->attend(item->mixed, item->query, item->n_row * n_shared, n_shared,
+                                     at->timeline->keys + past, at->timeline->values + past, d_head,
+                                     (size_t)at->place + 1, d_head, scale, item->scores,
+                                     decoder->compute.rounding);
+    for (size_t i = 0; i < item->n_row; i++)
+        memcpy(decoder->work.mixed + first + i * row_width, item->mixed + i * width,
+               width * sizeof *item->mixed);
+}
+
+/* How many of the rows [row, end) follow each other in the timeline of the first. */
+static size_t count_following(const tess_row_place *place, size_t row, size_t end)
+{
+    size_t n = 1;
+    while (row + n < end && place[row + n].timeline == place[row].timeline &&
+           place[row + n].place == place[row].place + (int)n)
+        n++;
+    return n;
+}
+
+/* Head by head, whose keys then stay near; of each, blocks of rows. Later rows see more keys, so blocks are
+ * dealt out in turn. */
 static void attend_share(void *arg, int share, int n_share)
 {
     const attention_task *task = arg;
-    const tess_decoder *decoder = task->decoder;
-    const tess_decoder_config *c = decoder->config;
-    const tess_workspace *work = &decoder->work;
-    int n_shared = c->n_head / c->n_kv_head, n_item = task->n * c->n_kv_head;
-    size_t d_head = (size_t)c->d_head, width = (size_t)n_shared * d_head;
-    float *scores = work->scores + (size_t)share * work->scores_stride;
-    float scale = (float)(1.0 / __builtin_sqrt((double)c->d_head));
-    for (int item = share; item < n_item; item += n_share) {
-        size_t row = (size_t)(item / c->n_kv_head), kv_head = (size_t)(item % c->n_kv_head);
-        const tess_row_place *at = &work->place[row];
-        size_t past = tess_timeline_row(at->timeline, task->layer, 0) + kv_head * d_head;
-        float *query = work->query + (size_t)item * width;
-        for (int h = 0; h < n_shared; h++)
-            norm_and_rotate(task, query + (size_t)h * d_head, TESS_LAYER_QUERY_NORM, row);
-        decoder->compute.kernels->attend(work->mixed + (size_t)item * width, query, (size_t)n_shared,
-                                         at->timeline->keys + past, at->timeline->values + past,
-                                         at->timeline->width, (size_t)at->place + 1, d_head, scale, scores,
-                                         decoder->compute.rounding);
+    const tess_decoder_config *c = task->decoder->config;
+    const tess_workspace *work = &task->decoder->work;
+    size_t n_query = (size_t)work->n_together * (size_t)(c->n_head / c->n_kv_head),
+           n_near = n_query * (size_t)c->d_head, n_context = (size_t)work->n_context;
+    attention_item item = {.query = work->near + (size_t)share * 2 * n_near,
+                           .mixed = work->near + ((size_t)share * 2 + 1) * n_near,
+                           .scores = work->scores + (size_t)share * n_query * n_context};
+    int n_block = (task->n + work->n_together - 1) / work->n_together;
+    for (int i = share; i < n_block * c->n_kv_head; i += n_share) {
+        size_t row = (size_t)(i % n_block * work->n_together), end = row + (size_t)work->n_together;
+        if (end > (size_t)task->n) end = (size_t)task->n;
+        item.kv_head = (size_t)(i / n_block);
+        for (item.row = row; item.row < end; item.row += item.n_row) {
+            item.n_row = count_following(work->place, item.row, end);
+            attend_item(task, &item);
+        }
     }
 }
 

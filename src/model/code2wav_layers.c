@@ -121,9 +121,9 @@ static void attend_item(const layer_task *task, size_t row, size_t kv_head, floa
     size_t at = row * (size_t)config->d_model + kv_head * n_shared * d_head;
     float scale = (float)(1.0 / __builtin_sqrt((double)d_head));
     for (size_t h = 0; h < n_shared; h++) rotate(task, c->work.query + at + h * d_head, row);
-    c->compute.kernels->attend(c->work.normed + at, c->work.query + at, n_shared, task->keys + first,
-                               task->values + first, key_width(config), n_key, d_head, scale, scores,
-                               c->compute.rounding);
+    c->compute.kernels->attend(c->work.normed + at, c->work.query + at, n_shared, n_shared,
+                               task->keys + first, task->values + first, key_width(config), n_key, d_head,
+                               scale, scores, c->compute.rounding);
 }
 
 static void attend_share(void *arg, int share, int n_share)

@@ -45,6 +45,12 @@ static void take_mlp_buffers(tess_workspace *w, const tess_decoder_config *c, te
     w->shared_gate = TESS_TAKE(arena, float, c->d_shared_expert ? w->n_row : 0);
 }
 
+int tess_decoder_count_together(const tess_decoder_config *config)
+{
+    const int n_shared = config->n_head / config->n_kv_head;
+    return n_shared < TESS_QUERY_GRAIN ? TESS_QUERY_GRAIN / n_shared : 1;
+}
+
 static void take_attention_buffers(tess_workspace *w, const tess_decoder_config *c,
                                    const tess_decoder_sizes *sizes, tess_arena *arena)
 {
@@ -57,8 +63,10 @@ static void take_attention_buffers(tess_workspace *w, const tess_decoder_config 
     w->values = TESS_TAKE_ROWS(arena, n, n_key);
     w->cosines = TESS_TAKE_ROWS(arena, n, c->d_head / 2);
     w->sines = TESS_TAKE_ROWS(arena, n, c->d_head / 2);
-    w->scores_stride = (size_t)(n_shared * (uint64_t)sizes->n_context);
-    w->scores = TESS_TAKE(arena, float, (uint64_t)sizes->n_thread * w->scores_stride);
+    w->n_together = tess_decoder_count_together(c);
+    uint64_t n_near = (uint64_t)sizes->n_thread * (uint64_t)w->n_together * n_shared;
+    w->near = TESS_TAKE_ROWS(arena, 2 * n_near, c->d_head);
+    w->scores = TESS_TAKE_ROWS(arena, n_near, sizes->n_context);
 }
 
 void tess_decoder_init_workspace(tess_decoder *decoder, const tess_decoder_sizes *sizes, tess_arena *arena)
@@ -69,6 +77,7 @@ void tess_decoder_init_workspace(tess_decoder *decoder, const tess_decoder_sizes
     uint64_t widest = max_of(d_model, (uint64_t)c->n_head * (uint64_t)c->d_head);
     w->n_row = sizes->n_row;
     w->n_lease = sizes->n_lease;
+    w->n_context = sizes->n_context;
     w->n_expert_rows = c->n_expert ? (int)max_of(n, (uint64_t)sizes->n_lease) : 0;
     w->place = TESS_TAKE(arena, tess_row_place, n);
     w->residual = TESS_TAKE_ROWS(arena, n, d_model);

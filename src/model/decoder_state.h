@@ -27,7 +27,7 @@ typedef struct tess_row_place {
 
 /* Scratch of one step. `packed` rows are what products read. */
 typedef struct tess_workspace {
-    int n_row, n_expert_rows, n_lease;
+    int n_row, n_expert_rows, n_lease, n_context;
     tess_row_place *place;  /* [n_row] */
     float *residual;        /* [n_row, d_model] the stream that layers add to */
     float *normed;          /* [n_row, d_model] input of the current module; in the end, the output */
@@ -36,8 +36,9 @@ typedef struct tess_workspace {
     float *keys, *values;   /* [n_row, n_kv_head * d_head] */
     float *packed;          /* [n_row, packed(the widest input)] */
     float *cosines, *sines; /* [n_row, d_head / 2] */
-    float *scores;          /* [n_thread, scores_stride] heads per kv head x n_context */
-    size_t scores_stride;
+    int n_together;         /* rows that a key-value head is shown to at once */
+    float *near;   /* [n_thread, 2, n_together * heads per kv head, d_head] their queries, their mixed */
+    float *scores; /* [n_thread, n_together * heads per kv head, n_context] */
     float *router_logits, *router_probs; /* [n_row, n_expert] */
     tess_candidate *candidates;          /* [n_row, n_expert] */
     float *router_weights;               /* [n_row, n_expert_used] */
@@ -71,6 +72,9 @@ typedef struct tess_decoder_sizes {
     int n_lease;                     /* experts leased at a time, at least 1 if there are any */
     int n_layer_slot, n_expert_slot; /* segments that stay */
 } tess_decoder_sizes;
+
+/* Rows of a step that a key-value head is shown to at once: their queries fill a group of the kernel's. */
+int tess_decoder_count_together(const tess_decoder_config *config);
 
 /* Lay out scratch; the bank of layers, with what stays beside it (the final norm, whose weight the caller
  * reads, and rope tables); and the bank of experts. Name, config and compute are set before. They work over

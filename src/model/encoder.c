@@ -142,8 +142,9 @@ static void attend_item(const block_task *task, const attention_item *item)
         if (task->pass->cosines)
             rotate_head(task, item->query + i * d_head, task->first + item->row + (int)i);
     }
-    e->compute.kernels->attend(item->mixed, item->query, (size_t)item->n, e->keys + keys, e->values + keys,
-                               d_head, (size_t)item->n_key, d_head, scale, item->scores, e->compute.rounding);
+    e->compute.kernels->attend(item->mixed, item->query, (size_t)item->n, (size_t)item->n, e->keys + keys,
+                               e->values + keys, d_head, (size_t)item->n_key, d_head, scale, item->scores,
+                               e->compute.rounding);
     for (size_t i = 0; i < (size_t)item->n; i++)
         memcpy(rows + i * d_model, item->mixed + i * d_head, d_head * sizeof *rows);
 }

@@ -8,22 +8,23 @@
 #include "model/config.h"
 
 typedef struct tess_timeline {
-    int n_context;        /* places there is room for */
-    int length;           /* places that hold a token */
-    int32_t *ids;         /* [n_context] */
-    float *positions;     /* [3, n_context] temporal, height, width */
-    float *keys, *values; /* [n_layer, n_context, width] */
-    size_t width;         /* n_kv_head * d_head: one place of one layer */
+    int n_context;    /* places there is room for */
+    int length;       /* places that hold a token */
+    int32_t *ids;     /* [n_context] */
+    float *positions; /* [3, n_context] temporal, height, width */
+    size_t n_kv_head, d_head;
+    float *keys, *values; /* [n_layer, n_kv_head, n_context, d_head]: a head's lie next to each other */
 } tess_timeline;
 
 /* Lays an empty timeline out in the arena (which may be one that measures). */
 void tess_timeline_init(tess_timeline *timeline, const tess_decoder_config *config, int n_context,
                         tess_arena *arena);
 
-/* The offset of a layer's row at a place, in keys and values; rows of later places follow at `width`. */
-static inline size_t tess_timeline_row(const tess_timeline *timeline, int layer, int place)
+/* The offset of a head's key and value at a place of a layer; those of later places follow at d_head. */
+static inline size_t tess_timeline_key(const tess_timeline *timeline, int layer, size_t kv_head, int place)
 {
-    return ((size_t)layer * (size_t)timeline->n_context + (size_t)place) * timeline->width;
+    size_t row = (size_t)layer * timeline->n_kv_head + kv_head;
+    return (row * (size_t)timeline->n_context + (size_t)place) * timeline->d_head;
 }
 
 #endif

@@ -424,7 +424,7 @@ static void attend(size_t n_key, size_t d_head, worst *m)
     fill(a, d_head);
     fill(keys, n_key * d_head);
     fill(values, n_key * d_head);
-    k.attend(out, a, 1, keys, values, d_head, n_key, d_head, (float)scale, scores, TESS_ROUND_NONE);
+    k.attend(out, a, 1, 1, keys, values, d_head, n_key, d_head, (float)scale, scores, TESS_ROUND_NONE);
     double s[MAX], max = -1e30, sum = 0, score_bound = 0, total = 0;
     for (size_t j = 0; j < n_key; j++) {
         double magnitude = 0;
@@ -478,7 +478,7 @@ static void test_attend_bf16(void **unused)
     fill(a, HEAD);
     fill(keys, KEYS * HEAD);
     fill(values, KEYS * HEAD);
-    k.attend(out, a, 1, keys, values, HEAD, KEYS, HEAD, 0.3f, scores, TESS_ROUND_BF16);
+    k.attend(out, a, 1, 1, keys, values, HEAD, KEYS, HEAD, 0.3f, scores, TESS_ROUND_BF16);
     for (size_t j = 0; j < KEYS; j++) {
         const volatile float scaled = tess_round_bf16(k.dot(a, keys + j * HEAD, HEAD)) * 0.3f;
         want[j] = tess_round_bf16(scaled);

@@ -573,20 +573,22 @@ static void case_two_taps(const tess_kernels *k)
 static void attend_case(const tess_kernels *k, size_t n_query, size_t n_key, size_t d_head, int style,
                         tess_rounding rounding)
 {
-    const size_t stride = d_head + draw() % 3 * 5, n_kv = (n_key - 1) * stride + d_head;
+    const size_t n_together = draw() % 2 ? n_query : 1 + draw() % n_query;
+    const size_t n_seen = n_key + (n_query - 1) / n_together;
+    const size_t stride = d_head + draw() % 3 * 5, n_kv = (n_seen - 1) * stride + d_head;
     const float scale = 1.0f / sqrtf((float)d_head);
     fill(buffer[1], n_query * d_head, style);
     fill(buffer[2], n_kv, style);
     fill(buffer[3], n_kv, style);
-    ref.attend(result, buffer[1], n_query, buffer[2], buffer[3], stride, n_key, d_head, scale, buffer[4],
-               rounding);
+    ref.attend(result, buffer[1], n_query, n_together, buffer[2], buffer[3], stride, n_key, d_head, scale,
+               buffer[4], rounding);
     operand o[] = {FLOATS(0, n_query * d_head), FLOATS(1, n_query * d_head), FLOATS(2, n_kv), FLOATS(3, n_kv),
-                   FLOATS(4, n_query * n_key)};
-    LABEL("n_query %zu n_key %zu d_head %zu stride %zu style %d rounding %d", n_query, n_key, d_head, stride,
-          style, rounding);
+                   FLOATS(4, n_query * n_seen)};
+    LABEL("n_query %zu by %zu n_key %zu d_head %zu stride %zu style %d rounding %d", n_query, n_together,
+          n_key, d_head, stride, style, rounding);
     RUN_GUARDED(label, o, 5, result, n_query * d_head,
-                k->attend(o[0].guarded, o[1].guarded, n_query, o[2].guarded, o[3].guarded, stride, n_key,
-                          d_head, scale, o[4].guarded, rounding));
+                k->attend(o[0].guarded, o[1].guarded, n_query, n_together, o[2].guarded, o[3].guarded, stride,
+                          n_key, d_head, scale, o[4].guarded, rounding));
 }
 
 static void case_attend(const tess_kernels *k, size_t n, int style, tess_rounding rounding)

@@ -140,7 +140,7 @@ STREAM = "    return stream > 0 && pair < 3 * config->mrope_section[stream] ? st
 NORM_HEAD = """    kernels->rms_norm(head, head, tess_matrix_get_vector(&task->weights[norm]), d_head,
                       (float)c->rms_norm_eps, decoder->compute.rounding);
 """
-ATTEND = "        decoder->compute.kernels->attend("
+ATTEND = "    decoder->compute.kernels->attend("
 RUN_ATTEND = "    tess_pool_run(decoder->compute.pool, attend_share, &task);\n"
 SWIGLU = "    tess_swiglu_rows(compute, work->hidden_packed + first * hidden_width,"
 ADD_OUTPUT = "    add_rows(decoder, work->output, 0, n);\n"
@@ -181,18 +181,19 @@ CODE = {
         "    } else\n    " + ADD_OUTPUT + "    status = tess_step_emit(step, TESS_TAP_LAYER",
     ),
     "mask_off_by_one": (
-        ATTENTION, "(size_t)at->place + 1,", "(size_t)at->place + 1 + (row + 1 < (size_t)task->n),",
+        ATTENTION, "(size_t)at->place + 1,",
+        "(size_t)at->place + 1 + (item->row + item->n_row < (size_t)task->n),",
     ),
     "heads_by_modulo": (
         ATTENTION, ATTEND,
-        "        for (int h = 0; h < n_shared; h++) {\n"
-        "            size_t other = (size_t)(((int)kv_head * n_shared + h) % c->n_kv_head) * d_head;\n"
-        "            size_t start = tess_timeline_row(at->timeline, task->layer, 0) + other;\n"
-        "            decoder->compute.kernels->attend(\n"
-        "                work->mixed + (size_t)item * width + (size_t)h * d_head, query + (size_t)h * d_head, 1,\n"
-        "                at->timeline->keys + start, at->timeline->values + start, at->timeline->width,\n"
-        "                (size_t)at->place + 1, d_head, scale, scores, decoder->compute.rounding);\n"
-        "        }\n        continue;\n" + ATTEND,
+        "    for (size_t k = 0; k < item->n_row * n_shared; k++) {\n"
+        "        size_t other = (item->kv_head * n_shared + k % n_shared) % (size_t)c->n_kv_head;\n"
+        "        size_t start = tess_timeline_key(at->timeline, task->layer, other, 0);\n"
+        "        decoder->compute.kernels->attend(\n"
+        "            item->mixed + k * d_head, item->query + k * d_head, 1, 1, at->timeline->keys + start,\n"
+        "            at->timeline->values + start, d_head, (size_t)at->place + 1 + k / n_shared, d_head, scale,\n"
+        "            item->scores, decoder->compute.rounding);\n"
+        "    }\n    if (item->n_row == 0)\n    " + ATTEND,
     ),
     "truncation": (
         KERNELS, "return rounding == TESS_ROUND_BF16 ? tess_round_bf16(x) : x;",
@@ -207,10 +208,11 @@ CODE = {
     "stale_entry": (
         ATTENTION, RUN_ATTEND,
         "    const tess_row_place *at = &decoder->work.place[0];\n"
-        "    size_t width = at->timeline->width, row = tess_timeline_row(at->timeline, layer, at->place);\n"
-        "    for (size_t k = row; at->place > 0 && layer == 1 && k < row + width; k++) {\n"
-        "        at->timeline->keys[k] = at->timeline->keys[k - width];\n"
-        "        at->timeline->values[k] = at->timeline->values[k - width];\n"
+        "    tess_timeline *t = at->timeline;\n"
+        "    for (size_t h = 0; at->place > 0 && layer == 1 && h < t->n_kv_head; h++) {\n"
+        "        size_t k = tess_timeline_key(t, layer, h, at->place);\n"
+        "        memcpy(t->keys + k, t->keys + k - t->d_head, t->d_head * sizeof(float));\n"
+        "        memcpy(t->values + k, t->values + k - t->d_head, t->d_head * sizeof(float));\n"
         "    }\n" + RUN_ATTEND,
     ),
 }

@@ -185,7 +185,7 @@ void test_decoder_assert_timeline(const test_decoder *a, const test_decoder *b, 
                                   const char *what)
 {
     const tess_timeline *x = &a->timeline[timeline], *y = &b->timeline[timeline];
-    size_t n = tess_timeline_row(x, a->decoder.config->n_layer, 0);
+    size_t n = tess_timeline_key(x, a->decoder.config->n_layer, 0, 0);
     assert_int_equal(x->n_context, y->n_context);
     if (memcmp(x->keys, y->keys, n * sizeof(float))) fail_msg("%s: other keys", what);
     if (memcmp(x->values, y->values, n * sizeof(float))) fail_msg("%s: other values", what);

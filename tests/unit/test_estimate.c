@@ -14,6 +14,7 @@
 /* 10 layers of 128 experts, 8 for a token; easy bytes. */
 static const tess_plan PLAN = {.n_context = 4096,
                                .n_chunk = 16,
+                               .n_together = 1,
                                .n_expert_layer = 10,
                                .n_expert = 128,
                                .n_expert_used = 8,
@@ -139,6 +140,12 @@ static void long_prompts_take_longer(void **state)
     plan.position_bytes = 1000;
     tess_plan_estimate(&plan, &memory, 40, &e);
     assert_true(fabs(e.first_token_seconds - without.first_token_seconds - 40 * 41 / 2 * 0.001) < 1e-9);
+    /* What several tokens read together is read once; the last of them alone. */
+    plan.n_together = 4;
+    tess_plan_estimate(&plan, &memory, 40, &e);
+    assert_true(fabs(e.first_token_seconds - without.first_token_seconds - 40 * 41 / 2 * 0.001 / 4) < 1e-9);
+    assert_true(fabs(e.next_token_seconds - (0.137 + 41 * 0.001)) < 1e-9);
+    plan.n_together = 1;
     /* Where products wait for arithmetic and attention for memory, their times add. */
     const tess_rates slow = {INFINITY, 1e6, 1e5, INFINITY};
     plan.position_bytes = 0;
