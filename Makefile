@@ -129,8 +129,9 @@ bench-deps: deps
 layers: ## check that includes go down the layers only
 	@tools/check_layers
 
-demo: deps ## build, then inspect, run and verify the demo checkpoint
+demo: deps ## build, then run, hear and verify the demo checkpoint
 	@$(MAKE) --no-print-directory all $(B)/listen
+	@ln -sf $(notdir $(B))/listen build/listen
 	@tools/demo
 
 check: check-deps ## build and run all tests
