@@ -11,6 +11,7 @@
 #include "yardstick.h"
 #include "base/fpenv.h"
 #include "engine/engine.h"
+#include "engine/speech_cost.h"
 
 enum { N_RUN = 5, N_STEP = 8, N_FRAME = 4, N_PROMPT = 16, N_THREAD = 2 };
 #define FRAME_SECONDS 0.08
@@ -119,39 +120,6 @@ static void run_all(bench *b)
     }
 }
 
-static uint64_t bytes_of(const tess_weight *weight, int n)
-{
-    uint64_t sum = 0;
-    for (int i = 0; i < n; i++) sum += weight[i].n_byte;
-    return sum;
-}
-
-static uint64_t table_bytes(const tess_row_blocks *table)
-{
-    return bytes_of(table->block, table->n_block);
-}
-
-/* Read of weights for a step of the talker: layers, the experts of a token, the head, a projection. */
-static double talker_bytes(const tess_model *m)
-{
-    const tess_decoder_config *c = &m->config.talker.text;
-    const tess_decoder_weights *w = &m->talker.model;
-    uint64_t expert = bytes_of(w->expert, TESS_EXPERT_WEIGHTS);
-    return (double)(bytes_of(w->layer, c->n_layer * TESS_LAYER_WEIGHTS) +
-                    expert * (uint64_t)(c->n_layer * c->n_expert_used) + table_bytes(&w->head) +
-                    bytes_of(m->talker.projection, TESS_PROJECTION_WEIGHTS));
-}
-
-/* All layers once a code, and every head. The first pass has two rows. */
-static double predictor_bytes(const tess_model *m)
-{
-    const tess_code_predictor_weights *w = &m->code_predictor;
-    const int n_layer = m->config.talker.code_predictor.text.n_layer;
-    uint64_t sum = bytes_of(w->model.layer, n_layer * TESS_LAYER_WEIGHTS) * (uint64_t)w->n_table;
-    for (int i = 0; i < w->n_table; i++) sum += table_bytes(&w->head[i]);
-    return (double)sum;
-}
-
 /* ---- measuring ---- */
 
 typedef struct stage {
@@ -193,7 +161,8 @@ static void time_stage(bench *b, const stage *s)
 static void time_all(bench *b)
 {
     const tess_model *m = &b->engine->model;
-    const double talker = talker_bytes(m), predictor = predictor_bytes(m);
+    const double talker = (double)tess_talker_count_step_bytes(m),
+                 predictor = (double)tess_code_predictor_count_frame_bytes(m);
     const double products = tess_code2wav_count_products(b->room->code2wav.config);
     const stage stages[] = {{"talker", run_talker, talker, 0},
                             {"code predictor", run_predictor, predictor, 0},

@@ -110,7 +110,7 @@ SAMPLES = {"image": picture, "audio": tone, "video": clip}
 # ---- the files of demo/media
 
 # The training's samples come from another seed. Where nearly nothing sounds beside the tone, the logarithm shows the rounding
-# of the original's float32 transform, in some draws more than the 2e-5 that `verify` allows; of this seed it is 1.2e-5.
+# of the original's float32 transform, by 1.2e-5 of this seed, and by more than 2e-5 of others.
 FILES_SEED, TONE_SEED = 100, 103
 
 

@@ -4,7 +4,8 @@
     front.py            writes the media and the goldens
     front.py --check    compares what the processors make of the media in the tree, exit 1 on a difference
 
-A sound's mel frames are a trace of its name (`in.input_features`, `in.audio_feature_lengths`). Of a picture front.json
+A sound's mel frames are a trace of its name (`in.input_features`, `in.audio_feature_lengths`); those of what goldens of
+`e` hear are in the goldens. Of a picture front.json
 has the grid and the SHA-256 of its patches' bytes before they are normalised, and of all pictures together the 256
 values that normalising gives; so too of a video, whose frames are pictures here.
 """
@@ -55,6 +56,11 @@ SOUNDS = {
     "silence": lambda: np.zeros(4000),
     "noise": lambda: 0.3 * source(3).standard_normal(9000).clip(-3, 3),
 }
+# Sounds in which the rounding of the original's float32 transform shows most: heard by goldens of `e`.
+ROUNDED = {
+    "white": lambda: 0.3 * source(508).standard_normal(RATE).clip(-3, 3),
+    "tone": lambda: 0.5 * np.sin(2 * np.pi * 997 * np.arange(RATE) / RATE),
+}
 
 
 def scene(seed, wide, high, channels=3):
@@ -99,7 +105,7 @@ FRAMES = ("frame0", "frame1", "frame2")
 
 def write_media():
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, make in SOUNDS.items():
+    for name, make in {**SOUNDS, **ROUNDED}.items():
         with wave.open(str(FOLDER / f"{name}.wav"), "wb") as file:
             file.setparams((1, 2, RATE, 0, "NONE", ""))
             file.writeframes((make() * 32767).round().clip(-32768, 32767).astype("<i2").tobytes())

@@ -118,7 +118,8 @@ def mel_frames(kind, n):
 
 
 def mel_tensors():
-    tensors = {"filters": WhisperFeatureExtractor(**EXTRACTOR).mel_filters.T.astype(np.float32)}
+    tensors = {"filters": WhisperFeatureExtractor(**EXTRACTOR).mel_filters.T.astype(np.float32),
+               "window": torch.hann_window(EXTRACTOR["n_fft"]).numpy()}
     for kind, n, every in CLIPS:
         tensors[f"{kind}.{n}.{every}"] = np.ascontiguousarray(mel_frames(kind, n)[::every])
     return tensors

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 import transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe as modeling
 from transformers import Qwen3OmniMoeConfig
+from transformers.audio_utils import mel_filter_bank
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 from transformers.models.qwen3_omni_moe import processing_qwen3_omni_moe as processing
 
@@ -217,6 +218,29 @@ def without_floor(_front):
     return replaced((torch, "maximum", lambda values, _floor: values))
 
 
+def one_sample_late(_front):
+    stft = torch.stft
+    return replaced((torch, "stft", lambda clip, *more, **kept: stft(clip.roll(-1, -1), *more, **kept)))
+
+
+def with_symmetric_window(_front):
+    window = torch.hann_window
+    return replaced((torch, "hann_window", lambda size, **kept: window(size, periodic=False, **kept)))
+
+
+def with_htk_bands(front):
+    """Places equally spaced on the other scale of that name."""
+    made = mel_filter_bank(num_frequency_bins=201, num_mel_filters=128, min_frequency=0.0, max_frequency=8000.0,
+                           sampling_rate=16000, norm="slaney", mel_scale="htk")
+    return replaced((front.extractor, "mel_filters", made))
+
+
+def with_higher_floor(_front):
+    """70 dB below the clip's loudest, where it is 80."""
+    maximum = torch.maximum
+    return replaced((torch, "maximum", lambda values, floor: maximum(values, floor + 1)))
+
+
 def cubic(x):
     """The kernel of bicubic resampling, a = -0.5."""
     x = np.abs(x)
@@ -270,7 +294,8 @@ class Defect:
     generated: bool = False  # nothing of the prompt's pass moves
 
 
-AUDIO, WHOLE, IMAGE, TALL = "e-f32/audio", "e-f32/audio_whole", "e-f32/image", "e-f32/tall"
+AUDIO, WHOLE, WHITE = "e-f32/audio", "e-f32/audio_whole", "e-f32/audio_white"
+IMAGE, TALL = "e-f32/image", "e-f32/tall"
 DEFECTS = {
     "no_windows": Defect("audio windows ignored", AUDIO, without_windows),
     "running_positions": Defect("chunk positions not restarted", AUDIO, with_running_positions),
@@ -286,6 +311,10 @@ DEFECTS = {
     "unpaired_frames": Defect("frames not paired", "e-f32/film", without_pairs, True),
     "natural_logarithm": Defect("mel logarithm of base e", WHOLE, natural_logarithm, True),
     "no_mel_floor": Defect("mel values not held at the floor", WHOLE, without_floor, True),
+    "one_sample_late": Defect("sound heard one sample late", WHITE, one_sample_late, True),
+    "symmetric_window": Defect("symmetric window", WHITE, with_symmetric_window, True),
+    "htk_bands": Defect("mel bands of the HTK scale", WHITE, with_htk_bands, True),
+    "higher_floor": Defect("mel floor at 70 dB", WHOLE, with_higher_floor, True),
     "no_antialias": Defect("image resized with antialias off", IMAGE, without_antialias, True),
     "rounding_to_zero": Defect("-1 // 2 taken as 0 in the token count", WHOLE, rounding_to_zero, True),
 }

@@ -376,6 +376,8 @@ CHECKPOINTS = {
         "cases": {
             "audio": asked(4, of_file("audio", "chirp.wav"), {"type": "text", "text": "Up?"}),
             "audio_whole": asked(4, of_file("audio", "burst.wav"), {"type": "text", "text": "Loud?"}),
+            "audio_white": asked(4, of_file("audio", "white.wav"), {"type": "text", "text": "Sea?"}),
+            "audio_tone": asked(4, of_file("audio", "tone.wav"), {"type": "text", "text": "Hum?"}),
             "audio_short": mix(11, 4, text(3), audio(63), text(2)),
             "audio_two": mix(12, 4, text(3), audio(17), text(2), audio(223), text(2)),
             "image": asked(4, of_file("image", "square.png"), {"type": "text", "text": "Or"}, of_file("image", "wide.png"),

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/ledger.h"
 
@@ -129,4 +130,14 @@ int cli_output_check_ledger(const cli_command *self, const cli_common *common, c
     int code = cli_output_check(self, common, option, output, others, 1, NULL);
     free(ledger);
     return code;
+}
+
+int cli_output_check_standard(const cli_command *self, const cli_common *common, const char *option,
+                              const char *output, const char *used_for)
+{
+    struct stat of_output, standard;
+    if (!output || stat(output, &of_output) || fstat(STDOUT_FILENO, &standard)) return -1;
+    if (!is_same(&of_output, &standard) || S_ISCHR(standard.st_mode)) return -1;
+    return cli_usage(self, common, "%s: %s is standard output, which %s goes to; name another file, or -",
+                     option, output, used_for);
 }

@@ -20,6 +20,11 @@ int cli_output_check_messages(const cli_command *self, const cli_common *common,
 int cli_output_check_ledger(const cli_command *self, const cli_common *common, const char *option,
                             const char *output, const char *place);
 
+/* Standard output, where `used_for` goes, by another name: a file, a pipe or a socket, in which both would
+ * mix or one be lost. Not a terminal or a device. */
+int cli_output_check_standard(const cli_command *self, const cli_common *common, const char *option,
+                              const char *output, const char *used_for);
+
 /* The folder of a file, "." if its name has none; `out` of PATH_MAX bytes. */
 void cli_folder_of(const char *path, char *out);
 

@@ -23,6 +23,7 @@ static const struct {
     [TESS_ACTIVITY_SPEAKING] = {"speaking", "frames"},
     [TESS_ACTIVITY_ENCODING] = {"media", "tokens"},
     [TESS_ACTIVITY_PLAYING] = {NULL, NULL},
+    [TESS_ACTIVITY_WAITING] = {NULL, NULL},
 };
 
 static void format_amount(const char *unit, double amount, char *out, size_t size)

@@ -5,10 +5,11 @@
 #include "base/system.h"
 #include "cli/screen.h"
 
-int cli_speech_open_file(cli_speech *s, const cli_command *self, const cli_common *common)
+int cli_speech_open_file(cli_speech *s, const cli_command *self, const cli_common *common, cli_progress *bar)
 {
     tess_error err;
-    const tess_sound_options sound = cli_voice_get_sound(&s->voice);
+    tess_sound_options sound = cli_voice_get_sound(&s->voice);
+    sound.progress = &bar->unseen;
     tess_status status = tess_sound_writer_open(s->file, &sound, &s->writer, &err);
     return status == TESS_OK ? -1 : cli_report(self, common, &err);
 }
@@ -89,13 +90,19 @@ void cli_speech_interrupt(cli_speech *s)
 
 /* ---- ending ---- */
 
-/* A file of nothing is none. What was spoken before a failure stays. */
+/* A file of nothing is none. What was spoken before a failure stays; of a pipe that nobody reads the rest is
+ * given up by who stops. */
 static tess_status end_file(cli_speech *s, tess_error *err)
 {
     tess_sound_writer *writer = s->writer;
     s->writer = NULL;
-    if (s->said.n_sample > 0) return tess_sound_writer_finish(writer, err);
-    tess_sound_writer_cancel(writer);
+    if (s->said.n_sample == 0) {
+        tess_sound_writer_cancel(writer);
+        return TESS_OK;
+    }
+    tess_status status = tess_sound_writer_finish(writer, err);
+    if (status != TESS_EINTERRUPTED) return status;
+    s->said.status = TESS_EINTERRUPTED;
     return TESS_OK;
 }
 
@@ -182,7 +189,7 @@ void cli_speech_remark(const cli_speech *s, const cli_command *self, const cli_c
 {
     const cli_spoken *said = &s->said;
     if (common->quiet || !said->has_begun) return;
-    if (said->n_sample == 0 && !said->is_interrupted)
+    if (said->n_sample == 0 && !said->is_interrupted && said->finish != TESS_SPEECH_FINISH_LIMIT)
         cli_remark(self, "there was nothing to say: no sound was made");
     if (said->finish == TESS_SPEECH_FINISH_LIMIT)
         cli_remark(self,

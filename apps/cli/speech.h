@@ -34,7 +34,7 @@ typedef struct cli_speech {
 
 /* Opens where the next answer's sound goes, before anything is computed: file s->file, or what plays here.
  * Returns -1 or an exit code. End in either case with cli_speech_end. */
-int cli_speech_open_file(cli_speech *s, const cli_command *self, const cli_common *common);
+int cli_speech_open_file(cli_speech *s, const cli_command *self, const cli_common *common, cli_progress *bar);
 int cli_speech_open_player(cli_speech *s, const cli_command *self, const cli_common *common);
 
 /* Speech of the answer to a prompt that the session was fed, with the prompt's feed; without file and player

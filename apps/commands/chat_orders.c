@@ -157,7 +157,7 @@ void chat_say_help(const chat *c)
 
 static void switch_speech(chat *c, chat_order order, const char *text, size_t n_byte)
 {
-    char argument[64];
+    char argument[1024];
     if (!find_argument(text, n_byte, argument, sizeof argument)) snprintf(argument, sizeof argument, "?");
     if (order == ORDER_SPEAK)
         chat_speech_switch(c, argument);

@@ -112,7 +112,7 @@ void chat_speech_begin(chat *c, const tess_feed *whole)
     int code = -1;
     if (!plays(c)) {
         name_file(c);
-        code = cli_speech_open_file(&c->speech, c->self, &c->common);
+        code = cli_speech_open_file(&c->speech, c->self, &c->common, &c->engine_options.bar);
     }
     if (code < 0)
         code = cli_speech_begin(&c->speech, c->self, &c->common, c->session, whole, c->engine_options.seed,

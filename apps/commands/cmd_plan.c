@@ -50,6 +50,8 @@ static void print_json(const tess_plan *plan, const estimate *e)
     json_object_set_new(root, "bytes_next_token", json_integer((json_int_t)e->costs.next_token_bytes));
     json_object_set_new(root, "bytes_towers", json_integer((json_int_t)plan->tower_bytes));
     json_object_set_new(root, "seconds_towers", cli_number(e->costs.tower_seconds));
+    json_object_set_new(root, "bytes_spoken_second", json_integer((json_int_t)plan->speech_read_bytes));
+    json_object_set_new(root, "seconds_spoken_second", cli_number(e->costs.speech_seconds));
     json_object_set_new(root, "seconds_next_token", cli_number(e->costs.next_token_seconds));
     json_object_set_new(root, "tokens_to_fill", json_integer(e->costs.n_tok_to_fill));
     json_object_set_new(root, "expert_slots_without_dense", json_integer(plan->n_expert_slot_instead));
@@ -134,6 +136,11 @@ static void print_estimate(const tess_plan *plan, const estimate *e)
                c->n_tok_to_fill);
     else
         printf("  then %s per token\n", full);
+    if (plan->speech_weight_bytes > 0) {
+        format_seconds(c->speech_seconds, next);
+        cli_format_bytes((uint64_t)plan->speech_read_bytes, size, sizeof size);
+        printf("  spoken: %s for each second of speech (%s read)\n", next, size);
+    }
     cli_format_bytes((uint64_t)e->rates.disk_bytes, size, sizeof size);
     cli_format_bytes((uint64_t)e->rates.fresh_bytes, fresh, sizeof fresh);
     printf("  every expert equally likely; disk %s/s, fresh memory %s/s\n    (%s)\n", size, fresh,

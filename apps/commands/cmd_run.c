@@ -385,6 +385,7 @@ static int check_output(const cli_command *self, request *r)
     const char *const used[] = {r->prompt.messages};
     int code = cli_output_check(self, &r->common, "--speak", out, used, 1, r->engine.options.model_dir);
     if (code < 0) code = cli_output_check_ledger(self, &r->common, "--speak", out, r->engine.ledger.place);
+    if (code < 0) code = cli_output_check_standard(self, &r->common, "--speak", out, "the answer");
     r->prompt.output = out;
     r->prompt.output_option = "--speak";
     return code;
@@ -401,7 +402,7 @@ static int open_speech(const cli_command *self, request *r)
     r->speech.ends_text = true;
     r->engine.options.n_speech_step = r->speech.voice.max_step;
     cli_catch_termination(); /* what is begun of the file must go, or be ended */
-    return cli_speech_open_file(&r->speech, self, &r->common);
+    return cli_speech_open_file(&r->speech, self, &r->common, &r->engine.bar);
 }
 
 static int run_run(const cli_command *self, int argc, char **argv)

@@ -423,7 +423,7 @@ static int run_trace(const cli_command *self, int argc, char **argv)
         {"generate", CLI_COUNT, &r.generate, "N",
          "tokens to produce greedily after the prompt; default as the inputs say, else 0"},
         {"speak", CLI_COUNT, &r.speak, "N",
-         "talker steps; only 0 in this version; default as the inputs say"},
+         "steps of a greedy talker after the tokens; default as the inputs say, else 0"},
         {"list", CLI_FLAG, &r.list, NULL, "print the names of all taps and end"},
         CLI_ENGINE_OPTIONS(&r.engine),
         CLI_SEED_OPTION(&r.engine, NULL),

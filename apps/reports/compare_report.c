@@ -42,6 +42,9 @@ static void format_bar(const tess_tap_report *tap, char out[24])
     case TESS_MEASURE_MAX_ABS:
         snprintf(out, 24, "abs %s", power);
         break;
+    case TESS_MEASURE_BY_ELEMENT:
+        strcpy(out, "by element");
+        break;
     case TESS_MEASURE_STEPS:
         snprintf(out, 24, "steps %.0f", tap->tolerance);
         break;

@@ -45,8 +45,9 @@ typedef enum tess_measure {
     TESS_MEASURE_REL_L2,  /* ‖a-b‖ / ‖b‖ */
     TESS_MEASURE_MAX_ABS, /* largest |a-b|; router weights, matched by expert id */
     TESS_MEASURE_RATIO, /* our distance to the truth ÷ the reference's; the inverse where that is too large */
-    TESS_MEASURE_EXACT, /* bit equality; chosen experts: the same set in every row, ties aside */
-    TESS_MEASURE_STEPS, /* of the worst row, in bfloat16 steps: its worst element or its relative L2 */
+    TESS_MEASURE_EXACT,      /* bit equality; chosen experts: the same set in every row, ties aside */
+    TESS_MEASURE_STEPS,      /* of the worst row, in bfloat16 steps: its worst element or its relative L2 */
+    TESS_MEASURE_BY_ELEMENT, /* mel frames: largest |a-b| ÷ the bar of its own element */
 } tess_measure;
 const char *tess_measure_name(tess_measure measure); /* "rel_l2", … */
 

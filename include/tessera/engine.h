@@ -127,6 +127,9 @@ typedef struct tess_plan {
      * computed: of those expected the feed that takes most. */
     uint64_t tower_bytes;
     double tower_operations;
+    /* Of a second of speech behind its beginning, zeros where none is planned: read of files, weights that
+     * its products go through, operations of the vocoder. */
+    double speech_read_bytes, speech_weight_bytes, speech_operations;
     uint64_t bytes_per_token_cold; /* read for one decoded token when no expert is resident */
     uint64_t bytes_per_token_warm; /* expected when the bank is full and routing is uniform */
 } tess_plan;
@@ -165,8 +168,9 @@ typedef struct tess_estimate {
     uint64_t next_token_bytes;  /* read for the token behind the prompt */
     /* Of the prompt with its first token, of the token behind it, of one when the bank is full. */
     double first_token_seconds, next_token_seconds, full_token_seconds;
-    double tower_seconds; /* of the first token's, what the towers take */
-    int n_tok_to_fill;    /* tokens behind the prompt until the bank is as good as full */
+    double tower_seconds;  /* of the first token's, what the towers take */
+    double speech_seconds; /* for a second of speech: the real-time factor, what text takes left out */
+    int n_tok_to_fill;     /* tokens behind the prompt until the bank is as good as full */
 } tess_estimate;
 /* n_prompt: tokens of the prompt, at least 1. */
 void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_prompt, tess_estimate *out);

@@ -22,6 +22,7 @@ typedef enum tess_activity {
     TESS_ACTIVITY_LOOKING,    /* a film whose length is found out, in bytes of its file */
     TESS_ACTIVITY_PREPARING,  /* a medium, in frames; of sound it is not known how many: total is 0 */
     TESS_ACTIVITY_PLAYING,    /* sound, in samples */
+    TESS_ACTIVITY_WAITING,    /* for the reader of a pipe, in bytes that it took; total is 0 */
 } tess_activity;
 
 /* Who wants to know how far a call has come, and may stop it. `tell` is called while work goes on, in the

@@ -28,8 +28,10 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 typedef struct tess_sound_options {
-    int rate_hz;   /* samples a second, 1 to 768000; MP3 and Opus know some rates only */
-    bool is_float; /* WAV: 32-bit floats instead of 16-bit integers; nothing else has them */
+    int rate_hz;                   /* samples a second, 1 to 768000; MP3 and Opus know some rates only */
+    bool is_float;                 /* WAV: 32-bit floats instead of 16-bit integers; nothing else has them */
+    const tess_progress *progress; /* asked while the reader of a pipe is waited for; lives as long as the
+                                      writer; may be NULL */
 } tess_sound_options;
 #define TESS_SOUND_OPTIONS_DEFAULT ((tess_sound_options){.rate_hz = 24000})
 
@@ -57,7 +59,8 @@ typedef struct tess_sound_writer tess_sound_writer;
  *                            where the format has no floats; a folder
  *         TESS_EUNSUPPORTED  FFmpeg is not installed, or lacks the encoder: which, and what to install
  *         TESS_EIO           the file cannot be created, with the system's errno
- *         TESS_EINTERRUPTED  a signal came while a named pipe had no reader; TESS_ENOMEM.
+ *         TESS_EINTERRUPTED  options->progress asked to stop while a named pipe had no reader, or, where that
+ *                            is NULL, a signal came; TESS_ENOMEM.
  * Memory: FFmpeg, for all but WAV, takes 30 to 35 MB once it is opened; WAV next to nothing.
  * Threads: one at a time for a writer. */
 tess_status tess_sound_writer_open(const char *path, const tess_sound_options *options,
@@ -73,18 +76,18 @@ tess_status tess_sound_writer_check(const char *path, const tess_sound_options *
  * Errors: TESS_ENONFINITE  a NaN or an infinity: which sample; nothing of this call is written, and writing
  *                          may go on
  *         TESS_EIO         the disk is full, nobody reads the pipe (EPIPE), or the file is as long as its
- *                          format can say, 4 GiB of WAV (EFBIG). After this, and after TESS_ENOMEM, only
- *                          finish and cancel are left. */
+ *                          format can say, 4 GiB of WAV (EFBIG)
+ *         TESS_EINTERRUPTED  options->progress, asked ten times a second or more while nobody reads what is
+ * in a pipe, asked to stop. After these two, and after TESS_ENOMEM, only finish and cancel are left. */
 tess_status tess_sound_writer_write(tess_sound_writer *writer, const float *samples, size_t n,
                                     tess_error *err);
 
 /* Ends the file, puts its length in the header where that can be sought, gives it its name, and frees the
  * writer in every case. After a failure of writing it does so with what was written until then: a file that
  * plays, short of at most the last second.
- * Errors: TESS_EIO, TESS_ENOMEM  what was held back until now could not be written, and is missing in a file
- *                    that is kept otherwise; or the file could not get its name and is gone, the older one
- *                    is as it was; or there is nothing to keep after a failure of writing, which is told
- *                    again. */
+ * Errors: TESS_EIO, TESS_ENOMEM, TESS_EINTERRUPTED  what was held back until now could not be written, and is
+ * missing in a file that is kept otherwise; or the file could not get its name and is gone, the older one is
+ * as it was; or there is nothing to keep after a failure of writing, which is told again. */
 tess_status tess_sound_writer_finish(tess_sound_writer *writer, tess_error *err);
 
 /* Gives the file up, of which nothing stays, and frees the writer. What was written through a pipe or a

@@ -106,6 +106,7 @@ tess_status tess_speech_list_taps(const char *model_dir, const int32_t *ids, int
 /* Codes that are there as a whole. */
 typedef struct tess_codes {
     const int32_t *codes; /* [n_code_group, n_frame] each 0 … codebook_size - 1 */
+    int64_t n_code_group; /* as many as the model has */
     int64_t n_frame;      /* 1 or more */
     tess_status (*on_samples)(void *context, const float *samples, size_t n, tess_error *err); /* or NULL */
     void *context;
@@ -115,8 +116,8 @@ typedef struct tess_codes {
 
 /* Makes them sound, as a speech does. A listener who wants tap.code2wav.waveform_chunked hears it as well:
  * the original's own way, by windows, which loses samples at their borders. Errors: TESS_EUSAGE  the engine
- * was opened without n_speech_step; TESS_EINPUT  a code that its codebook does not have, field "codes"; those
- * of running a model; TESS_EINTERRUPTED. */
+ * was opened without n_speech_step; TESS_EINPUT  another number of codebooks, or a code that its codebook
+ * does not have, field "codes"; those of running a model; TESS_EINTERRUPTED. */
 tess_status tess_engine_decode_codes(tess_engine *engine, const tess_codes *codes, tess_error *err);
 
 /* Calls visit for every tap of decoding n_frame frames, in model order; otherwise as tess_speech_list_taps.

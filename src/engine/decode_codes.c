@@ -69,6 +69,11 @@ tess_status tess_engine_decode_codes(tess_engine *engine, const tess_codes *code
         return tess_refuse_option(err, "n_speech_step", "an engine opened to speak", "0");
     if (codes->n_frame < 1)
         return tess_refuse_option(err, "n_frame", "at least 1", "%lld", (long long)codes->n_frame);
+    const int n_quantizer = engine->model.config.code2wav.n_quantizer;
+    char expected[32];
+    snprintf(expected, sizeof expected, "%d codebooks", n_quantizer);
+    if (codes->n_code_group != n_quantizer)
+        return tess_refuse(err, "", "codes", -1, expected, "%lld", (long long)codes->n_code_group);
     tess_fpenv saved = tess_fpenv_enter();
     tess_guard_begin();
     if (!rooms->choice.speech.stays) tess_rooms_enter(rooms, TESS_PHASE_SPEECH);

@@ -110,6 +110,13 @@ static double count_tower_seconds(const tess_plan *plan, const tess_rates *rates
     return read / rates->disk_bytes + count_seconds(rates, read, plan->tower_operations);
 }
 
+/* The vocoder's weights are little beside its arithmetic, the others' arithmetic beside their weights. */
+static double count_speech_seconds(const tess_plan *plan, const tess_rates *rates)
+{
+    return plan->speech_read_bytes / rates->disk_bytes + plan->speech_weight_bytes / rates->memory_bytes +
+           plan->speech_operations / rates->operations;
+}
+
 void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_prompt, tess_estimate *out)
 {
     double loaded = count_resident_bytes(plan), towers = count_tower_seconds(plan, rates);
@@ -129,5 +136,6 @@ void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_pr
                            .next_token_seconds = next.seconds,
                            .full_token_seconds = later.seconds,
                            .tower_seconds = towers,
+                           .speech_seconds = count_speech_seconds(plan, rates),
                            .n_tok_to_fill = n_full - n_prompt};
 }

@@ -16,6 +16,9 @@
 
 #include "engine/defaults.h"
 #include "engine/media.h"
+#include "engine/speech_cost.h"
+#include "model/code2wav_lengths.h"
+#include "tessera/speech.h"
 
 /* What the process may still grow by outside the arena: pages of libraries not yet touched, request text,
  * ids, buffers of files being written; and what a thread touches of its stack. */
@@ -142,42 +145,76 @@ static void lengthen_speech_chunks(planner *p, int most)
     }
 }
 
+/* Takes other sizes for speech if they fit. */
+static void upgrade_speech(planner *p, tess_speech_choice speech)
+{
+    tess_choice more = p->choice;
+    more.speech = speech;
+    upgrade(p, more);
+}
+
+/* What each byte kept saves most reads: several frames of the vocoder at once read its weights for all of
+ * them, the code predictor passes over its own for every code of a frame, the talker once a frame. A token is
+ * spoken in some frames, so they come before the thinker's layers. */
+static void spend_on_frames(planner *p)
+{
+    if (p->choice.speech.n_step == 0) return;
+    const tess_speech_choice dense = tess_speech_choice_make_dense(p->model, &p->choice.speech);
+    tess_speech_choice more = p->choice.speech;
+    more.code2wav.n_frame = dense.code2wav.n_frame;
+    upgrade_speech(p, more);
+    more = p->choice.speech;
+    more.predictor = dense.predictor;
+    upgrade_speech(p, more);
+    more = p->choice.speech;
+    more.talker = dense.talker;
+    more.n_projection_slot = dense.n_projection_slot;
+    upgrade_speech(p, more);
+}
+
+static void spend_on_vocoder(planner *p)
+{
+    if (p->choice.speech.n_step == 0) return;
+    tess_speech_choice more = p->choice.speech;
+    more.code2wav = tess_speech_choice_make_dense(p->model, &more).code2wav;
+    upgrade_speech(p, more);
+}
+
 /* Speech has the room of the thinker's experts while it is spoken. Where there is room for all weights of
  * both it has its own, and neither waits for the other. */
-static void spend_on_speech(planner *p, int most_chunk)
+static void spend_on_talker(planner *p, int most_chunk)
 {
     enum { MOST_ROWS = 64 }; /* more save no reading that is worth their room */
     if (p->choice.speech.n_step == 0) return;
     const int n_expert = count_experts(&p->model->config.talker.text);
-    tess_choice more = p->choice;
-    more.speech = tess_speech_choice_make_dense(p->model, &p->choice.speech);
-    upgrade(p, more);
     lengthen_speech_chunks(p, min_of(most_chunk, MOST_ROWS));
     add_expert_slots(p, &p->choice.speech.talker.n_expert_slot, n_expert);
     bool all = p->choice.speech.talker.n_expert_slot == n_expert &&
                p->choice.thinker.n_expert_slot == count_experts(&p->model->config.thinker.text);
-    more = p->choice;
-    more.speech.stays = true;
-    if (all) upgrade(p, more);
+    tess_speech_choice more = p->choice.speech;
+    more.stays = true;
+    if (all) upgrade_speech(p, more);
 }
 
 static void spend_budget(planner *p, int most_chunk)
 {
     const tess_decoder_config *c = &p->model->config.thinker.text;
     lengthen_chunks(p, most_chunk);
+    spend_on_frames(p);
     tess_choice more = p->choice;
     more.thinker.n_layer_slot = c->n_layer;
     bool layers = upgrade(p, more);
     more = p->choice;
     more.thinker.n_head_slot = p->model->thinker.head.n_block;
     if (layers) upgrade(p, more);
+    spend_on_vocoder(p);
     add_expert_slots(p, &p->choice.thinker.n_expert_slot, p->most_expert_slots);
     more = p->choice;
     more.thinker.n_embedding_slot = p->model->thinker.embedding.n_block;
     upgrade(p, more);
     enlarge_tower(p, &p->choice.media.audio, p->most_media.audio.n_row, &p->model->audio);
     enlarge_tower(p, &p->choice.media.vision, p->most_media.vision.n_row, &p->model->vision);
-    spend_on_speech(p, most_chunk);
+    spend_on_talker(p, most_chunk);
 }
 
 /* ---- the plan as told ---- */
@@ -231,6 +268,17 @@ static void count_towers(const planner *p, tess_plan *plan)
     }
 }
 
+static void count_speech(const planner *p, tess_plan *plan)
+{
+    const tess_speech_cost frame = tess_speech_count_cost(p->model, &p->choice.speech);
+    if (p->choice.speech.n_step == 0) return;
+    const double per_second =
+        (double)TESS_SPEECH_RATE_HZ / (double)tess_code2wav_count_frame_samples(&p->model->config.code2wav);
+    plan->speech_read_bytes = per_second * frame.read_bytes;
+    plan->speech_weight_bytes = per_second * frame.weight_bytes;
+    plan->speech_operations = per_second * frame.operations;
+}
+
 static void count_reads(tess_plan *plan)
 {
     uint64_t always = plan->embedding_resident ? 0 : plan->embedding_block_bytes;
@@ -273,6 +321,7 @@ static void describe_plan(const planner *p, tess_plan *plan)
     plan->head_resident = thinker->n_head_slot == p->model->thinker.head.n_block;
     plan->embedding_resident = thinker->n_embedding_slot == p->model->thinker.embedding.n_block;
     count_weights(p, plan);
+    count_speech(p, plan);
     count_attention(&p->model->config.thinker.text, plan);
     count_towers(p, plan);
     count_reads(plan);

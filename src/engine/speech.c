@@ -127,6 +127,18 @@ tess_status tess_speech_add(tess_speech *s, int32_t id, tess_error *err)
     return TESS_OK;
 }
 
+/* Of media that are none, spelled by their pad tokens, an engine opened without media keeps no states. */
+static tess_status check_states(const tess_speech *s, tess_error *err)
+{
+    const tess_session_room *room = s->session->room;
+    int at = room->states ? -1
+                          : tess_talker_find_state(&s->session->engine->model.config, room->timeline.ids,
+                                                   s->options.n_prompt);
+    if (at < 0) return TESS_OK;
+    return tess_refuse(err, "", "input_ids", -1, "pad tokens that stand for media",
+                       "id %d, which stands for nothing", room->timeline.ids[at]);
+}
+
 /* The beginning of the assistant's turn, as the prompt has it. */
 static tess_status take_turn(tess_speech *s, tess_error *err)
 {
@@ -160,6 +172,7 @@ tess_status tess_speech_new(tess_session *session, const tess_speech_options *op
     s->talker_random = options->sampling.seed ^ TALKER_STREAM;
     s->predictor_random = options->sampling.seed ^ PREDICTOR_STREAM;
     status = reserve_all(s, err);
+    if (status == TESS_OK) status = check_states(s, err);
     if (status == TESS_OK) status = take_turn(s, err);
     if (status != TESS_OK) {
         tess_speech_free(s);
@@ -240,17 +253,6 @@ static tess_status decode_if_many(tess_speech *s, tess_error *err)
 
 /* ---- the talker's prompt ---- */
 
-static tess_status check_states(const tess_speech *s, int n_row, tess_error *err)
-{
-    const tess_talker *talker = &rooms_of(s)->speech.talker;
-    if (s->session->room->states) return TESS_OK;
-    for (int i = 0; i < n_row; i++)
-        if (talker->row[i].state >= 0)
-            return tess_refuse(err, "", "input_ids", -1, "pad tokens that stand for media",
-                               "id %d, which stands for nothing", talker->row[i].token);
-    return TESS_OK;
-}
-
 /* Rows, ids and positions of the prompt, in the talker's room. */
 static tess_status make_prompt(tess_speech *s, int *n_row, tess_error *err)
 {
@@ -268,12 +270,8 @@ static tess_status make_prompt(tess_speech *s, int *n_row, tess_error *err)
     if (*n_row + s->options.max_step > n_context)
         return tess_refuse_context(err, "", *n_row, 0, s->options.max_step, n_context,
                                    config->talker.text.max_positions);
-    tess_status status = check_states(s, *n_row, err);
-    return status == TESS_OK
-               ? tess_talker_positions_compute(config, thinker->ids, n_prompt, talker->timeline.ids, *n_row,
-                                               &media, s->listed, talker->timeline.positions,
-                                               (size_t)n_context, err)
-               : status;
+    return tess_talker_positions_compute(config, thinker->ids, n_prompt, talker->timeline.ids, *n_row, &media,
+                                         s->listed, talker->timeline.positions, (size_t)n_context, err);
 }
 
 static tess_status emit_positions(tess_talker *talker, const tess_tap_sink *sink, tess_error *err)

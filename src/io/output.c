@@ -23,11 +23,25 @@ enum { MAX_NAMES = 64 };
 /* As many symbolic links in a row as the system itself follows. */
 enum { MAX_LINKS = 40 };
 
+enum { N_ENDING = sizeof ".XXXXXX.part" - 1 };
+
 struct tess_output {
     int fd;
     char *temporary; /* behind path in the same block */
     char path[];
 };
+
+/* Bytes of a path that ".XXXXXX.part" has room behind: of a long name its beginning, in whole characters. */
+static int count_kept(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t n = strlen(name);
+    if (n > NAME_MAX - N_ENDING) {
+        n = NAME_MAX - N_ENDING;
+        while (n > 1 && ((unsigned char)name[n] & 0xc0) == 0x80) n--;
+    }
+    return (int)(name - path) + (int)n;
+}
 
 /* "PATH.XXXXXX.part", from the clock and the process. */
 static void make_name(tess_output *output, size_t size, unsigned attempt)
@@ -35,7 +49,8 @@ static void make_name(tess_output *output, size_t size, unsigned attempt)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     unsigned long mix = (unsigned long)now.tv_nsec * 2654435761u + (unsigned long)getpid() * 40503u + attempt;
-    snprintf(output->temporary, size, "%s.%06lx.part", output->path, mix & 0xffffff);
+    snprintf(output->temporary, size, "%.*s.%06lx.part", count_kept(output->path), output->path,
+             mix & 0xffffff);
 }
 
 /* Owner, group and permissions of the file that is replaced. What the system does not grant is never made up

@@ -2,13 +2,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/output.h"
+
+enum { ASK_MS = 50 };
 
 struct tess_target {
     tess_output *output; /* NULL: written through fd */
@@ -16,6 +20,7 @@ struct tess_target {
     bool is_seekable;
     off_t begin; /* of fd, where byte 0 went */
     uint64_t n_byte;
+    const tess_progress *progress; /* may be NULL */
     char name[];
 };
 
@@ -29,15 +34,33 @@ static void look_whether_it_seeks(tess_target *target)
     target->is_seekable = target->begin >= 0;
 }
 
-static tess_status open_special(tess_target *target, const char *path, tess_error *err)
+/* Opening a pipe without a reader would wait in the system, where a handler that sets a flag is not noticed.
+ */
+static tess_status wait_for_reader(tess_target *target, const char *path, tess_error *err)
 {
+    const struct timespec pause = {.tv_nsec = ASK_MS * 1000000L};
+    tess_status status = TESS_OK;
+    for (;;) {
+        target->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (target->fd >= 0) return TESS_OK;
+        if (errno != ENXIO && errno != EINTR) return tess_fail_system(err, errno, path, -1, "open");
+        status = tess_progress_tell(target->progress, TESS_ACTIVITY_WAITING, 0, 0, err);
+        if (status != TESS_OK) return status;
+        nanosleep(&pause, NULL);
+    }
+}
+
+static tess_status open_special(tess_target *target, const char *path, bool is_pipe, tess_error *err)
+{
+    if (is_pipe && target->progress) return wait_for_reader(target, path, err);
     target->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
     if (target->fd >= 0) return TESS_OK;
     if (errno == EINTR) return tess_fail(err, TESS_EINTERRUPTED, "%s: interrupted while it is opened", path);
     return tess_fail_system(err, errno, path, -1, "open");
 }
 
-tess_status tess_target_open(const char *path, tess_target **out, tess_error *err)
+tess_status tess_target_open(const char *path, const tess_progress *progress, tess_target **out,
+                             tess_error *err)
 {
     bool is_standard = !strcmp(path, "-");
     const char *name = is_standard ? "standard output" : path;
@@ -46,13 +69,14 @@ tess_status tess_target_open(const char *path, tess_target **out, tess_error *er
     if (!target) return tess_fail(err, TESS_ENOMEM, "%s: no memory to open it", name);
     memcpy(target->name, name, name_size);
     target->fd = -1;
+    target->progress = progress;
     struct stat info;
     tess_status status = TESS_OK;
     if (is_standard) {
         target->fd = STDOUT_FILENO;
         look_whether_it_seeks(target);
     } else if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
-        status = open_special(target, path, err);
+        status = open_special(target, path, S_ISFIFO(info.st_mode), err);
     } else {
         status = tess_output_create(path, 0, &target->output, err);
         target->is_seekable = true;
@@ -87,15 +111,31 @@ static bool wait_for_room(int fd)
     return poll(&wanted, 1, -1) >= 0 || errno == EINTR;
 }
 
+/* Until a write of PIPE_BUF bytes returns at once, also to a pipe that waits. */
+static tess_status ask_for_room(const tess_target *target, tess_error *err)
+{
+    struct pollfd wanted = {.fd = target->fd, .events = POLLOUT};
+    tess_status status = TESS_OK;
+    while (status == TESS_OK && poll(&wanted, 1, ASK_MS) <= 0)
+        status = tess_progress_tell(target->progress, TESS_ACTIVITY_WAITING, target->n_byte, 0, err);
+    return status;
+}
+
 static tess_status write_through(tess_target *target, uint64_t offset, const char *from, size_t n,
                                  tess_error *err)
 {
     while (n) {
         bool is_end = offset == target->n_byte;
-        ssize_t done =
-            is_end ? write(target->fd, from, n) : pwrite(target->fd, from, n, target->begin + (off_t)offset);
+        size_t most = n;
+        if (is_end && target->progress) {
+            tess_status status = ask_for_room(target, err);
+            if (status != TESS_OK) return status;
+            if (most > PIPE_BUF) most = PIPE_BUF;
+        }
+        ssize_t done = is_end ? write(target->fd, from, most)
+                              : pwrite(target->fd, from, most, target->begin + (off_t)offset);
         if (done < 0 && errno == EINTR) continue;
-        if (done < 0 && errno == EAGAIN && wait_for_room(target->fd)) continue;
+        if (done < 0 && errno == EAGAIN && (target->progress || wait_for_room(target->fd))) continue;
         if (done <= 0)
             return tess_fail_system(err, done ? errno : EIO, target->name, (int64_t)offset, "write");
         from += done;

@@ -12,13 +12,17 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/progress.h"
 
 typedef struct tess_target tess_target;
 
 /* Opens at once, so that a path that cannot be written shows before the work and not after it. Opening a
- * named pipe waits for its reader. Errors: TESS_EIO, TESS_ENOMEM; TESS_EUSAGE  the name is empty, or a
- * folder's; TESS_EINTERRUPTED  a signal ended the wait. */
-tess_status tess_target_open(const char *path, tess_target **out, tess_error *err);
+ * named pipe waits for its reader. `progress` (TESS_ACTIVITY_WAITING) is asked while a reader is waited for,
+ * now and in writing; it lives as long as the target. NULL: only a signal whose handler lets calls fail ends
+ * the wait for a reader, and nothing that for room. Errors: TESS_EIO, TESS_ENOMEM; TESS_EUSAGE  the name is
+ * empty, or a folder's; TESS_EINTERRUPTED  the wait was ended. */
+tess_status tess_target_open(const char *path, const tess_progress *progress, tess_target **out,
+                             tess_error *err);
 
 /* For messages: the path, or "standard output". */
 const char *tess_target_get_name(const tess_target *target);
@@ -30,7 +34,8 @@ bool tess_target_can_seek(const tess_target *target);
 uint64_t tess_target_get_size(const tess_target *target);
 
 /* Writes n bytes at `offset`: at the end of what is written, or before it if the target can seek.
- * Errors: TESS_EIO, with the system's errno; what came before is as it was. */
+ * Errors: TESS_EIO, with the system's errno; what came before is as it was; TESS_EINTERRUPTED  progress asked
+ * to stop while nobody read: of the n bytes some may be out. */
 tess_status tess_target_write(tess_target *target, uint64_t offset, const void *bytes, size_t n,
                               tess_error *err);
 

@@ -51,10 +51,13 @@ int64_t tess_mel_get_samples(const tess_mel *mel);
 /* Whether a clip of so many samples is short enough, and long enough to have a frame. Errors: as above. */
 tess_status tess_mel_check_most(const char *file, int64_t n_sample, int64_t most_frames, tess_error *err);
 tess_status tess_mel_check_least(const char *file, int64_t n_sample, tess_error *err);
+/* Half of what band i lies over, 0 <= i < n_mel: the inverse of its triangle's height. */
+double tess_mel_get_width_hz(int64_t n_mel, int64_t i);
 /* What a clip of that many frames holds, tables included. */
 uint64_t tess_mel_bytes(int n_mel, int64_t n_frame);
 
-/* The filters, [n_mel, TESS_FFT_BINS], for tests. */
+/* The filters, [n_mel, TESS_FFT_BINS], and the window, for tests. */
 void tess_mel_get_filters(const tess_mel *mel, float *out);
+void tess_mel_get_window(const tess_mel *mel, float out[TESS_MEL_WINDOW]);
 
 #endif

@@ -99,7 +99,7 @@ tess_status tess_sound_writer_open(const char *path, const tess_sound_options *o
     tess_sound_writer *w = calloc(1, sizeof *w);
     if (!w) return tess_fail(err, TESS_ENOMEM, "%s: no memory to write it", path);
     w->options = *options;
-    status = tess_target_open(path, &w->target, err);
+    status = tess_target_open(path, options->progress, &w->target, err);
     if (status == TESS_OK && code == CODE_WAV) status = write_wav_header(w, TESS_WAV_UNKNOWN, err);
     if (status == TESS_OK && code != CODE_WAV)
         status =

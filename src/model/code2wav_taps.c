@@ -1,25 +1,5 @@
 #include "model/code2wav_taps.h"
 
-/* ---- lengths ---- */
-
-int64_t tess_code2wav_count_length(const tess_code2wav_config *config, int stage, int64_t n_frame)
-{
-    int64_t length = n_frame;
-    for (int i = 0; i < stage; i++) {
-        int block = i - config->n_upsampling_ratio;
-        if (block < 0)
-            length *= config->upsampling_ratio[i];
-        else
-            length = length > 0 ? (length - 1) * config->upsample_rate[block] : 0;
-    }
-    return length;
-}
-
-int64_t tess_code2wav_count_samples(const tess_code2wav_config *config, int64_t n_frame)
-{
-    return tess_code2wav_count_length(config, config->n_upsampling_ratio + config->n_upsample_rate, n_frame);
-}
-
 /* ---- taps ---- */
 
 static void describe(const tess_code2wav_config *config, const tess_code2wav_place *place, int64_t n_frame,

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/whole_file.h"
 #include "model/config_keys.h"
+#include "model/talker_prompt.h"
 #include "model/vision_grid.h"
 
 enum {
@@ -99,7 +100,8 @@ static tess_status check_attention(const tess_json_section *s, int n_layer, tess
 static tess_status read_decoder(const tess_json_section *s, bool is_talker, tess_decoder_config *out,
                                 tess_error *err)
 {
-    static const tess_int_key keys[] = {
+    const int least_positions = is_talker ? TESS_TALKER_START_ROWS + 1 : 1; /* the start, and a frame */
+    const tess_int_key keys[] = {
         {"vocab_size", AT(tess_decoder_config, n_vocab), 1, MAX_VOCAB},
         {"hidden_size", AT(tess_decoder_config, d_model), 1, MAX_WIDTH},
         {"intermediate_size", AT(tess_decoder_config, d_ff), 1, MAX_WIDTH},
@@ -108,7 +110,7 @@ static tess_status read_decoder(const tess_json_section *s, bool is_talker, tess
         {"num_key_value_heads", AT(tess_decoder_config, n_kv_head), 1, MAX_HEADS},
         {"head_dim", AT(tess_decoder_config, d_head), 2, TESS_MAX_HEAD_WIDTH},
         {"moe_intermediate_size", AT(tess_decoder_config, d_expert), 1, MAX_WIDTH},
-        {"max_position_embeddings", AT(tess_decoder_config, max_positions), 1, MAX_POSITIONS},
+        {"max_position_embeddings", AT(tess_decoder_config, max_positions), least_positions, MAX_POSITIONS},
     };
     static const tess_int_key shared = {"shared_expert_intermediate_size",
                                         AT(tess_decoder_config, d_shared_expert), 1, MAX_WIDTH};

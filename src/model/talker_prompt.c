@@ -90,6 +90,16 @@ int tess_talker_count_rows(const tess_config *config, const int32_t *ids, int n_
     return n;
 }
 
+int tess_talker_find_state(const tess_config *config, const int32_t *ids, int n_prompt)
+{
+    turns t = {config, ids, n_prompt, 0};
+    for (int i = 0; i < n_prompt; i++) {
+        bool is_spoken_to = is_user(&t, i);
+        if (is_spoken_to && tess_talker_wants_state(&config->thinker, ids[i])) return i;
+    }
+    return -1;
+}
+
 /* ---- positions ---- */
 
 /* The media that begin at a place, by its start token and what stands behind it. */

@@ -44,6 +44,9 @@ int tess_talker_count_rows(const tess_config *config, const int32_t *ids, int n_
 /* Whether a token stands for a row of a medium: the thinker keeps its states there. */
 bool tess_talker_wants_state(const tess_thinker_config *config, int32_t id);
 
+/* The first place whose row is such a state; -1: there is none. */
+int tess_talker_find_state(const tess_config *config, const int32_t *ids, int n_prompt);
+
 /* Positions of the rows, out[s*stride + i]. `media`: those of the whole prompt; `list` holds as many, for the
  * call. What stands behind the last picture advances all streams, whatever it is.
  *

@@ -97,6 +97,10 @@ for form in flac:fLaC mp3:ID3 opus:OggS ogg:OggS; do
     equals "$(head -c 3 "$work/said.${form%:*}")" "$(head -c 3 <<<"${form#*:}")" "is what it says"
 done
 
+long=$work/$(printf 'é%.0s' {1..125})x.wav # 255 bytes
+run --prompt "Hello!" --speak "$long" >/dev/null
+same "$said" "$long" "a name as long as names can be"
+
 # ---- refused, before any work: the budget is not looked at ----
 refuse() { # refuse CODE SAID OPTION...
     equals "$(exit_of run --memory 1 --prompt x "${@:3}")$(cat "$work/out")" "$1" "${*:3}: exit $1"
@@ -108,6 +112,8 @@ refuse 2 "expected one that ends in .wav, .flac, .mp3, .opus or .ogg" --speak "$
 refuse 2 "--speak" --speak ""
 refuse 2 "$work" --speak "$work"
 refuse 2 "--float: found a format that has no 32-bit floats" --speak "$work/x.mp3" --float
+equals "$(exit_of run --memory 512MiB --raw --prompt "The capital" --speak "$said")$(cat "$work/out")" 3 "a text without the template: exit 3, before any of the answer"
+contains "$(cat "$work/err")" "ends in a turn of the assistant's; without --raw it is one" "says what helps"
 refuse 3 'speaker: found "nobody", expected aiden, chelsie, ethan' --speak "$said" --speaker nobody
 refuse 3 'speaker: found "", expected aiden, chelsie, ethan' --speak "$said" --speaker ""
 refuse 2 "nothing is spoken without --speak" --speaker ethan
@@ -120,6 +126,17 @@ refuse 2 "is a file that this command uses otherwise" --audio "$said" --speak "$
 folder=tests/golden/e refuse 3 "enable_audio_output: found false, expected true" --speak "$said"
 equals "$(run --memory 1 --prompt x --speak - --json 2>/dev/null | json error message)" "--speak - and --json both want standard output" "--speak - with --json"
 equals "$(run --memory 1 --prompt x --speak "$said" --speaker nobody --json 2>/dev/null | json error expected)" "aiden, chelsie, ethan" "the list is in the JSON"
+for flags in "--prompt <|audio_pad|>" "--system <|video_pad|> --prompt <|image_pad|>"; do
+    # shellcheck disable=SC2086 -- words split
+    equals "$(exit_of run $flags --speak "$said")$(cat "$work/out")" 3 "$flags, without a medium: refused before any text"
+    contains "$(cat "$work/err")" "which stands for nothing, expected pad tokens that stand for media" "says why"
+done
+for file in /dev/stdout "$work/both.wav"; do
+    run --memory 1 --prompt x --speak "$file" 2>"$work/err" | cat >"$work/out"
+    "$tessera" run --model $model --ledger off --memory 1 --prompt x --speak "$file" >"$work/both.wav" 2>>"$work/err"
+    equals "$?" 2 "$file, where the text goes: exit 2"
+    contains "$(cat "$work/err")" "$file is standard output, which the answer goes to; name another file, or -" "says so"
+done
 equals "$(ls "$work" | grep -c part)" 0 "and nothing is left of any"
 
 # ---- nothing to say ----
@@ -132,6 +149,10 @@ result $? "and makes no file"
 cp "$said" "$work/older.wav"
 run --quiet --prompt "Hello!" --max-new 0 --speak "$work/older.wav"
 same "$said" "$work/older.wav" "an older one stays"
+
+equals "$(steps=1 run --prompt "Hello!" --speak "$work/none.wav" --json 2>"$work/err" | json speech)" \
+    '{"file": null, "frames": 0, "seconds": 0.0, "finish_reason": "step limit"}' "a limit of one step, in which nothing sounds"
+equals "$(grep -c "nothing to say" "$work/err") $(grep -c "cut at its step limit of 1" "$work/err")" "0 1" "is told as the limit that it is"
 
 # ---- cut ----
 equals "$(exit_of run --prompt x --speak /dev/full)" 4 "a full disk"
@@ -147,6 +168,20 @@ result $? "what was spoken until then is kept: $n samples"
 steps=60 run --prompt "Hello!" --speak - 2>"$work/err" | head -c 1 >/dev/null
 equals "${PIPESTATUS[0]}" 4 "a closed pipe ends it with 4"
 equals "$(grep -c tessera "$work/err")" 0 "and without a message"
+mkfifo "$work/fifo.wav" "$work/fifo.opus"
+stop_waiting() { # stop_waiting SIGNAL FILE TEXT
+    (exec timeout --foreground -k 60 -s "$1" 2 "$tessera" run --model $model --memory 512MiB --ledger off --quiet --prompt "Hello!" --speak "$2" --talker-max-new 60 >/dev/null 2>"$work/err")
+    equals "$?" 124 "$3: SIG$1 ends it" # 137: it had to be killed
+}
+for signal in INT TERM; do
+    stop_waiting $signal "$work/fifo.wav" "a pipe without a reader"
+    for form in wav opus; do
+        { head -c 45056 /dev/zero && exec sleep 600; } 1<>"$work/fifo.$form" & # reads nothing and leaves little room
+        stop_waiting $signal "$work/fifo.$form" "a pipe that nobody reads, .$form"
+        kill $!
+        wait $! 2>/dev/null
+    done
+done
 interrupt() { # interrupt OPTION...: Ctrl-C in mid-speech
     rm -f "$work/cut.wav"
     "$tessera" run --model $model --memory 512MiB "$@" "${endless[@]}" --ledger off --prompt "Hello!" --speak "$work/cut.wav" --json >"$work/out" 2>"$work/err" &

@@ -68,6 +68,24 @@ says "the trace has no frame from 4 on" "and drawn"
 says "; the trace ends after 81: " "the waveform, too"
 contains "$(told)" "found 81 samples, expected 201, from sample 81 on (0.003 s, frame 4) " "and told with its place"
 
+# A golden of a speech without a sound, which is no reason to wait for it.
+edit $golden "$work/silent" empty code2wav.waveform 0
+equals "$(timeout 60 "$tessera" verify --ledger off --quiet --memory 1GiB --model tests/golden/f --isolate --golden "$work/silent" >"$work/out" 2>&1; echo $?)" 1 \
+    "module by module, a golden without a sample"
+contains "$(told)" "code2wav.waveform (code2wav): found 441 samples, expected 0, from sample 0 on (0.000 s) " "is told with both lengths"
+
+# Codes of fewer codebooks, or more, than the model has.
+codes=tests/golden/f-f32/codes.safetensors
+for few in 15 1; do
+    edit $codes "$work/few" rows in.codes 0 $few
+    equals "$(verify "$work/few")" 3 "$few codebooks: verify refuses"
+    contains "$(cat "$work/err")" "few: codes: found $few, expected 16 codebooks" "by what there must be"
+    equals "$(exit_of "$tessera" trace --ledger off --memory 1GiB --model tests/golden/f --inputs "$work/few" --out "$work/none")" 3 "and trace"
+done
+edit $codes "$work/few" empty in.codes 16x0
+equals "$(verify "$work/few")" 3 "no frame"
+contains "$(cat "$work/err")" "in.codes: found I64 [16, 0], expected I64 [codebooks, frames]" "is told by its shape"
+
 # A value that is no number is in no drawing.
 edit $golden "$work/off" set code2wav.waveform 100 nan
 equals "$(compare $golden "$work/off")" 1 "a sample that is no number"

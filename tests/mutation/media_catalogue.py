@@ -62,11 +62,20 @@ CODE = {
     ),
     "natural_logarithm": (MEL, ("tess_log_double((double)energy) * log10_of_e", "tess_log_double((double)energy)")),
     "no_mel_floor": (MEL, ("frame[m] > floor ? frame[m] : floor", "frame[m]")),
+    "one_sample_late": (MEL, ("mel->held[i] * mel->window[i]", "mel->held[i + 1] * mel->window[i]")),
+    "symmetric_window": (MEL, ("3.14159265358979323846 / TESS_MEL_WINDOW", "3.14159265358979323846 / (TESS_MEL_WINDOW - 1)")),
+    "htk_bands": (
+        MEL,
+        ("return mel >= 15.0 ? 1000.0 * tess_exp_double(log_step * (mel - 15.0)) : 200.0 * mel / 3.0;",
+         "return 700.0 * (tess_exp_double(mel * 0.0556959287859553) - 1.0) + 0.0 * log_step;"),
+    ),
+    "higher_floor": (MEL, ("mel->max - 8.0f", "mel->max - 7.0f")),
     "no_antialias": ("src/media/resize.c", ("in > out ? (double)in / out : 1.0", "1.0")),
     "rounding_to_zero": (AUDIO_TOWER, ("rest > 0 ? tess_audio_stem_steps(rest) : 0", "tess_audio_stem_steps(rest)")),
 }
 
-AUDIO, WHOLE, IMAGE, TALL = "e-f32/audio", "e-f32/audio_whole", "e-f32/image", "e-f32/tall"
+AUDIO, WHOLE, WHITE = "e-f32/audio", "e-f32/audio_whole", "e-f32/audio_white"
+IMAGE, TALL = "e-f32/image", "e-f32/tall"
 
 
 def tower(title, golden, tap, component, layer, others=()):
@@ -102,6 +111,10 @@ DEFECTS = {
     "unpaired_frames": prepared("frames not paired", "e-f32/film", "video_grid_thw"),
     "natural_logarithm": prepared("mel logarithm of base e", WHOLE, "input_features"),
     "no_mel_floor": prepared("mel values not held at the floor", WHOLE, "input_features"),
+    "one_sample_late": prepared("sound heard one sample late", WHITE, "input_features"),
+    "symmetric_window": prepared("symmetric window", WHITE, "input_features"),
+    "htk_bands": prepared("mel bands of the HTK scale", WHITE, "input_features"),
+    "higher_floor": prepared("mel floor at 70 dB", WHOLE, "input_features"),
     "no_antialias": prepared("image resized with antialias off", IMAGE, "pixel_values"),
     "rounding_to_zero": Defect("-1 // 2 taken as 0 in the token count", WHOLE, "in.input_ids", "chat_template",
                                refused={"trace": "tap.thinker.audio_tower: 364 of its 392 elements were heard"}),

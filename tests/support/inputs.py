@@ -75,4 +75,5 @@ def main():
         sys.exit(not worst <= float(words[2]))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -248,6 +248,7 @@ static void test_values_not_implemented(void **state)
         {"thinker_config.tie_word_embeddings", "true"},
         {"thinker_config.text_config.model_type", "\"llama\""},
         {"talker_config.text_config.model_type", "\"llama\""},
+        {"talker_config.text_config.max_position_embeddings", "9"}, /* no room for a frame */
         {"thinker_config.text_config.hidden_act", "\"gelu\""},
         {"thinker_config.text_config.attention_bias", "true"},
         {"thinker_config.text_config.tie_word_embeddings", "true"},

@@ -156,6 +156,17 @@ static void long_prompts_take_longer(void **state)
     assert_true(fabs(both.first_token_seconds - without.first_token_seconds - 0.82) < 1e-9);
 }
 
+static void speech_waits_for_all_three(void **state)
+{
+    (void)state;
+    tess_plan plan = PLAN;
+    tess_estimate e = estimate(&plan, 40);
+    assert_true(e.speech_seconds == 0);
+    plan.speech_read_bytes = 3e5, plan.speech_weight_bytes = 4e6, plan.speech_operations = 5e7;
+    tess_plan_estimate(&plan, &(tess_rates){1e6, 2e6, 1e8, INFINITY}, 40, &e);
+    assert_true(fabs(e.speech_seconds - (0.3 + 2 + 0.5)) < 1e-9);
+}
+
 static void towers_come_first(void **state)
 {
     (void)state;
@@ -218,6 +229,7 @@ int main(void)
         cmocka_unit_test(computing_takes_time_too),
         cmocka_unit_test(memory_comes_once),
         cmocka_unit_test(long_prompts_take_longer),
+        cmocka_unit_test(speech_waits_for_all_three),
         cmocka_unit_test(towers_come_first),
         cmocka_unit_test(a_model_without_experts),
     };

@@ -508,7 +508,8 @@ static void refuses_options(void **state)
     static const char *const others[] = {"a.flac", "a.mp3", "a.Opus", "a.ogg"};
     for (size_t i = 0; i < 4; i++) {
         name_as(path, others[i]);
-        assert_int_equal(try_to_open(path, (tess_sound_options){RATE, true}), TESS_EUSAGE);
+        assert_int_equal(try_to_open(path, (tess_sound_options){.rate_hz = RATE, .is_float = true}),
+                         TESS_EUSAGE);
         assert_string_equal(err.field, "is_float");
     }
     name_as(path, "a.opus");
@@ -527,7 +528,7 @@ static void checks_without_a_file(void **state)
         const char *name;
         bool is_encoded;
     } known[] = {{"a.wav", false}, {"A.WAV", false}, {"-", false}, {"a.flac", true}, {"a.ogg", true}};
-    const tess_sound_options floats = {RATE, true};
+    const tess_sound_options floats = {.rate_hz = RATE, .is_float = true};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         bool is_encoded = !known[i].is_encoded;
         name_as(path, known[i].name);

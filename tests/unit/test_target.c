@@ -50,7 +50,7 @@ static void must_hold(const char *expected)
 static tess_target *open_target(const char *name)
 {
     tess_target *target;
-    if (tess_target_open(name, &target, &err) != TESS_OK) fail_msg("%s", err.message);
+    if (tess_target_open(name, NULL, &target, &err) != TESS_OK) fail_msg("%s", err.message);
     return target;
 }
 
@@ -179,11 +179,70 @@ static void a_signal_ends_waiting_for_a_reader(void **state)
     sigaction(SIGALRM, &action, &before);
     ualarm(20000, 20000);
     tess_target *target = NULL;
-    assert_int_equal(tess_target_open(path, &target, &err), TESS_EINTERRUPTED);
+    assert_int_equal(tess_target_open(path, NULL, &target, &err), TESS_EINTERRUPTED);
     ualarm(0, 0);
     sigaction(SIGALRM, &before, NULL);
     assert_null(target);
     unlink(path);
+}
+
+static int n_asked;
+
+static bool stop_when_asked_thrice(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    (void)done;
+    (void)total;
+    assert_int_equal(activity, TESS_ACTIVITY_WAITING);
+    assert_null(context);
+    return ++n_asked < 3;
+}
+
+static const tess_progress thrice = {stop_when_asked_thrice, NULL};
+
+static void who_watches_ends_waiting_for_a_reader(void **state)
+{
+    (void)state;
+    assert_int_equal(mkfifo(path, 0600), 0);
+    tess_target *target = NULL;
+    n_asked = 0;
+    assert_int_equal(tess_target_open(path, &thrice, &target, &err), TESS_EINTERRUPTED);
+    assert_int_equal(n_asked, 3);
+    assert_null(target);
+    unlink(path);
+}
+
+/* Both a named pipe and standard output, which waits in the system. */
+static void who_watches_ends_waiting_for_room(void **state)
+{
+    (void)state;
+    static const char bytes[200000];
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int reader = open(path, O_RDONLY | O_NONBLOCK);
+    tess_target *target;
+    n_asked = 0;
+    assert_int_equal(tess_target_open(path, &thrice, &target, &err), TESS_OK);
+    assert_int_equal(tess_target_write(target, 0, bytes, sizeof bytes, &err), TESS_EINTERRUPTED);
+    assert_int_equal(n_asked, 3);
+    assert_true(tess_target_get_size(target) > 0 && tess_target_get_size(target) < sizeof bytes);
+    assert_int_equal(tess_target_commit(target, 0, &err), TESS_OK);
+    close(reader);
+    unlink(path);
+
+    int ends[2], before = dup(STDOUT_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    fflush(stdout);
+    dup2(ends[1], STDOUT_FILENO);
+    n_asked = 0;
+    tess_status opened = tess_target_open("-", &thrice, &target, &err);
+    tess_status written =
+        opened == TESS_OK ? tess_target_write(target, 0, bytes, sizeof bytes, &err) : opened;
+    tess_target_abandon(target);
+    dup2(before, STDOUT_FILENO);
+    close(before);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(written, TESS_EINTERRUPTED);
+    assert_int_equal(n_asked, 3);
 }
 
 /* A pipe that does not wait: the rest goes out when there is room. */
@@ -200,7 +259,7 @@ static void pipes_that_do_not_wait(void **state)
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         tess_target *target;
-        _exit(tess_target_open("-", &target, NULL) ||
+        _exit(tess_target_open("-", NULL, &target, NULL) ||
               tess_target_write(target, 0, bytes, sizeof bytes, NULL) ||
               tess_target_commit(target, sizeof bytes, NULL));
     }
@@ -235,11 +294,11 @@ static void refuses_at_once(void **state)
 {
     (void)state;
     tess_target *target = NULL;
-    assert_int_equal(tess_target_open("", &target, &err), TESS_EUSAGE);
-    assert_int_equal(tess_target_open(folder, &target, &err), TESS_EUSAGE);
-    assert_int_equal(tess_target_open("/no/such/folder/out", &target, &err), TESS_EIO);
+    assert_int_equal(tess_target_open("", NULL, &target, &err), TESS_EUSAGE);
+    assert_int_equal(tess_target_open(folder, NULL, &target, &err), TESS_EUSAGE);
+    assert_int_equal(tess_target_open("/no/such/folder/out", NULL, &target, &err), TESS_EIO);
     assert_int_equal(err.os_errno, ENOENT);
-    assert_int_equal(tess_target_open("/proc/version/out", &target, &err), TESS_EIO);
+    assert_int_equal(tess_target_open("/proc/version/out", NULL, &target, &err), TESS_EIO);
     assert_null(target);
 }
 
@@ -251,6 +310,8 @@ int main(void)
         cmocka_unit_test(standard_output_begins_where_it_is),
         cmocka_unit_test(pipes_are_written_through),
         cmocka_unit_test(a_signal_ends_waiting_for_a_reader),
+        cmocka_unit_test(who_watches_ends_waiting_for_a_reader),
+        cmocka_unit_test(who_watches_ends_waiting_for_room),
         cmocka_unit_test(pipes_that_do_not_wait),
         cmocka_unit_test(devices_are_written_through),
         cmocka_unit_test(refuses_at_once),

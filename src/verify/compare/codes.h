@@ -9,11 +9,6 @@
 
 #include "verify/compare/comparison.h"
 
-/* Takes elements [first, first + count) of the other side's, whose number of frames is s->codes.n_frame.
- * TESS_EIO is the only failure. */
-tess_status tess_codes_hear(tess_hearing *h, tess_tap_state *s, uint64_t first, const int64_t *values,
-                            size_t count, tess_error *err);
-
 /* Fills frame, codebook and the reason of the report of codes that differ, and the component where that is a
  * failure: what can be at fault is told by the place, and by whether the talker's prompt agrees: `so_far`,
  * the reports of the taps before. TESS_EIO is the only failure. */

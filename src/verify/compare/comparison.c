@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verify/compare/codes.h"
+#include "verify/compare/codes_heard.h"
 #include "verify/compare/router.h"
 
 static int by_order(const void *a, const void *b)
@@ -260,6 +260,7 @@ void tess_comparison_free(tess_comparison *c)
         free(c->tap[i].row_failed);
         free(c->tap[i].row_error);
         free(c->tap[i].columns);
+        free(c->tap[i].loudest);
         tess_logits_sums_free(c->tap[i].logits);
         tess_sound_sums_free(c->tap[i].sound);
         tess_code_sums_free(c->tap[i].code_sums);

@@ -2,12 +2,7 @@
 #ifndef TESS_VERIFY_COMPARE_JUDGE_H
 #define TESS_VERIFY_COMPARE_JUDGE_H
 
-#include <stdio.h>
-
 #include "verify/compare/comparison.h"
-
-/* Puts the reason into a report; it is cut where the room ends, being for people. */
-#define TESS_SAY(report, ...) ((void)snprintf((report)->why, sizeof(report)->why, __VA_ARGS__))
 
 /* Fills the report of one tap: its metrics, its outcome by its own bar, a reason, and where and by which
  * experts it fails. `so_far`: the reports of the taps before it. TESS_EIO, TESS_ENOMEM; what is filled then

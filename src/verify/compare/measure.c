@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "verify/compare/expert_rows.h"
+#include "verify/compare/mel_bars.h"
 #include "verify/compare/router.h"
 #include "verify/compare/sound_place.h"
 
@@ -34,6 +35,8 @@ static double row_share(const tess_tap_state *s)
         return unequal;
     case TESS_MEASURE_STEPS:
         return tess_sums_bf16_steps(row) / tolerance;
+    case TESS_MEASURE_BY_ELEMENT:
+        return row->max_share / tolerance;
     case TESS_MEASURE_NONE:
         break;
     }
@@ -129,6 +132,7 @@ static tess_status hear_floats(tess_hearing *h, tess_tap_state *s, const float *
         size_t first = tess_sums_add(&s->row, value, reference, n);
         if (first < n && s->first_different < 0) s->first_different = (int64_t)(s->n_heard + first);
         if (tess_tap_state_is_stage(s)) tess_sound_place_note(s, value, reference, column, n);
+        if (s->loudest) tess_mel_bars_note(s, &s->row, value, reference, column, n);
         if (truth) {
             tess_sums_add(&s->truth_row, value, truth, n);
             tess_sums_add(&s->reference_truth_row, reference, truth, n);
@@ -280,11 +284,18 @@ static tess_status hear_weights(tess_hearing *h, tess_tap_state *s, const float 
     return TESS_OK;
 }
 
+/* What must be known of the whole reference before any of it is heard. */
+static tess_status begin(tess_hearing *h, tess_tap_state *s, tess_error *err)
+{
+    if (tess_tap_state_is_stage(s)) return tess_sound_place_begin(h, s, err);
+    return s->rule.measure == TESS_MEASURE_BY_ELEMENT ? tess_mel_bars_begin(h, s, err) : TESS_OK;
+}
+
 tess_status tess_tap_state_hear(tess_hearing *h, tess_tap_state *s, const void *values, size_t count,
                                 tess_error *err)
 {
-    if (tess_tap_state_is_stage(s) && s->n_heard == 0) {
-        tess_status status = tess_sound_place_begin(h, s, err);
+    if (s->n_heard == 0) {
+        tess_status status = begin(h, s, err);
         if (status != TESS_OK) return status;
     }
     const char *value = values;
@@ -359,6 +370,7 @@ static tess_status add_to_row(tess_hearing *h, tess_tap_state *s, tess_column_su
         if (same < count && is_first) s->first_different = (int64_t)(first + same);
         if (tess_tap_state_is_stage(s))
             tess_sound_place_note(s, value, reference, first % s->row_width, count);
+        if (s->loudest) tess_mel_bars_note(s, &sums->row, value, reference, first % s->row_width, count);
         if (truth) {
             tess_sums_add(&sums->truth_row, value, truth, count);
             tess_sums_add(&sums->reference_truth_row, reference, truth, count);
@@ -388,8 +400,7 @@ tess_status tess_tap_state_hear_columns(tess_hearing *h, tess_tap_state *s, cons
     size_t n_row = (size_t)tess_tap_state_count_rows(s), column = (size_t)s->n_heard / n_row;
     if (!s->columns) s->columns = calloc(n_row, sizeof *s->columns);
     if (!s->columns) return tess_fail(err, TESS_ENOMEM, "no memory for the sums of %zu rows", n_row);
-    tess_status status =
-        tess_tap_state_is_stage(s) && column == 0 ? tess_sound_place_begin(h, s, err) : TESS_OK;
+    tess_status status = column == 0 ? begin(h, s, err) : TESS_OK;
     for (size_t row = 0; row < n_row && status == TESS_OK; row++)
         status = add_to_row(h, s, &s->columns[row], values + row * n, row * s->row_width + column, n, err);
     s->n_heard += n_row * n;

@@ -44,6 +44,7 @@ void tess_sums_fold(tess_sums *sums, const tess_sums *other)
     sums->dot += other->dot;
     if (other->max_abs > sums->max_abs) sums->max_abs = other->max_abs;
     if (other->max_reference > sums->max_reference) sums->max_reference = other->max_reference;
+    if (other->max_share > sums->max_share) sums->max_share = other->max_share;
     sums->n += other->n;
     sums->n_different += other->n_different;
     sums->n_nonfinite += other->n_nonfinite;

@@ -14,7 +14,8 @@
 typedef struct tess_sums {
     double error2, reference2, value2, dot; /* Σ (a-b)², Σ b², Σ a², Σ ab */
     double max_abs, max_reference;          /* largest |a-b| and |b| */
-    uint64_t n, n_different;                /* pairs, and those whose bits differ */
+    double max_share;        /* largest |a-b| ÷ bar, where elements have their own; not added here */
+    uint64_t n, n_different; /* pairs, and those whose bits differ */
     uint64_t n_nonfinite, n_nonfinite_reference;
 } tess_sums;
 

@@ -66,7 +66,9 @@ typedef struct tess_tap_state {
     tess_code_sums *code_sums;  /* of the same, once heard */
     tess_sound_sums *sound;     /* of waveforms, once heard */
     double most_off;            /* of code2wav's stages: how far an element may be off without being noted */
-    int64_t off[2];             /* the first columns in which one is further off, and far further; -1: none */
+    int64_t off[2];             /* the first columns in which one is further off, and far further; -1: none.
+                                   Of mel frames the first frame in which one is beyond its bar */
+    float *loudest; /* of mel frames, once heard: [row_width] each frame's loudest band; see mel_bars.h */
 } tess_tap_state;
 
 static inline bool tess_tap_state_is_tower(const tess_tap_state *s)

@@ -9,6 +9,7 @@
 #include "verify/compare/details.h"
 #include "verify/compare/expert_rows.h"
 #include "verify/compare/judge.h"
+#include "verify/compare/say.h"
 
 /* The mean of the ratios lies outside its bounds: the taps that pull it there are the ones that differ. */
 static void fail_by_mean(tess_compare_result *result)

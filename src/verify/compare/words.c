@@ -9,7 +9,7 @@ const char *tess_verdict_name(tess_verdict verdict)
 
 const char *tess_measure_name(tess_measure measure)
 {
-    static const char *const names[] = {"none", "rel_l2", "max_abs", "ratio", "exact", "steps"};
+    static const char *const names[] = {"none", "rel_l2", "max_abs", "ratio", "exact", "steps", "by_element"};
     return names[measure];
 }
 

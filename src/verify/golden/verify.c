@@ -86,11 +86,20 @@ static tess_status replace_run(verifying *v, const tess_tap_rows *rows, const te
     return TESS_OK;
 }
 
+/* Elements of the tap up to the last of these rows. A golden may have fewer of a tap whose length is not
+ * known beforehand: what it lacks is not replaced, and the comparison tells it. */
+static uint64_t find_end(const tess_tap_rows *rows)
+{
+    const uint64_t n_row = (uint64_t)(rows->row + rows->n_row), width = rows->row_width;
+    if (!tess_tap_rows_are_columns(rows)) return n_row * width;
+    return (n_row - 1) * (uint64_t)rows->tap.dim[1] + (uint64_t)rows->column + width;
+}
+
 static tess_status replace(void *context, const tess_tap_rows *rows, void *values, tess_error *err)
 {
     verifying *v = context;
     const tess_tensor *t = tess_safetensors_find(v->reader.st, rows->tap.name);
-    if (!t) return TESS_OK;
+    if (!t || find_end(rows) > tess_tensor_count(t)) return TESS_OK;
     if (!tess_tap_rows_are_columns(rows))
         return replace_run(v, rows, t, (uint64_t)rows->row * rows->row_width,
                            (size_t)rows->n_row * rows->row_width, values, err);
@@ -223,8 +232,11 @@ static tess_status end_early(verifying *v, const tess_error *end, tess_error *er
 static tess_status run_codes(verifying *v, const tess_tap_listener *listener, tess_error *err)
 {
     const tess_trace_inputs *in = &v->golden->inputs;
-    const tess_codes codes = {
-        .codes = in->codes, .n_frame = in->n_frame, .listener = listener, .progress = v->options->progress};
+    const tess_codes codes = {.codes = in->codes,
+                              .n_code_group = v->golden->inputs.n_code_group,
+                              .n_frame = in->n_frame,
+                              .listener = listener,
+                              .progress = v->options->progress};
     return tess_engine_decode_codes(v->engine, &codes, err);
 }
 

@@ -13,11 +13,16 @@ static void put_cell(FILE *out, double value)
 
 static void put_bar(FILE *out, const tess_tap_report *tap)
 {
-    static const char *const words[] = {
-        [TESS_MEASURE_NONE] = "–",      [TESS_MEASURE_REL_L2] = "rel. L2", [TESS_MEASURE_MAX_ABS] = "max abs",
-        [TESS_MEASURE_RATIO] = "ratio", [TESS_MEASURE_EXACT] = "exact",    [TESS_MEASURE_STEPS] = "steps"};
+    static const char *const words[] = {[TESS_MEASURE_NONE] = "–",
+                                        [TESS_MEASURE_REL_L2] = "rel. L2",
+                                        [TESS_MEASURE_MAX_ABS] = "max abs",
+                                        [TESS_MEASURE_RATIO] = "ratio",
+                                        [TESS_MEASURE_EXACT] = "exact",
+                                        [TESS_MEASURE_STEPS] = "steps",
+                                        [TESS_MEASURE_BY_ELEMENT] = "by element"};
     fprintf(out, "<td>%s", words[tap->measure]);
-    if (tap->measure != TESS_MEASURE_NONE && tap->measure != TESS_MEASURE_EXACT)
+    if (tap->measure != TESS_MEASURE_NONE && tap->measure != TESS_MEASURE_EXACT &&
+        tap->measure != TESS_MEASURE_BY_ELEMENT)
         fprintf(out, " %g", tap->tolerance);
     fputs("</td>", out);
 }

@@ -45,6 +45,7 @@ static double drawn_bar(const tess_tap_report *tap)
         return tap->tolerance * tap->reference_truth_distance;
     case TESS_MEASURE_NONE:
     case TESS_MEASURE_EXACT:
+    case TESS_MEASURE_BY_ELEMENT:
         break;
     }
     return NAN;

@@ -141,8 +141,11 @@ tess_status tess_greedy_decode(tess_engine *engine, const int64_t *codes, const 
     int32_t *narrow = malloc((n + 1) * sizeof *narrow);
     if (!narrow) return tess_fail(err, TESS_ENOMEM, "no memory for %zu codes", n);
     for (size_t i = 0; i < n; i++) narrow[i] = (int32_t)codes[i];
-    const tess_codes decoded = {
-        .codes = narrow, .n_frame = dim[1], .listener = listener, .progress = progress};
+    const tess_codes decoded = {.codes = narrow,
+                                .n_code_group = dim[0],
+                                .n_frame = dim[1],
+                                .listener = listener,
+                                .progress = progress};
     tess_status status = tess_engine_decode_codes(engine, &decoded, err);
     free(narrow);
     return status;

@@ -119,9 +119,12 @@ static tess_status read_codes(tess_trace_reader *reader, tess_trace_inputs *out,
                            "in.input_ids as well");
     bool is_table = t->dtype == TESS_DTYPE_I64 && t->n_dim == 2 && t->dim[0] >= 1 && t->dim[1] >= 1 &&
                     t->dim[0] <= INT16_MAX && t->dim[1] <= INT32_MAX;
-    if (!is_table)
-        return tess_refuse(err, path, t->name, (int64_t)t->offset, "I64 [codebooks, frames]",
-                           "another shape");
+    if (!is_table) {
+        char shape[64];
+        tess_tensor_format_shape(t->n_dim, t->dim, shape, sizeof shape);
+        return tess_refuse(err, path, t->name, (int64_t)t->offset, "I64 [codebooks, frames]", "%s %s",
+                           tess_dtype_name(t->dtype), shape);
+    }
     uint64_t n_code = t->dim[0] * t->dim[1];
     out->codes = malloc((size_t)n_code * sizeof *out->codes);
     if (!out->codes) return no_memory(reader, err);

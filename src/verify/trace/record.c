@@ -289,6 +289,7 @@ static tess_status run_codes(tracing *t, tess_error *err)
 {
     const tess_tap_listener listener = {.context = t, .wants = wants_tap, .hear = hear_rows};
     const tess_codes codes = {.codes = t->inputs->codes,
+                              .n_code_group = t->inputs->n_code_group,
                               .n_frame = t->inputs->n_frame,
                               .listener = &listener,
                               .progress = t->options->progress};
