@@ -48,10 +48,11 @@ TEST_SRC := $(wildcard tests/*/test_*.c)
 TEST_SH := $(wildcard tests/*/test_*.sh)
 BENCH_SRC := $(wildcard bench/bench_*.c)
 SYNTHETIC_SRC := $(wildcard tools/synthetic/*.c)
+LISTEN_SRC := $(wildcard tools/listen/*.c)
 OBJ = $(patsubst %.c,$(B)/%.o,$(1))
 TEST_BIN := $(patsubst %.c,$(B)/%,$(TEST_SRC))
 BENCH_BIN := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
-TOOL_BIN := $(B)/synthetic
+TOOL_BIN := $(B)/synthetic $(B)/listen
 
 .PHONY: help all lib tests benches objects demo check bench clean install deps check-deps bench-deps layers format \
         format-check tidy app-libs list-tests reference check-reference
@@ -66,7 +67,7 @@ lib: $(B)/libtessera.a $(B)/libtessera.so.$(VERSION) ## build the library, archi
 tests: $(TEST_BIN) $(TOOL_BIN) ## build the test programs
 benches: $(BENCH_BIN) ## build the benchmarks
 # Everything compiled and nothing linked: for the warnings of a compiler whose programs are not all run.
-objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(SYNTHETIC_SRC))
+objects: $(call OBJ,$(LIB_SRC) $(APP_SRC) $(SUPPORT_SRC) $(TEST_SRC) $(BENCH_SRC) $(SYNTHETIC_SRC) $(LISTEN_SRC))
 
 $(B)/libtessera.a: $(call OBJ,$(LIB_SRC))
 	@rm -f $@
@@ -93,6 +94,8 @@ $(BENCH_BIN): $(B)/%: $(B)/%.o $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
 $(B)/synthetic: $(call OBJ,$(SYNTHETIC_SRC)) $(B)/libtessera.a
+$(B)/listen: $(call OBJ,$(LISTEN_SRC)) $(B)/libtessera.a
+$(TOOL_BIN):
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(LDLIBS)
 
@@ -126,8 +129,9 @@ bench-deps: deps
 layers: ## check that includes go down the layers only
 	@tools/check_layers
 
-demo: deps ## build, then inspect, run and verify the demo checkpoint
-	@$(MAKE) --no-print-directory all
+demo: deps ## build, then run, hear and verify the demo checkpoint
+	@$(MAKE) --no-print-directory all $(B)/listen
+	@ln -sf $(notdir $(B))/listen build/listen
 	@tools/demo
 
 check: check-deps ## build and run all tests

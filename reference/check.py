@@ -166,7 +166,7 @@ def check_demo(report):
     checkpoint, golden = ROOT / "demo" / "checkpoint", ROOT / "tests" / "golden" / "demo"
     models = {}
     for suffix in ("f32", "bf16"):
-        for case in demo_goldens.TRACED + demo_goldens.TRACED_MEDIA:
+        for case in demo_goldens.TRACED + demo_goldens.TRACED_MEDIA + [f"speak_{demo_goldens.SPOKEN[0]}"]:
             check_golden(report, models, checkpoint, golden / suffix / f"{case}.safetensors")
     loaded = {dtype: original.load(checkpoint, dtype) for dtype in ("float32", "bfloat16")}
     made, margins = demo_goldens.answers(checkpoint, loaded)
@@ -176,6 +176,8 @@ def check_demo(report):
     report.line(whole, f"demo: {len(same)} of {len(kept['prompts'])} answers as kept, ids, text and probabilities alike")
     same = [name for name, entry in made["media"].items() if entry == kept["media"].get(name)]
     report.line(len(same) == len(kept["media"]), f"demo: {len(same)} of {len(kept['media'])} answers about media as kept")
+    same = [name for name, entry in made["spoken"].items() if entry == kept["spoken"].get(name)]
+    report.line(len(same) == len(kept["spoken"]), f"demo: {len(same)} of {len(kept['spoken'])} spoken answers heard as kept")
     listed = json.loads((golden / "known_answers.json").read_text(encoding="utf-8"))
     same_list = same_known_answers(known_answers.make(checkpoint, made), listed)
     report.line(same_list, f"demo: {len(listed['answers'])} known answers as kept")

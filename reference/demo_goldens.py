@@ -4,10 +4,11 @@
     demo_goldens.py [--model FOLDER] [--out FOLDER] [--score]
 
 Writes OUT/f32 and OUT/bf16 (traces with `raw` or `messages` in the metadata, so they also check tokenizer and chat
-template; one each of a picture, a tone and a clip) and OUT/answers.json: for each prompt its ids, the greedy ids and
-text in float32 and in bfloat16, and the five likeliest next tokens with their float32 probabilities; under `media` the
-ids and texts for questions about the files of demo/media. --score reports how many trained and held-out questions come
-out exactly right, and how many about media drawn anew.
+template; one each of a picture and a tone, and one that is spoken) and OUT/answers.json: for each prompt its ids, the
+greedy ids and text in float32 and in bfloat16, and the five likeliest next tokens with their float32 probabilities;
+under `media` the ids and texts for questions about the files of demo/media; under `spoken` what is heard of answers
+that it speaks, in both dtypes. --score reports how many trained and held-out questions come out exactly right, and how
+many about media drawn anew.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import prompt
 import request
 import tracefile
 import train_demo
+import train_voice
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATE = 24
@@ -97,6 +99,10 @@ MEDIA = {
 EXPECTED_MEDIA = {"picture": "A yellow square.", "color": "Yellow.", "shape": "A square.", "tone": "It rises.",
                   "clip": "It turns from red to blue."}
 TRACED_MEDIA = ["picture", "tone"]
+# Answers that are spoken and heard; of the first a trace with speech, in both dtypes.
+SPOKEN = ["france", "brazil", "sum_large", "hello", "tessera", "japanese", "smiley", "turns"]
+SPOKEN_MEDIA = ["picture", "tone", "clip"]
+STEPS = 24  # of the talker: one for each token, two to end it
 SCORED_MEDIA, SCORE_SEED = 100, 1000  # of each kind, from another seed than the training's
 # Rounding may move two logits apart by twice what it moves one: an answer is beyond doubt where its first token is
 # likelier than any other by four times that, as far as bfloat16 differs from float32 here, which leaves room for another
@@ -155,6 +161,21 @@ def media_answers(folder, models):
     return result
 
 
+def spoken_answers(folder, models):
+    """Under `spoken` of answers.json: name -> by dtype the ids that were said, and those that are heard in the waveform."""
+    tokenizer, result = prompt.Tokenizer(folder), {}
+    inputs = {name: prompt_ids(tokenizer, PROMPTS[name]) for name in SPOKEN}
+    inputs |= {name: media_inputs(folder, MEDIA[name]) for name in SPOKEN_MEDIA}
+    for name, tensors in inputs.items():
+        result[name] = {"speak": STEPS}
+        for dtype, model in models.items():
+            taps = original.trace(model, tensors, dtype, GENERATE, steps=STEPS)
+            said = taps["tap.thinker.generated"].tolist()[:-1]
+            heard, _ = train_voice.listen(taps["tap.code2wav.waveform"])
+            result[name][dtype] = {"said": said, "heard": heard}
+    return result
+
+
 def margin_of(logits):
     """How far the likeliest token is from the next, in units of what rounding may do. `logits`: by dtype."""
     exact, rounded = logits["float32"].astype(np.float64), logits["bfloat16"].astype(np.float64)
@@ -165,7 +186,8 @@ def margin_of(logits):
 def answers(folder, models):
     """The content of answers.json, and the margin of each prompt's first token. `models`: dtype -> loaded model."""
     tokenizer, margins = prompt.Tokenizer(folder), {}
-    result = {"identity": tracefile.identity(folder), "prompts": {}, "media": media_answers(folder, models)}
+    result = {"identity": tracefile.identity(folder), "prompts": {}, "media": media_answers(folder, models),
+              "spoken": spoken_answers(folder, models)}
     for name, text in PROMPTS.items():
         inputs = prompt_ids(tokenizer, text)
         entry = {"raw": text} if isinstance(text, str) else {"messages": text}
@@ -202,6 +224,10 @@ def wrong_answers(result, margins):
         f"{name}: {entry[dtype]['text']!r} in {dtype}" for name, entry in result["media"].items()
         for dtype in ("float32", "bfloat16") if entry[dtype]["text"] != EXPECTED_MEDIA[name]
     ]
+    wrong += [
+        f"{name}: said {entry[dtype]['said']} in {dtype}, heard {entry[dtype]['heard']}" for name, entry in result["spoken"].items()
+        for dtype in ("float32", "bfloat16") if entry[dtype]["said"] != entry[dtype]["heard"]
+    ]
     paris = result["prompts"]["raw_france"]
     if paris["rank_of_paris"] != 1 or paris["top"][0]["probability"] < LEAST_CHANCE:
         wrong.append("raw_france: ' Paris' is not beyond doubt")
@@ -222,6 +248,9 @@ def write_traces(folder, models, out):
             seen = request.with_paths(MEDIA[name], lambda path: os.path.relpath(ROOT / path, (out / suffix).resolve()))
             golden.make(models[dtype], folder, media_inputs(folder, MEDIA[name]), dtype, name, GENERATE,
                         out / suffix / f"{name}.safetensors", text_metadata(seen), identity=identity)
+        name = SPOKEN[0]
+        golden.make(models[dtype], folder, prompt_ids(tokenizer, PROMPTS[name]), dtype, f"speak_{name}", GENERATE,
+                    out / suffix / f"speak_{name}.safetensors", text_metadata(PROMPTS[name]), identity=identity, speak=STEPS)
 
 
 def main():

@@ -4,12 +4,13 @@
     train_demo.py [--out FOLDER] [--steps N] [--senses N] [--polish N] [--from FOLDER]
 
 The thinker's text model is trained with the original implementation itself on the text of demo_text.py; talker, code
-predictor and code2wav are random, sized so that they compute something sane. With --senses the towers then learn to tell
-drawn pictures and tones apart, and the whole thinker for N further steps to name pictures, tones and clips
-(demo_media.py), text among them so that nothing is forgotten; without it the towers stay random. --from takes the thinker
-of another folder's checkpoint instead of training its text model: demo/checkpoint is made in three runs, the second with
---senses 320, the third with --polish 130, which is mostly text again. The load-balancing loss of the original keeps the
-routers spread. A toy: it knows what it was shown.
+predictor and code2wav are random, sized so that they compute something sane, until train_voice.py trains them. With
+--senses the towers then learn to tell drawn pictures and tones apart, and the whole thinker for N further steps to name
+pictures, tones and clips (demo_media.py), text among them so that nothing is forgotten; without it the towers stay
+random. --from takes the thinker of another folder's checkpoint instead of training its text model: demo/checkpoint is
+made in three runs, the second with --senses 320, the third with --polish 130, which is mostly text again;
+train_voice.py then gives it its voice. The load-balancing loss of the original keeps the routers spread. A toy: it
+knows what it was shown.
 """
 
 import argparse

@@ -36,7 +36,10 @@ goldens: reference ## write them again
 demo-checkpoint: reference ## train the demo checkpoint again, with its goldens
 	$(PYTHON) reference/train_demo.py --out build/demo-text
 	$(PYTHON) reference/train_demo.py --from build/demo-text --senses 320 --out build/demo-senses
-	$(PYTHON) reference/train_demo.py --from build/demo-senses --polish 130
+	$(PYTHON) reference/train_demo.py --from build/demo-senses --polish 130 --out build/demo-mute
+	$(PYTHON) reference/train_voice.py --from build/demo-mute --speech 3000 --out build/demo-speech
+	$(PYTHON) reference/train_voice.py --from build/demo-speech --media 1000 --out build/demo-media
+	$(PYTHON) reference/train_voice.py --from build/demo-media --sound 10000
 	$(PYTHON) reference/demo_goldens.py
 	$(PYTHON) reference/mutations.py
 	$(PYTHON) reference/known_answers.py

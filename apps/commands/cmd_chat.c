@@ -289,7 +289,7 @@ const cli_command cli_chat = {
          "tessera chat --model demo/checkpoint --system \"Answer briefly.\"",
          "printf '/image tests/data/media/images/420.jpg\\nWhat is it?\\n' | tessera chat --model "
          "demo/checkpoint",
-         "echo Hello | tessera chat --model demo/checkpoint --speak=spoken --talker-max-new 20"},
+         "echo Hello | tessera chat --model demo/checkpoint --speak=spoken"},
     .run = run_chat,
     .notes = "In the chat:\n"
              "  /image FILE   a picture joins the next question\n"

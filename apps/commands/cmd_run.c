@@ -464,10 +464,8 @@ const cli_command cli_run = {
          "\"What is it?\"",
          "tessera run --model demo/checkpoint --audio tests/data/media/audio/tone.mp3 --video "
          "tests/data/media/video/sound.mp4 --use-audio-in-video --prompt \"What do you hear?\"",
-         "tessera run --model demo/checkpoint --prompt \"Hello!\" --speak answer.wav --speaker chelsie "
-         "--talker-max-new 20",
-         "tessera run --model demo/checkpoint --say \"Good morning.\" --speak morning.flac "
-         "--talker-max-new 20"},
+         "tessera run --model demo/checkpoint --prompt \"Hello!\" --speak answer.wav --speaker chelsie",
+         "tessera run --model demo/checkpoint --say \"Good morning.\" --speak morning.flac"},
     .run = run_run,
     .notes = CLI_PROMPT_NOTES,
 };

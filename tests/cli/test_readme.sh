@@ -6,7 +6,7 @@
 . tests/support/tap.sh
 here=$PWD
 mkdir "$work/bin"
-ln -s "$here/$tessera" "$work/bin/tessera"
+ln -s "$here/$tessera" "$here/${tessera%/*}/listen" "$work/bin/"
 "${TESS_BUILD:-build/release-gcc}/synthetic" --out "$work/synthetic" --tokenizer demo/checkpoint >/dev/null
 export PATH=$work/bin:$PATH
 

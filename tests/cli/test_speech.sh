@@ -44,7 +44,7 @@ equals "$(json tokens <"$work/out")" "$(text "${drawn[@]}" --json | json tokens)
 same "$work/drawn.wav" "$work/behind.wav" "and so is the speech"
 
 # ---- the same samples ----
-hello() { run --prompt "Hello!" --speak "$work/again.wav" "$@" >/dev/null; }
+hello() { rm -f "$work/again.wav" && run --prompt "Hello!" --speak "$work/again.wav" "$@" >/dev/null; }
 for options in "--threads 1" "${behind[*]}" "--threads 3" "--isa reference" "--chunk 1 --threads 2" "--speaker ETHAN" "--speaker Ethan --seed 0"; do
     # shellcheck disable=SC2086 -- words split
     hello $options
@@ -55,15 +55,22 @@ for memory in $small 1GiB; do
     same "$said" "$work/again.wav" "in $memory"
 done
 unset memory
-for options in "--seed 1" "--speaker chelsie" "--talker-temperature 0" "--talker-top-k 2" "--dtype bf16"; do
+# The demo's voice says the same in every way: only where all codes are about as likely do settings show.
+babble=(--talker-temperature 40)
+endless=(--talker-temperature 1000 --talker-top-k 0 --seed 2) # for more than 300 frames, although it may end in any
+hello "${babble[@]}"
+mv "$work/again.wav" "$work/babble.wav"
+for options in "--seed 1" "--speaker chelsie" "--talker-top-k 2" "--dtype bf16"; do
     # shellcheck disable=SC2086
-    hello $options
-    differ "$said" "$work/again.wav" "another one: $options"
+    hello "${babble[@]}" $options
+    differ "$work/babble.wav" "$work/again.wav" "another one: $options"
 done
-hello --speaker chelsie
-mv "$work/again.wav" "$work/chelsie.wav"
+hello --talker-temperature 0
+differ "$work/babble.wav" "$work/again.wav" "another one: --talker-temperature 0"
+hello "${babble[@]}" --speaker chelsie
+hello "${babble[@]}"
+same "$work/babble.wav" "$work/again.wav" "a voice does not stay from the one before"
 hello
-same "$said" "$work/again.wav" "a voice does not stay from the one before"
 steps=4 hello
 cmp -s -n $((3 * 3840 - 1110)) <(samples_of "$work/again.wav") <(samples_of "$said")
 result $? "a shorter speech is the beginning of a longer one"
@@ -155,6 +162,7 @@ equals "$?" 4 "a disk that gets full"
 contains "$(cat "$work/err")" "full.wav: cannot write" "is told"
 n=$(measure "$work/full.wav")
 steps=12 run --quiet --prompt "Hello!" --speak "$work/longer.wav" >/dev/null
+steps=40 run --quiet "${endless[@]}" --prompt "Hello!" --speak "$work/long.wav" >/dev/null
 [ "$n" -gt 5000 ] && cmp -s -n $((2 * n)) <(samples_of "$work/full.wav") <(samples_of "$work/longer.wav")
 result $? "what was spoken until then is kept: $n samples"
 steps=60 run --prompt "Hello!" --speak - 2>"$work/err" | head -c 1 >/dev/null
@@ -176,7 +184,7 @@ for signal in INT TERM; do
 done
 interrupt() { # interrupt OPTION...: Ctrl-C in mid-speech
     rm -f "$work/cut.wav"
-    "$tessera" run --model $model --memory 512MiB "$@" --ledger off --prompt "Hello!" --speak "$work/cut.wav" --json >"$work/out" 2>"$work/err" &
+    "$tessera" run --model $model --memory 512MiB "$@" "${endless[@]}" --ledger off --prompt "Hello!" --speak "$work/cut.wav" --json >"$work/out" 2>"$work/err" &
     local pid=$!
     for _ in $(seq 1000); do
         [ "$(find "$work" -name 'cut.wav*' -size +60k)" ] && break
@@ -187,7 +195,7 @@ interrupt() { # interrupt OPTION...: Ctrl-C in mid-speech
     equals "$?" 130 "Ctrl-C in mid-speech: exit 130"
     equals "$(json speech finish_reason <"$work/out") $(json finish_reason <"$work/out")" "interrupted stop" "the text is whole, the speech is not"
     n=$(measure "$work/cut.wav")
-    [ "$n" -gt 10000 ] && cmp -s -n 20000 <(samples_of "$work/cut.wav") <(samples_of "$work/longer.wav")
+    [ "$n" -gt 10000 ] && cmp -s -n 20000 <(samples_of "$work/cut.wav") <(samples_of "$work/long.wav")
     result $? "what was spoken is kept: $n samples"
 }
 interrupt
@@ -211,9 +219,6 @@ run "${behind[@]}" --say "$(json text <"$work/made")" --speak "$work/again.wav"
 same "$work/made.wav" "$work/again.wav" "also in the room of the experts"
 equals "$(exit_of run --say "a <|im_end|> b" --speak "$work/read.wav" --json) $(json tokens <"$work/out" | grep -c 1026) $(json speech frames <"$work/out")" "0 0 5" \
     "control tokens in it are text"
-for text in "." "a" "😀" "if (x) { return; }"; do
-    equals "$(run --say "$text" --speak "$work/read.wav" --json | json speech frames)" 5 "--say '$text'"
-done
 equals "$(exit_of run --say "" --speak "$work/empty.wav" --json) $(json speech finish_reason <"$work/out")" "0 none" "--say '' has nothing to say"
 [ ! -e "$work/empty.wav" ]
 result $? "and makes no file"

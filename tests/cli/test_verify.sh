@@ -268,7 +268,7 @@ contains "$(fact "$work/report.html" machine)" "$(sed -n 's/^model name[ \t]*: /
 equals "$(fact "$work/report.html" "instruction set")" \
     "$("$tessera" ledger show --json --ledger "$work/ledger" "$("$tessera" ledger list --json --ledger "$work/ledger" | json entries -1 id)" | json isa) in float32, 2 threads" \
     "the instruction set"
-"$tessera" verify --quiet --ledger off --model demo/checkpoint --golden tests/golden/demo/f32/*france.safetensors --html "$work/said.html" >/dev/null
+"$tessera" verify --quiet --ledger off --model demo/checkpoint --golden tests/golden/demo/f32/{france,raw_france}.safetensors --html "$work/said.html" >/dev/null
 equals "$(fact "$work/said.html" prompt)" "user: What is the capital of France?
 The capital of France is" "the prompts, of messages and of raw text"
 equals "$(grep -c '<dt>machine' "$work/said.html")" 1 "the machine once"

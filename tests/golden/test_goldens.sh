@@ -50,6 +50,7 @@ for f32 in tests/golden/demo/f32/*.safetensors; do
     bf16=tests/golden/demo/bf16/$file
     [ -f "$bf16" ] || bf16=
     golden "demo/${file%.safetensors}" demo/checkpoint "$f32" "$bf16"
+    case $file in speak*) for speech in "$f32" $bf16; do module_by_module "demo/${file%.safetensors}" demo/checkpoint "$speech"; done ;; esac
 done
 if [ -d $shared ]; then
     golden shared/text $shared/a $shared/a-f32/text.safetensors $shared/a-bf16/text.safetensors

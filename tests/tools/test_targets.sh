@@ -17,6 +17,7 @@ done < <(sed 1d "$work/help")
 equals "$(awk 'length > 80' "$work/help")" "" "its lines fit a screen"
 
 [ "$(readlink build/tessera)" ] || ln -s release-gcc/tessera build/tessera
+[ "$(readlink build/listen)" ] || ln -s release-gcc/listen build/listen
 tools/demo >"$work/demo" 2>"$work/err"
 result $? "the demo runs"
 python -c 'import re, sys
