@@ -117,9 +117,13 @@ equals "$(plan --memory 1GiB --json | json bytes_spoken_second) $(plan --memory 
 # At the released dimensions the code predictor's layers are 159 MB, passed over for fifteen codes of 12.5 frames a
 # second. They stay as soon as 2 GiB are given, whatever else does not.
 spoken() { "$tessera" plan --model "$work/released" --ledger off --quiet --threads 2 --speak x.wav --json --memory "$1" | json bytes_spoken_second; }
-[ "$(spoken 1400MiB)" -gt 30000000000 ] && [ "$(spoken 2GiB)" -lt 6000000000 ] && [ "$(spoken 4GiB)" -lt 4000000000 ] &&
-    [ "$(spoken 8GiB)" -lt 1500000000 ] && [ "$(spoken 12GiB)" -eq 0 ]
-result $? "what is read for a second of speech falls as the budget grows, the most wasteful first"
+if [ -n "${TESS_SANITIZED:-}" ]; then
+    skip "what is read for a second of speech" "a sanitizer's memory is not the program's"
+else
+    [ "$(spoken 1400MiB)" -gt 30000000000 ] && [ "$(spoken 2GiB)" -lt 6000000000 ] && [ "$(spoken 4GiB)" -lt 4000000000 ] &&
+        [ "$(spoken 8GiB)" -lt 1500000000 ] && [ "$(spoken 12GiB)" -eq 0 ]
+    result $? "what is read for a second of speech falls as the budget grows, the most wasteful first"
+fi
 equals "$(plan --speak x.wav --threads 2 --memory 1GiB | awk 'length > 80' | wc -l)" 0 "no line is wider than 80 columns with it"
 contains "$(plan --speak x.wav --threads 2 --memory 1GiB)" "code predictor workspace always" "the table shows it"
 equals "$(exit_of plan --speak x.txt)" 2 "a name that says no format of sound"

@@ -170,7 +170,7 @@ equals "${PIPESTATUS[0]}" 4 "a closed pipe ends it with 4"
 equals "$(grep -c tessera "$work/err")" 0 "and without a message"
 mkfifo "$work/fifo.wav" "$work/fifo.opus"
 stop_waiting() { # stop_waiting SIGNAL FILE TEXT
-    (exec timeout --foreground -k 60 -s "$1" 2 "$tessera" run --model $model --memory 512MiB --ledger off --quiet --prompt "Hello!" --speak "$2" --talker-max-new 60 >/dev/null 2>"$work/err")
+    (exec timeout --foreground -k 60 -s "$1" 2 "$tessera" run --model $model --memory 512MiB --ledger off --quiet --prompt "Hello!" --speak "$2" --talker-max-new 60 "${endless[@]}" >/dev/null 2>"$work/err")
     equals "$?" 124 "$3: SIG$1 ends it" # 137: it had to be killed
 }
 for signal in INT TERM; do
