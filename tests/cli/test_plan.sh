@@ -79,7 +79,7 @@ result $? "how many experts would stay instead of dense weights"
 # Nothing but dense layers: there is no expert to measure by.
 for way in none dense; do
     python3 tests/support/without_experts.py $model "$work/$way" $way
-    equals "$(exit_of "$tessera" plan --model "$work/$way" --measure --json)" 0 "a model without experts ($way) is measured"
+    equals "$(exit_of "$tessera" plan --model "$work/$way" --measure --memory 64MiB --json)" 0 "a model without experts ($way) is measured"
     python3 - "$work/out" <<'P'
 import json, sys
 plan = json.load(open(sys.argv[1]))
@@ -113,13 +113,13 @@ longer=$(plan --memory 1GiB --speak x.wav --talker-max-new 20000 --json | json s
 result $? "a longer one still more"
 contains "$(plan --speak x.wav --threads 2 --memory 1GiB)" "for each second of speech (0 B read)" "how long a second of speech takes"
 equals "$(plan --memory 1GiB --json | json bytes_spoken_second) $(plan --memory 1GiB --json | json seconds_spoken_second)" "0 0.0" "nothing without --speak"
-"${TESS_BUILD:-build/release-gcc}/synthetic" --out "$work/released" >/dev/null
 # At the released dimensions the code predictor's layers are 159 MB, passed over for fifteen codes of 12.5 frames a
 # second. They stay as soon as 2 GiB are given, whatever else does not.
 spoken() { "$tessera" plan --model "$work/released" --ledger off --quiet --threads 2 --speak x.wav --json --memory "$1" | json bytes_spoken_second; }
 if [ -n "${TESS_SANITIZED:-}" ]; then
     skip "what is read for a second of speech" "a sanitizer's memory is not the program's"
 else
+    "${TESS_BUILD:-build/release-gcc}/synthetic" --out "$work/released" >/dev/null
     [ "$(spoken 1400MiB)" -gt 30000000000 ] && [ "$(spoken 2GiB)" -lt 6000000000 ] && [ "$(spoken 4GiB)" -lt 4000000000 ] &&
         [ "$(spoken 8GiB)" -lt 1500000000 ] && [ "$(spoken 12GiB)" -eq 0 ]
     result $? "what is read for a second of speech falls as the budget grows, the most wasteful first"
@@ -144,11 +144,11 @@ for path in sys.argv[1:]:
         file.truncate(8 + begin)
         file.truncate(size)
 P
-equals "$(exit_of "$tessera" plan --model "$work/sparse" --measure)" 0 "--measure of sparse files"
+equals "$(exit_of "$tessera" plan --model "$work/sparse" --measure --memory 64MiB)" 0 "--measure of sparse files"
 contains "$(cat "$work/err")" "of weights are holes in sparse files" "says that they are"
 contains "$(cat "$work/out")" "(measured, but the disk on holes)" "beside the rate"
-[ "$("$tessera" plan --model "$work/sparse" --measure --json --quiet | json hole_bytes)" -gt 3000000 ]
+[ "$("$tessera" plan --model "$work/sparse" --measure --memory 64MiB --json --quiet | json hole_bytes)" -gt 3000000 ]
 result $? "and how much of them"
-equals "$(exit_of plan --measure)" 0 "--measure of whole files"
+equals "$(exit_of plan --measure --memory 64MiB)" 0 "--measure of whole files"
 equals "$(cat "$work/err")" "" "says nothing"
-equals "$(plan --measure --json | json hole_bytes)" 0 "as they have no holes"
+equals "$(plan --measure --memory 64MiB --json | json hole_bytes)" 0 "as they have no holes"
