@@ -22,6 +22,7 @@ MODEL = "demo/checkpoint"
 ENDLESS = ["--raw", "--prompt", "a", "--max-new", "60000", "--repetition-penalty", "0.1"]
 # All codes about as likely, the end's among them: with this seed it comes after 980 frames.
 LONG_SPEECH = ["--prompt", "a", "--talker-temperature", "1000", "--talker-top-k", "0", "--seed", "8"]
+LONG_PROMPT = ["--raw", "--prompt", "The capital of France is Paris. " * 3000, "--context", "24000", "--taps", "thinker.model.norm"]
 
 
 def say(is_right, text, found=None):
@@ -87,7 +88,7 @@ def check_single():
     """Signals that are no Ctrl-C end files in good order; Ctrl-\\ dumps core as ever, and leaves no part of a file."""
     out = os.path.join(WORK, "single")
     os.mkdir(out)
-    trace = ["trace", "--model", MODEL, "--ledger", "off", "--raw", "--prompt", "x", "--generate", "30000", "--out", os.path.join(out, "t")]
+    trace = ["trace", "--model", MODEL, "--ledger", "off", *LONG_PROMPT, "--isa", "reference", "--out", os.path.join(out, "t")]
     speech = ["run", "--model", MODEL, "--ledger", "off", *LONG_SPEECH, "--speak", os.path.join(out, "t.wav")]
     check_end(trace, out, signal.SIGQUIT, (-signal.SIGQUIT, []))
     check_end(speech, out, signal.SIGQUIT, (-signal.SIGQUIT, []))
@@ -101,7 +102,7 @@ def check_files():
     """Both signals of a pair go to a trace that is being written: nothing of it may stay."""
     out = os.path.join(WORK, "stopped")
     os.mkdir(out)
-    common = ["--model", MODEL, "--ledger", "off", "--raw", "--prompt", "x", "--generate", "30000"]
+    common = ["--model", MODEL, "--ledger", "off", *LONG_PROMPT]
     for number in (signal.SIGINT, signal.SIGTERM):
         codes = set()
         for _ in range(20):
