@@ -115,7 +115,7 @@ static void attend_share(void *arg, int share, int n_share)
                            .scores = work->scores + (size_t)share * n_query * n_context};
     int n_block = (task->n + work->n_together - 1) / work->n_together;
     for (int i = share; i < n_block * c->n_kv_head; i += n_share) {
-        size_t row = (size_t)(i % n_block * work->n_together), end = row + (size_t)work->n_together;
+        size_t row = (size_t)(i % n_block) * (size_t)work->n_together, end = row + (size_t)work->n_together;
         if (end > (size_t)task->n) end = (size_t)task->n;
         item.kv_head = (size_t)(i / n_block);
         for (item.row = row; item.row < end; item.row += item.n_row) {
