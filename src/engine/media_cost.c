@@ -33,8 +33,7 @@ static void pack_pictures(packing *p, const tess_features *item)
 static uint64_t count_reads(const tess_weight *weight, int n_segment, int n_weight, int n_slot,
                             int64_t n_piece)
 {
-    uint64_t sum = 0;
-    for (int i = 0; i < n_segment * n_weight; i++) sum += weight[i].n_byte;
+    uint64_t sum = tess_weights_count_bytes(weight, n_segment * n_weight);
     if (n_piece > 1 && n_slot < n_segment) sum *= (uint64_t)n_piece;
     return n_piece ? sum : 0;
 }

@@ -130,9 +130,7 @@ static void enlarge_tower(planner *p, tess_tower_sizes *tower, int most, const t
 
 static int count_experts(const tess_decoder_config *c)
 {
-    int n = 0;
-    for (int layer = 0; layer < c->n_layer; layer++) n += c->is_moe[layer] ? c->n_expert : 0;
-    return n;
+    return tess_decoder_count_expert_layers(c) * c->n_expert;
 }
 
 /* Rows of the talker's prompt at a time. */
@@ -219,34 +217,18 @@ static void spend_budget(planner *p, int most_chunk)
 
 /* ---- the plan as told ---- */
 
-static uint64_t bytes_of(const tess_weight *weight, int n)
-{
-    uint64_t sum = 0;
-    for (int i = 0; i < n; i++) sum += weight[i].n_byte;
-    return sum;
-}
-
-static int count_expert_layers(const tess_decoder_config *c)
-{
-    int n = 0;
-    for (int layer = 0; layer < c->n_layer; layer++) n += c->is_moe[layer];
-    return n;
-}
-
 static void count_weights(const planner *p, tess_plan *plan)
 {
     const tess_decoder_config *c = &p->model->config.thinker.text;
     const tess_decoder_weights *w = &p->model->thinker;
-    plan->n_expert_layer = count_expert_layers(c);
+    plan->n_expert_layer = tess_decoder_count_expert_layers(c);
     plan->n_expert = plan->n_expert_layer ? c->n_expert : 0;
     plan->n_expert_used = plan->n_expert_layer ? c->n_expert_used : 0;
-    plan->layer_bytes = bytes_of(w->layer, c->n_layer * TESS_LAYER_WEIGHTS);
-    plan->head_bytes = bytes_of(w->head.block, w->head.n_block);
-    plan->embedding_bytes = bytes_of(w->embedding.block, w->embedding.n_block);
+    plan->layer_bytes = tess_decoder_weights_count_layers(w, c);
+    plan->head_bytes = tess_weights_count_bytes(w->head.block, w->head.n_block);
+    plan->embedding_bytes = tess_weights_count_bytes(w->embedding.block, w->embedding.n_block);
     plan->embedding_block_bytes = w->embedding.block[0].n_byte;
-    if (plan->n_expert_total)
-        plan->expert_bytes = bytes_of(w->expert, c->n_layer * c->n_expert * TESS_EXPERT_WEIGHTS) /
-                             (uint64_t)plan->n_expert_total;
+    plan->expert_bytes = tess_decoder_weights_count_expert(w, c);
 }
 
 static void count_attention(const tess_decoder_config *c, tess_plan *plan)

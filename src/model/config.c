@@ -502,6 +502,13 @@ tess_status tess_config_new(const char *dir, tess_config **out, tess_error *err)
     return status;
 }
 
+int tess_decoder_count_expert_layers(const tess_decoder_config *config)
+{
+    int n = 0;
+    for (int layer = 0; layer < config->n_layer; layer++) n += config->is_moe[layer];
+    return n;
+}
+
 tess_status tess_config_refuse_speech(tess_error *err)
 {
     return tess_refuse(err, "config.json", "enable_audio_output", -1,

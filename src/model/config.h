@@ -85,6 +85,9 @@ typedef struct tess_config {
     tess_code2wav_config code2wav;
 } tess_config;
 
+/* Layers with experts. */
+int tess_decoder_count_expert_layers(const tess_decoder_config *config);
+
 /* Reads DIR/config.json. */
 tess_status tess_config_load(const char *dir, tess_config *out, tess_error *err);
 /* The same on the heap; free() it after success. */

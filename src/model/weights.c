@@ -143,3 +143,28 @@ void tess_decoder_weights_release(tess_decoder_weights *weights)
     free(weights->head.block);
     *weights = (tess_decoder_weights){0};
 }
+
+/* ---- sizes ---- */
+
+uint64_t tess_weights_count_bytes(const tess_weight *weight, int n)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < n; i++) sum += weight[i].n_byte;
+    return sum;
+}
+
+uint64_t tess_decoder_weights_count_layers(const tess_decoder_weights *weights,
+                                           const tess_decoder_config *config)
+{
+    return tess_weights_count_bytes(weights->layer, config->n_layer * TESS_LAYER_WEIGHTS);
+}
+
+uint64_t tess_decoder_weights_count_expert(const tess_decoder_weights *weights,
+                                           const tess_decoder_config *config)
+{
+    const int n_expert = tess_decoder_count_expert_layers(config) * config->n_expert;
+    if (n_expert == 0) return 0;
+    return tess_weights_count_bytes(weights->expert,
+                                    config->n_layer * config->n_expert * TESS_EXPERT_WEIGHTS) /
+           (uint64_t)n_expert;
+}

@@ -46,6 +46,13 @@ tess_status tess_decoder_weights_find(const tess_store *store, const tess_config
                                       tess_decoder_weights *out, tess_error *err);
 void tess_decoder_weights_release(tess_decoder_weights *weights);
 
+uint64_t tess_weights_count_bytes(const tess_weight *weight, int n);
+/* Of all layers without their experts, and of one expert, 0 where there is none. */
+uint64_t tess_decoder_weights_count_layers(const tess_decoder_weights *weights,
+                                           const tess_decoder_config *config);
+uint64_t tess_decoder_weights_count_expert(const tess_decoder_weights *weights,
+                                           const tess_decoder_config *config);
+
 /* The configuration of a decoder's component. */
 const tess_decoder_config *tess_decoder_config_of(const tess_config *config, tess_component component);
 
