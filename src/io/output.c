@@ -220,3 +220,14 @@ void tess_output_abandon(tess_output *output)
     if (output->fd >= 0) close(output->fd);
     free(output);
 }
+
+tess_status tess_output_save(const char *path, const void *bytes, size_t n_byte, tess_error *err)
+{
+    tess_output *output;
+    tess_status status = tess_output_create(path, n_byte, &output, err);
+    if (status != TESS_OK) return status;
+    status = tess_output_write(output, 0, bytes, n_byte, err);
+    if (status == TESS_OK) return tess_output_commit(output, n_byte, err);
+    tess_output_abandon(output);
+    return status;
+}

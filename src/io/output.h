@@ -29,6 +29,9 @@ tess_status tess_output_write(tess_output *output, uint64_t offset, const void *
  * file is gone and the name is as it was. */
 tess_status tess_output_commit(tess_output *output, uint64_t n_byte, tess_error *err);
 
+/* All three for bytes that are there: the file at `path` has them and no others, or is as it was. */
+tess_status tess_output_save(const char *path, const void *bytes, size_t n_byte, tess_error *err);
+
 /* Removes the temporary file and frees the output. NULL is fine. */
 void tess_output_abandon(tess_output *output);
 

@@ -170,17 +170,6 @@ static void put_tokens(FILE *out, const plot *p, const voice_token *tokens, size
     }
 }
 
-static tess_status save(const char *path, const char *text, size_t n_byte, tess_error *err)
-{
-    tess_output *output;
-    tess_status status = tess_output_create(path, n_byte, &output, err);
-    if (status != TESS_OK) return status;
-    status = tess_output_write(output, 0, text, n_byte, err);
-    if (status == TESS_OK) return tess_output_commit(output, n_byte, err);
-    tess_output_abandon(output);
-    return status;
-}
-
 tess_status spectrogram_write(const char *path, const float *samples, size_t n_sample,
                               const voice_token *tokens, size_t n_token, const tess_tokenizer *tokenizer,
                               tess_error *err)
@@ -207,8 +196,8 @@ tess_status spectrogram_write(const char *path, const float *samples, size_t n_s
         ok = !ferror(out);
     }
     if (out && fclose(out)) ok = false;
-    tess_status status =
-        ok ? save(path, text, n_byte, err) : tess_fail(err, TESS_ENOMEM, "no memory for the spectrogram");
+    tess_status status = ok ? tess_output_save(path, text, n_byte, err)
+                            : tess_fail(err, TESS_ENOMEM, "no memory for the spectrogram");
     free(text);
     free(p.db);
     free(p.colour);

@@ -177,13 +177,7 @@ static tess_status store_text(char *text, const char *path, tess_error *err)
     char hex[TESS_SHA256_HEX];
     tess_certificate_digest(text, n_byte, hex);
     memcpy(text + TESS_CERTIFICATE_HEAD_BYTES, hex, TESS_SHA256_DIGITS);
-    tess_output *output;
-    tess_status status = tess_output_create(path, n_byte, &output, err);
-    if (status != TESS_OK) return status;
-    status = tess_output_write(output, 0, text, n_byte, err);
-    if (status == TESS_OK) return tess_output_commit(output, n_byte, err);
-    tess_output_abandon(output);
-    return status;
+    return tess_output_save(path, text, n_byte, err);
 }
 
 tess_status tess_certificate_write(const tess_certifying *what, const char *path, tess_error *err)
