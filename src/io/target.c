@@ -104,15 +104,8 @@ uint64_t tess_target_get_size(const tess_target *target)
     return target->n_byte;
 }
 
-/* Whoever gave us the pipe may have made it one that does not wait; waiting is left to us then. */
-static bool wait_for_room(int fd)
-{
-    struct pollfd wanted = {.fd = fd, .events = POLLOUT};
-    return poll(&wanted, 1, -1) >= 0 || errno == EINTR;
-}
-
-/* Until a write of PIPE_BUF bytes returns at once, also to a pipe that waits. */
-static tess_status ask_for_room(const tess_target *target, tess_error *err)
+/* Until a write of PIPE_BUF bytes returns at once, whether the pipe is one that waits or not. */
+static tess_status wait_for_room(const tess_target *target, tess_error *err)
 {
     struct pollfd wanted = {.fd = target->fd, .events = POLLOUT};
     tess_status status = TESS_OK;
@@ -126,16 +119,12 @@ static tess_status write_through(tess_target *target, uint64_t offset, const cha
 {
     while (n) {
         bool is_end = offset == target->n_byte;
-        size_t most = n;
-        if (is_end && target->progress) {
-            tess_status status = ask_for_room(target, err);
-            if (status != TESS_OK) return status;
-            if (most > PIPE_BUF) most = PIPE_BUF;
-        }
+        size_t most = is_end && n > PIPE_BUF ? PIPE_BUF : n;
+        tess_status status = is_end ? wait_for_room(target, err) : TESS_OK;
+        if (status != TESS_OK) return status;
         ssize_t done = is_end ? write(target->fd, from, most)
                               : pwrite(target->fd, from, most, target->begin + (off_t)offset);
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0 && errno == EAGAIN && (target->progress || wait_for_room(target->fd))) continue;
+        if (done < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         if (done <= 0)
             return tess_fail_system(err, done ? errno : EIO, target->name, (int64_t)offset, "write");
         from += done;
