@@ -1,27 +1,18 @@
 /* How long the audio tower takes at the released dimensions for a window of 8 s, its weights resident, in
  * pairs with plain matrix products of as many multiplications on the same threads: what is lost is gathering,
- * norms, attention and waiting. The weights are holes, which cost the same as others. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "measure.h"
-#include "base/fpenv.h"
-#include "engine/model.h"
+ * norms, attention and waiting. */
+#include "released.h"
 #include "model/audio_tower.h"
 
-enum { N_RUN = 5, N_FRAME = 800, PRODUCT_TOKENS = 104 };
+enum { N_FRAME = 800, PRODUCT_TOKENS = 104 };
 
 /* ---- the tower ---- */
 
 typedef struct bench {
-    tess_config config;
-    tess_store *store;
+    released model;
     tess_tower_weights weights;
-    tess_kernels kernels;
-    tess_compute compute;
-    tess_arena arena;
     tess_audio_tower tower;
+    int n_thread;
     float *out;
     float *packed, *product; /* of the plain products */
 } bench;
@@ -30,29 +21,31 @@ static tess_status read_frames(void *context, int64_t first, int64_t n, float *o
 {
     (void)err;
     const bench *b = context;
-    for (int64_t i = 0; i < n * b->config.thinker.audio.n_mel; i++)
+    for (int64_t i = 0; i < n * b->model.config.thinker.audio.n_mel; i++)
         out[i] = (float)((first + i) % 7) / 8.0f - 0.25f;
     return TESS_OK;
 }
 
-static void lay_out(bench *b, int n_thread, tess_arena *arena)
+static void lay_out(void *context, tess_arena *arena)
 {
-    const tess_audio_config *c = &b->config.thinker.audio;
+    bench *b = context;
+    const tess_audio_config *c = &b->model.config.thinker.audio;
     const tess_tower_sizes sizes = {.n_row = tess_audio_count_window_tokens(c),
                                     .n_group_row = tess_audio_count_window_tokens(c),
-                                    .n_thread = n_thread,
+                                    .n_thread = b->n_thread,
                                     .n_layer_slot = c->n_layer,
                                     .n_part_slot = TESS_AUDIO_PARTS};
-    b->tower = tess_audio_tower_make(c, &b->compute);
+    b->tower = tess_audio_tower_make(c, &b->model.compute);
     tess_audio_tower_init_workspace(&b->tower, &sizes, arena);
-    tess_audio_tower_init_weights(&b->tower, b->store, &b->weights, &sizes, arena);
+    tess_audio_tower_init_weights(&b->tower, b->model.store, &b->weights, &sizes, arena);
     b->out = TESS_TAKE(arena, float, sizes.n_row * c->d_output);
     b->packed = TESS_TAKE(arena, float, (size_t)PRODUCT_TOKENS *tess_packed_floats((size_t)c->d_model));
     b->product = TESS_TAKE(arena, float, PRODUCT_TOKENS * c->d_ff);
 }
 
-static void run_tower(bench *b)
+static void run_tower(void *context)
 {
+    bench *b = context;
     const tess_features sound = {
         .kind = TESS_MEDIA_AUDIO, .n_frame = N_FRAME, .read = read_frames, .context = b};
     const tess_features *clip = &sound;
@@ -61,9 +54,10 @@ static void run_tower(bench *b)
 
 /* ---- as many multiplications ---- */
 
-static void run_products(bench *b)
+static void run_products(void *context)
 {
-    const tess_audio_config *c = &b->config.thinker.audio;
+    bench *b = context;
+    const tess_audio_config *c = &b->model.config.thinker.audio;
     double each = (double)PRODUCT_TOKENS * c->d_model * c->d_ff;
     int n = (int)(tess_audio_count_products(c, N_FRAME) / each + 0.5);
     const tess_matrix *layer;
@@ -75,7 +69,7 @@ static void run_products(bench *b)
                                     .n_tok = PRODUCT_TOKENS,
                                     .out = b->product,
                                     .out_stride = (size_t)c->d_ff};
-        tess_linear_run(&b->compute, &linear, 1);
+        tess_linear_run(&b->model.compute, &linear, 1);
         tess_bank_release(&b->tower.encoder.layers, segment);
     }
 }
@@ -84,45 +78,25 @@ static void run_products(bench *b)
 
 static void time_threads(bench *b, int n_thread)
 {
-    double seconds[N_RUN], share[N_RUN];
-    bench_must(tess_pool_new(n_thread, &b->compute.pool, NULL) == TESS_OK, "starting threads");
-    tess_arena measuring = tess_arena_measure();
-    lay_out(b, n_thread, &measuring);
-    bench_must(tess_arena_reserve(measuring.used, &b->arena, NULL) == TESS_OK, "reserving memory");
-    lay_out(b, n_thread, &b->arena);
-    run_tower(b); /* the weights arrive */
-    for (int i = 0; i < N_RUN; i++) {
-        double start = bench_now(CLOCK_MONOTONIC);
-        run_products(b);
-        double between = bench_now(CLOCK_MONOTONIC);
-        run_tower(b);
-        seconds[i] = bench_now(CLOCK_MONOTONIC) - between;
-        share[i] = (between - start) / seconds[i];
-    }
-    bench_sort(seconds, N_RUN);
-    bench_sort(share, N_RUN);
-    printf("%d thread%s  8 s of sound in %.3f s (%.3f … %.3f), %3.0f %% of plain products (%.0f … %.0f)\n",
-           n_thread, n_thread > 1 ? "s" : " ", seconds[N_RUN / 2], seconds[0], seconds[N_RUN - 1],
-           100 * share[N_RUN / 2], 100 * share[0], 100 * share[N_RUN - 1]);
-    tess_arena_release(&b->arena);
-    tess_pool_free(b->compute.pool);
+    char seconds[64], share[64];
+    b->n_thread = n_thread;
+    released_begin(&b->model, n_thread, lay_out, b);
+    const released_pairs p = released_time(run_products, run_tower, b, CLOCK_MONOTONIC);
+    printf("%d thread%s  8 s of sound in %s s, %s %% of plain products\n", n_thread, n_thread > 1 ? "s" : " ",
+           released_spell(p.seconds, 1, 3, seconds), released_spell(p.share, 1, 0, share));
+    fflush(stdout);
+    released_end(&b->model);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    char folder[] = "/tmp/tess-bench-XXXXXX";
-    bench b = {.compute = {.kernels = &b.kernels, .rounding = TESS_ROUND_NONE}};
-    bench_make_checkpoint(folder);
-    tess_fpenv saved = tess_fpenv_enter();
-    bench_must(tess_kernels_choose(NULL, &b.kernels, NULL) == TESS_OK, "choosing kernels");
-    bench_must(tess_config_load(folder, &b.config, NULL) == TESS_OK, "reading the configuration");
-    bench_must(tess_store_open(folder, TESS_DIRECT_AUTO, &b.store, NULL) == TESS_OK, "opening");
-    bench_must(tess_tower_weights_find(b.store, &b.config, TESS_COMPONENT_AUDIO, &b.weights, NULL) == TESS_OK,
+    bench b = {0};
+    released_open(&b.model, argc, argv);
+    bench_must(tess_tower_weights_find(b.model.store, &b.model.config, TESS_COMPONENT_AUDIO, &b.weights,
+                                       NULL) == TESS_OK,
                "finding weights");
     for (int n_thread = 1; n_thread <= 2; n_thread++) time_threads(&b, n_thread);
     tess_tower_weights_release(&b.weights);
-    tess_store_close(b.store);
-    tess_fpenv_leave(saved);
-    bench_remove_checkpoint(folder);
+    released_close(&b.model);
     return 0;
 }

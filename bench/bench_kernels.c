@@ -71,14 +71,9 @@ typedef void work_fn(bench *b, int part, int n_part);
 
 static void stick_work(bench *b, int part, int n_part)
 {
-    if (b->read_bytes == 0) {
-        b->stick->peak(b->peak_rounds);
-        return;
-    }
-    int64_t begin, end;
-    tess_share_range((int64_t)b->read_bytes / 1024, 1, part, n_part, &begin, &end);
-    for (size_t i = 0; i < b->read_times; i++)
-        b->stick->read((const char *)b->w + begin * 1024, (size_t)(end - begin) * 1024);
+    yardstick_work work = {b->stick, (const char *)b->w, b->read_bytes, b->peak_rounds};
+    if (b->read_bytes == 0) yardstick_multiply_share(&work, part, n_part);
+    for (size_t i = 0; b->read_bytes && i < b->read_times; i++) yardstick_read_share(&work, part, n_part);
 }
 
 typedef struct call {
@@ -397,13 +392,13 @@ static void fill(float *x, size_t n)
     }
 }
 
-static void run_isa(bench *b, unsigned need, const yardstick *stick)
+static void run_isa(bench *b, unsigned need)
 {
     if (!tess_isa_available(need)) return;
     tess_kernels k;
     tess_kernels_init(&k, need);
     b->k = &k;
-    b->stick = stick;
+    b->stick = yardstick_of(k.name);
     b->peer = strcmp(k.name, "avx512") == 0;
     for (size_t t = 0; t < MAX_TOK; t++) k.pack(b->packed + t * MAX_COL, b->x + t * 64, MAX_COL);
 #define RUN_ENTRY(op, types, isa)                                                                            \
@@ -433,10 +428,7 @@ int main(void)
         b.w[i] = (uint16_t)(0x3c00u + (i * 2654435761u >> 23 & 0x83ffu));
     printf("%-15s %-9s %7s  %-34s %13s %13s %8s %s\n", "kernel", "isa", "threads", "work", "rate",
            "yardstick", "share", "min-max");
-    /* The reference is measured by the strongest instruction set's yardstick: that is what the machine can
-     * do. */
-    const yardstick *strongest = strongest_yardstick();
-#define RUN_ISA(isa, need) run_isa(&b, need, (need) == 0 ? strongest : &yardstick_##isa);
+#define RUN_ISA(isa, need) run_isa(&b, need);
     TESS_ISA_LIST(RUN_ISA)
     tess_pool_free(b.pool);
     return 0;

@@ -18,42 +18,19 @@ enum { N_RUN = 5, N_STEP = 8, N_FRAME = 4, N_PROMPT = 16, N_THREAD = 2 };
 
 /* ---- limits ---- */
 
-/* Work of the yardstick, shared out among threads. */
-typedef struct limit {
-    const yardstick *stick;
-    const char *bytes;
-    size_t n_block, n_round; /* of 1024 bytes; of multiply-adds, on each thread */
-} limit;
-
-static void read_share(void *arg, int share, int n_share)
-{
-    const limit *l = arg;
-    int64_t begin, end;
-    tess_share_range((int64_t)l->n_block, 1, share, n_share, &begin, &end);
-    l->stick->read(l->bytes + begin * 1024, (size_t)(end - begin) * 1024);
-}
-
-static void multiply_share(void *arg, int share, int n_share)
-{
-    (void)share, (void)n_share;
-    const limit *l = arg;
-    l->stick->peak(l->n_round);
-}
-
 /* Seconds that reading n bytes takes. */
-static double read_bytes(tess_pool *pool, limit *l, double n)
+static double read_bytes(tess_pool *pool, yardstick_work *w, double n)
 {
     double done = 0, start = bench_now(CLOCK_MONOTONIC);
-    for (; done < n; done += (double)l->n_block * 1024) tess_pool_run(pool, read_share, l);
+    for (; done < n; done += (double)w->n_byte) tess_pool_run(pool, yardstick_read_share, w);
     return (bench_now(CLOCK_MONOTONIC) - start) * n / done;
 }
 
 /* Seconds that n multiply-adds take. */
-static double multiply(tess_pool *pool, limit *l, double n)
+static double multiply(tess_pool *pool, yardstick_work *w, double n)
 {
-    l->n_round = (size_t)(n / (double)(l->stick->lanes * CHAINS) / N_THREAD);
     double start = bench_now(CLOCK_MONOTONIC);
-    tess_pool_run(pool, multiply_share, l);
+    yardstick_multiply(w, pool, N_THREAD, n);
     return bench_now(CLOCK_MONOTONIC) - start;
 }
 
@@ -64,7 +41,7 @@ typedef struct bench {
     tess_speech_room *room;
     float *row, *hidden;
     int32_t *codes;
-    limit limit;
+    yardstick_work limit;
 } bench;
 
 static void step_talker(bench *b)
@@ -125,15 +102,18 @@ static void run_all(bench *b)
 typedef struct stage {
     const char *name;
     void (*run)(bench *);
-    double bytes, products; /* of a frame */
+    double bytes, products;             /* of a frame: weights read, multiply-adds */
+    double waits_bytes, waits_products; /* those of them that it cannot be faster than */
 } stage;
 
 /* Seconds that a frame of a stage takes at its limit. */
 static double time_limit(bench *b, const stage *s)
 {
     double seconds = 0;
-    if (s->bytes > 0) seconds += read_bytes(b->engine->pool, &b->limit, s->bytes * N_STEP) / N_STEP;
-    if (s->products > 0) seconds += multiply(b->engine->pool, &b->limit, s->products * N_STEP) / N_STEP;
+    if (s->waits_bytes > 0)
+        seconds += read_bytes(b->engine->pool, &b->limit, s->waits_bytes * N_STEP) / N_STEP;
+    if (s->waits_products > 0)
+        seconds += multiply(b->engine->pool, &b->limit, s->waits_products * N_STEP) / N_STEP;
     return seconds;
 }
 
@@ -164,10 +144,13 @@ static void time_all(bench *b)
     const double talker = (double)tess_talker_count_step_bytes(m),
                  predictor = (double)tess_code_predictor_count_frame_bytes(m);
     const double products = tess_code2wav_count_products(b->room->code2wav.config);
-    const stage stages[] = {{"talker", run_talker, talker, 0},
-                            {"code predictor", run_predictor, predictor, 0},
-                            {"code2wav", run_code2wav, 0, products},
-                            {"all three", run_all, talker + predictor, products}};
+    const double vocoder = (double)tess_code2wav_count_weight_bytes(m) / N_FRAME;
+    /* A bf16 weight of a step is two bytes and one multiply-add. */
+    const stage stages[] = {{"talker", run_talker, talker, talker / 2, talker, 0},
+                            {"code predictor", run_predictor, predictor, predictor / 2, predictor, 0},
+                            {"code2wav", run_code2wav, vocoder, products, 0, products},
+                            {"all three", run_all, talker + predictor + vocoder,
+                             (talker + predictor) / 2 + products, talker + predictor, products}};
     printf("of a frame of 80 ms     MB        G       ms                  limit ms  of the limit       ÷ 80 "
            "ms\n");
     tess_code2wav_begin(&b->room->code2wav, &(tess_code2wav_stream){.hear = ignore});
@@ -199,7 +182,7 @@ int main(void)
     char *bytes = malloc(n_byte);
     bench_must(bytes != NULL, "taking memory");
     memset(bytes, 1, n_byte);
-    bench b = {.limit = {strongest_yardstick(), bytes, n_byte / 1024, 0}};
+    bench b = {.limit = {strongest_yardstick(), bytes, n_byte, 0}};
     bench_make_checkpoint(folder);
     const tess_engine_options options = {.model_dir = folder,
                                          .memory_bytes = 9ull << 30,

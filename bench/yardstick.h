@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <string.h>
+
+#include "base/pool.h"
 #include "kernels/kernel_list.h"
 
 static volatile float sink; /* keeps what is computed from being left out */
@@ -41,63 +44,44 @@ static void peak_plain(size_t n)
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f")))
 
-AVX2 static void peak_avx2(size_t n)
-{
-    __m256 a0 = _mm256_set1_ps(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0,
-           a9 = a0, a10 = a0, a11 = a0;
-    const __m256 m = _mm256_set1_ps(0.999f), c = _mm256_set1_ps(0.001f);
-#define STEP(a)                                                                                              \
-    a = _mm256_fmadd_ps(a, m, c);                                                                            \
-    __asm__ volatile("" : "+x"(a));
-    for (size_t r = 0; r < n; r++) {
-        STEP(a0)
-        STEP(a1) STEP(a2) STEP(a3) STEP(a4) STEP(a5) STEP(a6) STEP(a7) STEP(a8) STEP(a9) STEP(a10) STEP(a11)
+/* Twelve accumulators by name, or the compiler keeps them in memory. */
+#define PEAK(name, target, vector, set, fmadd, registers)                                                    \
+    target static void name(size_t n)                                                                        \
+    {                                                                                                        \
+        vector a0 = set(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0, a9 = a0, \
+               a10 = a0, a11 = a0;                                                                           \
+        const vector m = set(0.999f), c = set(0.001f);                                                       \
+        for (size_t r = 0; r < n; r++) {                                                                     \
+            a0 = fmadd(a0, m, c), a1 = fmadd(a1, m, c), a2 = fmadd(a2, m, c), a3 = fmadd(a3, m, c);          \
+            a4 = fmadd(a4, m, c), a5 = fmadd(a5, m, c), a6 = fmadd(a6, m, c), a7 = fmadd(a7, m, c);          \
+            a8 = fmadd(a8, m, c), a9 = fmadd(a9, m, c), a10 = fmadd(a10, m, c), a11 = fmadd(a11, m, c);      \
+            __asm__ volatile(""                                                                              \
+                             : "+" registers(a0), "+" registers(a1), "+" registers(a2), "+" registers(a3),   \
+                               "+" registers(a4), "+" registers(a5), "+" registers(a6), "+" registers(a7),   \
+                               "+" registers(a8), "+" registers(a9), "+" registers(a10),                     \
+                               "+" registers(a11));                                                          \
+        }                                                                                                    \
     }
-#undef STEP
-}
+#define READ(name, target, vector, load, combine, zero, low)                                                 \
+    target static void name(const void *p, size_t bytes)                                                     \
+    {                                                                                                        \
+        const vector *q = p;                                                                                 \
+        vector a = zero(), b = a, c = a, d = a;                                                              \
+        for (size_t i = 0; i < bytes / sizeof(vector); i += 4) {                                             \
+            a = combine(a, load(q + i)), b = combine(b, load(q + i + 1));                                    \
+            c = combine(c, load(q + i + 2)), d = combine(d, load(q + i + 3));                                \
+        }                                                                                                    \
+        sink = (float)_mm_cvtsi128_si32(low(combine(combine(a, b), combine(c, d))));                         \
+    }
 
-AVX512 static void peak_avx512(size_t n)
-{
-    __m512 a0 = _mm512_set1_ps(0), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0,
-           a9 = a0, a10 = a0, a11 = a0;
-    const __m512 m = _mm512_set1_ps(0.999f), c = _mm512_set1_ps(0.001f);
-#define STEP(a)                                                                                              \
-    a = _mm512_fmadd_ps(a, m, c);                                                                            \
-    __asm__ volatile("" : "+v"(a));
-    for (size_t r = 0; r < n; r++) {
-        STEP(a0)
-        STEP(a1) STEP(a2) STEP(a3) STEP(a4) STEP(a5) STEP(a6) STEP(a7) STEP(a8) STEP(a9) STEP(a10) STEP(a11)
-    }
-#undef STEP
-}
-
-AVX2 static void read_avx2(const void *p, size_t bytes)
-{
-    const __m256i *q = p;
-    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
-    for (size_t i = 0; i < bytes / 32; i += 4) {
-        a = _mm256_or_si256(a, _mm256_loadu_si256(q + i));
-        b = _mm256_or_si256(b, _mm256_loadu_si256(q + i + 1));
-        c = _mm256_or_si256(c, _mm256_loadu_si256(q + i + 2));
-        d = _mm256_or_si256(d, _mm256_loadu_si256(q + i + 3));
-    }
-    a = _mm256_or_si256(_mm256_or_si256(a, b), _mm256_or_si256(c, d));
-    sink = (float)_mm_cvtsi128_si32(_mm256_castsi256_si128(a));
-}
-
-AVX512 static void read_avx512(const void *p, size_t bytes)
-{
-    const __m512i *q = p;
-    __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
-    for (size_t i = 0; i < bytes / 64; i += 4) {
-        a = _mm512_or_si512(a, _mm512_loadu_si512(q + i));
-        b = _mm512_or_si512(b, _mm512_loadu_si512(q + i + 1));
-        c = _mm512_or_si512(c, _mm512_loadu_si512(q + i + 2));
-        d = _mm512_or_si512(d, _mm512_loadu_si512(q + i + 3));
-    }
-    a = _mm512_or_si512(_mm512_or_si512(a, b), _mm512_or_si512(c, d));
-    sink = (float)_mm_cvtsi128_si32(_mm512_castsi512_si128(a));
-}
+PEAK(peak_avx2, AVX2, __m256, _mm256_set1_ps, _mm256_fmadd_ps, "x")
+PEAK(peak_avx512, AVX512, __m512, _mm512_set1_ps, _mm512_fmadd_ps, "v")
+READ(read_avx2, AVX2, __m256i, _mm256_loadu_si256, _mm256_or_si256, _mm256_setzero_si256,
+     _mm256_castsi256_si128)
+READ(read_avx512, AVX512, __m512i, _mm512_loadu_si512, _mm512_or_si512, _mm512_setzero_si512,
+     _mm512_castsi512_si128)
+#undef PEAK
+#undef READ
 #endif
 
 #if defined(__aarch64__)
@@ -134,6 +118,46 @@ static inline const yardstick *strongest_yardstick(void)
     TESS_ISA_LIST(TAKE)
 #undef TAKE
     return strongest;
+}
+
+/* Of an instruction set; the reference's is the strongest, which is what the machine can do. */
+static inline const yardstick *yardstick_of(const char *isa)
+{
+#define FIND(name, need)                                                                                     \
+    if ((need) != 0 && !strcmp(#name, isa)) return &yardstick_##name;
+    TESS_ISA_LIST(FIND)
+#undef FIND
+    return strongest_yardstick();
+}
+
+/* ---- shared out among threads ---- */
+
+typedef struct yardstick_work {
+    const yardstick *stick;
+    const char *bytes;
+    size_t n_byte, n_round; /* a multiple of 1024; of multiply-adds, on each thread */
+} yardstick_work;
+
+static inline void yardstick_read_share(void *arg, int share, int n_share)
+{
+    const yardstick_work *w = arg;
+    int64_t begin, end;
+    tess_share_range((int64_t)(w->n_byte / 1024), 1, share, n_share, &begin, &end);
+    w->stick->read(w->bytes + begin * 1024, (size_t)(end - begin) * 1024);
+}
+
+static inline void yardstick_multiply_share(void *arg, int share, int n_share)
+{
+    (void)share, (void)n_share;
+    const yardstick_work *w = arg;
+    w->stick->peak(w->n_round);
+}
+
+/* n multiply-adds. */
+static inline void yardstick_multiply(yardstick_work *w, tess_pool *pool, int n_thread, double n)
+{
+    w->n_round = (size_t)(n / (double)(w->stick->lanes * CHAINS) / n_thread);
+    tess_pool_run(pool, yardstick_multiply_share, w);
 }
 
 #endif

@@ -37,6 +37,21 @@ uint64_t tess_code_predictor_count_frame_bytes(const tess_model *model)
     return sum;
 }
 
+static uint64_t vocoder_layer_bytes(const tess_code2wav_weights *weights)
+{
+    return tess_weights_count_bytes(weights->layer, weights->n_layer * TESS_CODE2WAV_LAYER_WEIGHTS);
+}
+
+static uint64_t vocoder_part_bytes(const tess_code2wav_weights *weights)
+{
+    return tess_weights_count_bytes(weights->part, weights->n_part * TESS_CODE2WAV_PART_WEIGHTS);
+}
+
+uint64_t tess_code2wav_count_weight_bytes(const tess_model *model)
+{
+    return vocoder_layer_bytes(&model->code2wav) + vocoder_part_bytes(&model->code2wav);
+}
+
 /* ---- what is read from files ---- */
 
 /* What a pass over segments reads of which n_slot stay: one that is passed over in order is never there when
@@ -91,10 +106,8 @@ static double count_code2wav_reads(const tess_model *model, const tess_speech_ch
     const tess_code2wav_weights *w = &model->code2wav;
     const tess_code2wav_sizes *sizes = &choice->code2wav;
     const double sum = reread(table_bytes(&w->embedding), sizes->n_embedding_slot, w->embedding.n_block) +
-                       reread(tess_weights_count_bytes(w->layer, w->n_layer * TESS_CODE2WAV_LAYER_WEIGHTS),
-                              sizes->n_layer_slot, w->n_layer) +
-                       reread(tess_weights_count_bytes(w->part, w->n_part * TESS_CODE2WAV_PART_WEIGHTS),
-                              sizes->n_part_slot, w->n_part);
+                       reread(vocoder_layer_bytes(w), sizes->n_layer_slot, w->n_layer) +
+                       reread(vocoder_part_bytes(w), sizes->n_part_slot, w->n_part);
     return sum / sizes->n_frame;
 }
 

@@ -8,6 +8,8 @@
 /* Of weights, bytes that the talker's step goes through, and the code predictor's passes. */
 uint64_t tess_talker_count_step_bytes(const tess_model *model);
 uint64_t tess_code_predictor_count_frame_bytes(const tess_model *model);
+/* Those of code2wav's transformer and convolutions, once for all frames that are made at once. */
+uint64_t tess_code2wav_count_weight_bytes(const tess_model *model);
 
 typedef struct tess_speech_cost {
     double read_bytes;   /* from files: what does not stay, every expert equally likely */
