@@ -100,7 +100,8 @@ static uint8_t to_byte(int32_t sum)
     return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-static void resize_row(const axis *a, const uint8_t *in, uint8_t *out)
+/* Bytes may be anything: without `restrict` each that is written would make the axis be read again. */
+static void resize_row(const axis *restrict a, const uint8_t *in, uint8_t *restrict out)
 {
     for (int x = 0; x < a->out; x++) {
         const span s = a->place[x];
@@ -119,14 +120,14 @@ static void resize_row(const axis *a, const uint8_t *in, uint8_t *out)
 }
 
 /* Row y of the vertical pass, of rows that lie in a ring of n_ring; sum: [n_byte]. */
-static void resize_column(const axis *a, int y, const uint8_t *ring, int n_ring, size_t n_byte, int32_t *sum,
-                          uint8_t *out)
+static void resize_column(const axis *a, int y, const uint8_t *ring, int n_ring, size_t n_byte,
+                          int32_t *restrict sum, uint8_t *restrict out)
 {
     const span s = a->place[y];
     for (size_t i = 0; i < n_byte; i++) sum[i] = 1 << (FRACTION_BITS - 1);
     for (int j = 0; j < s.n; j++) {
         const int32_t weight = a->weight[(size_t)y * (size_t)a->n_most + (size_t)j];
-        const uint8_t *from = ring + (size_t)((s.first + j) % n_ring) * n_byte;
+        const uint8_t *restrict from = ring + (size_t)((s.first + j) % n_ring) * n_byte;
         for (size_t i = 0; i < n_byte; i++) sum[i] += from[i] * weight;
     }
     for (size_t i = 0; i < n_byte; i++) out[i] = to_byte(sum[i]);
