@@ -7,7 +7,8 @@ enum {
     TILE_ROWS = 4,
     TILE_TOKENS = 3,
     COLUMN_BLOCK = 2048,
-    TOKEN_BLOCK_FLOATS = 128 * 1024 /* packed rows that stay in the L2 cache while rows of weights pass */
+    TOKEN_BLOCK_FLOATS = 128 * 1024, /* packed rows that stay in the L2 cache while rows of weights pass */
+    ASK_LEVEL = 3
 };
 
 typedef __m256 reg;

@@ -7,7 +7,8 @@ enum {
     TILE_ROWS = 6,
     TILE_TOKENS = 4,
     COLUMN_BLOCK = 2048,
-    TOKEN_BLOCK_FLOATS = 384 * 1024 /* packed rows that stay near while rows of weights pass */
+    TOKEN_BLOCK_FLOATS = 384 * 1024, /* packed rows that stay near while rows of weights pass */
+    ASK_LEVEL = 2
 };
 
 typedef __m512 reg;

@@ -7,7 +7,8 @@ enum {
     TILE_ROWS = 6,
     TILE_TOKENS = 4,
     COLUMN_BLOCK = 1024,
-    TOKEN_BLOCK_FLOATS = 128 * 1024 /* packed rows that stay in the L2 cache while rows of weights pass */
+    TOKEN_BLOCK_FLOATS = 128 * 1024, /* packed rows that stay in the L2 cache while rows of weights pass */
+    ASK_LEVEL = 3
 };
 
 typedef float32x4_t reg;
