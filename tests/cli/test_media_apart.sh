@@ -49,6 +49,24 @@ preprocess --video $tracks/high.mp4 >"$work/said"
 inputs same "$work/out.safetensors" "$work/low.safetensors"
 result $? "these two films differ in their sound alone"
 
+# ---- what is recorded of a request ----
+# The prompt's digest is of all that the answer depends on: pixels, sound, the rate of frames.
+asked() { # asked OPTION...: the digest of one question about media
+    "$tessera" run --memory 256MiB --model $model --max-new 1 --quiet --ledger "$work/ledger" --prompt "What?" "$@" >"$work/out" 2>"$work/err"
+    "$tessera" ledger export --ledger "$work/ledger" | python -c 'import json, sys
+print(*(entry["prompt_sha256"] for entry in map(json.loads, sys.stdin) if entry.get("kind") == "run"))'
+    rm -f "$work/ledger"
+}
+short=tests/data/media/video/frames1.mp4 # one frame, which is given twice at any rate
+for options in "--image $images/palette1.png" "--image $images/palette2.png" "--audio $work/rise.wav" "--audio $work/fall.wav" \
+    "--video $short --fps 1" "--video $short --fps 2" "--video $tracks/low.mp4" "--video $tracks/low.mp4 --use-audio-in-video" \
+    "--video $tracks/high.mp4 --use-audio-in-video"; do
+    # shellcheck disable=SC2086 -- words split
+    asked $options
+done >"$work/digests"
+equals "$(grep -cE '^[0-9a-f]{64}$' "$work/digests") $(sort -u "$work/digests" | wc -l)" "9 9" "nine requests that differ have nine digests"
+equals "$(asked --video $tracks/high.mp4)" "$(sed -n 7p "$work/digests")" "the sound that is not asked for makes no other"
+
 # ---- sound that is longer or shorter than the picture ----
 # Either is taken as far as it goes: of the picture 1 s, two frames and 130 tokens; of the sound what there is.
 for case in low:102:14 longer:230:30 shorter:44:6; do
