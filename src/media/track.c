@@ -488,6 +488,14 @@ tess_status tess_track_next(tess_track *track, bool *is_there, tess_error *err)
     return TESS_OK;
 }
 
+double tess_track_get_stated_seconds(const tess_track *track)
+{
+    const AVStream *stream = track->stream;
+    if (stream->duration > 0 && stream->time_base.den > 0)
+        return (double)stream->duration * stream->time_base.num / stream->time_base.den;
+    return track->format->duration > 0 ? (double)track->format->duration / AV_TIME_BASE : 0;
+}
+
 bool tess_track_file_has(const tess_track *track, tess_track_kind kind)
 {
     return find_stream(track, kind) != NULL;

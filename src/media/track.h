@@ -77,6 +77,9 @@ void tess_track_get_size(const tess_track *track, int *width, int *height);
 /* Tells how much of the file has been read. */
 tess_status tess_track_tell(const tess_track *track, const tess_progress *progress, tess_error *err);
 
+/* How long the track is by what the container says, or by an estimate; 0: not known. */
+double tess_track_get_stated_seconds(const tess_track *track);
+
 /* What is known to be missing of a track that was read to its end, of which `seconds` were found: "found …,
  * expected …", or "". */
 void tess_track_describe_loss(const tess_track *track, double seconds, char *out, size_t size);
