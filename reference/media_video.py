@@ -53,8 +53,9 @@ def make():
     film("short.mp4", scene(rate="30", duration="0.1"), *x264)
     # Frames 0, 1, 2, 3, … at 0, 0.04, 0.16, 0.36 s …: ever slower.
     film("slowing.mkv", scene(duration="0.4"), "-vf", "setpts=N*N/(25*TB)", "-vsync", "vfr", *x264)
-    # For its size alone: frames.txt is without it.
+    # For their sizes alone: frames.txt is without them.
     film("../large/twenty-seconds.mp4", "color=c=gray:size=1280x720:rate=2:duration=20", *x264)
+    film("../large/thirty-seconds.mp4", "color=c=gray:size=32x32:rate=30:duration=30", *x264)
     film("animated.gif", scene("24x20", "5", "1"))
     for degrees in (90, 180, 270):
         run(*QUIET, "-i", str(OUT / "bt709.mp4"), "-c", "copy", "-metadata:s:v", f"rotate={degrees}", str(OUT / f"turned{degrees}.mp4"))

@@ -261,6 +261,36 @@ static void a_film_at_the_cap(void **state)
     tess_medium_close(medium);
 }
 
+/* What becomes of half a minute of 30 frames a second: one grid is two frames at the rate really sampled. */
+static void a_film_at_several_rates(void **state)
+{
+    (void)state;
+    static const struct {
+        double fps, sampled, seconds_per_grid;
+        int n_frame;
+    } rates[] = {{1, 1, 2, 30},
+                 {2, 2, 1, 60},
+                 {10, 10, 0.2, 300},
+                 {25, 25, 0.08, 750},
+                 {25.6, 25.6, 2 / 25.6, 768},
+                 {30, 25.6, 2 / 25.6, 768}};
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        tess_medium_options options = usual();
+        options.fps = rates[i].fps;
+        tess_medium *medium =
+            open_medium(TESS_MEDIA_VIDEO, "tests/data/media/large/thirty-seconds.mp4", &options);
+        const tess_medium_facts *facts = tess_medium_get_facts(medium);
+        const tess_features *features = tess_medium_get_features(medium);
+        assert_true(facts->seconds == 30);
+        assert_true(facts->fps == rates[i].sampled);
+        assert_int_equal(facts->n_frame, rates[i].n_frame);
+        assert_int_equal(features->n_step, rates[i].n_frame / 2);
+        assert_true(features->seconds_per_grid == rates[i].seconds_per_grid);
+        assert_int_equal(tess_features_count_tokens(features, &published), rates[i].n_frame / 2 * 144);
+        tess_medium_close(medium);
+    }
+}
+
 /* ---- what it is told by ---- */
 
 typedef struct told {
@@ -765,6 +795,7 @@ int main(void)
         cmocka_unit_test(sound_is_known_when_it_is_prepared),
         cmocka_unit_test(a_step_is_two_frames),
         cmocka_unit_test(a_film_at_the_cap),
+        cmocka_unit_test(a_film_at_several_rates),
         cmocka_unit_test(a_digest_tells_media_apart),
         cmocka_unit_test(refuses_options),
         cmocka_unit_test(memory_is_met_exactly),
