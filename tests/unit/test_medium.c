@@ -291,79 +291,6 @@ static void a_film_at_several_rates(void **state)
     }
 }
 
-/* ---- what it is told by ---- */
-
-typedef struct told {
-    unsigned char digest[32];
-} told;
-
-static told tell(tess_media_kind kind, const char *path, const tess_medium_options *options, bool is_sound)
-{
-    tess_medium *medium = open_medium(kind, path, options), *sound = NULL;
-    if (is_sound) assert_int_equal(tess_medium_open_sound(medium, &sound, NULL), TESS_OK);
-    prepare(is_sound ? sound : medium);
-    told out;
-    memcpy(out.digest, tess_medium_get_features(is_sound ? sound : medium)->digest, sizeof out.digest);
-    tess_medium_close(sound);
-    tess_medium_close(medium);
-    return out;
-}
-
-/* Whatever rows or positions depend on makes another digest, and nothing else does. */
-static void a_digest_tells_media_apart(void **state)
-{
-    (void)state;
-#define TRACK(name) "tests/data/media/tracks/" name ".mp4"
-#define IMAGE(name) "tests/data/media/images/" name ".png"
-    tess_medium_options o = usual();
-    tess_preprocessor other_mean = published, other_deviation = published;
-    other_mean.mean[1] = 0.25;
-    other_deviation.deviation[2] = 0.25;
-    told all[24];
-    int n = 0;
-    all[n++] = tell(TESS_MEDIA_IMAGE, IMAGE("palette1"), &o, false);
-    all[n++] = tell(TESS_MEDIA_IMAGE, IMAGE("palette2"), &o, false);
-    all[n++] = tell(TESS_MEDIA_AUDIO, TRACK("low"), &o, false);
-    all[n++] = tell(TESS_MEDIA_AUDIO, TRACK("high"), &o, false);
-    all[n++] = tell(TESS_MEDIA_AUDIO, TRACK("longer"), &o, false);
-    const int film = n;
-    all[n++] = tell(TESS_MEDIA_VIDEO, TRACK("low"), &o, false);
-    const told high = tell(TESS_MEDIA_VIDEO, TRACK("high"), &o, false);
-    assert_memory_equal(&high, &all[film], sizeof high); /* the same picture with another sound */
-    const told inside = tell(TESS_MEDIA_VIDEO, TRACK("low"), &o, true);
-    const told inside_high = tell(TESS_MEDIA_VIDEO, TRACK("high"), &o, true);
-    assert_memory_not_equal(&inside, &inside_high, sizeof inside);
-    /* A film of one frame is twice that frame at any rate: its steps are of other lengths. */
-    for (int fps = 1; fps <= 3; fps++) {
-        o.fps = fps;
-        all[n++] = tell(TESS_MEDIA_VIDEO, "tests/data/media/video/frames1.mp4", &o, false);
-    }
-    o = usual();
-    o.most_frames = 2;
-    all[n++] = tell(TESS_MEDIA_VIDEO, film_path, &o, false);
-    o.most_frames = 4;
-    all[n++] = tell(TESS_MEDIA_VIDEO, film_path, &o, false);
-    static const char large[] = "tests/data/media/images/upright1.png";
-    o = usual();
-    const told way1 = tell(TESS_MEDIA_IMAGE, large, &o, false);
-    all[n++] = way1;
-    o.preprocessor = &other_mean;
-    all[n++] = tell(TESS_MEDIA_IMAGE, large, &o, false);
-    o.preprocessor = &other_deviation;
-    all[n++] = tell(TESS_MEDIA_IMAGE, large, &o, false);
-    o = usual();
-    for (char way = '2'; way <= '8'; way++) {
-        char path[] = IMAGE("upright1");
-        path[strlen(path) - 5] = way;
-        const told turned = tell(TESS_MEDIA_IMAGE, path, &o, false);
-        assert_memory_equal(&turned, &way1, sizeof turned);
-    }
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < i; k++) assert_memory_not_equal(&all[i], &all[k], sizeof all[i]);
-#undef TRACK
-#undef IMAGE
-}
-
 static void refuses_options(void **state)
 {
     (void)state;
@@ -796,7 +723,6 @@ int main(void)
         cmocka_unit_test(a_step_is_two_frames),
         cmocka_unit_test(a_film_at_the_cap),
         cmocka_unit_test(a_film_at_several_rates),
-        cmocka_unit_test(a_digest_tells_media_apart),
         cmocka_unit_test(refuses_options),
         cmocka_unit_test(memory_is_met_exactly),
         cmocka_unit_test(sound_that_is_too_long_stops_early),
