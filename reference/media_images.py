@@ -311,7 +311,19 @@ def tiff_files():
     return files
 
 
-# ---- which way up, where EXIF data do not say it plainly
+# ---- which way up
+
+
+def upright_files():
+    """One picture stored in all eight ways: upright all are the same."""
+    rgb = scene(31, 23)
+    stored = {1: rgb, 2: rgb[:, ::-1], 3: rgb[::-1, ::-1], 4: rgb[::-1], 5: rgb.swapaxes(0, 1),
+              6: np.rot90(rgb), 7: rgb[::-1, ::-1].swapaxes(0, 1), 8: np.rot90(rgb, 3)}
+    return {f"upright{n}.png": png(np.ascontiguousarray(way), 2, 8, extra=chunk(b"eXIf", exif_entry(3, bytes([n, 0]))))
+            for n, way in stored.items()}
+
+
+# ---- the same, where EXIF data do not say it plainly
 
 
 def xmp(orientation, element=False):
@@ -400,7 +412,7 @@ def main():
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.iterdir():
         old.unlink()
-    files = {**png_files(), **jpeg_files(), **webp_files(), **gif_files(), **bmp_files(), **tiff_files(), **turned_files()}
+    files = {**png_files(), **jpeg_files(), **webp_files(), **gif_files(), **bmp_files(), **tiff_files(), **upright_files(), **turned_files()}
     lines = []
     for name, data in sorted(files.items()):
         lines.append(line_of(name, data))

@@ -18,6 +18,7 @@ import numpy as np
 OUT = Path(__file__).resolve().parent.parent / "tests/data/media/video"
 REFUSED = OUT.parent / "refused"
 CONTAINERS = OUT.parent / "containers"
+TRACKS = OUT.parent / "tracks"
 EXACT = "bicubic+bitexact+accurate_rnd+full_chroma_int"
 QUIET = ["ffmpeg", "-v", "error", "-y", "-bitexact"]
 
@@ -52,15 +53,18 @@ def make():
     film("short.mp4", scene(rate="30", duration="0.1"), *x264)
     # Frames 0, 1, 2, 3, … at 0, 0.04, 0.16, 0.36 s …: ever slower.
     film("slowing.mkv", scene(duration="0.4"), "-vf", "setpts=N*N/(25*TB)", "-vsync", "vfr", *x264)
-    # For its size alone: frames.txt is without it.
+    # For their sizes alone: frames.txt is without them.
     film("../large/twenty-seconds.mp4", "color=c=gray:size=1280x720:rate=2:duration=20", *x264)
+    film("../large/thirty-seconds.mp4", "color=c=gray:size=32x32:rate=30:duration=30", *x264)
     film("animated.gif", scene("24x20", "5", "1"))
     for degrees in (90, 180, 270):
         run(*QUIET, "-i", str(OUT / "bt709.mp4"), "-c", "copy", "-metadata:s:v", f"rotate={degrees}", str(OUT / f"turned{degrees}.mp4"))
 
 
 def make_refused():
-    """A film whose frames become larger: the frames of two, one after the other, which an IVF file just numbers."""
+    """A film whose frames become larger: the frames of two, one after the other, which an IVF file just numbers. And
+    pictures of kinds that are not read."""
+    REFUSED.mkdir(parents=True, exist_ok=True)
     head, frames = b"", []
     for size in ("32x32", "320x240"):
         film("part.ivf", f"color=gray:size={size}:rate=10:duration=0.5", "-c:v", "libvpx")
@@ -71,7 +75,10 @@ def make_refused():
             frames.append(struct.pack("<IQ", n, len(frames)) + data[at + 12 : at + 12 + n])
             at += 12 + n
     (OUT / "part.ivf").unlink()
-    REFUSED.mkdir(parents=True, exist_ok=True)
+    run(*QUIET, "-f", "lavfi", "-i", "testsrc=size=36x28", "-frames:v", "1", "-c:v", "libaom-av1", "-still-picture", "1", "-cpu-used", "8",
+        str(REFUSED / "picture.avif"))
+    run("heif-enc", "-q", "30", "-o", str(REFUSED / "picture.heic"), str(OUT.parent / "images/rgb8.png"))
+    (REFUSED / "drawing.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="36" height="28"><rect width="20" height="9"/></svg>\n')
     (REFUSED / "growing.ivf").write_bytes(head + b"".join(frames))
 
 
@@ -85,12 +92,25 @@ def make_containers():
     wm = ["-c:v", "wmv2", "-q:v", "20", "-c:a", "wmav2", "-b:a", "24k"]
     kinds = {"film.mp4": [*h264, "-movflags", "faststart"], "fragments.mp4": [*h264, "-movflags", "frag_keyframe+empty_moov"],
              "film.mov": h264, "film.mkv": h264, "film.webm": vpx, "film.avi": old, "film.flv": h264, "film.asf": wm, "film.ts": h264,
+             "film.mpg": ["-c:v", "mpeg1video", "-q:v", "20", "-g", "10", "-c:a", "mp2", "-b:a", "32k", "-ar", "16000"],
              "sound.ogg": ["-vn", "-c:a", "libvorbis", "-b:a", "32k"], "sound.opus": ["-vn", "-c:a", "libopus", "-b:a", "16k"],
              "sound.w64": ["-vn", "-c:a", "pcm_u8", "-ar", "8000"], "sound.caf": ["-vn", "-c:a", "pcm_mulaw", "-ar", "8000"],
              "sound.aiff": ["-vn", "-c:a", "pcm_s16be", "-ar", "8000"], "sound.au": ["-vn", "-c:a", "pcm_mulaw", "-ar", "8000"],
              "sound.mp3": ["-vn", "-c:a", "libmp3lame", "-b:a", "16k", "-ar", "16000"]}
     for name, arguments in kinds.items():
         run(*QUIET, *inputs, "-t", "2", *arguments, "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", str(CONTAINERS / name))
+
+
+def make_tracks():
+    """Films of one picture and of other sounds: two of a length and another height, one that is longer, one that is shorter."""
+    TRACKS.mkdir(parents=True, exist_ok=True)
+    part, exact = TRACKS / "part.mp4", ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact"]
+    run(*QUIET, "-f", "lavfi", "-i", "testsrc=size=36x28:rate=25:duration=1", "-c:v", "libx264", "-preset", "veryslow", "-crf", "34",
+        "-pix_fmt", "yuv420p", *exact, str(part))
+    for name, hertz, seconds in (("low", 300, 1), ("high", 1200, 1), ("longer", 300, 2.3), ("shorter", 300, 0.44)):
+        run(*QUIET, "-i", str(part), "-f", "lavfi", "-i", f"sine={hertz}:sample_rate=16000:duration={seconds}", "-c:v", "copy",
+            "-c:a", "aac", "-b:a", "24k", *exact, str(TRACKS / f"{name}.mp4"))
+    part.unlink()
 
 
 def probe(path):
@@ -140,6 +160,7 @@ def main():
     make()
     make_refused()
     make_containers()
+    make_tracks()
     lines = []
     for path in sorted(OUT.iterdir()):
         for fps, most in (("2", 768), ("10", 768), ("1", 768), ("25", 6)):

@@ -192,3 +192,12 @@ tess_status tess_audio_decode(const tess_source *source, int rate_hz, tess_sampl
     tess_track_close(&track);
     return status;
 }
+
+double tess_audio_estimate_seconds(const tess_source *source)
+{
+    tess_track track;
+    const tess_status status = tess_track_open(source, TESS_TRACK_AUDIO, 0, &track, NULL);
+    const double seconds = status == TESS_OK ? tess_track_get_stated_seconds(&track) : 0;
+    tess_track_close(&track);
+    return seconds;
+}

@@ -25,4 +25,8 @@ typedef tess_status tess_sample_sink(void *context, const float *samples, size_t
 tess_status tess_audio_decode(const tess_source *source, int rate_hz, tess_sample_sink *sink, void *context,
                               tess_audio_facts *out, tess_error *err);
 
+/* How long the file says it is, or what its size lets one expect; nothing is decoded for it, and none of it
+ * need be true. 0 where there is nothing to go by, or no sound. */
+double tess_audio_estimate_seconds(const tess_source *source);
+
 #endif

@@ -50,12 +50,25 @@ static tess_status refuse_clip(tess_medium *m, tess_error *err)
     return status == TESS_OK ? tess_medium_refuse_bytes(m, m->facts.bytes_peak, err) : status;
 }
 
+/* A clip that is said to be longer than there is room for is counted first, which costs less than hearing it;
+ * only what is found then is believed. */
+static tess_status check_length(tess_medium *m, int64_t most, tess_error *err)
+{
+    const double said = tess_audio_estimate_seconds(&m->source);
+    if (!(said * TESS_MEL_RATE_HZ / TESS_MEL_HOP > (double)most)) return TESS_OK;
+    const tess_status status = tess_medium_count(m, m->progress, err);
+    if (status != TESS_OK || m->facts.bytes_peak <= m->options.max_bytes) return status;
+    return tess_medium_refuse_bytes(m, m->facts.bytes_peak, err);
+}
+
 static tess_status prepare_audio(tess_medium *m, tess_error *err)
 {
     const int64_t most = most_mel_frames(m);
     tess_audio_facts audio = {0};
     tess_error why;
-    const tess_status status = hear(m, most, &audio, &why);
+    tess_status status = check_length(m, most, err);
+    if (status != TESS_OK) return status;
+    status = hear(m, most, &audio, &why);
     if (status == TESS_EINPUT && most < m->options.most_mel_frames && m->mel &&
         tess_mel_get_samples(m->mel) / TESS_MEL_HOP > most)
         return refuse_clip(m, err);

@@ -361,11 +361,21 @@ void tess_track_close(tess_track *track)
 
 /* ---- decoding ---- */
 
-static void note_damage(tess_track *track, int64_t offset)
+/* offset: what is said, -1 for nothing; from: of the packet that it came from, -1 where that is not known. */
+static void note_damage(tess_track *track, int64_t offset, int64_t from)
 {
+    if (!track->is_damaged || from < track->damage_from) track->damage_from = from;
     if (track->is_damaged) return;
     track->is_damaged = true;
     track->damage = offset;
+}
+
+/* Whether the frame is of a packet behind the damage, as far as that is known: one that the decoder held back
+ * is not. */
+static bool is_behind_damage(const tess_track *track)
+{
+    const int64_t at = track->frame->pkt_pos;
+    return track->is_damaged && (at < 0 || track->damage_from < 0 || at >= track->damage_from);
 }
 
 /* What is more than damage of the packet that the decoder has just refused. */
@@ -416,8 +426,9 @@ static tess_status feed(tess_track *track, tess_error *err)
     bool is_half = track->kind == TESS_TRACK_VIDEO && packet->flags & AV_PKT_FLAG_CORRUPT;
     if (packet->stream_index == track->stream->index) {
         tess_track_note_packet(track);
+        track->fed = packet->pos;
         code = is_half ? AVERROR_INVALIDDATA : lib->avcodec_send_packet(track->context, packet);
-        if (code < 0) note_damage(track, packet->pos);
+        if (code < 0) note_damage(track, packet->pos, packet->pos);
     }
     lib->av_packet_unref(packet);
     return check_decoder(track, code, err);
@@ -443,13 +454,14 @@ static bool is_excerpt(const tess_track *track)
 static tess_status take_frame(tess_track *track, bool *is_there, tess_error *err)
 {
     if (is_flawed(track)) {
-        note_damage(track, track->frame->pkt_pos);
+        note_damage(track, track->frame->pkt_pos, track->frame->pkt_pos);
         return TESS_OK;
     }
-    if (track->is_damaged && (track->n_frame > 0 || !is_excerpt(track)))
+    const bool is_behind = is_behind_damage(track);
+    if (is_behind && (track->n_frame > 0 || !is_excerpt(track)))
         return tess_refuse(err, name_of(track), "", track->damage, "what can be decoded",
                            "damage with more behind it");
-    track->is_damaged = false;
+    if (is_behind) track->is_damaged = false;
     track->n_frame++;
     tess_track_note_frame(track);
     *is_there = true;
@@ -467,13 +479,21 @@ tess_status tess_track_next(tess_track *track, bool *is_there, tess_error *err)
         else if (code == AVERROR_EOF || track->is_draining)
             return check_decoder(track, code, err);
         else {
-            if (code != AVERROR(EAGAIN)) note_damage(track, -1);
+            if (code != AVERROR(EAGAIN)) note_damage(track, -1, track->fed);
             status = check_decoder(track, code, err);
             if (status == TESS_OK) status = feed(track, err);
         }
         if (status != TESS_OK) return status;
     }
     return TESS_OK;
+}
+
+double tess_track_get_stated_seconds(const tess_track *track)
+{
+    const AVStream *stream = track->stream;
+    if (stream->duration > 0 && stream->time_base.den > 0)
+        return (double)stream->duration * stream->time_base.num / stream->time_base.den;
+    return track->format->duration > 0 ? (double)track->format->duration / AV_TIME_BASE : 0;
 }
 
 bool tess_track_file_has(const tess_track *track, tess_track_kind kind)

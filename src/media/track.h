@@ -3,8 +3,9 @@
  * Files are read through our own functions only, from a path or memory alike: what a container refers to
  * elsewhere is not opened. One thread decodes, and FFmpeg is asked for results that do not depend on the
  * machine. A file may be read about as much as it is long: one that leads in circles is refused. Damage is
- * forgiven at the end, where what came before it is used; with frames behind it, it is refused. What readers
- * of containers pass over, or what is not there at the end, is said (tess_track_describe_loss).
+ * forgiven at the end, where what came before it is used, also what a decoder held back; with packets behind
+ * it that give frames, it is refused. What readers of containers pass over, or what is not there at the end,
+ * is said (tess_track_describe_loss).
  */
 #ifndef TESS_MEDIA_TRACK_H
 #define TESS_MEDIA_TRACK_H
@@ -31,7 +32,9 @@ typedef struct tess_track {
     int failure;                     /* errno of a read that failed; 0 */
     bool is_circular;                /* the allowance is spent */
     bool is_draining;                /* all packets are with the decoder */
-    int64_t damage; /* byte of a packet that could not be decoded, with nothing after it so far; -1 */
+    int64_t damage;      /* byte of a packet that could not be decoded, with nothing after it so far; -1 */
+    int64_t damage_from; /* the least byte of a packet that damage may come from; -1: not known */
+    int64_t fed;         /* byte of the last packet that the decoder was given; -1: not known */
     bool is_damaged;
     char complaint[96];            /* the first of the container's reader about what it passes over; "" */
     uint64_t complaint_byte;       /* about where that was */
@@ -73,6 +76,9 @@ void tess_track_get_size(const tess_track *track, int *width, int *height);
 
 /* Tells how much of the file has been read. */
 tess_status tess_track_tell(const tess_track *track, const tess_progress *progress, tess_error *err);
+
+/* How long the track is by what the container says, or by an estimate; 0: not known. */
+double tess_track_get_stated_seconds(const tess_track *track);
 
 /* What is known to be missing of a track that was read to its end, of which `seconds` were found: "found …,
  * expected …", or "". */

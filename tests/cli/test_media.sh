@@ -93,6 +93,10 @@ refused 3 "$work/cut.mp4" "a cut film" --video "$work/cut.mp4" --prompt x
 refused 3 "$photo: found" "a picture for sound" --audio $photo --prompt x
 refused 3 "$sound: found sound (WAV)" "sound for a picture" --image $sound --prompt x
 refused 3 "$sound: found" "sound for a film" --video $sound --prompt x
+for name in picture.heic:HEIC picture.avif:AVIF drawing.svg:SVG; do
+    file=tests/data/media/refused/${name%:*}
+    refused 3 "$file: found ${name#*:}, expected JPEG, PNG, WebP, GIF, BMP or TIFF" "${name#*:}" --image $file --prompt x
+done
 refused 3 "absent.png: found no such file" "no file" --image absent.png --prompt x
 refused 3 "$work" "a folder" --image "$work" --prompt x
 refused 3 "$mute: sound: found none" "a film without sound" --video $mute --use-audio-in-video --prompt x

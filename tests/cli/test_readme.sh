@@ -76,6 +76,12 @@ for command in $("$tessera" help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\
     contains "$readme" "\`$command\`" "README.md: $command"
     [ "$command" = detokenize ] || contains "$readme" "tessera $command" "README.md: an example of $command"
 done
+later=$(grep '^| not yet' <<<"$readme" | grep -o '`[a-z]*`' | tr -d '`' | sort)
+equals "$(tr '\n' ' ' <<<"$later")" "$(grep 'define CLI_RESERVED' apps/commands/commands.h | grep -o '"[a-z]*"' | tr -d '"' | sort | tr '\n' ' ')" \
+    "README.md: what is not yet there"
+for command in $later; do
+    contains "$("$tessera" "$command" 2>&1)" "the command '$command' is not part of this version" "README.md: $command is refused by name"
+done
 for option in --image --audio --video --use-audio-in-video --fps --think --messages --html --certificate --check-certificate --ledger --speak --say --speaker; do
     contains "$readme" "$option" "README.md: $option"
 done

@@ -2,7 +2,7 @@
 """Looks at files of in.* tensors, for tests; standard library only.
 
     inputs.py shapes FILE           each tensor's name and shape on a line
-    inputs.py values FILE NAME      the values of a tensor
+    inputs.py values FILE NAME...   the values of each of some tensors on a line
     inputs.py same A B              exit 1 unless both hold the same tensors with the same bytes
     inputs.py near A B BAR          the same tensors and shapes; whole numbers equal, others within BAR: prints the largest
                                     difference, exit 1 if it is larger
@@ -56,7 +56,9 @@ def main():
         for name, (shape, _) in sorted(read(words[0]).items()):
             print(name, spell(shape))
     elif action == "values":
-        print(*read(words[0])[words[1]][1])
+        tensors = read(words[0])
+        for name in words[1:]:
+            print(*tensors[name][1])
     elif action == "same":
         a, b = map(read, words)
         sys.exit(a != b)

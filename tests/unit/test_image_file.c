@@ -207,6 +207,26 @@ static void refuses_other_kinds_by_name(void **state)
     }
 }
 
+static void refuses_whole_pictures_of_other_kinds(void **state)
+{
+    (void)state;
+    static const char *const kinds[][2] = {
+        {"picture.heic", "HEIC"}, {"picture.avif", "AVIF"}, {"drawing.svg", "SVG"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        char path[128];
+        size_t n;
+        tess_picture picture;
+        tess_error err;
+        snprintf(path, sizeof path, FOLDER "../refused/%s", kinds[i][0]);
+        uint8_t *bytes = media_read(path, &n);
+        must_refuse(bytes, n, "", kinds[i][1]);
+        decode(bytes, n, &picture, &err);
+        assert_string_equal(err.found, kinds[i][1]);
+        assert_string_equal(err.expected, "JPEG, PNG, WebP, GIF, BMP or TIFF");
+        free(bytes);
+    }
+}
+
 /* A file of the tree with four bytes written over. */
 static uint8_t *read_changed(const char *name, size_t at, const char four[4], size_t *n)
 {
@@ -403,6 +423,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_other_kinds_by_name),
+        cmocka_unit_test(refuses_whole_pictures_of_other_kinds),
         cmocka_unit_test(refuses_what_is_too_large_before_decoding),
         cmocka_unit_test(counts_what_decoding_takes),
         cmocka_unit_test(refuses_damage),

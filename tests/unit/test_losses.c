@@ -89,6 +89,26 @@ static void whole_files_lack_nothing(void **state)
     assert_in_range(n, 65, 200);
 }
 
+/* The same 2 s of picture and sound in every container. */
+static void every_container_gives_its_film(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"asf", "avi", "flv", "mkv", "mov", "mp4", "mpg", "ts", "webm"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[128];
+        size_t n_byte;
+        snprintf(path, sizeof path, MEDIA "containers/film.%s", names[i]);
+        uint8_t *bytes = media_read(path, &n_byte);
+        const outcome film = play(bytes, n_byte, true), sound = play(bytes, n_byte, false);
+        free(bytes);
+        print_message("# %s: %lld frames, %lld samples\n", names[i], (long long)film.n, (long long)sound.n);
+        assert_int_equal(film.status, TESS_OK);
+        assert_int_equal(film.n, 50);
+        assert_int_equal(sound.status, TESS_OK);
+        assert_in_range(sound.n, 2 * 16000 - 400, 2 * 16000 + 1600); /* whole packets */
+    }
+}
+
 /* ---- damaged ones ---- */
 
 typedef enum harm { CUT, ZEROS, TAKEN_OUT } harm;
@@ -209,7 +229,8 @@ static void words_name_both(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_files_lack_nothing), cmocka_unit_test(what_is_cut_off_is_said),
-        cmocka_unit_test(what_is_damaged_in_the_middle_is_said), cmocka_unit_test(words_name_both)};
+        cmocka_unit_test(whole_files_lack_nothing), cmocka_unit_test(every_container_gives_its_film),
+        cmocka_unit_test(what_is_cut_off_is_said), cmocka_unit_test(what_is_damaged_in_the_middle_is_said),
+        cmocka_unit_test(words_name_both)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

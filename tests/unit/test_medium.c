@@ -12,6 +12,7 @@
 
 #include "../support/fault.h"
 #include "../support/front.h"
+#include "media/audio_file.h"
 #include "media/image_size.h"
 #include "media/patches.h"
 #include "media/resize.h"
@@ -260,6 +261,36 @@ static void a_film_at_the_cap(void **state)
     tess_medium_close(medium);
 }
 
+/* What becomes of half a minute of 30 frames a second: one grid is two frames at the rate really sampled. */
+static void a_film_at_several_rates(void **state)
+{
+    (void)state;
+    static const struct {
+        double fps, sampled, seconds_per_grid;
+        int n_frame;
+    } rates[] = {{1, 1, 2, 30},
+                 {2, 2, 1, 60},
+                 {10, 10, 0.2, 300},
+                 {25, 25, 0.08, 750},
+                 {25.6, 25.6, 2 / 25.6, 768},
+                 {30, 25.6, 2 / 25.6, 768}};
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        tess_medium_options options = usual();
+        options.fps = rates[i].fps;
+        tess_medium *medium =
+            open_medium(TESS_MEDIA_VIDEO, "tests/data/media/large/thirty-seconds.mp4", &options);
+        const tess_medium_facts *facts = tess_medium_get_facts(medium);
+        const tess_features *features = tess_medium_get_features(medium);
+        assert_true(facts->seconds == 30);
+        assert_true(facts->fps == rates[i].sampled);
+        assert_int_equal(facts->n_frame, rates[i].n_frame);
+        assert_int_equal(features->n_step, rates[i].n_frame / 2);
+        assert_true(features->seconds_per_grid == rates[i].seconds_per_grid);
+        assert_int_equal(tess_features_count_tokens(features, &published), rates[i].n_frame / 2 * 144);
+        tess_medium_close(medium);
+    }
+}
+
 static void refuses_options(void **state)
 {
     (void)state;
@@ -335,6 +366,46 @@ static void sound_that_is_too_long_stops_early(void **state)
         assert_int_equal(tess_medium_prepare(medium, NULL, &err), i == 0 ? TESS_EINPUT : TESS_EBUDGET);
         assert_string_equal(err.file, "clip");
         assert_string_equal(err.field, i == 0 ? "length" : "max_bytes");
+        tess_medium_close(medium);
+    }
+    free(bytes);
+}
+
+/* A clip that its header says is too long is counted before anything is computed of it: samples that would be
+ * refused when heard are not come to. A header that lies costs time and nothing else. */
+static void sound_said_to_be_too_long_is_counted(void **state)
+{
+    (void)state;
+    size_t n_byte;
+    unsigned char *bytes = make_wav(&n_byte);
+    tess_medium_options options = usual();
+    tess_medium *medium;
+    tess_error err;
+    size_t n_cut;
+    unsigned char *cut = read_file("tests/data/media/containers/sound.au", &n_cut);
+    const tess_source source = {.name = "cut", .data = cut, .n_byte = 9000};
+    assert_true(tess_audio_estimate_seconds(&source) == 2);
+    options.most_mel_frames = 112;
+    assert_int_equal(tess_medium_open_memory(TESS_MEDIA_AUDIO, "cut", cut, 9000, &options, &medium, NULL),
+                     TESS_OK);
+    prepare(medium);
+    assert_int_equal(tess_medium_get_facts(medium)->n_frame, 112);
+    tess_medium_close(medium);
+    free(cut);
+    /* As float32: half as many samples, of which one is none. */
+    const uint16_t kind = 3, block = 4, bits = 32;
+    memcpy(bytes + 20, &kind, 2);
+    memcpy(bytes + 32, &block, 2);
+    memcpy(bytes + 34, &bits, 2);
+    memset(bytes + WAV_HEAD, 0, n_byte - WAV_HEAD);
+    memset(bytes + WAV_HEAD + 400, 0xff, 4);
+    for (int i = 0; i < 2; i++) {
+        options.most_mel_frames = i == 0 ? 50 : 1000;
+        assert_int_equal(
+            tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &medium, NULL),
+            TESS_OK);
+        assert_int_equal(tess_medium_prepare(medium, NULL, &err), TESS_EINPUT);
+        assert_string_equal(err.field, i == 0 ? "length" : "sample 100 (at 0.006 s)");
         tess_medium_close(medium);
     }
     free(bytes);
@@ -651,9 +722,11 @@ int main(void)
         cmocka_unit_test(sound_is_known_when_it_is_prepared),
         cmocka_unit_test(a_step_is_two_frames),
         cmocka_unit_test(a_film_at_the_cap),
+        cmocka_unit_test(a_film_at_several_rates),
         cmocka_unit_test(refuses_options),
         cmocka_unit_test(memory_is_met_exactly),
         cmocka_unit_test(sound_that_is_too_long_stops_early),
+        cmocka_unit_test(sound_said_to_be_too_long_is_counted),
         cmocka_unit_test(sound_says_what_it_takes),
         cmocka_unit_test(counting_refuses_lengths),
         cmocka_unit_test(a_film_without_room_is_a_matter_of_memory),

@@ -192,6 +192,44 @@ static void leaves_out_a_last_frame_that_is_damaged(void **state)
     free(bytes);
 }
 
+/* Last packets of MP4 files by ffprobe, all in H.264 with their length in the first four bytes: whatever is
+ * made of the frame, those before it are taken, an even number of them. */
+static void leaves_out_a_last_frame_of_h264(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t at, n_byte;
+        int n_whole, n_frame; /* decoded, and sampled at as many a second as it has */
+    } films[] = {
+        {"plain.mp4", 2947, 24, 50, 50}, {"frames3.mp4", 1054, 19, 3, 2}, {"frames2.mp4", 1025, 13, 2, 2}};
+    static const uint8_t fills[] = {0x00, 0xff, 0x5a};
+    tess_video_options options = ordinary;
+    options.fps = 25;
+    for (size_t i = 0; i < sizeof films / sizeof *films; i++)
+        for (size_t k = 0; k < sizeof fills; k++) {
+            size_t n;
+            uint8_t *bytes = read_film(films[i].name, &n);
+            memset(bytes + films[i].at + 4, fills[k], films[i].n_byte - 4);
+            const tess_source source = {.name = "film", .data = bytes, .n_byte = n};
+            tess_video_facts facts;
+            tess_error err;
+            seen s = {.fps = 25, .is_even = true};
+            tess_sha256_init(&s.sha);
+            assert_int_equal(tess_video_decode(&source, &options, see, &s, &facts, &err), TESS_OK);
+            assert_int_equal(facts.n_decoded, films[i].n_whole - 1);
+            assert_int_equal(facts.n_frame, films[i].n_frame);
+            assert_int_equal(s.n, films[i].n_frame);
+            assert_non_null(strstr(facts.loss, "decoded"));
+            free(bytes);
+        }
+    size_t n;
+    uint8_t *bytes = read_film("plain.mp4", &n);
+    memset(bytes + 2853 + 4, 0xff, 30 - 4); /* the fourth before the end */
+    must_refuse(bytes, n, "damage with more behind it");
+    free(bytes);
+}
+
 /* The container says how many frames there should be; those that are there count. */
 static void counts_the_frames_that_are_there(void **state)
 {
@@ -267,6 +305,7 @@ int main(void)
         cmocka_unit_test(refuses_frames_that_are_too_large),
         cmocka_unit_test(refuses_frames_that_grow),
         cmocka_unit_test(leaves_out_a_last_frame_that_is_damaged),
+        cmocka_unit_test(leaves_out_a_last_frame_of_h264),
         cmocka_unit_test(counts_the_frames_that_are_there),
         cmocka_unit_test(damage_anywhere_is_survived),
         cmocka_unit_test(stops_when_the_sink_does),
