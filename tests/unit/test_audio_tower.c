@@ -155,9 +155,9 @@ static bool has_rows(const test_recording *one, size_t n_tok, const test_recordi
     return !memcmp(a->values, b->values + at * width, n_tok * width * sizeof(float));
 }
 
-/* Windows and clips do not see each other: a clip's rows are the same beside other clips, as long as the
- * longest chunk is, and those of its first window whatever comes after it. Beside a longer chunk a short clip
- * is filled up, and is another one. */
+/* Windows and clips do not see each other: a clip's rows are the same with others before and behind it that
+ * leave the call's longest chunk as it is, and those of its first window whatever comes behind that. Beside a
+ * longer chunk a short clip is filled up, and comes out otherwise. */
 static void test_company(void **state)
 {
     (void)state;
