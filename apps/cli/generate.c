@@ -31,6 +31,13 @@ int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cl
     return -1;
 }
 
+/* A model that speaks does not think first: what looks like it is what it says. */
+static bool thinks(const char *model_dir)
+{
+    tess_model_facts facts;
+    return tess_model_get_facts(model_dir, &facts, NULL) == TESS_OK && !facts.has_talker;
+}
+
 /* Where text goes as it comes. */
 typedef struct printer {
     FILE *out;
@@ -97,7 +104,9 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
                     const tess_tap_listener *listener, const tess_progress *progress, int max_new,
                     cli_speech *speech, cli_answer *answer)
 {
-    printer p = {.out = cli_speech_text_file(speech), .speech = speech};
+    printer p = {.out = cli_speech_text_file(speech),
+                 .speech = speech,
+                 .is_past_reasoning = !thinks(answer->model_dir)};
     int32_t stop_ids[TESS_STOP_MAX_IDS];
     tess_answer_request request = {.sampling = sampling_options(sampling),
                                    .max_new = max_new,
@@ -137,13 +146,6 @@ void cli_answer_remark(const cli_answer *answer, const cli_command *self, const 
 static json_t *part_of(const tess_text *text, size_t begin, size_t end)
 {
     return json_stringn(text->data ? text->data + begin : "", end - begin);
-}
-
-/* A model that speaks does not think first: what looks like it is what it says. */
-static bool thinks(const char *model_dir)
-{
-    tess_model_facts facts;
-    return tess_model_get_facts(model_dir, &facts, NULL) == TESS_OK && !facts.has_talker;
 }
 
 void cli_answer_put(json_t *object, const tess_text *answer, const char *model_dir)

@@ -25,6 +25,7 @@ int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cl
                        uint64_t seed);
 
 typedef struct cli_answer {
+    const char *model_dir; /* given: whether what it begins with can be reasoning */
     tess_answer made;
     double seconds;
 } cli_answer;

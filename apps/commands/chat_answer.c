@@ -130,7 +130,7 @@ static int answer_turn(chat *c)
     double prefill_seconds = tess_system_seconds() - start;
     if (status != TESS_OK && may_go_on(&err)) return forget_question(c, &err);
     if (status != TESS_OK) return cli_report(c->self, &c->common, &err);
-    cli_answer answer = {0};
+    cli_answer answer = {.model_dir = c->engine_options.options.model_dir};
     int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
                                cli_ledger_get_listener(&c->engine_options.ledger),
                                &c->engine_options.bar.unseen, c->max_new, &c->speech, &answer);

@@ -266,7 +266,7 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
     ranking ranks = {0};
-    cli_answer answer = {0};
+    cli_answer answer = {.model_dir = r->engine.options.model_dir};
     int code = rank_tokens(self, r, session, tess_engine_get_vocab_size(engine), &ranks);
     if (code < 0) {
         print_ranking(r, &ranks);

@@ -178,11 +178,13 @@ tess_feed tess_prompt_get_feed(const tess_prompt *prompt);
 /* ---- feeding what is new ---- */
 
 /* Makes the session hold exactly the tokens of `whole`, whose logits are then at hand: keeps the longest
- * beginning that the session already holds, less the last token, and feeds the rest, *n_fed tokens. The bits
- * are those of a fresh session. With positions of its own nothing is kept; what the session holds must have
- * been fed without any. `whole->listener` hears what is fed only.
- * Errors: those of tess_session_feed; the session then holds what was kept, without logits. *n_fed is set in
- * any case. */
+ * beginning that the session already holds, less the last token, and feeds the rest, *n_fed tokens. The clips
+ * of a message are run together, apart from those of other messages: the bits are those of a fresh session,
+ * whatever this one holds. With positions of its own nothing is kept and all clips are run together; what the
+ * session holds must have been fed without any, and by this function where it has clips. `whole->listener`
+ * hears what is fed only, in a feed for each message with clips.
+ * Errors: those of tess_session_feed, TESS_ENOMEM; the session then holds a beginning of `whole`, without
+ * logits. *n_fed is set in any case. */
 tess_status tess_session_feed_rest(tess_session *session, const tess_feed *whole, int *n_fed,
                                    tess_error *err);
 

@@ -247,6 +247,7 @@ tess_status tess_session_new(tess_engine *engine, tess_session **out, tess_error
 void tess_session_free(tess_session *session);
 /* Forgets everything after the first n_tok positions. n_tok 0 … length. */
 void tess_session_truncate(tess_session *session, int n_tok);
+tess_engine *tess_session_get_engine(const tess_session *session);
 int tess_session_get_length(const tess_session *session);  /* positions held */
 int tess_session_get_context(const tess_session *session); /* positions there is room for */
 const int32_t *tess_session_get_ids(const tess_session *session);
@@ -311,6 +312,9 @@ tess_status tess_session_feed(tess_session *session, const tess_feed *feed, tess
  * and the same media, told by their digests, that leaves at least a token to be fed and ends in no medium.
  * With positions of its own nothing is held. *n_media of each kind stand in it, by tess_media_kind. */
 int tess_session_count_held(const tess_session *session, const tess_feed *whole, int n_media[3]);
+
+/* first[n_media]: where the first token of each medium stands in a prompt; n_tok of those that have none. */
+void tess_session_find_media(const tess_session *session, const tess_feed *whole, int *first);
 
 /* [vocabulary] of the last position, valid until the next feed of this session; NULL before the first. */
 const float *tess_session_get_logits(const tess_session *session);

@@ -5,34 +5,103 @@
 #include "base/error.h"
 #include "tessera/dialog.h"
 
-/* The media that are not held: in every kind the first n_held are. */
-static int drop_held(const tess_feed *whole, const int n_held[3], const tess_features **rest)
+/* A prompt that is fed in parts. */
+typedef struct feeding {
+    tess_session *session;
+    const tess_feed *whole;
+    int n_media;
+    const tess_features **media; /* [n_media] of a part */
+    int *first;                  /* [n_media] where media begin */
+    int32_t end_token;           /* of messages */
+} feeding;
+
+static tess_status begin_feeding(feeding *f, tess_error *err)
 {
-    int n = 0, n_seen[3] = {0};
-    for (int i = 0; i < whole->n_media; i++) {
-        const tess_features *f = whole->media[i];
-        if (n_seen[f->kind]++ >= n_held[f->kind]) rest[n++] = f;
+    const tess_feed *whole = f->whole;
+    f->end_token = tess_engine_get_end_token(tess_session_get_engine(f->session));
+    f->n_media = whole->media ? whole->n_media : 0;
+    if (f->n_media == 0) return TESS_OK;
+    f->media = malloc((size_t)f->n_media * sizeof *f->media);
+    f->first = malloc((size_t)f->n_media * sizeof *f->first);
+    if (!f->media || !f->first) return tess_fail(err, TESS_ENOMEM, "no memory for %d media", f->n_media);
+    tess_session_find_media(f->session, whole, f->first);
+    return TESS_OK;
+}
+
+/* The first place in [begin, end) where a clip begins; -1 if none does. */
+static int find_clip(const feeding *f, int begin, int end)
+{
+    for (int i = 0; i < f->n_media; i++)
+        if (f->whole->media[i]->kind == TESS_MEDIA_AUDIO && f->first[i] >= begin && f->first[i] < end)
+            return f->first[i];
+    return -1;
+}
+
+/* Where the message begins that a place lies in. */
+static int find_message(const feeding *f, int at)
+{
+    while (at > 0 && f->whole->ids[at - 1] != f->end_token) at--;
+    return at;
+}
+
+/* Where the part ends that begins at `begin`: before the second message with clips. DIFFERS: the clips of one
+ * message are a call of the tower; the original takes those of all messages together, again in every turn,
+ * and a clip shorter than a chunk comes out otherwise beside a longer one
+ * (tests/invariance/test_media_invariance.c). */
+static int find_part_end(const feeding *f, int begin)
+{
+    const int n_tok = f->whole->n_tok;
+    int clip = f->whole->positions ? -1 : find_clip(f, begin, n_tok);
+    while (clip >= 0) {
+        int next = find_clip(f, clip + 1, n_tok), message = next < 0 ? 0 : find_message(f, next);
+        if (message > clip) return message;
+        clip = next;
     }
-    return n;
+    return n_tok;
+}
+
+/* How much is kept of what the session holds: clips are kept with the others of their message or not at all.
+ */
+static int keep_calls(const feeding *f, int same)
+{
+    for (int begin = 0, end; begin < same; begin = end) {
+        end = find_part_end(f, begin);
+        int clip = find_clip(f, begin, same);
+        if (clip >= 0 && find_clip(f, same, end) >= 0) return find_message(f, clip);
+    }
+    return same;
+}
+
+static tess_status feed_part(feeding *f, int begin, int end, tess_error *err)
+{
+    tess_feed part = *f->whole;
+    part.ids += begin;
+    part.n_tok = end - begin;
+    part.media = f->media;
+    part.n_media = 0;
+    for (int i = 0; i < f->n_media; i++)
+        if (f->first[i] >= begin && f->first[i] < end) f->media[part.n_media++] = f->whole->media[i];
+    return tess_session_feed(f->session, &part, err);
 }
 
 tess_status tess_session_feed_rest(tess_session *session, const tess_feed *whole, int *n_fed, tess_error *err)
 {
     int n_held[3], same = tess_session_count_held(session, whole, n_held);
-    const tess_features **media = NULL;
-    tess_feed rest = *whole;
-    rest.ids += same;
-    rest.n_tok -= same;
-    *n_fed = rest.n_tok;
-    if (whole->media) {
-        media = malloc((size_t)(whole->n_media + 1) * sizeof *media);
-        if (!media) return tess_fail(err, TESS_ENOMEM, "no memory for %d media", whole->n_media);
-        rest.media = media;
-        rest.n_media = drop_held(whole, n_held, media);
+    *n_fed = whole->n_tok - same;
+    feeding f = {.session = session, .whole = whole};
+    tess_status status = begin_feeding(&f, err);
+    if (status == TESS_OK) {
+        same = keep_calls(&f, same);
+        *n_fed = whole->n_tok - same;
+        tess_session_truncate(session, same);
     }
-    tess_session_truncate(session, same);
-    tess_status status = tess_session_feed(session, &rest, err);
-    free(media);
+    for (int begin = same, end; status == TESS_OK; begin = end) {
+        end = find_part_end(&f, begin);
+        status = feed_part(&f, begin, end, err);
+        if (end == whole->n_tok) break;
+    }
+    free(f.media);
+    free(f.first);
     return status;
 }
 

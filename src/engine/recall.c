@@ -43,6 +43,13 @@ static bool find_next(finder *f)
     return true;
 }
 
+void tess_recall_find(const tess_thinker_config *config, const int32_t *ids, int n_tok,
+                      const tess_media_list *media, int *first)
+{
+    for (tess_media_kind kind = TESS_MEDIA_AUDIO; kind <= TESS_MEDIA_VIDEO; kind++)
+        for (finder f = begin_kind(config, ids, n_tok, media, kind); find_next(&f);) first[f.item] = f.begin;
+}
+
 /* Where the run of start and pad tokens begins that place `at` lies in. */
 static int block_of(const tess_thinker_config *c, const int32_t *ids, int at)
 {

@@ -49,6 +49,11 @@ void tess_session_truncate(tess_session *session, int n_tok)
     forget_choice(session);
 }
 
+tess_engine *tess_session_get_engine(const tess_session *session)
+{
+    return session->engine;
+}
+
 int tess_session_get_length(const tess_session *session)
 {
     return session->room->timeline.length;
@@ -308,6 +313,12 @@ int tess_session_count_held(const tess_session *session, const tess_feed *whole,
     if (media.n == 0 && session->room->recall.n == 0) return same;
     return tess_recall_count(&session->room->recall, &session->engine->model.config.thinker, whole->ids,
                              whole->n_tok, &media, same, n_media);
+}
+
+void tess_session_find_media(const tess_session *session, const tess_feed *whole, int *first)
+{
+    const tess_media_list media = tess_media_of_feed(whole);
+    tess_recall_find(&session->engine->model.config.thinker, whole->ids, whole->n_tok, &media, first);
 }
 
 /* ---- choosing ---- */

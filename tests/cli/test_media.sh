@@ -54,6 +54,26 @@ messages "[{\"role\": \"user\", \"content\": [$(part image $photo), $(part text 
 equals "$(exit_of run --json --messages "$work/messages.json")" 0 "pictures in two turns"
 equals "$(json parts 1 source <"$work/out")" $other "both are told"
 
+golden_ids() { # golden_ids GOLDEN
+    python - "$1" <<'P'
+import json, struct, sys
+with open(sys.argv[1], "rb") as file:
+    size = struct.unpack("<Q", file.read(8))[0]
+    begin, end = json.loads(file.read(size))["in.input_ids"]["data_offsets"]
+    file.seek(8 + size + begin)
+    print(*struct.unpack(f"<{(end - begin) // 8}q", file.read(end - begin)))
+P
+}
+for pair in "audio_alone=" "audio_behind=What is"; do
+    golden=tests/golden/e-f32/${pair%%=*}.safetensors
+    clip=$(part audio "$PWD/tests/golden/front/noise.wav")
+    messages "[{\"role\": \"user\", \"content\": [$(part text "${pair#*=}"), $clip]}]"
+    equals "$(of=tests/golden/e exit_of run --json --messages "$work/messages.json")" 0 "a text of \"${pair#*=}\" and a clip behind it"
+    equals "$(text_ids)" "$(golden_ids $golden)" "are the original's ids"
+done
+equals "$(of=tests/golden/e exit_of run --json --audio tests/golden/front/noise.wav --prompt "")" 0 "a clip and an empty prompt"
+equals "$(text_ids)" "$(golden_ids tests/golden/e-f32/audio_alone.safetensors)" "are the original's ids"
+
 # ---- sources ----
 equals "$(exit_of run --quiet --image $photo --prompt "What is it?")" 0 "a path"
 equals "$("$tessera" run --ledger off --memory 512MiB --model $model --max-new 4 --quiet --image - --prompt "What is it?" <$photo)" \

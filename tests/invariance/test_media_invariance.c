@@ -274,6 +274,101 @@ static void test_turns(void **state)
     test_talk_close(&talk);
 }
 
+static void make_talk(test_talk *talk, const test_medium *first, const test_medium *second,
+                      const test_medium *third, tess_prompt *out)
+{
+    test_talk_open(talk, MODEL);
+    test_talk_show(talk, first);
+    if (second) test_talk_show(talk, second);
+    test_talk_ask(talk, "Who?");
+    if (third) {
+        test_talk_answer(talk, "Me.");
+        test_talk_show(talk, third);
+        test_talk_ask(talk, "And this?");
+    }
+    test_talk_make(talk, out);
+}
+
+static const float *tower_rows(const test_outcome *outcome, int64_t n_row, size_t *n_byte)
+{
+    const test_tensor *rows = test_tensors_get(&outcome->heard.taps, "tap.thinker.audio_tower");
+    assert_true(rows->dim[0] >= n_row);
+    *n_byte = (size_t)(n_row * rows->dim[1]) * sizeof(float);
+    return rows->values + rows->count - (size_t)(n_row * rows->dim[1]);
+}
+
+static bool has_same_rows(const test_outcome *a, const test_outcome *b, int64_t n_row)
+{
+    size_t n_byte, n_other;
+    const float *x = tower_rows(a, n_row, &n_byte), *y = tower_rows(b, n_row, &n_other);
+    assert_int_equal(n_byte, n_other);
+    return !memcmp(x, y, n_byte);
+}
+
+/* The logits behind a prompt of which the session holds n_held tokens are those of a fresh session. */
+static void assert_fresh_logits(const room *r, int session, const tess_feed *feed, int n_held,
+                                const float *expected)
+{
+    int n_fed;
+    size_t n_byte = (size_t)tess_engine_get_vocab_size(r->engine) * sizeof(float);
+    if (tess_session_feed_rest(r->session[session], feed, &n_fed, &err) != TESS_OK)
+        fail_msg("%s", err.message);
+    assert_int_equal(feed->n_tok - n_fed, n_held);
+    assert_memory_equal(tess_session_get_logits(r->session[session]), expected, n_byte);
+}
+
+/* The clips of a message are a call: one that is shorter than a chunk comes out as alone behind a message
+ * with a longer one, and otherwise beside that one in its own message. Neither does it matter what was held.
+ */
+static void test_clips_of_messages(void **state)
+{
+    (void)state;
+    enum { SHORT_TOKENS = 5, N = 5 };
+    test_medium longer, brief, other;
+    test_medium_clip(&longer, 130, 1);
+    test_medium_clip(&brief, 38, 2);
+    test_medium_clip(&other, 38, 3);
+    const test_medium *const shown[N][3] = {{&longer, NULL, NULL},
+                                            {&longer, NULL, &brief},
+                                            {&brief, NULL, NULL},
+                                            {&longer, &brief, NULL},
+                                            {&longer, &other, NULL}};
+    enum { LONGER, IN_TURN, ALONE, TOGETHER, OTHER };
+    test_talk talk[N];
+    tess_prompt prompt[N];
+    tess_feed feed[N];
+    test_outcome outcome[N];
+    for (int i = 0; i < N; i++) {
+        make_talk(&talk[i], shown[i][0], shown[i][1], shown[i][2], &prompt[i]);
+        feed[i] = tess_prompt_get_feed(&prompt[i]);
+    }
+    room r;
+    open_room(&r, feed, N);
+    assert_int_equal(test_outcome_take(r.engine, r.session[0], &feed[LONGER], &outcome[LONGER]), 0);
+    assert_true(test_outcome_take(r.engine, r.session[0], &feed[IN_TURN], &outcome[IN_TURN]) >=
+                feed[LONGER].n_tok);
+    for (int i = ALONE; i < N; i++) {
+        tess_session_truncate(r.session[1], 0);
+        assert_int_equal(test_outcome_take(r.engine, r.session[1], &feed[i], &outcome[i]), 0);
+    }
+    assert_true(has_same_rows(&outcome[IN_TURN], &outcome[ALONE], SHORT_TOKENS));
+    assert_false(has_same_rows(&outcome[TOGETHER], &outcome[ALONE], SHORT_TOKENS));
+    /* all at once into a session that holds nothing, and the second question alone */
+    tess_session_truncate(r.session[0], 0);
+    assert_fresh_logits(&r, 0, &feed[IN_TURN], 0, outcome[IN_TURN].logits);
+    tess_session_truncate(r.session[0], feed[LONGER].n_tok);
+    assert_fresh_logits(&r, 0, &feed[IN_TURN], feed[LONGER].n_tok, outcome[IN_TURN].logits);
+    /* the longer clip is held, and is run again beside the one that is new in its message */
+    assert_fresh_logits(&r, 1, &feed[TOGETHER], 0, outcome[TOGETHER].logits);
+    assert_fresh_logits(&r, 1, &feed[OTHER], 0, outcome[OTHER].logits);
+    close_room(&r);
+    for (int i = 0; i < N; i++) {
+        test_outcome_release(&outcome[i]);
+        tess_prompt_release(&prompt[i]);
+        test_talk_close(&talk[i]);
+    }
+}
+
 static void make_question(test_talk *talk, const test_medium *a, const test_medium *b, tess_prompt *out)
 {
     test_talk_open(talk, MODEL);
@@ -397,6 +492,7 @@ int main(void)
                                        cmocka_unit_test(test_bf16),
                                        cmocka_unit_test(test_pieces),
                                        cmocka_unit_test(test_turns),
+                                       cmocka_unit_test(test_clips_of_messages),
                                        cmocka_unit_test(test_back_and_forth),
                                        cmocka_unit_test(test_step_by_step)};
     return cmocka_run_group_tests(tests, NULL, NULL);

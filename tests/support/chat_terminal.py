@@ -1,6 +1,8 @@
 """Types at chat on a pseudo-terminal: prints "0 what" for each thing that is as it should be, else "1 what".
 
-    chat_terminal.py TESSERA FOLDER
+    chat_terminal.py TESSERA FOLDER [THINKER SPEAKER]
+
+With two checkpoints of make_thinker.py, the second of which speaks: only how what they think is shown.
 """
 
 import fcntl
@@ -18,7 +20,7 @@ import tempfile
 import termios
 import time
 
-TESSERA, WORK = sys.argv[1:]
+TESSERA, WORK, *THINKERS = sys.argv[1:]
 MODEL = "demo/checkpoint"
 MOST = "300"  # tokens of an answer that there is time to stop
 UP, LEFT = "\033[A", "\033[D"
@@ -33,10 +35,10 @@ def say(is_right, text, found=None):
 class Chat:
     """One chat with a ledger of its own; `data` is its XDG_DATA_HOME."""
 
-    def __init__(self, *options, data=None, **environment):
+    def __init__(self, *options, data=None, model=MODEL, **environment):
         self.data = data or tempfile.mkdtemp(dir=WORK)
         self.ledger = os.path.join(self.data, "ledger.sqlite")
-        words = [TESSERA, "chat", "--model", MODEL, "--memory", "256MiB", "--ledger", self.ledger, "--ledger-text",
+        words = [TESSERA, "chat", "--model", model, "--memory", "256MiB", "--ledger", self.ledger, "--ledger-text",
                  *([] if "--max-new" in options else ["--max-new", "4"]), *options]
         environment = {**os.environ, "TERM": "xterm", "XDG_DATA_HOME": self.data, "HOME": self.data, **environment}
         self.shown = self.mark = ""
@@ -302,6 +304,31 @@ def check_speech():
     say(list(sizes) == ["turn-1.wav"] and sizes["turn-1.wav"] > 1000, "what was spoken is kept", sizes)
 
 
+def check_thinking(thinker, speaker):
+    thought, answer = "<think>\r\nHm, yes!\r\n</think>", "\r\n\r\nFine.\r\n"
+
+    def shown(*options, **more):
+        chat = Chat("--quiet", *(options or ("--max-new", "20")), **more)
+        chat.ask("Why?")
+        chat.ask("Why?")
+        chat.end()
+        return chat.shown
+
+    dimmed, cut = "\033[2m" + thought + "\033[0m" + answer, "\033[2m<think>\r\nHm\033[0m"
+    for what, expected, found in (
+            ("what is thought is dimmed, in every turn", dimmed, shown(model=thinker)),
+            ("so it is where it is cut", cut, shown("--max-new", "2", model=thinker)),
+            ("not with NO_COLOR", thought + answer, shown(model=thinker, NO_COLOR="1")),
+            ("nor where a model that speaks says it", thought + answer, shown(model=speaker))):
+        say(found.count(expected) == 2 and found.count("\033[2m") == 2 * expected.count("\033[2m"), what, found)
+    found = shown("--think", "off", "--max-new", "20", model=thinker)
+    say(found.count("Fine.\r\n") == 2 and "think" not in found and "\033[2m" not in found,
+        "--think off: the answer alone, as it is", found)
+
+
+if THINKERS:
+    check_thinking(*THINKERS)
+    sys.exit()
 check_typing()
 check_editing()
 check_broken_characters()

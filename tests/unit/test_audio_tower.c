@@ -135,23 +135,48 @@ static void test_invariance(void **state)
     }
 }
 
-/* Windows and clips do not see each other: a clip's rows are the same beside other clips, as long as the
- * longest chunk is, and those of its first window whatever comes after it. */
+/* Clips that all begin with the same frames. */
+static void run_clips_of(const int64_t *length, int n, int n_row, test_recording *out)
+{
+    test_clips clips;
+    test_clips_make(length, n, NULL, &clips);
+    for (int i = 0; i < n; i++) clips.source[i].first = 0;
+    run_variant((test_tower_options){.n_row = n_row}, &clips, out);
+}
+
+/* The rows of the first n_tok tokens of one are those of the other from `at` on. */
+static bool has_rows(const test_recording *one, size_t n_tok, const test_recording *other, size_t at)
+{
+    const test_tensor *a = test_tensors_get(&one->taps, "tap.thinker.audio_tower"),
+                      *b = test_tensors_get(&other->taps, "tap.thinker.audio_tower");
+    size_t width = (size_t)a->dim[1];
+    assert_int_equal(b->dim[1], width);
+    assert_true(n_tok * width <= a->count && (at + n_tok) * width <= b->count);
+    return !memcmp(a->values, b->values + at * width, n_tok * width * sizeof(float));
+}
+
+/* Windows and clips do not see each other: a clip's rows are the same with others before and behind it that
+ * leave the call's longest chunk as it is, and those of its first window whatever comes behind that. Beside a
+ * longer chunk a short clip is filled up, and comes out otherwise. */
 static void test_company(void **state)
 {
     (void)state;
-    static const int64_t first_window[] = {800}, alone[] = {1230};
-    test_clips clips;
-    test_recording window, whole;
-    test_clips_make(first_window, 1, NULL, &clips);
-    run_variant((test_tower_options){0}, &clips, &window);
-    test_clips_make(alone, 1, NULL, &clips);
-    run_variant((test_tower_options){.n_row = 400}, &clips, &whole);
-    const test_tensor *a = test_tensors_get(&window.taps, "tap.thinker.audio_tower"),
-                      *b = test_tensors_get(&whole.taps, "tap.thinker.audio_tower");
-    assert_memory_equal(a->values, b->values, a->count * sizeof(float));
-    test_recording_release(&window);
-    test_recording_release(&whole);
+    enum { WHOLE = 160, FIRST = 104, BRIEF = 5 };
+    static const int64_t first_window[] = {800}, alone[] = {1230}, brief[] = {38}, beside[] = {1230, 38, 800},
+                         briefs[] = {30, 38};
+    test_recording window, whole, shorter, all, two;
+    run_clips_of(first_window, 1, 0, &window);
+    run_clips_of(alone, 1, 400, &whole);
+    run_clips_of(brief, 1, 0, &shorter);
+    run_clips_of(beside, 3, 0, &all);
+    run_clips_of(briefs, 2, 0, &two);
+    assert_true(has_rows(&window, FIRST, &whole, 0));
+    assert_true(has_rows(&whole, WHOLE, &all, 0));
+    assert_false(has_rows(&shorter, BRIEF, &all, WHOLE));
+    assert_true(has_rows(&window, FIRST, &all, WHOLE + BRIEF));
+    assert_true(has_rows(&shorter, BRIEF, &two, 4));
+    test_recording *const made[] = {&window, &whole, &shorter, &all, &two};
+    for (size_t i = 0; i < sizeof made / sizeof made[0]; i++) test_recording_release(made[i]);
 }
 
 /* ---- taps ---- */
