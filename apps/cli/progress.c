@@ -48,8 +48,8 @@ static void show_line(cli_progress *progress, const char *line)
     progress->dirty = true;
 }
 
-/* Sound is told in seconds of it, and in how long one takes, since the line stands there: the text that comes between
- * takes its time as well. */
+/* Sound is told in seconds of it, and in how long one takes, since the line stands there: the text that comes
+ * between takes its time as well. */
 static void draw_speech(cli_progress *progress, uint64_t n_frame)
 {
     const double spoken = (double)n_frame * TESS_SPEECH_FRAME_SECONDS,
