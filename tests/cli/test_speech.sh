@@ -94,6 +94,14 @@ steps=4 hello
 cmp -s -n $((3 * 3840 - 1110)) <(samples_of "$work/again.wav") <(samples_of "$said")
 result $? "a shorter speech is the beginning of a longer one"
 
+# ---- what is drawn from ----
+# By the settings that the original is published with (tests/golden/test_scores.c); help tells them.
+"$tessera" run --help | tr -s ' \n' ' ' >"$work/help"
+for option in "--talker-temperature X 0 is greedy in all codebooks; default 0.9" "--talker-top-k N of the first codebook; default 50" \
+    "--talker-top-p X likewise; default 1" "--talker-repetition-penalty X likewise; default 1.05" "--talker-max-new N most frames of 80 ms, and one; default 4096"; do
+    contains "$(cat "$work/help")" " $option " "help: $option"
+done
+
 # ---- forms ----
 equals "$(run --prompt "Hello!" --speak - 2>"$work/err" >"$work/piped"; cat "$work/err")" "Hello! How can I help you?" "--speak -: the text goes to standard error"
 same "$said" "$work/piped" "and a file as standard output gets the same file"
