@@ -101,6 +101,14 @@ for option in "--talker-temperature X 0 is greedy in all codebooks; default 0.9"
     "--talker-top-p X likewise; default 1" "--talker-repetition-penalty X likewise; default 1.05" "--talker-max-new N most frames of 80 ms, and one; default 4096"; do
     contains "$(cat "$work/help")" " $option " "help: $option"
 done
+# Text, talker and predictor draw from generators of their own (tests/unit/test_speech_streams.c).
+tokens=$(text "${drawn[@]}" --json | json tokens)
+for options in "--talker-temperature 0" "--talker-temperature 1000 --talker-top-k 0" "--talker-top-k 2" "--speaker aiden"; do
+    # shellcheck disable=SC2086 -- words split
+    run "${drawn[@]}" --speak "$work/other.wav" --json $options >"$work/out"
+    equals "$(json tokens <"$work/out")" "$tokens" "the text is the same with $options"
+    rm "$work/other.wav"
+done
 
 # ---- forms ----
 equals "$(run --prompt "Hello!" --speak - 2>"$work/err" >"$work/piped"; cat "$work/err")" "Hello! How can I help you?" "--speak -: the text goes to standard error"
