@@ -31,3 +31,4 @@ echo "# peak $peak of $smallest"
 [ "$peak" -gt 0 ] && [ "$peak" -le "$smallest" ]
 result $? "its peak is within"
 equals "$(json speech frames <"$work/out")" 4095 "all of it"
+equals "$(stat -c %s "$work/said.wav")" $((44 + 2 * (4095 * 1920 - 555))) "and every sample of it, which the original's windows lose at their boundaries"
