@@ -2,7 +2,7 @@
 """Regenerates goldens with the original and compares them bit for bit; prints `N passed, N failed`.
 
     check.py [GROUP...]       groups: unicode, text, plain, positions, front, formulas, topk, shared, small,
-                              decoders, scores, audio, vision, code2wav, demo, mutations, cpu, layerwise,
+                              decoders, scores, audio, vision, code2wav, long, demo, mutations, cpu, layerwise,
                               memory (default: all)
 
 A golden is re-run from its own `in.*` tensors, with the threads, dtype and limits its metadata names. Its bits are the
@@ -155,6 +155,12 @@ def same_known_answers(made, kept):
     (one, weights), (other, kept_weights) = split(made), split(kept)
     near = all(abs(a - b) <= 1e-6 for a, b in zip(weights, kept_weights))
     return one == other and len(weights) == len(kept_weights) and near
+
+
+def check_long(report):
+    import long_speech
+
+    long_speech.check(report)
 
 
 def check_demo(report):
@@ -330,7 +336,7 @@ SCRIPTS = {"unicode": "unicode_tables.py", "text": "text_golden.py", "plain": "p
            "positions": "positions.py", "front": "front.py"}
 GROUPS = {"topk": check_topk, "formulas": check_formulas, "shared": check_shared, "small": check_small,
           "decoders": check_decoders, "scores": check_scores, "audio": check_audio, "vision": check_vision,
-          "code2wav": check_code2wav, "demo": check_demo, "mutations": check_mutations, "cpu": check_cpu,
+          "code2wav": check_code2wav, "long": check_long, "demo": check_demo, "mutations": check_mutations, "cpu": check_cpu,
           "layerwise": check_layerwise, "memory": check_memory}
 
 CHECKS = {**GROUPS, "as_avx2": check_as_avx2}  # which check_cpu asks for

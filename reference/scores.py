@@ -9,6 +9,8 @@ them in the place of its own, and its scores after every logits processor are ke
   in.talker.logits [steps, vocabulary]   in.talker.drawn [steps]: the penalty sees the codes before a step's own
   in.code_predictor.logits and in.code_predictor.drawn, of the frames' fifteen codes one after the other
   tap.talker.scores, tap.code_predictor.scores: of the same shapes as the logits
+
+The metadata of `published` is what the original's generate() does of itself, heard where it makes its logits processors.
 """
 
 import contextlib
@@ -37,8 +39,41 @@ CASES = {
     "narrow": case(9, 0.3, 0.6, 20, 0.9, 1.2),
     "flat": case(26, 0.125, 1.0, 50, 0.9, 1.05),  # the predictor's top-k and top-p both leave something out
 }
-# Not to be chosen: the predictor is always asked with these.
-PREDICTOR = {"predictor_temperature": 1.0, "predictor_top_k": 50, "predictor_top_p": 0.8}
+SETTINGS = ("temperature", "top_k", "top_p", "repetition_penalty")
+
+
+class Heard(Exception):
+    """Ends a run that has told what was to be heard."""
+
+
+def usual_settings(model):
+    """By name, as metadata has them: what talker and predictor are asked for where generate() is given nothing of it."""
+    heard = {}
+
+    def listen(name, part, last):
+        prepare = part._get_logits_processor
+
+        def heed(generation_config, *arguments, **keywords):
+            if not generation_config.do_sample:
+                raise SystemExit(f"the original's {name} is greedy")
+            values = {key: getattr(generation_config, key) for key in SETTINGS}
+            heard.update({f"{name}_{key}": f"{1 if value is None else value:g}" for key, value in values.items()})
+            if last:
+                raise Heard
+            heard[f"{name}_max_new_tokens"] = str(generation_config.max_new_tokens)
+            return prepare(generation_config, *arguments, **keywords)
+
+        part._get_logits_processor = heed
+
+    listen("talker", model.talker, False)
+    listen("predictor", model.talker.code_predictor, True)
+    try:
+        ask(model)
+    except Heard:
+        return heard
+    finally:
+        del model.talker._get_logits_processor, model.talker.code_predictor._get_logits_processor
+    raise SystemExit("the original's predictor made no logits processors")
 
 
 @contextlib.contextmanager
@@ -100,20 +135,26 @@ def fed(model, inputs):
             handle.remove()
 
 
-def speak(model, case):
-    """(logits and scores by part, the codes that were drawn); of a prompt that hardly matters."""
+def ask(model, **talker):
+    """Runs generate() on a prompt that hardly matters."""
     model.talker.rope_deltas = model.thinker.model.rope_deltas = None
-    config, codes = model.config, []
+    config = model.config
     ids = torch.tensor([[config.im_start_token_id, config.user_token_id, 40, 41, config.im_end_token_id,
                          config.im_start_token_id, config.assistant_token_id, 198]])
-    model.code2wav.chunked_decode = lambda made, **_: codes.append(made[0]) or torch.zeros(1, 1, 1)
-    with keep_scores(model) as kept, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the penalty leaves the prompt's vectors alone
         model.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), return_audio=True, thinker_do_sample=False,
-            thinker_max_new_tokens=4, thinker_eos_token_id=config.im_end_token_id, talker_max_new_tokens=STEPS,
-            talker_do_sample=True, **CASES[case]["asked"],
+            thinker_max_new_tokens=4, thinker_eos_token_id=config.im_end_token_id, **talker,
         )
+
+
+def speak(model, case):
+    """(logits and scores by part, the codes that were drawn)"""
+    codes = []
+    model.code2wav.chunked_decode = lambda made, **_: codes.append(made[0]) or torch.zeros(1, 1, 1)
+    with keep_scores(model) as kept:
+        ask(model, talker_max_new_tokens=STEPS, talker_do_sample=True, **CASES[case]["asked"])
     del model.code2wav.chunked_decode
     return kept, codes[0]
 
@@ -172,16 +213,23 @@ def find_faults(case, tensors):
     return faults
 
 
+def settings_of(case, usual):
+    """What a case asks for, as metadata has it; of `published` also how many steps the original takes at most."""
+    asked = {key: f"{value:g}" for key, value in CASES[case]["asked"].items()}
+    others = {key: value for key, value in usual.items() if case == "published" or key.startswith("predictor_")}
+    return {**others, **asked}
+
+
 def write_all(out):
     model = original.load(CHECKPOINT, "float32")
     out.mkdir(parents=True, exist_ok=True)
-    faults, identity = [], tracefile.identity(CHECKPOINT)
+    identity, usual = tracefile.identity(CHECKPOINT), usual_settings(model)
+    faults = [] if settings_of("published", usual) == usual else [f"published: not what the original does of itself: {usual}"]
     for case in CASES:
         inputs = draw(model, case)
         tensors = {**inputs, **process(model, case, inputs)}
         faults += find_faults(case, tensors)
-        numbers = {key: f"{value:g}" for key, value in {**CASES[case]["asked"], **PREDICTOR}.items()}
-        metadata = {**original.versions("float32"), **identity, "case": f"scores {case}", **numbers}
+        metadata = {**original.versions("float32"), **identity, "case": f"scores {case}", **settings_of(case, usual)}
         tracefile.write(out / f"{case}.safetensors", tensors, metadata)
     alone.refuse(faults)
 
@@ -189,6 +237,11 @@ def write_all(out):
 def check(report):
     """Scores are made again from the logits and codes that are kept: no product is in them, so they are any CPU's."""
     model = original.load(CHECKPOINT, "float32")
+    usual = usual_settings(model)
+    _, metadata = tracefile.read(OUT / "published.safetensors")
+    told = {key: metadata.get(key) for key in usual}
+    report.line(told == usual, "scores/published: " + ("what the original does of itself" if told == usual else
+                                                       f"NOT what the original does of itself: {usual}"))
     for case in CASES:
         kept, _ = tracefile.read(OUT / f"{case}.safetensors")
         inputs = {name: array for name, array in kept.items() if name.startswith("in.")}

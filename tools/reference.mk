@@ -25,6 +25,7 @@ goldens: reference ## write them again
 	$(PYTHON) reference/vision_tower.py
 	$(PYTHON) reference/audio_tower.py
 	$(PYTHON) reference/code2wav.py
+	$(PYTHON) reference/long_speech.py
 	$(PYTHON) reference/topk.py
 	$(PYTHON) reference/unicode_tables.py
 	$(PYTHON) reference/demo_goldens.py

@@ -48,14 +48,17 @@ static void show_line(cli_progress *progress, const char *line)
     progress->dirty = true;
 }
 
-/* Sound is told in seconds of it, and in how long one takes. */
+/* Sound is told in seconds of it, and in how long one takes, since the line stands there: the text that comes
+ * between takes its time as well. */
 static void draw_speech(cli_progress *progress, uint64_t n_frame)
 {
     const double spoken = (double)n_frame * TESS_SPEECH_FRAME_SECONDS,
+                 timed = (double)(n_frame - progress->n_begun) * TESS_SPEECH_FRAME_SECONDS,
                  seconds = progress->drawn - progress->started;
-    char line[128];
-    snprintf(line, sizeof line, "%s %.1f s of sound  real-time factor %.2f",
-             activities[TESS_ACTIVITY_SPEAKING].word, spoken, spoken > 0 ? seconds / spoken : 0);
+    char line[128], factor[48] = "";
+    if (timed > 0) snprintf(factor, sizeof factor, "  real-time factor %.2f", seconds / timed);
+    snprintf(line, sizeof line, "%s %.1f s of sound%s", activities[TESS_ACTIVITY_SPEAKING].word, spoken,
+             factor);
     show_line(progress, line);
 }
 
@@ -93,7 +96,10 @@ static bool tell_drawn(void *context, tess_activity activity, uint64_t done, uin
     /* How long a sound is shows at its end. */
     bool is_told = total > 0 || activity == TESS_ACTIVITY_PREPARING || activity == TESS_ACTIVITY_SPEAKING;
     if (progress->shown && activities[activity].word && is_told && is_due) {
-        if (done == 0 || !progress->dirty) progress->started = now;
+        if (done == 0 || done < progress->n_begun || !progress->dirty) {
+            progress->started = now;
+            progress->n_begun = done;
+        }
         progress->drawn = now;
         draw_line(progress, activity, done, total);
     }

@@ -11,7 +11,8 @@ typedef struct cli_progress {
     bool has_escapes;        /* the terminal erases; else blanks do */
     bool dirty;              /* a line stands on the terminal, */
     int n_column;            /* of so many columns */
-    double started, drawn;   /* seconds of the monotonic clock */
+    double started, drawn; /* seconds of the monotonic clock: since when it stands, when it was last drawn */
+    uint64_t n_begun;      /* what was done when it began to stand */
 } cli_progress;
 
 /* Its two members point to it: it must stay where it is. */

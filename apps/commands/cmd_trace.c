@@ -423,7 +423,8 @@ static int run_trace(const cli_command *self, int argc, char **argv)
         {"generate", CLI_COUNT, &r.generate, "N",
          "tokens to produce greedily after the prompt; default as the inputs say, else 0"},
         {"speak", CLI_COUNT, &r.speak, "N",
-         "steps of a greedy talker after the tokens; default as the inputs say, else 0"},
+         "steps of a greedy talker after the tokens, of which --generate makes 2 or more; default as the "
+         "inputs say, else 0"},
         {"list", CLI_FLAG, &r.list, NULL, "print the names of all taps and end"},
         CLI_ENGINE_OPTIONS(&r.engine),
         CLI_SEED_OPTION(&r.engine, NULL),

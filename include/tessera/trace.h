@@ -20,7 +20,9 @@ typedef struct tess_trace_media tess_trace_media;
 typedef struct tess_trace_inputs {
     int32_t *ids; /* NULL, and n_tok 0, where codes are there instead */
     int n_tok;
-    int32_t *codes; /* [n_code_group, n_frame]: code2wav alone is run; NULL: the prompt is */
+    /* [n_code_group, n_frame] as the file has them, whatever the codebooks are: code2wav alone is run; NULL:
+     * the prompt is */
+    int32_t *codes;
     int64_t n_code_group, n_frame;
     float *positions; /* [3, n_tok] temporal, height, width; NULL: counted from 0 */
     const tess_features *const
@@ -38,7 +40,7 @@ typedef struct tess_trace_inputs {
 
 /* Reads the in.* tensors and the metadata of a file; tap.* tensors may be there as well.
  * Errors: TESS_EINPUT        the file is unreadable, or a tensor is missing, misshapen or holds what no input
- * is; TESS_EUNSUPPORTED  inputs that this version cannot run (codes), by name; TESS_EIO, TESS_ENOMEM.
+ * is; TESS_EUNSUPPORTED  inputs that this version cannot run, by name; TESS_EIO, TESS_ENOMEM.
  */
 tess_status tess_trace_inputs_read(const char *path, tess_trace_inputs *out, tess_error *err);
 void tess_trace_inputs_release(tess_trace_inputs *inputs);

@@ -36,6 +36,25 @@ equals "$(text --prompt "Hello!" --json | json tokens)" "$tokens" "the text is t
 "$tessera" run --model $model --ledger off --prompt "Hello!" --speak "$said" --talker-max-new 6 >"$work/out" 2>"$work/err"
 contains "$(cat "$work/err")" "cut at its step limit of 6, after 0.4 s; --talker-max-new N allows more" "a limit is told with what allows more"
 contains "$(cat "$work/err")" "[spoken 0.38 s to $said in " "and how long it took"
+
+# ---- progress ----
+# Lines of the bar as they were drawn: seconds spoken, and how long one of them takes, once there is something to time.
+# So many frames that the line, which is drawn ten times a second at most, is drawn again.
+"$tessera" run --model $model --ledger off --memory 512MiB --threads 1 --prompt "Hello!" --speak "$work/told.wav" --talker-max-new 300 \
+    --talker-temperature 1000 --talker-top-k 0 --seed 2 --progress always >"$work/out" 2>"$work/err"
+equals "$?" 0 "--progress always"
+tr '\r' '\n' <"$work/err" | sed 's/\x1b\[K//; s/ *$//' | grep '^speaking' >"$work/bar"
+equals "$(grep -vcE '^speaking [0-9]+\.[0-9] s of sound(  real-time factor [0-9]+\.[0-9]{2})?$' "$work/bar")" 0 "the bar tells seconds of sound and the real-time factor"
+python - "$work/bar" <<'P'
+import sys
+lines = [line.split() for line in open(sys.argv[1])]
+spoken, factors = [float(line[1]) for line in lines], [float(line[7]) for line in lines if len(line) > 7]
+print("#", len(lines), "lines, the last", *lines[-1])
+sys.exit(not (len(lines) >= 2 and spoken == sorted(set(spoken)) and 0 < spoken[-1] <= 299 * 0.08 + 0.05 and factors and min(factors) > 0))
+P
+result $? "seconds grow up to those of the file, and no time is counted as none"
+text --speak "$work/told.wav" --prompt "Hello!" --talker-max-new 6 --progress always >/dev/null 2>"$work/err"
+equals "$(grep -c speaking "$work/err")" 0 "--quiet has no bar"
 drawn=(--prompt "What can you do?" --temperature 2 --seed 5 --max-new 12)
 run "${drawn[@]}" --speak "$work/drawn.wav" --json >"$work/out"
 equals "$(json tokens <"$work/out")" "$(text "${drawn[@]}" --json | json tokens)" "a text that is drawn is the same, too"
@@ -75,6 +94,22 @@ steps=4 hello
 cmp -s -n $((3 * 3840 - 1110)) <(samples_of "$work/again.wav") <(samples_of "$said")
 result $? "a shorter speech is the beginning of a longer one"
 
+# ---- what is drawn from ----
+# By the settings that the original is published with (tests/golden/test_scores.c); help tells them.
+"$tessera" run --help | tr -s ' \n' ' ' >"$work/help"
+for option in "--talker-temperature X 0 is greedy in all codebooks; default 0.9" "--talker-top-k N of the first codebook; default 50" \
+    "--talker-top-p X likewise; default 1" "--talker-repetition-penalty X likewise; default 1.05" "--talker-max-new N most frames of 80 ms, and one; default 4096"; do
+    contains "$(cat "$work/help")" " $option " "help: $option"
+done
+# Text, talker and predictor draw from generators of their own (tests/unit/test_speech_streams.c).
+tokens=$(text "${drawn[@]}" --json | json tokens)
+for options in "--talker-temperature 0" "--talker-temperature 1000 --talker-top-k 0" "--talker-top-k 2" "--speaker aiden"; do
+    # shellcheck disable=SC2086 -- words split
+    run "${drawn[@]}" --speak "$work/other.wav" --json $options >"$work/out"
+    equals "$(json tokens <"$work/out")" "$tokens" "the text is the same with $options"
+    rm "$work/other.wav"
+done
+
 # ---- forms ----
 equals "$(run --prompt "Hello!" --speak - 2>"$work/err" >"$work/piped"; cat "$work/err")" "Hello! How can I help you?" "--speak -: the text goes to standard error"
 same "$said" "$work/piped" "and a file as standard output gets the same file"
@@ -100,6 +135,41 @@ done
 long=$work/$(printf 'é%.0s' {1..125})x.wav # 255 bytes
 run --prompt "Hello!" --speak "$long" >/dev/null
 same "$said" "$long" "a name as long as names can be"
+
+# ---- what is short and hard to say ----
+for asked in "--prompt 1次" "--say 1次"; do
+    for limit in 3 4096; do
+        # shellcheck disable=SC2086 -- words split
+        equals "$("$tessera" run --model $model --memory 512MiB --ledger off $asked --speak "$work/hard.wav" --talker-max-new $limit --talker-temperature 0 --json 2>"$work/err" >"$work/out"; echo $?)" 0 \
+            "$asked, greedily, in at most $limit steps"
+        frames=$(json speech frames <"$work/out") ended=$(json speech finish_reason <"$work/out")
+        [ "$frames" -gt 0 ] && [ "$(measure "$work/hard.wav")" = $((frames * 1920 - 555)) ]
+        result $? "is spoken: $frames frames"
+        case $ended in
+        "step limit") equals "$frames $(grep -c "cut at its step limit of $limit," "$work/err")" "$((limit - 1)) 1" "cut, and said so" ;;
+        *) equals "$ended $limit" "stop 4096" "to its end" ;;
+        esac
+        python -c 'import array, sys
+samples = array.array("h", open(sys.argv[1], "rb").read()[44:])
+sys.exit(not max(map(abs, samples)) > 3000)' "$work/hard.wav"
+        result $? "in a voice that is heard"
+    done
+done
+
+# ---- libraries ----
+# Of media and sound they are opened when they are needed and not before.
+opened() { # opened OPTION...: those that a run of these options loads, by the loader's own account
+    LD_DEBUG=files "$tessera" run --model $model --memory 512MiB --ledger off --quiet --prompt "Hello!" --max-new 3 --talker-max-new 3 "$@" 2>&1 |
+        grep -a 'calling init: ' | sed 's/.*\///' | grep -E '^lib(av|sw|pulse|asound|soxr|jpeg|webp)' | cut -d. -f1 | sort -u | tr '\n' ' '
+}
+[ "$(LD_DEBUG=files "$tessera" run --model $model --memory 512MiB --ledger off --quiet --prompt x --max-new 1 2>&1 | grep -ac 'calling init: .*/libc.so')" = 1 ]
+result $? "the loader tells which libraries it loads"
+equals "$(opened)" "" "a text loads none of media and sound"
+for form in wav "wav --float"; do
+    # shellcheck disable=SC2086 -- words split
+    equals "$(opened --speak "$work/opened".$form)" "" "neither does .$form"
+done
+contains "$(opened --speak "$work/opened.flac")" "libavcodec libavformat " ".flac loads FFmpeg's"
 
 # ---- refused, before any work: the budget is not looked at ----
 refuse() { # refuse CODE SAID OPTION...

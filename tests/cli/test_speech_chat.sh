@@ -5,11 +5,12 @@
 model=demo/checkpoint
 chat() { "$tessera" chat --model $model --memory 512MiB --ledger off --talker-max-new "${steps:-6}" "$@"; }
 same() { # same FILE FILE TEXT
-    cmp -s "$1" "$2"
+    [ -s "$1" ] && cmp -s "$1" "$2"
     result $? "$3"
 }
 # What run speaks in the place of an answer: spoken_by_run OUT MESSAGES [OPTION...]
 spoken_by_run() {
+    rm -f "$1"
     printf '%s' "$2" >"$work/messages"
     "$tessera" run --model $model --memory 512MiB --ledger off --quiet --talker-max-new 6 --messages "$work/messages" --speak "$1" "${@:3}" >/dev/null 2>&1
 }
@@ -50,6 +51,22 @@ rm -rf "$at"
 printf 'Hello!\n/reset\nHello!\n' | chat --speak="$at" --quiet --float >/dev/null 2>&1
 same "$at/turn-1.wav" "$at/turn-2.wav" "the same conversation once more"
 equals "$(head -c 22 "$at/turn-1.wav" | tail -c 2 | od -An -tx1)" " 03 00" "--float"
+
+# ---- an answer that is cut ----
+# Every token that is shown is spoken, as run speaks it, and the talk goes on behind it.
+for options in "--max-new 4" "--max-new 1" "--max-new 4 --expert-slots 20" "--max-new 4 --talker-temperature 40 --seed 3"; do
+    rm -rf "$at"
+    # shellcheck disable=SC2086 -- words split
+    printf 'Hello!\nWhat is 2 + 2?\n' | chat --speak="$at" $options --json >"$work/out" 2>/dev/null
+    cut=$(sed -n 1p "$work/out" | json text)
+    equals "$(sed -n 1p "$work/out" | json finish_reason)" length "cut by $options: \"$cut\""
+    # shellcheck disable=SC2086
+    spoken_by_run "$work/cut.wav" "$first" $options
+    same "$at/turn-1.wav" "$work/cut.wav" "is what run speaks"
+    # shellcheck disable=SC2086
+    spoken_by_run "$work/on.wav" "[$(say user Hello!), $(say assistant "$cut"), $(say user "What is 2 + 2?")]" $options
+    same "$at/turn-2.wav" "$work/on.wav" "and so is the turn behind it"
+done
 
 # ---- media of all turns ----
 rm -rf "$at"

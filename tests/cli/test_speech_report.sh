@@ -82,6 +82,23 @@ for few in 15 1; do
     contains "$(cat "$work/err")" "few: codes: found $few, expected 16 codebooks" "by what there must be"
     equals "$(exit_of "$tessera" trace --ledger off --memory 1GiB --model tests/golden/f --inputs "$work/few" --out "$work/none")" 3 "and trace"
 done
+# A code that its codebook does not have, below it or above: what was found where, and which there are.
+for code in -1 80 -2147483648 2147483647; do
+    edit $codes "$work/odd" set in.codes 20 $code
+    said="odd: codes: found $code of quantizer 1 in frame 7, expected codes of 0 to 79"
+    equals "$(verify "$work/odd")" 3 "code $code: verify refuses"
+    contains "$(cat "$work/err")" "$said" "by file, place and range"
+    equals "$(exit_of "$tessera" trace --ledger off --memory 1GiB --model tests/golden/f --inputs "$work/odd" --out "$work/none" --json)" 3 "code $code: trace refuses"
+    equals "$(for key in file field found expected; do json error $key <"$work/out"; done)" \
+        "$(printf '%s\n' "$work/odd" codes "$code of quantizer 1 in frame 7" "codes of 0 to 79")" "and so does its JSON"
+    [ ! -e "$work/none" ]
+    result $? "no trace is left"
+done
+for code in 2147483648 -2147483649; do
+    edit $codes "$work/odd" set in.codes 20 $code
+    equals "$(verify "$work/odd")" 3 "code $code, more than any codebook has: verify refuses"
+    contains "$(cat "$work/err")" "in.codes: found $code, expected a code of 0 or more, and less than 2147483648" "by its place in the file"
+done
 edit $codes "$work/few" empty in.codes 16x0
 equals "$(verify "$work/few")" 3 "no frame"
 contains "$(cat "$work/err")" "in.codes: found I64 [16, 0], expected I64 [codebooks, frames]" "is told by its shape"

@@ -73,6 +73,36 @@ equals "$(header "$out" | json __metadata__ messages)" \
     "the messages are noted"
 printf 'The capital of France is\n' | trace --raw --taps thinker.lm_head --out "$work/again"
 equals "$(header "$work/again" | json __metadata__ raw)" "The capital of France is" "a prompt by standard input"
+
+# ---- speech ----
+equals "$(exit_of trace --prompt "What is the capital of France?" --generate 24 --speak 24 --out "$out")" 0 "--generate and --speak"
+equals "$(exit_of "$tessera" compare tests/golden/demo/f32/speak_france.safetensors "$out" --json)" 0 "agree with what the original speaks"
+[ "$(json taps_compared <"$work/out")" -gt 60 ]
+result $? "in $(json taps_compared <"$work/out") taps"
+equals "$(exit_of trace --prompt "Hello!" --generate 6 --speak 5 --out "$out")" 0 "--generate 6 --speak 5"
+equals "$(for name in thinker.generated talker.codes code2wav.waveform; do header "$out" | json tap.$name 1; done | tr '\n' ' ')" "[6] [16, 4] [7125] " \
+    "six tokens, five codes of which the last has no frame, and their sound"
+equals "$(header "$out" | json __metadata__ generate) $(header "$out" | json __metadata__ speak)" "6 5" "both are noted"
+"$tessera" run --model $model --ledger off --quiet --prompt "Hello!" --speak "$work/said.wav" --float --talker-temperature 0 --talker-max-new 5 >"$work/text"
+python - "$out" "$work/said.wav" <<'P'
+import json, struct, sys
+data, wave = (open(path, "rb").read() for path in sys.argv[1:])
+size, = struct.unpack("<Q", data[:8])
+begin, end = json.loads(data[8:8 + size])["tap.code2wav.waveform"]["data_offsets"]
+sys.exit(data[8 + size + begin:8 + size + end] != wave[wave.index(b"data") + 8:])
+P
+result $? "which is that of run, bit for bit"
+equals "$(exit_of trace --inputs "$out" --out "$work/again")" 0 "a trace's inputs say both"
+cmp -s "$out" "$work/again"
+result $? "and give the same file"
+for few in "--speak 5" "--generate 1 --speak 5"; do
+    rm -f "$work/again"
+    # shellcheck disable=SC2086 -- words split
+    equals "$(exit_of trace --prompt "Hello!" $few --out "$work/again")" 2 "$few: exit 2"
+    contains "$(cat "$work/err")" "expected at least 2: what is spoken is an answer without its last token" "says what --generate must be"
+    [ ! -e "$work/again" ]
+    result $? "and leaves no file"
+done
 model=tests/golden/c
 
 mkdir "$work/there"

@@ -183,6 +183,50 @@ static void test_shared_long(void **state)
     test_vocoder_close(&v);
 }
 
+/* ---- a stream instead of windows ---- */
+
+static double error_between(const float *samples, const test_tensor *golden, size_t first, size_t n)
+{
+    test_tensor ours = *golden, theirs = *golden;
+    ours.count = theirs.count = n;
+    ours.values = (float *)(uintptr_t)(samples);
+    theirs.values = golden->values + first;
+    return test_relative_l2(&ours, &theirs);
+}
+
+/* What speech is and what the original makes of the same 310 frames in its windows of 300: up to the boundary
+ * the same, there 555 samples that the original lacks, and behind it what a context of 25 frames does not
+ * remember. */
+static void test_stream_and_windows(void **state)
+{
+    (void)state;
+    test_tensors golden;
+    test_codes codes;
+    test_vocoder v;
+    test_vocoder_open(&(test_vocoder_options){.model = MODEL, .n_frame = 40, .n_thread = 2}, &v);
+    test_tensors_read(OWN "/f32/published.safetensors", &golden);
+    test_codes_take(&golden, "in.codes", &codes);
+    const test_tensor *windowed = test_tensors_get(&golden, "tap.code2wav.waveform_chunked.end");
+    const size_t frame = 1920, lack = 555, boundary = 300 * frame - lack, n_behind = 10 * frame - lack,
+                 n_before = windowed->count - n_behind;
+    assert_int_equal(codes.n_frame, 310);
+    float *stream = test_vocoder_run(&v, &codes, 0, NULL);
+    double before = error_between(stream + boundary - n_before, windowed, 0, n_before),
+           behind = error_between(stream + boundary + lack, windowed, n_before, n_behind),
+           unmoved = error_between(stream + boundary, windowed, n_before, n_behind);
+    print_message("# before the boundary %.3g, behind it %.3g, were there no gap %.3g\n", before, behind,
+                  unmoved);
+    assert_true(before <= wave_bar && n_before > 1000);
+    assert_true(behind <= 0.31 && unmoved > 2 * behind);
+    assert_int_equal(tess_code2wav_count_samples(&v.config.code2wav, 310),
+                     tess_code2wav_count_windowed(&v.config.code2wav, &TESS_CODE2WAV_WINDOWS, 310) +
+                         (int64_t)lack);
+    free(stream);
+    test_tensors_release(&golden);
+    test_codes_release(&codes);
+    test_vocoder_close(&v);
+}
+
 /* ---- defects ---- */
 
 static void widen_window(tess_code2wav_config *config)
@@ -235,8 +279,13 @@ static void test_defects(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_own),     cmocka_unit_test(test_shared),      cmocka_unit_test(test_long),
-        cmocka_unit_test(test_windows), cmocka_unit_test(test_shared_long), cmocka_unit_test(test_defects),
+        cmocka_unit_test(test_own),
+        cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_long),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_shared_long),
+        cmocka_unit_test(test_defects),
+        cmocka_unit_test(test_stream_and_windows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* What the talker and its code predictor draw from, against what the original makes of the same logits: its
  * penalty, suppressed codes, temperature, top-k and top-p leave the same codes with the same probabilities.
- */
+ * How an answer is drawn that nobody has asked to be drawn otherwise, against how the original draws it. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,7 @@
 #include "../support/recording.h"
 #include "model/code_predictor.h"
 #include "model/talker.h"
+#include "store/safetensors.h"
 
 typedef struct golden_case {
     const char *path;
@@ -102,8 +103,44 @@ static void test_candidates(void **state)
     free(config);
 }
 
+static double told(const tess_safetensors *golden, const char *part, const char *key)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s_%s", part, key);
+    const char *text = tess_safetensors_get_metadata(golden, name);
+    if (!text) fail_msg("the golden does not tell %s", name);
+    return strtod(text, NULL);
+}
+
+static void compare_settings(const tess_sampling *ours, const tess_safetensors *golden, const char *part)
+{
+    const tess_sampling theirs = {.temperature = told(golden, part, "temperature"),
+                                  .top_k = (int)told(golden, part, "top_k"),
+                                  .top_p = told(golden, part, "top_p"),
+                                  .repetition_penalty = told(golden, part, "repetition_penalty")};
+    if (ours->temperature != theirs.temperature || ours->top_k != theirs.top_k ||
+        ours->top_p != theirs.top_p || ours->repetition_penalty != theirs.repetition_penalty)
+        fail_msg("%s: temperature %g, top-k %d, top-p %g, penalty %g; the original has %g, %d, %g, %g", part,
+                 ours->temperature, ours->top_k, ours->top_p, ours->repetition_penalty, theirs.temperature,
+                 theirs.top_k, theirs.top_p, theirs.repetition_penalty);
+}
+
+static void test_published(void **state)
+{
+    (void)state;
+    tess_safetensors *golden;
+    tess_error err;
+    if (tess_safetensors_open(cases[0].path, TESS_DIRECT_AUTO, &golden, &err) != TESS_OK)
+        fail_msg("%s", err.message);
+    const tess_sampling talker = TESS_SPEECH_SAMPLING, predictor = tess_code_predictor_sampling(false);
+    compare_settings(&talker, golden, "talker");
+    compare_settings(&predictor, golden, "predictor");
+    assert_int_equal(TESS_SPEECH_STEPS, (int)told(golden, "talker", "max_new_tokens"));
+    tess_safetensors_close(golden);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_candidates)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_candidates), cmocka_unit_test(test_published)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,19 +103,6 @@ static void test_bf16(void **state)
     }
 }
 
-static void assert_codes(const test_tensors *golden, const test_spoken *s)
-{
-    const test_tensor *theirs = test_tensors_get(golden, "tap.talker.codes");
-    assert_int_equal(theirs->dim[0], s->n_code_group);
-    assert_int_equal(theirs->dim[1], s->n_frame);
-    for (int frame = 0; frame < s->n_frame; frame++)
-        for (int group = 0; group < s->n_code_group; group++)
-            if (s->codes[frame * s->n_code_group + group] != theirs->integers[group * s->n_frame + frame])
-                fail_msg("frame %d, codebook %d: code %d, the original's is %d", frame, group,
-                         s->codes[frame * s->n_code_group + group],
-                         (int)theirs->integers[group * s->n_frame + frame]);
-}
-
 static void assert_waveform(const test_tensors *golden, const test_spoken *s)
 {
     const test_tensor *theirs = test_tensors_get(golden, "tap.code2wav.waveform");
@@ -138,7 +125,7 @@ static void test_codes_and_waveform(void **state)
         test_tensors_read(cases[i].f32, &golden);
         test_spoken_open(cases[i].model, cases[i].f32, &options, NULL, &s);
         test_spoken_speak(&s, &golden, &sampling, false, NULL);
-        assert_codes(&golden, &s);
+        test_spoken_assert_codes(&s, &golden);
         assert_waveform(&golden, &s);
         test_spoken_close(&s);
         test_tensors_release(&golden);

@@ -118,3 +118,36 @@ void hollow_store_header(const char *folder, const char *name, json_t *header)
     free(text);
     json_decref(header);
 }
+
+void hollow_copy(const char *model, const char *folder)
+{
+    char command[256];
+    snprintf(command, sizeof command, "cp %s/* %s", model, folder);
+    assert_int_equal(system(command), 0);
+}
+
+void hollow_zero_rows(const char *folder, const char *tensor, int first, int n_row)
+{
+    char path[256];
+    json_t *index = hollow_load(folder, "model.safetensors.index.json");
+    const char *shard = json_string_value(json_object_get(json_object_get(index, "weight_map"), tensor));
+    if (!shard) fail_msg("%s has no tensor %s", folder, tensor);
+    json_t *header = hollow_load_header(folder, shard);
+    const json_t *entry = json_object_get(header, tensor), *offsets = json_object_get(entry, "data_offsets");
+    size_t begin = (size_t)json_integer_value(json_array_get(offsets, 0)),
+           n = (size_t)json_integer_value(json_array_get(offsets, 1)) - begin,
+           row = n / (size_t)json_integer_value(json_array_get(json_object_get(entry, "shape"), 0));
+    if (n_row) n = (size_t)n_row * row;
+    char *zeros = calloc(n, 1);
+    assert_non_null(zeros);
+    hollow_path(folder, shard, path);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    size_t data = 8 + header_length(f);
+    assert_int_equal(fseek(f, (long)(data + begin + (size_t)first * row), SEEK_SET), 0);
+    assert_int_equal(fwrite(zeros, 1, n, f), n);
+    assert_int_equal(fclose(f), 0);
+    free(zeros);
+    json_decref(header);
+    json_decref(index);
+}

@@ -1,4 +1,4 @@
-/* Small checkpoints to damage: written hollow by the synthetic tool, edited as JSON. */
+/* Small checkpoints to damage: written hollow by the synthetic tool, edited as JSON; or copied. */
 #ifndef TESS_TESTS_HOLLOW_H
 #define TESS_TESTS_HOLLOW_H
 
@@ -12,6 +12,11 @@ void hollow_folder(char *out);
 void hollow_remove(const char *folder);
 /* Writes a hollow checkpoint of a configuration file as the folder, which is empty or not there. */
 void hollow_write(const char *folder, const char *config, int n_shard);
+
+/* Copies the files of a checkpoint into a folder, and sets rows of one of the copy's tensors to zero; n_row
+ * 0: all. */
+void hollow_copy(const char *model, const char *folder);
+void hollow_zero_rows(const char *folder, const char *tensor, int first, int n_row);
 
 /* "<folder>/<name>" into out[256]. */
 void hollow_path(const char *folder, const char *name, char *out);

@@ -87,6 +87,19 @@ void test_spoken_speak(test_spoken *s, const test_tensors *golden, const tess_sa
     tess_speech_free(speech);
 }
 
+void test_spoken_assert_codes(const test_spoken *s, const test_tensors *golden)
+{
+    const test_tensor *theirs = test_tensors_get(golden, "tap.talker.codes");
+    assert_int_equal(theirs->dim[0], s->n_code_group);
+    assert_int_equal(theirs->dim[1], s->n_frame);
+    for (int frame = 0; frame < s->n_frame; frame++)
+        for (int group = 0; group < s->n_code_group; group++)
+            if (s->codes[frame * s->n_code_group + group] != theirs->integers[group * s->n_frame + frame])
+                fail_msg("frame %d, codebook %d: code %d, the original's is %d", frame, group,
+                         s->codes[frame * s->n_code_group + group],
+                         (int)theirs->integers[group * s->n_frame + frame]);
+}
+
 void test_spoken_close(test_spoken *s)
 {
     free(s->codes);

@@ -24,6 +24,8 @@ void test_spoken_open(const char *model, const char *golden, const tess_engine_o
  * may be; else frames when all tokens are there. */
 void test_spoken_speak(test_spoken *s, const test_tensors *golden, const tess_sampling *sampling,
                        bool step_by_step, const tess_tap_listener *listener);
+/* Fails the test where a code is not the golden's. */
+void test_spoken_assert_codes(const test_spoken *s, const test_tensors *golden);
 void test_spoken_close(test_spoken *s);
 
 #endif

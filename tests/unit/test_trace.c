@@ -226,7 +226,7 @@ static void test_inputs(void **state)
     test_trace_release(&trace);
 }
 
-/* Codes stand alone, whole and none below 0; that they are in the codebook is known with a model. */
+/* Codes stand alone and whole; that they are in the codebook is known with a model. */
 static void test_codes(void **state)
 {
     (void)state;
@@ -244,8 +244,10 @@ static void test_codes(void **state)
     assert_int_equal(in.n_frame, 3);
     for (int i = 0; i < 6; i++) assert_int_equal(in.codes[i], 10 * i);
     tess_trace_inputs_release(&in);
-    test_tensors_get(&trace.tensors, "in.codes")->integers[4] = -1;
-    refuse_inputs(&trace, TESS_EINPUT, "in.codes");
+    for (int i = 0; i < 2; i++) {
+        test_tensors_get(&trace.tensors, "in.codes")->integers[4] = i ? INT32_MAX + 1LL : INT32_MIN - 1LL;
+        refuse_inputs(&trace, TESS_EINPUT, "in.codes");
+    }
     test_trace_remove(&trace, "in.codes");
     test_trace_add(&trace, "in.codes", true, 1, (int64_t[]){6});
     refuse_inputs(&trace, TESS_EINPUT, "in.codes");

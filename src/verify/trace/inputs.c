@@ -109,7 +109,8 @@ static tess_status read_ids(tess_trace_reader *reader, tess_trace_inputs *out, t
     return TESS_OK;
 }
 
-/* Codes stand for a prompt: nothing else is run. */
+/* Codes stand for a prompt: nothing else is run. Whether a codebook has them is told where they are decoded,
+ * which knows its size. */
 static tess_status read_codes(tess_trace_reader *reader, tess_trace_inputs *out, tess_error *err)
 {
     const char *path = tess_trace_reader_get_path(reader);
@@ -137,9 +138,9 @@ static tess_status read_codes(tess_trace_reader *reader, tess_trace_inputs *out,
         if (status != TESS_OK) return status;
         for (size_t i = 0; i < n; i++) {
             int64_t code = ((const int64_t *)values)[i];
-            if (code < 0 || code > INT32_MAX)
+            if (code < INT32_MIN || code > INT32_MAX)
                 return tess_refuse(err, path, t->name, (int64_t)(t->offset + (at + i) * sizeof code),
-                                   "a code", "%lld", (long long)code);
+                                   "a code of 0 or more, and less than 2147483648", "%lld", (long long)code);
             out->codes[at + i] = (int32_t)code;
         }
         at += n;

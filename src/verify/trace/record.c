@@ -319,8 +319,10 @@ static tess_status run_prompt(tracing *t, tess_error *err)
 static tess_status check_request(const tracing *t, tess_error *err)
 {
     const tess_trace_inputs *in = t->inputs;
-    if (in->speak && !in->generate)
-        return tess_refuse_option(err, "generate", "at least 1: what is spoken is an answer", "0");
+    if (in->speak && in->generate < 2)
+        return tess_refuse_option(err, "generate",
+                                  "at least 2: what is spoken is an answer without its last token", "%d",
+                                  in->generate);
     int n_context = tess_engine_get_plan(t->engine)->n_context;
     if (in->n_tok > n_context || in->generate > n_context - in->n_tok)
         return tess_refuse_context(err, "", in->n_tok, "", 0, in->generate, n_context,
