@@ -45,10 +45,11 @@ for dtype in f32 bf16; do
 done
 
 # ---- what the demo knows ----
-while IFS= read -r question; do
-    speak "$question" --prompt "$question" --talker-temperature 0
-    speak "$question, drawn" --prompt "$question" --seed 7
-done <<'Q'
+speak_what_it_knows() {
+    while IFS= read -r question; do
+        speak "$question" --prompt "$question" --talker-temperature 0
+        speak "$question, drawn" --prompt "$question" --seed 7
+    done <<'Q'
 What is the capital of France?
 What is the capital of Italy?
 How are you?
@@ -57,10 +58,12 @@ What is 2+2?
 Count to five.
 What colour is the sky?
 Q
-for country in Japan Brazil Iceland Mongolia "New Zealand" Egypt Cuba Ethiopia Switzerland Uruguay; do
-    speak "$country" --prompt "Tell me the capital of $country." --talker-temperature 0
-done
-for sum in "2 + 2 =" "What is 9 + 12?" "Add 7 and 8."; do speak "$sum" --prompt "$sum" --seed 3; done
+    for country in Japan Brazil Iceland Mongolia "New Zealand" Egypt Cuba Ethiopia Switzerland Uruguay; do
+        speak "$country" --prompt "Tell me the capital of $country." --talker-temperature 0
+    done
+    for sum in "2 + 2 =" "What is 9 + 12?" "Add 7 and 8."; do speak "$sum" --prompt "$sum" --seed 3; done
+}
+[ -n "${TESS_SANITIZED:-}" ] || speak_what_it_knows # a sanitizer learns nothing from it
 speak "a picture" --image demo/media/picture.png --prompt "What is in the picture?"
 speak "a tone" --audio demo/media/tone.wav --prompt "Does the tone rise or fall?"
 speak "a clip" --video demo/media/clip.mp4 --prompt "What changes in the clip?"
