@@ -3,15 +3,8 @@
 # where compiler or emulator are missing; with neon in TESS_REQUIRE_ISA that fails.
 # Release build only: both programs are built here.
 . tests/support/tap.sh
-cross=${CROSS_CC:-aarch64-linux-gnu-gcc}
-run=$(command -v qemu-aarch64 || command -v qemu-aarch64-static)
-if ! command -v "$cross" >/dev/null || [ -z "$run" ]; then
-    case " ${TESS_REQUIRE_ISA:-} " in
-    *" neon "*) result 1 "neon front end: no $cross or no qemu-aarch64" ;;
-    *) skip "neon front end" "not tested: no $cross or no qemu-aarch64" ;;
-    esac
-    exit 0
-fi
+. tests/support/aarch64.sh
+need_aarch64 "neon front end"
 build() { # build COMPILER OUT
     "$1" -std=c17 -Wall -Wextra -Wconversion -Werror -O2 -ffp-contract=off -fno-math-errno -D_GNU_SOURCE -Isrc -Iinclude -static \
         -o "$2" tests/invariance/front_bits.c src/media/{fft,mel,image_size,resize,patches}.c src/kernels/angles.c \

@@ -3,15 +3,8 @@
 # are the same bits. Skipped, and said so, where compiler or emulator are missing; with neon in TESS_REQUIRE_ISA that fails.
 # Release build only: both programs are built here.
 . tests/support/tap.sh
-cross=${CROSS_CC:-aarch64-linux-gnu-gcc}
-run=$(command -v qemu-aarch64 || command -v qemu-aarch64-static)
-if ! command -v "$cross" >/dev/null || [ -z "$run" ]; then
-    case " ${TESS_REQUIRE_ISA:-} " in
-    *" neon "*) result 1 "neon speech: no $cross or no qemu-aarch64" ;;
-    *) skip "neon speech" "not tested: no $cross or no qemu-aarch64" ;;
-    esac
-    exit 0
-fi
+. tests/support/aarch64.sh
+need_aarch64 "neon speech"
 mkdir "$work/include" "$work/objects"
 ln -s /usr/include/jansson*.h "$work/include/"
 flags=(-std=c17 -Wall -Wextra -Werror -O2 -ffp-contract=off -fno-math-errno -D_GNU_SOURCE -DNDEBUG '-DTESS_VERSION="0"' '-DTESS_MODE="0"' -Iinclude -Isrc)

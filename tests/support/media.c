@@ -35,3 +35,33 @@ tess_status media_decode(const tess_source *source, uint64_t max_bytes, tess_pic
         free(picture.rgb);
     return status;
 }
+
+const tess_preprocessor media_published = {.n_mel = 128,
+                                           .patch_size = 16,
+                                           .merge_size = 2,
+                                           .temporal_patch_size = 2,
+                                           .least_pixels = 3136,
+                                           .most_pixels = 12845056,
+                                           .mean = {0.5, 0.5, 0.5},
+                                           .deviation = {0.5, 0.5, 0.5}};
+
+tess_medium_options media_options(void)
+{
+    tess_medium_options options = TESS_MEDIUM_OPTIONS_DEFAULT;
+    options.preprocessor = &media_published;
+    return options;
+}
+
+tess_medium *media_open(tess_media_kind kind, const char *source, const tess_medium_options *options)
+{
+    tess_medium *medium;
+    tess_error err;
+    if (tess_medium_open(kind, source, options, &medium, &err) != TESS_OK) fail_msg("%s", err.message);
+    return medium;
+}
+
+void media_prepare(tess_medium *medium)
+{
+    tess_error err;
+    if (tess_medium_prepare(medium, NULL, &err) != TESS_OK) fail_msg("%s", err.message);
+}

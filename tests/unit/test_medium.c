@@ -17,26 +17,12 @@
 #include "media/patches.h"
 #include "media/resize.h"
 #include "media/video_file.h"
+#include "../support/media.h"
 #include "tessera/media.h"
 
 enum { WAV_SAMPLES = 24000, WAV_HEAD = 44 };
 
-static const tess_preprocessor published = {.n_mel = 128,
-                                            .patch_size = 16,
-                                            .merge_size = 2,
-                                            .temporal_patch_size = 2,
-                                            .least_pixels = 3136,
-                                            .most_pixels = 12845056,
-                                            .mean = {0.5, 0.5, 0.5},
-                                            .deviation = {0.5, 0.5, 0.5}};
 static const char picture_path[] = "tests/data/media/images/rgb.bmp";
-
-static tess_medium_options usual(void)
-{
-    tess_medium_options options = TESS_MEDIUM_OPTIONS_DEFAULT;
-    options.preprocessor = &published;
-    return options;
-}
 
 /* A WAV file of 16 bits in memory; the caller frees. */
 static unsigned char *make_wav(size_t *n_byte)
@@ -87,25 +73,11 @@ static unsigned char *read_file(const char *path, size_t *n_byte)
     return out;
 }
 
-static tess_medium *open_medium(tess_media_kind kind, const char *source, const tess_medium_options *options)
-{
-    tess_medium *medium;
-    tess_error err;
-    if (tess_medium_open(kind, source, options, &medium, &err) != TESS_OK) fail_msg("%s", err.message);
-    return medium;
-}
-
-static void prepare(tess_medium *medium)
-{
-    tess_error err;
-    if (tess_medium_prepare(medium, NULL, &err) != TESS_OK) fail_msg("%s", err.message);
-}
-
 static void a_picture_is_counted_before_it_is_decoded(void **state)
 {
     (void)state;
-    tess_medium_options options = usual();
-    tess_medium *medium = open_medium(TESS_MEDIA_IMAGE, picture_path, &options);
+    tess_medium_options options = media_options();
+    tess_medium *medium = media_open(TESS_MEDIA_IMAGE, picture_path, &options);
     const tess_medium_facts before = *tess_medium_get_facts(medium), *facts = tess_medium_get_facts(medium);
     assert_string_equal(facts->name, picture_path);
     assert_string_equal(facts->format, "BMP");
@@ -117,7 +89,7 @@ static void a_picture_is_counted_before_it_is_decoded(void **state)
     assert_int_equal(facts->n_frame, 1);
     assert_true(facts->bytes_held > (uint64_t)facts->taken_width * (uint64_t)facts->taken_height * 3);
     assert_true(facts->bytes_peak > facts->bytes_held);
-    prepare(medium);
+    media_prepare(medium);
     assert_memory_equal(facts, &before, sizeof before);
     const tess_features *features = tess_medium_get_features(medium);
     assert_int_equal(features->kind, TESS_MEDIA_IMAGE);
@@ -131,15 +103,15 @@ static void memory_and_file_are_the_same(void **state)
     (void)state;
     size_t n_byte;
     unsigned char *bytes = read_file(picture_path, &n_byte);
-    tess_medium_options options = usual();
-    tess_medium *file = open_medium(TESS_MEDIA_IMAGE, picture_path, &options), *memory;
+    tess_medium_options options = media_options();
+    tess_medium *file = media_open(TESS_MEDIA_IMAGE, picture_path, &options), *memory;
     assert_int_equal(
         tess_medium_open_memory(TESS_MEDIA_IMAGE, "picture 1", bytes, n_byte, &options, &memory, NULL),
         TESS_OK);
     assert_string_equal(tess_medium_get_facts(memory)->name, "picture 1");
-    prepare(file);
+    media_prepare(file);
     fesetround(FE_UPWARD); /* and nothing of the caller's floating-point environment shows */
-    prepare(memory);
+    media_prepare(memory);
     fesetround(FE_TONEAREST);
     const tess_features *a = tess_medium_get_features(file), *b = tess_medium_get_features(memory);
     const int64_t n_row = (int64_t)a->n_high * a->n_wide;
@@ -158,14 +130,14 @@ static void sound_is_known_when_it_is_prepared(void **state)
     (void)state;
     size_t n_byte;
     unsigned char *bytes = make_wav(&n_byte);
-    tess_medium_options options = usual();
+    tess_medium_options options = media_options();
     tess_medium *medium;
     assert_int_equal(
         tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", bytes, n_byte, &options, &medium, NULL), TESS_OK);
     const tess_medium_facts *facts = tess_medium_get_facts(medium);
     assert_int_equal(facts->n_frame, 0);
     assert_int_equal(facts->bytes_held, 0);
-    prepare(medium);
+    media_prepare(medium);
     assert_int_equal(facts->n_frame, WAV_SAMPLES / 160);
     assert_int_equal(facts->rate_hz, 16000);
     assert_int_equal(facts->n_channel, 1);
@@ -208,10 +180,10 @@ static void a_step_is_two_frames(void **state)
 {
     (void)state;
     enum { SQUARE = 16 * 16 };
-    tess_medium_options options = usual();
+    tess_medium_options options = media_options();
     options.fps = 5;
-    tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
-    prepare(medium);
+    tess_medium *medium = media_open(TESS_MEDIA_VIDEO, film_path, &options);
+    media_prepare(medium);
     const tess_features *film = tess_medium_get_features(medium);
     const int per_step = film->n_high * film->n_wide;
     assert_true(film->seconds_per_grid == 0.4);
@@ -224,7 +196,7 @@ static void a_step_is_two_frames(void **state)
     assert_int_equal(kept.n, tess_medium_get_facts(medium)->n_frame);
     for (int i = 0; i < kept.n; i++) {
         tess_patches patches = {kept.width, kept.height, 16, 2, 2, 1, &kept.rgb[i], {{0}}};
-        tess_patches_set_values(&patches, published.mean, published.deviation);
+        tess_patches_set_values(&patches, media_published.mean, media_published.deviation);
         const tess_features picture = tess_patches_get_features(&patches, TESS_MEDIA_IMAGE);
         float *alone = read_all(&picture, per_step, 1536);
         for (int row = 0; row < per_step; row++)
@@ -243,9 +215,9 @@ static void a_step_is_two_frames(void **state)
 static void a_film_at_the_cap(void **state)
 {
     (void)state;
-    tess_medium_options options = usual();
+    tess_medium_options options = media_options();
     options.fps = 1000;
-    tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+    tess_medium *medium = media_open(TESS_MEDIA_VIDEO, film_path, &options);
     const tess_medium_facts *facts = tess_medium_get_facts(medium);
     assert_int_equal(facts->n_frame, 768);
     assert_true(fabs(facts->fps - 768 / facts->seconds) < 1e-9);
@@ -275,10 +247,10 @@ static void a_film_at_several_rates(void **state)
                  {25.6, 25.6, 2 / 25.6, 768},
                  {30, 25.6, 2 / 25.6, 768}};
     for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
-        tess_medium_options options = usual();
+        tess_medium_options options = media_options();
         options.fps = rates[i].fps;
         tess_medium *medium =
-            open_medium(TESS_MEDIA_VIDEO, "tests/data/media/large/thirty-seconds.mp4", &options);
+            media_open(TESS_MEDIA_VIDEO, "tests/data/media/large/thirty-seconds.mp4", &options);
         const tess_medium_facts *facts = tess_medium_get_facts(medium);
         const tess_features *features = tess_medium_get_features(medium);
         assert_true(facts->seconds == 30);
@@ -286,7 +258,7 @@ static void a_film_at_several_rates(void **state)
         assert_int_equal(facts->n_frame, rates[i].n_frame);
         assert_int_equal(features->n_step, rates[i].n_frame / 2);
         assert_true(features->seconds_per_grid == rates[i].seconds_per_grid);
-        assert_int_equal(tess_features_count_tokens(features, &published), rates[i].n_frame / 2 * 144);
+        assert_int_equal(tess_features_count_tokens(features, &media_published), rates[i].n_frame / 2 * 144);
         tess_medium_close(medium);
     }
 }
@@ -307,7 +279,7 @@ static void refuses_options(void **state)
                  {"most_frames", 2, -2, 8},
                  {"most_mel_frames", 2, 8, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        tess_medium_options options = usual();
+        tess_medium_options options = media_options();
         options.fps = cases[i].fps;
         options.most_frames = cases[i].most_frames;
         options.most_mel_frames = cases[i].most_mel_frames;
@@ -323,20 +295,20 @@ static void refuses_options(void **state)
 /* What is told before is enough; a byte less is refused with what it takes, and can be given later. */
 static void check_memory(tess_media_kind kind, const char *path)
 {
-    tess_medium_options options = usual();
-    tess_medium *medium = open_medium(kind, path, &options);
+    tess_medium_options options = media_options();
+    tess_medium *medium = media_open(kind, path, &options);
     const uint64_t least = tess_medium_get_facts(medium)->bytes_peak;
     tess_medium_close(medium);
     tess_error err;
     options.max_bytes = least - 1;
-    medium = open_medium(kind, path, &options);
+    medium = media_open(kind, path, &options);
     assert_int_equal(tess_medium_get_facts(medium)->bytes_peak, least);
     assert_int_equal(tess_medium_prepare(medium, NULL, &err), TESS_EBUDGET);
     assert_int_equal(err.smallest_budget_bytes, least);
     assert_string_equal(err.file, path);
     assert_string_equal(err.field, "max_bytes");
     tess_medium_set_max_bytes(medium, least);
-    prepare(medium);
+    media_prepare(medium);
     tess_medium_close(medium);
 }
 
@@ -353,7 +325,7 @@ static void sound_that_is_too_long_stops_early(void **state)
     size_t n_byte;
     unsigned char *bytes = make_wav(&n_byte);
     for (int i = 0; i < 2; i++) {
-        tess_medium_options options = usual();
+        tess_medium_options options = media_options();
         if (i == 0)
             options.most_mel_frames = 149;
         else
@@ -378,7 +350,7 @@ static void sound_said_to_be_too_long_is_counted(void **state)
     (void)state;
     size_t n_byte;
     unsigned char *bytes = make_wav(&n_byte);
-    tess_medium_options options = usual();
+    tess_medium_options options = media_options();
     tess_medium *medium;
     tess_error err;
     size_t n_cut;
@@ -388,7 +360,7 @@ static void sound_said_to_be_too_long_is_counted(void **state)
     options.most_mel_frames = 112;
     assert_int_equal(tess_medium_open_memory(TESS_MEDIA_AUDIO, "cut", cut, 9000, &options, &medium, NULL),
                      TESS_OK);
-    prepare(medium);
+    media_prepare(medium);
     assert_int_equal(tess_medium_get_facts(medium)->n_frame, 112);
     tess_medium_close(medium);
     free(cut);
@@ -417,7 +389,7 @@ static void sound_says_what_it_takes(void **state)
     (void)state;
     size_t n_byte;
     unsigned char *bytes = make_wav(&n_byte);
-    tess_medium_options options = usual();
+    tess_medium_options options = media_options();
     tess_medium *medium, *counted;
     tess_error err;
     options.max_bytes = 1 << 15;
@@ -432,7 +404,7 @@ static void sound_says_what_it_takes(void **state)
     assert_int_equal(tess_medium_get_features(counted)->n_frame, WAV_SAMPLES / 160);
     assert_int_equal(tess_medium_prepare(counted, NULL, &err), TESS_EBUDGET);
     tess_medium_set_max_bytes(medium, err.smallest_budget_bytes);
-    prepare(medium);
+    media_prepare(medium);
     const tess_medium_facts *prepared = tess_medium_get_facts(medium);
     assert_int_equal(prepared->bytes_peak, facts->bytes_peak);
     assert_int_equal(prepared->n_frame, facts->n_frame);
@@ -451,7 +423,7 @@ static void counting_refuses_lengths(void **state)
     size_t n_byte;
     unsigned char *bytes = make_wav(&n_byte);
     for (int i = 0; i < 2; i++) {
-        tess_medium_options options = usual();
+        tess_medium_options options = media_options();
         tess_medium *medium;
         tess_error counted, prepared;
         if (i == 0) options.most_mel_frames = 149;
@@ -479,10 +451,10 @@ static void a_film_without_room_is_a_matter_of_memory(void **state)
         for (uint64_t max_bytes = 1; max_bytes <= 1 << 20; max_bytes <<= 20) {
             char path[64];
             snprintf(path, sizeof path, "tests/data/media/video/%s", names[i]);
-            tess_medium_options options = usual(), narrow = usual();
+            tess_medium_options options = media_options(), narrow = media_options();
             narrow.max_bytes = max_bytes;
-            tess_medium *usual_one = open_medium(TESS_MEDIA_VIDEO, path, &options);
-            tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, path, &narrow);
+            tess_medium *usual_one = media_open(TESS_MEDIA_VIDEO, path, &options);
+            tess_medium *medium = media_open(TESS_MEDIA_VIDEO, path, &narrow);
             const tess_medium_facts *is = tess_medium_get_facts(usual_one),
                                     *most = tess_medium_get_facts(medium);
             assert_int_equal(most->width, is->width);
@@ -496,8 +468,8 @@ static void a_film_without_room_is_a_matter_of_memory(void **state)
             assert_string_equal(err.field, "max_bytes");
             assert_int_equal(err.smallest_budget_bytes, most->bytes_peak);
             tess_medium_set_max_bytes(medium, err.smallest_budget_bytes);
-            prepare(medium);
-            prepare(usual_one);
+            media_prepare(medium);
+            media_prepare(usual_one);
             assert_int_equal(most->n_frame, is->n_frame);
             assert_memory_equal(tess_medium_get_features(medium)->digest,
                                 tess_medium_get_features(usual_one)->digest, 32);
@@ -513,9 +485,9 @@ enum { N_SEVERAL = 4 };
 /* A picture, a clip, a film, a clip: two of them known only when they are heard. */
 static void open_several(tess_medium *media[N_SEVERAL], const unsigned char *wav, size_t n_byte)
 {
-    tess_medium_options options = usual();
-    media[0] = open_medium(TESS_MEDIA_IMAGE, picture_path, &options);
-    media[2] = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+    tess_medium_options options = media_options();
+    media[0] = media_open(TESS_MEDIA_IMAGE, picture_path, &options);
+    media[2] = media_open(TESS_MEDIA_VIDEO, film_path, &options);
     for (int i = 1; i < N_SEVERAL; i += 2)
         assert_int_equal(
             tess_medium_open_memory(TESS_MEDIA_AUDIO, "clip", wav, n_byte, &options, &media[i], NULL),
@@ -574,7 +546,7 @@ static void what_is_wrong_comes_before_what_is_large(void **state)
     (void)state;
     size_t n_byte;
     unsigned char *wav = make_wav(&n_byte);
-    tess_medium_options options = usual();
+    tess_medium_options options = media_options();
     tess_medium *media[2];
     tess_error err;
     int failed = -1;
@@ -614,7 +586,7 @@ static void another_kind_is_named(void **state)
         {TESS_MEDIA_VIDEO, "rtsp://example.com/film", "a URL", "the path of a file"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        tess_medium_options options = usual();
+        tess_medium_options options = media_options();
         tess_medium *medium = NULL;
         tess_error err;
         tess_status status = tess_medium_open(cases[i].kind, cases[i].path, &options, &medium, &err);
@@ -641,7 +613,7 @@ static void stops_when_asked(void **state)
     (void)state;
     size_t n_byte;
     unsigned char *bytes = make_wav(&n_byte);
-    tess_medium_options options = usual();
+    tess_medium_options options = media_options();
     tess_medium *medium;
     int n_call = 0;
     const tess_progress progress = {stop, &n_call};
@@ -677,10 +649,10 @@ static void looking_is_told_and_stops(void **state)
     for (uint64_t max_bytes = 1; max_bytes <= 1ull << 30; max_bytes <<= 30) {
         looked all = {.n_left = INT_MAX}, some = {.n_left = 3};
         tess_progress progress = {look_on, &all};
-        tess_medium_options options = usual();
+        tess_medium_options options = media_options();
         options.progress = &progress;
         options.max_bytes = max_bytes;
-        tess_medium *medium = open_medium(TESS_MEDIA_VIDEO, film_path, &options);
+        tess_medium *medium = media_open(TESS_MEDIA_VIDEO, film_path, &options);
         tess_medium_close(medium);
         medium = NULL;
         assert_int_equal(all.n_call, 50); /* frames of 2 s */
@@ -698,7 +670,7 @@ static tess_error fault_err;
 
 static tess_status work_without_memory(void)
 {
-    tess_medium_options options = usual();
+    tess_medium_options options = media_options();
     tess_medium *medium;
     tess_status status =
         tess_medium_open(TESS_MEDIA_IMAGE, "tests/data/media/images/420.jpg", &options, &medium, &fault_err);

@@ -6,41 +6,12 @@
 
 #include <cmocka.h>
 
+#include "../support/media.h"
 #include "tessera/media.h"
 
 #define IMAGES "tests/data/media/images/"
 #define TRACKS "tests/data/media/tracks/"
 #define FILMS "tests/data/media/video/"
-
-static const tess_preprocessor published = {.n_mel = 128,
-                                            .patch_size = 16,
-                                            .merge_size = 2,
-                                            .temporal_patch_size = 2,
-                                            .least_pixels = 3136,
-                                            .most_pixels = 12845056,
-                                            .mean = {0.5, 0.5, 0.5},
-                                            .deviation = {0.5, 0.5, 0.5}};
-
-static tess_medium_options usual(void)
-{
-    tess_medium_options options = TESS_MEDIUM_OPTIONS_DEFAULT;
-    options.preprocessor = &published;
-    return options;
-}
-
-static tess_medium *open_medium(tess_media_kind kind, const char *source, const tess_medium_options *options)
-{
-    tess_medium *medium;
-    tess_error err;
-    if (tess_medium_open(kind, source, options, &medium, &err) != TESS_OK) fail_msg("%s", err.message);
-    return medium;
-}
-
-static void prepare(tess_medium *medium)
-{
-    tess_error err;
-    if (tess_medium_prepare(medium, NULL, &err) != TESS_OK) fail_msg("%s", err.message);
-}
 
 typedef struct told {
     unsigned char digest[32];
@@ -48,9 +19,9 @@ typedef struct told {
 
 static told tell(tess_media_kind kind, const char *path, const tess_medium_options *options, bool is_sound)
 {
-    tess_medium *medium = open_medium(kind, path, options), *sound = NULL;
+    tess_medium *medium = media_open(kind, path, options), *sound = NULL;
     if (is_sound) assert_int_equal(tess_medium_open_sound(medium, &sound, NULL), TESS_OK);
-    prepare(is_sound ? sound : medium);
+    media_prepare(is_sound ? sound : medium);
     told out;
     memcpy(out.digest, tess_medium_get_features(is_sound ? sound : medium)->digest, sizeof out.digest);
     tess_medium_close(sound);
@@ -60,7 +31,7 @@ static told tell(tess_media_kind kind, const char *path, const tess_medium_optio
 
 static told tell_film(const char *path, double fps, int most_frames)
 {
-    tess_medium_options options = usual();
+    tess_medium_options options = media_options();
     options.fps = fps;
     options.most_frames = most_frames;
     return tell(TESS_MEDIA_VIDEO, path, &options, false);
@@ -81,9 +52,9 @@ static void assert_same(const told *a, const told *b)
 static void pictures_by_their_values(void **state)
 {
     (void)state;
-    const tess_medium_options o = usual();
+    const tess_medium_options o = media_options();
     tess_medium_options mean = o, deviation = o;
-    tess_preprocessor other_mean = published, other_deviation = published;
+    tess_preprocessor other_mean = media_published, other_deviation = media_published;
     other_mean.mean[1] = 0.25;
     other_deviation.deviation[2] = 0.25;
     mean.preprocessor = &other_mean;
@@ -105,7 +76,7 @@ static void pictures_by_their_values(void **state)
 static void sounds_by_their_frames(void **state)
 {
     (void)state;
-    const tess_medium_options o = usual();
+    const tess_medium_options o = media_options();
     const told all[] = {tell(TESS_MEDIA_AUDIO, TRACKS "low.mp4", &o, false),
                         tell(TESS_MEDIA_AUDIO, TRACKS "high.mp4", &o, false),
                         tell(TESS_MEDIA_AUDIO, TRACKS "longer.mp4", &o, false)};
