@@ -62,6 +62,7 @@ typedef struct bench {
     int n_thread;
     bool peer; /* this instruction set is the one the plain loop is compiled for */
     uint16_t *w;
+    void *packed_w; /* some of them */
     float *x, *packed, *y, *keys, *values, *scores;
     size_t n_row, n_col, n_tok, n_key, n_query, d_head, times; /* of the work at hand */
     size_t read_bytes, read_times;                             /* of the yardstick: 0 bytes mean FMA */
@@ -205,6 +206,54 @@ static void bench_matmul(bench *b)
     b->pool = pool;
 }
 
+static void packed_work(bench *b, int part, int n_part)
+{
+    const tess_packed_weights w = tess_packed_weights_at(b->packed_w, b->n_row, b->n_col);
+    int64_t begin, end;
+    tess_share_range((int64_t)b->n_row, TESS_ROW_GRAIN, part, n_part, &begin, &end);
+    for (size_t i = 0; i < b->times; i++)
+        b->k->matmul_packed(b->y, b->n_row, &w, b->n_col, (size_t)begin, (size_t)end, b->packed, b->n_tok,
+                            TESS_ROUND_NONE);
+}
+
+/* Packs n_row rows of the weights; their bytes. */
+static size_t pack_rows(bench *b, size_t n_row, size_t n_col)
+{
+    b->n_row = n_row, b->n_col = n_col;
+    const size_t n_exception = tess_weights_count_exceptions(b->w, n_row, n_col);
+    tess_weights_pack(b->packed_w, n_exception, b->w, n_row, n_col);
+    return tess_packed_bytes(n_row, n_col, n_exception);
+}
+
+/* The products of plain weights again; bench_packed sets both side by side. */
+static void bench_matmul_packed(bench *b)
+{
+    static const size_t shapes[][2] = {{WEIGHT_BYTES / 2 / 2048, 2048}, {WEIGHT_BYTES / 4 / 768, 768}};
+    tess_pool *pool = b->pool;
+    char what[80];
+    for (int all = 0; all < 2; all++) {
+        b->pool = all ? pool : NULL;
+        if (slow(b) || (all && b->n_thread == 1)) break;
+        b->times = b->read_times = 1;
+        for (size_t i = 0; i < 2; i++) {
+            const size_t bytes = pack_rows(b, shapes[i][0], shapes[i][1]);
+            b->n_tok = 1;
+            b->read_bytes = bytes / 1024 * 1024;
+            snprintf(what, sizeof what, "1 token, %zu x %zu from memory", b->n_row, b->n_col);
+            measure(b, "matmul_packed", what, packed_work, (double)bytes);
+        }
+        pack_rows(b, 1536, 2048);
+        b->read_bytes = 0;
+        for (b->n_tok = 4; b->n_tok <= 256; b->n_tok *= 4) {
+            b->times = 1 + 128 / b->n_tok;
+            snprintf(what, sizeof what, "%zu tokens, %zu x %zu", b->n_tok, b->n_row, b->n_col);
+            measure(b, "matmul_packed", what, packed_work,
+                    2.0 * (double)(b->n_row * b->n_col * b->n_tok * b->times));
+        }
+    }
+    b->pool = pool;
+}
+
 static void columns_work(bench *b, int part, int n_part)
 {
     (void)part, (void)n_part;
@@ -213,8 +262,16 @@ static void columns_work(bench *b, int part, int n_part)
                              b->packed);
 }
 
+static void packed_columns_work(bench *b, int part, int n_part)
+{
+    (void)part, (void)n_part;
+    const tess_packed_weights w = tess_packed_weights_at(b->packed_w, b->n_row, b->n_col);
+    for (size_t i = 0; i < b->times; i++)
+        b->k->matmul_columns_packed(b->y, b->n_col, &w, b->n_row, 0, b->n_col, b->x, b->n_tok, 16, b->packed);
+}
+
 /* The transposed convolutions of speech, on one thread. */
-static void bench_matmul_columns(bench *b)
+static void measure_columns(bench *b, bool is_packed)
 {
     static const size_t shapes[][3] = {{1024, 2048, 12}, {1536, 1024, 24}, {768, 1024, 48}, {192, 576, 96}};
     tess_pool *pool = b->pool;
@@ -225,10 +282,22 @@ static void bench_matmul_columns(bench *b)
         b->read_bytes = 0;
         b->times = slow(b) ? 1 : 8;
         snprintf(what, sizeof what, "%zu tokens, %zu columns of %zu", b->n_tok, b->n_col, b->n_row);
-        measure(b, "matmul_columns", what, columns_work,
+        if (is_packed) pack_rows(b, b->n_row, b->n_col);
+        measure(b, is_packed ? "columns_packed" : "matmul_columns", what,
+                is_packed ? packed_columns_work : columns_work,
                 2.0 * (double)(b->n_row * b->n_col * b->n_tok * b->times));
     }
     b->pool = pool;
+}
+
+static void bench_matmul_columns(bench *b)
+{
+    measure_columns(b, false);
+}
+
+static void bench_matmul_columns_packed(bench *b)
+{
+    measure_columns(b, true);
 }
 
 static void attend_work(bench *b, int part, int n_part)
@@ -418,6 +487,7 @@ int main(int argc, char **argv)
     if (tess_pool_new(b.n_thread, &b.pool, NULL) != 0) return 1;
     const size_t n_x = 1 << 16;
     b.w = reserve(WEIGHT_BYTES);
+    b.packed_w = reserve(WEIGHT_BYTES);
     b.x = reserve(n_x * sizeof(float));
     b.packed = reserve((size_t)MAX_TOK * MAX_COL * sizeof(float));
     b.y = reserve(((size_t)WEIGHT_BYTES / 768 + (size_t)MAX_TOK * MAX_COL) * sizeof(float));
@@ -428,7 +498,7 @@ int main(int argc, char **argv)
     fill(b.keys, MAX_KEY * 128);
     fill(b.values, MAX_KEY * 128);
     for (size_t i = 0; i < WEIGHT_BYTES / 2; i++)
-        b.w[i] = (uint16_t)(0x3c00u + (i * 2654435761u >> 23 & 0x83ffu));
+        b.w[i] = (uint16_t)(0x3c00u + (i * 2654435761u >> 23 & 0x83ffu)); /* of eight high bytes */
     printf("%-15s %-9s %7s  %-34s %13s %13s %8s %s\n", "kernel", "isa", "threads", "work", "rate",
            "yardstick", "share", "min-max");
 #define RUN_ISA(isa, need)                                                                                   \

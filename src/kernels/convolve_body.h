@@ -38,17 +38,27 @@ static void turn_tokens(float *turned, const float *x, size_t n_row, size_t n_to
                     *turned++ = i < n_tok ? x[i * n_row + k] : 0.0f;
 }
 
-/* near[element][16] = the same elements of n <= 16 columns. */
-static void gather_columns(uint16_t *near, const uint16_t *w, size_t w_stride, size_t n_row, size_t n,
+/* Columns of weights, plain or packed. */
+typedef struct column_source {
+    const uint16_t *plain; /* [n_row, stride], or NULL */
+    size_t stride;
+    const tess_packed_weights *packed;
+    size_t first; /* column of the packed weights */
+} column_source;
+
+/* near[element][16] = the same elements of n <= 16 columns from c on. */
+static void gather_columns(uint16_t *near, const column_source *w, size_t c, size_t n_row, size_t n,
                            size_t n_lane)
 {
+    if (n < 16) memset(near, 0, n_row * 16 * sizeof *near);
     for (size_t t = 0; t < n_lane; t++)
         for (size_t k = lane_at(t, n_lane); k < n_row; k += n_lane, near += 16) {
-            if (n == 16) {
-                memcpy(near, w + k * w_stride, 16 * sizeof *near);
-                continue;
-            }
-            for (size_t i = 0; i < 16; i++) near[i] = i < n ? w[k * w_stride + i] : 0;
+            if (!w->plain)
+                tess_packed_read(near, w->packed, k, w->first + c, n);
+            else if (n == 16)
+                memcpy(near, w->plain + k * w->stride + c, 16 * sizeof *near);
+            else
+                memcpy(near, w->plain + k * w->stride + c, n * sizeof *near);
         }
 }
 
@@ -73,15 +83,15 @@ VEC_INLINE void column_dots(vec sum[GROUP], const uint16_t *near, const float *t
     } while (++t < n_lane);
 }
 
-void KERNEL(matmul_columns, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t w_stride, size_t n_row,
-                                  size_t n_col, const float *x, size_t n_tok, size_t n_lane, float *scratch)
+static void multiply_columns(float *y, size_t y_stride, const column_source *w, size_t n_row, size_t n_col,
+                             const float *x, size_t n_tok, size_t n_lane, float *scratch)
 {
     uint16_t *near = (uint16_t *)(void *)scratch; /* [n_row, 16] */
     float *turned = scratch + n_row * 8;
     turn_tokens(turned, x, n_row, n_tok, n_lane);
     for (size_t c = 0; c < n_col; c += 16) {
         const size_t n = n_col - c < 16 ? n_col - c : 16;
-        gather_columns(near, w + c, w_stride, n_row, n, n_lane);
+        gather_columns(near, w, c, n_row, n, n_lane);
         for (size_t first = 0; first < n_tok; first += GROUP) {
             vec sum[GROUP];
             column_dots(sum, near, turned + first * n_row, n_row, n_lane);
@@ -89,6 +99,21 @@ void KERNEL(matmul_columns, bf16)(float *y, size_t y_stride, const uint16_t *w, 
                 vec_store_n(y + (first + i) * y_stride + c, sum[i], n);
         }
     }
+}
+
+void KERNEL(matmul_columns, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t w_stride, size_t n_row,
+                                  size_t n_col, const float *x, size_t n_tok, size_t n_lane, float *scratch)
+{
+    const column_source from = {.plain = w, .stride = w_stride};
+    multiply_columns(y, y_stride, &from, n_row, n_col, x, n_tok, n_lane, scratch);
+}
+
+void KERNEL(matmul_columns_packed, bf16)(float *y, size_t y_stride, const tess_packed_weights *w,
+                                         size_t n_row, size_t first, size_t n_col, const float *x,
+                                         size_t n_tok, size_t n_lane, float *scratch)
+{
+    const column_source from = {.packed = w, .first = first};
+    multiply_columns(y, y_stride, &from, n_row, n_col, x, n_tok, n_lane, scratch);
 }
 
 /* -- channel by channel -- */

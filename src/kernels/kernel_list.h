@@ -14,7 +14,9 @@
 #define TESS_EVERY_KERNEL(X, isa)                                                                            \
     X(pack, f32, isa)                                                                                        \
     X(matmul, bf16, isa)                                                                                     \
+    X(matmul_packed, bf16, isa)                                                                              \
     X(matmul_columns, bf16, isa)                                                                             \
+    X(matmul_columns_packed, bf16, isa)                                                                      \
     X(dot, f32, isa)                                                                                         \
     X(attend, f32, isa)                                                                                      \
     X(softmax, f32, isa)                                                                                     \

@@ -25,6 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/packed_weights.h"
+
 #define TESS_DOT_LANES 32
 #define TESS_SUM_LANES 16
 
@@ -62,6 +64,11 @@ typedef void tess_pack_fn(float *packed, const float *x, size_t n_col);
 typedef void tess_matmul_fn(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t row_begin,
                             size_t row_end, const float *packed, size_t n_tok, tess_rounding rounding);
 
+/* The same with packed weights, and the same bits. */
+typedef void tess_matmul_packed_fn(float *y, size_t y_stride, const tess_packed_weights *w, size_t n_col,
+                                   size_t row_begin, size_t row_end, const float *packed, size_t n_tok,
+                                   tess_rounding rounding);
+
 /* Tokens that tess_matmul_columns_fn takes at once; more are taken in groups of about so many. */
 #define TESS_COLUMN_GRAIN 12
 
@@ -86,6 +93,11 @@ static inline size_t tess_columns_floats(size_t n_row, size_t n_tok)
 typedef void tess_matmul_columns_fn(float *y, size_t y_stride, const uint16_t *w, size_t w_stride,
                                     size_t n_row, size_t n_col, const float *x, size_t n_tok, size_t n_lane,
                                     float *scratch);
+
+/* The same with columns first .. first+n_col-1 of packed weights, and the same bits. */
+typedef void tess_matmul_columns_packed_fn(float *y, size_t y_stride, const tess_packed_weights *w,
+                                           size_t n_row, size_t first, size_t n_col, const float *x,
+                                           size_t n_tok, size_t n_lane, float *scratch);
 
 /* The canonical dot product of a[n] and b[n]. */
 typedef float tess_dot_fn(const float *a, const float *b, size_t n);
@@ -186,7 +198,9 @@ typedef struct tess_kernels {
     const char *name; /* the strongest instruction set in use: "reference", "avx2", "avx512", "neon" */
     tess_pack_fn *pack;
     tess_matmul_fn *matmul;
+    tess_matmul_packed_fn *matmul_packed;
     tess_matmul_columns_fn *matmul_columns;
+    tess_matmul_columns_packed_fn *matmul_columns_packed;
     tess_dot_fn *dot;
     tess_attend_fn *attend;
     tess_softmax_fn *softmax;

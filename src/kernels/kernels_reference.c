@@ -15,6 +15,13 @@ static float widened(uint16_t x)
     return tess_float_of_bits((uint32_t)x << 16);
 }
 
+static float unpacked(const tess_packed_weights *w, size_t row, size_t k)
+{
+    uint16_t weight;
+    tess_packed_read(&weight, w, row, k, 1);
+    return widened(weight);
+}
+
 /* Adds lane i+n/2 to lane i, then i+n/4, ... i+1. */
 static float add_lanes(float *lane, size_t n_lane)
 {
@@ -45,6 +52,20 @@ void tess_matmul_bf16_reference(float *y, size_t y_stride, const uint16_t *w, si
                 rounded(dot_bf16(w + r * n_col, packed + t * tess_packed_floats(n_col), n_col), rounding);
 }
 
+void tess_matmul_packed_bf16_reference(float *y, size_t y_stride, const tess_packed_weights *w, size_t n_col,
+                                       size_t row_begin, size_t row_end, const float *packed, size_t n_tok,
+                                       tess_rounding rounding)
+{
+    for (size_t t = 0; t < n_tok; t++)
+        for (size_t r = row_begin; r < row_end; r++) {
+            const float *x = packed + t * tess_packed_floats(n_col);
+            float lane[TESS_DOT_LANES] = {0};
+            for (size_t k = 0; k < n_col; k++)
+                lane[k % TESS_DOT_LANES] = fmaf(unpacked(w, r, k), x[k], lane[k % TESS_DOT_LANES]);
+            y[t * y_stride + r] = rounded(add_lanes(lane, TESS_DOT_LANES), rounding);
+        }
+}
+
 void tess_matmul_columns_bf16_reference(float *y, size_t y_stride, const uint16_t *w, size_t w_stride,
                                         size_t n_row, size_t n_col, const float *x, size_t n_tok,
                                         size_t n_lane, float *scratch)
@@ -55,6 +76,20 @@ void tess_matmul_columns_bf16_reference(float *y, size_t y_stride, const uint16_
             float lane[TESS_DOT_LANES] = {0};
             for (size_t k = 0; k < n_row; k++)
                 lane[k % n_lane] = fmaf(widened(w[k * w_stride + c]), x[t * n_row + k], lane[k % n_lane]);
+            y[t * y_stride + c] = add_lanes(lane, n_lane);
+        }
+}
+
+void tess_matmul_columns_packed_bf16_reference(float *y, size_t y_stride, const tess_packed_weights *w,
+                                               size_t n_row, size_t first, size_t n_col, const float *x,
+                                               size_t n_tok, size_t n_lane, float *scratch)
+{
+    (void)scratch;
+    for (size_t t = 0; t < n_tok; t++)
+        for (size_t c = 0; c < n_col; c++) {
+            float lane[TESS_DOT_LANES] = {0};
+            for (size_t k = 0; k < n_row; k++)
+                lane[k % n_lane] = fmaf(unpacked(w, k, first + c), x[t * n_row + k], lane[k % n_lane]);
             y[t * y_stride + c] = add_lanes(lane, n_lane);
         }
 }

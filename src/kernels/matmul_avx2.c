@@ -8,7 +8,8 @@ enum {
     TILE_TOKENS = 3,
     COLUMN_BLOCK = 2048,
     TOKEN_BLOCK_FLOATS = 128 * 1024, /* packed rows that stay in the L2 cache while rows of weights pass */
-    ASK_LEVEL = 3
+    ASK_LEVEL = 3,
+    PACKED_AHEAD = 8192
 };
 
 typedef __m256 reg;
@@ -45,6 +46,36 @@ VEC_INLINE reg reg_plane(bits b, size_t odd)
 {
     if (odd) return _mm256_castsi256_ps(_mm256_and_si256(b, _mm256_set1_epi32((int)0xffff0000u)));
     return _mm256_castsi256_ps(_mm256_slli_epi32(b, 16));
+}
+
+typedef __m256i codes_table;
+
+VEC_INLINE codes_table table_load(const uint8_t high[16])
+{
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)high));
+}
+
+VEC_INLINE void bits_unpack(bits out[2], const uint8_t *low, const uint8_t *codes, size_t half,
+                            codes_table table)
+{
+    __m256i code = _mm256_loadu_si256((const __m256i *)(const void *)codes);
+    if (half) code = _mm256_srli_epi16(code, 4);
+    const __m256i high = _mm256_shuffle_epi8(table, _mm256_and_si256(code, _mm256_set1_epi8(15)));
+    const __m256i lows = _mm256_loadu_si256((const __m256i *)(const void *)low);
+    out[0] = _mm256_unpacklo_epi8(lows, high);
+    out[1] = _mm256_unpackhi_epi8(lows, high);
+}
+
+VEC_INLINE bits bits_put(bits b, size_t pair, size_t k, uint16_t v)
+{
+    const __m256i lanes = _mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m256i here = _mm256_cmpeq_epi16(lanes, _mm256_set1_epi16((short)(k - 16 * pair)));
+    return _mm256_blendv_epi8(b, _mm256_set1_epi16((short)v), here);
+}
+
+VEC_INLINE void bits_store(uint16_t *w, bits b)
+{
+    _mm256_storeu_si256((__m256i *)w, b);
 }
 
 /* Lane l of planes 0 to 3 is lane 2l, 2l+1, 2l+16, 2l+17 of the dot: step 16 adds the upper planes to the

@@ -8,7 +8,8 @@ enum {
     TILE_TOKENS = 4,
     COLUMN_BLOCK = 2048,
     TOKEN_BLOCK_FLOATS = 384 * 1024, /* packed rows that stay near while rows of weights pass */
-    ASK_LEVEL = 2
+    ASK_LEVEL = 2,
+    PACKED_AHEAD = 0
 };
 
 typedef __m512 reg;
@@ -45,6 +46,35 @@ VEC_INLINE reg reg_plane(bits b, size_t odd)
 {
     if (odd) return _mm512_castsi512_ps(_mm512_and_si512(b, _mm512_set1_epi32((int)0xffff0000u)));
     return _mm512_castsi512_ps(_mm512_slli_epi32(b, 16));
+}
+
+typedef __m512i codes_table;
+
+VEC_INLINE codes_table table_load(const uint8_t high[16])
+{
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)high));
+}
+
+VEC_INLINE void bits_unpack(bits out[2], const uint8_t *low, const uint8_t *codes, size_t half,
+                            codes_table table)
+{
+    __m512i code = _mm512_loadu_si512(codes);
+    if (half) code = _mm512_srli_epi16(code, 4);
+    const __m512i high = _mm512_shuffle_epi8(table, _mm512_and_si512(code, _mm512_set1_epi8(15)));
+    const __m512i lows = _mm512_loadu_si512(low);
+    out[0] = _mm512_unpacklo_epi8(lows, high);
+    out[1] = _mm512_unpackhi_epi8(lows, high);
+}
+
+VEC_INLINE bits bits_put(bits b, size_t pair, size_t k, uint16_t v)
+{
+    (void)pair;
+    return _mm512_mask_set1_epi16(b, (__mmask32)1 << k, (short)v);
+}
+
+VEC_INLINE void bits_store(uint16_t *w, bits b)
+{
+    _mm512_storeu_si512(w, b);
 }
 
 /* Lane l of the even plane is lane 2l of the dot, lane l of the odd plane lane 2l+1: steps 16, 8, 4, 2 stay

@@ -12,14 +12,19 @@
  *
  * The file provides: PLANES, PLANE_LANES, TILE_ROWS, TILE_TOKENS (2 .. 4), COLUMN_BLOCK, TOKEN_BLOCK_FLOATS,
  *   ASK_LEVEL                     how near weights come that are asked for: 3 the L1 cache, 2 the L2
+ *   PACKED_AHEAD                  bytes: where packed weights are asked for; 0: left to the hardware
  *   reg                           PLANE_LANES floats
  *   reg_zero, reg_load
  *   reg_fma(a, b, c)              a * b + c
  *   reg_fma_n(a, b, c, n)         the same in the first n lanes; the others keep c
- *   bits, bits_load(w)            2*PLANE_LANES bf16
+ *   bits, bits_load, bits_store   2*PLANE_LANES bf16
  *   bits_keep(b)                  tells the compiler to hold b in a register, not to read it again
  *   reg_plane(b, odd)             its even or odd elements, widened
  *   reg_add_lanes4(out, acc)      the canonical tree of acc[0 .. PLANES-1][j] for j = 0 .. 3
+ * and for packed weights:
+ *   codes_table, table_load(high) sixteen high bytes
+ *   bits_unpack(out, low, codes, half, table)  bits of elements 0 .. 31 of a half, and of 32 .. 63
+ *   bits_put(b, pair, k, v)       v for element k < 32 of the group whose pair-th register b is, if b has it
  */
 #include <stdbool.h>
 #include <string.h>
@@ -79,10 +84,81 @@ typedef struct columns {
     size_t begin, end;
 } columns;
 
+/* Rows of weights, plain or packed. Always inlined, so that which of them costs nothing. */
+typedef struct source {
+    const uint16_t *plain;             /* the first row, or NULL: */
+    const tess_packed_weights *packed; /* a packed matrix, */
+    size_t row;                        /* the first row in it */
+} source;
+
+VEC_INLINE source source_skip(source w, size_t n_row, size_t n_col)
+{
+    if (w.plain)
+        w.plain += n_row * n_col;
+    else
+        w.row += n_row;
+    return w;
+}
+
+VEC_INLINE const uint8_t *chunks_of(const tess_packed_weights *w, size_t row, size_t chunk)
+{
+    return w->rows + row * w->row_bytes + chunk * TESS_PACKED_CHUNK_BYTES;
+}
+
+/* Half a chunk of packed weights, as two groups of 32 columns. */
+VEC_INLINE void unpack_half(bits b[2][PLANES / 2], const uint8_t *chunk, size_t half, codes_table table)
+{
+    for (size_t pair = 0; pair < PLANES / 2; pair++) {
+        const size_t at = pair * 4 * PLANE_LANES;
+        bits both[2];
+        bits_unpack(both, chunk + 64 * half + at, chunk + 128 + at, half, table);
+        b[0][pair] = both[0];
+        b[1][pair] = both[1];
+    }
+}
+
+/* The 32 * 4 elements of a chunk, each 32 of them `stride` behind those before. */
+VEC_INLINE void unpack_chunk(uint16_t *near, size_t stride, const uint8_t *chunk, codes_table table)
+{
+    for (size_t half = 0; half < 2; half++) {
+        bits b[2][PLANES / 2];
+        unpack_half(b, chunk, half, table);
+        for (size_t g = 0; g < 2; g++)
+            for (size_t pair = 0; pair < PLANES / 2; pair++)
+                bits_store(near + (2 * half + g) * stride + pair * 2 * PLANE_LANES, b[g][pair]);
+    }
+}
+
+/* gather_rows() of packed weights, whole chunks. */
+VEC_INLINE void unpack_rows(uint16_t *near, source w, columns block, size_t rows)
+{
+    codes_table table[TILE_ROWS];
+    for (size_t i = 0; i < rows; i++) table[i] = table_load(w.packed->high + TESS_PACKED_CODES * (w.row + i));
+    for (size_t k = block.begin; k < block.end; k += TESS_PACKED_CHUNK)
+        for (size_t i = 0; i < rows; i++) {
+            const uint8_t *chunk = chunks_of(w.packed, w.row + i, k / TESS_PACKED_CHUNK);
+            for (size_t n = 0; n < TESS_PACKED_CHUNK_BYTES; n += 64)
+                ask_for(chunk, rows * w.packed->row_bytes + n);
+            unpack_chunk(near + ((k - block.begin) * rows + 32 * i), 32 * rows, chunk, table[i]);
+        }
+    for (size_t i = 0; i < rows; i++)
+        for (uint32_t e = w.packed->first[w.row + i]; e < w.packed->first[w.row + i + 1]; e++) {
+            const uint32_t exception = w.packed->exceptions[e];
+            const size_t k = exception >> 16;
+            if (k >= block.begin && k < block.end)
+                near[(k - block.begin) / 32 * 32 * rows + 32 * i + k % 32] = (uint16_t)exception;
+        }
+}
+
 /* The block of `rows` rows of weights, in the order of use: [group of 32 columns][row][32], the last group
  * padded. Asks for the next rows on the way, in the order of their addresses. */
-VEC_INLINE void gather_rows(uint16_t *near, const uint16_t *w, size_t n_col, columns block, size_t rows)
+VEC_INLINE void gather_rows(uint16_t *near, source all, size_t n_col, columns block, size_t rows)
 {
+    const uint16_t *w = all.plain;
+    if (!w) {
+        unpack_rows(near, all, block, rows);
+        return;
+    }
     for (size_t k = block.begin; k < block.end; k += 32)
         for (size_t i = 0; i < rows; i++) {
             const uint16_t *from = w + i * n_col + k;
@@ -166,8 +242,8 @@ VEC_INLINE void finish(float *y, size_t y_stride, reg saved[PLANES][TILE_ROWS * 
 
 /* `rows` rows against up to MAX_TOKENS or MAX_SAVED tokens: a block of weights stays in the L1 cache while
  * every tile of tokens passes; the tokens stay in the L2, or pass from the L3 as one stream. */
-VEC_INLINE void multiply_rows(float *y, size_t y_stride, const uint16_t *w, size_t n_col, const float *x,
-                              size_t n_tok, size_t rows, tess_rounding rounding)
+VEC_INLINE void multiply_rows(float *y, size_t y_stride, source w, size_t n_col, const float *x, size_t n_tok,
+                              size_t rows, tess_rounding rounding)
 {
     const size_t x_stride = tess_packed_floats(n_col);
     uint16_t near[COLUMN_BLOCK * TILE_ROWS] __attribute__((aligned(64)));
@@ -194,40 +270,54 @@ VEC_INLINE void multiply_rows(float *y, size_t y_stride, const uint16_t *w, size
 static void multiply_tile(float *y, size_t y_stride, const uint16_t *w, size_t n_col, const float *x,
                           size_t n_tok, tess_rounding rounding)
 {
-    multiply_rows(y, y_stride, w, n_col, x, n_tok, TILE_ROWS, rounding);
+    multiply_rows(y, y_stride, (source){.plain = w}, n_col, x, n_tok, TILE_ROWS, rounding);
 }
 
 static void multiply_row(float *y, size_t y_stride, const uint16_t *w, size_t n_col, const float *x,
                          size_t n_tok, tess_rounding rounding)
 {
-    multiply_rows(y, y_stride, w, n_col, x, n_tok, 1, rounding);
+    multiply_rows(y, y_stride, (source){.plain = w}, n_col, x, n_tok, 1, rounding);
 }
 
-/* One group of 32 columns of a row, n < 32 of them if it is the tail, against a few tokens. Reading weights
- * twice, for their even and their odd elements, costs a third of the rate from memory. */
+static void multiply_packed_tile(float *y, size_t y_stride, const tess_packed_weights *w, size_t row,
+                                 size_t n_col, const float *x, size_t n_tok, tess_rounding rounding)
+{
+    multiply_rows(y, y_stride, (source){.packed = w, .row = row}, n_col, x, n_tok, TILE_ROWS, rounding);
+}
+
+static void multiply_packed_row(float *y, size_t y_stride, const tess_packed_weights *w, size_t row,
+                                size_t n_col, const float *x, size_t n_tok, tess_rounding rounding)
+{
+    multiply_rows(y, y_stride, (source){.packed = w, .row = row}, n_col, x, n_tok, 1, rounding);
+}
+
+/* Two planes of one group of 32 columns of a row, n < 32 of them if it is the tail, against a few tokens. */
+VEC_INLINE void stream_pair(reg sum[PLANES][TILE_TOKENS], bits b, size_t pair, const float *x,
+                            size_t x_stride, size_t tokens, size_t n)
+{
+    for (size_t p = 2 * pair; p < 2 * pair + 2; p++)
+        for (size_t t = 0; t < tokens; t++) {
+            const reg u = reg_load(x + t * x_stride + p * (x_stride / PLANES)), v = reg_plane(b, p % 2);
+            sum[p][t] = n == 32 ? reg_fma(v, u, sum[p][t]) : reg_fma_n(v, u, sum[p][t], lanes_in_tail(n, p));
+        }
+}
+
+/* All planes. Reading weights twice, for their even and their odd elements, costs a third of the rate from
+ * memory. */
 VEC_INLINE void stream_step(reg sum[PLANES][TILE_TOKENS], const uint16_t *w, const float *x, size_t x_stride,
                             size_t tokens, size_t n)
 {
     for (size_t pair = 0; pair < PLANES / 2; pair++) {
         bits b = bits_load(w + pair * 2 * PLANE_LANES);
         bits_keep(b);
-        for (size_t p = 2 * pair; p < 2 * pair + 2; p++)
-            for (size_t t = 0; t < tokens; t++) {
-                const reg u = reg_load(x + t * x_stride + p * (x_stride / PLANES)), v = reg_plane(b, p % 2);
-                sum[p][t] =
-                    n == 32 ? reg_fma(v, u, sum[p][t]) : reg_fma_n(v, u, sum[p][t], lanes_in_tail(n, p));
-            }
+        stream_pair(sum, b, pair, x, x_stride, tokens, n);
     }
 }
 
-/* One row against a few tokens, all planes at once; the sums of token t in acc[p][first + t]. */
-VEC_INLINE void stream_row(reg acc[PLANES][4], size_t first, const uint16_t *w, size_t n_col, const float *x,
-                           size_t tokens)
+VEC_INLINE void stream_plain(reg sum[PLANES][TILE_TOKENS], const uint16_t *w, size_t n_col, const float *x,
+                             size_t tokens)
 {
     const size_t x_stride = tess_packed_floats(n_col);
-    reg sum[PLANES][TILE_TOKENS];
-    for (size_t p = 0; p < PLANES; p++)
-        for (size_t t = 0; t < tokens; t++) sum[p][t] = reg_zero();
     for (size_t g = 0; g < n_col / 32; g++) {
         __builtin_prefetch((const void *)((uintptr_t)w + ASK_AHEAD), 0, ASK_LEVEL);
         stream_step(sum, w, x, x_stride, tokens, 32);
@@ -239,6 +329,97 @@ VEC_INLINE void stream_row(reg acc[PLANES][4], size_t first, const uint16_t *w, 
         copy_tail(copy, w, n_col % 32);
         stream_step(sum, copy, x, x_stride, tokens, n_col % 32);
     }
+}
+
+VEC_INLINE void stream_half(reg sum[PLANES][TILE_TOKENS], bits b[2][PLANES / 2], const float *x,
+                            size_t x_stride, size_t tokens)
+{
+    for (size_t pair = 0; pair < PLANES / 2; pair++) {
+        stream_pair(sum, b[0][pair], pair, x, x_stride, tokens, 32);
+        stream_pair(sum, b[1][pair], pair, x + PLANE_LANES, x_stride, tokens, 32);
+    }
+}
+
+/* What is left of a row's exceptions. */
+typedef struct exceptions {
+    const uint32_t *next;
+    size_t left;
+} exceptions;
+
+VEC_INLINE bool is_before(const exceptions *e, size_t column)
+{
+    return e->left > 0 && *e->next >> 16 < column;
+}
+
+/* Puts the exceptions of 32 columns where they belong, in registers: through memory they would wait for their
+ * stores. */
+VEC_INLINE void put_exceptions(bits b[PLANES / 2], exceptions *e, size_t column)
+{
+    for (; is_before(e, column + 32); e->next++, e->left--)
+        for (size_t pair = 0; pair < PLANES / 2; pair++)
+            b[pair] = bits_put(b[pair], pair, (*e->next >> 16) % 32, (uint16_t)*e->next);
+}
+
+VEC_INLINE void stream_odd_half(reg sum[PLANES][TILE_TOKENS], const uint8_t *chunk, size_t half,
+                                codes_table table, exceptions *e, size_t column, const float *x,
+                                size_t x_stride, size_t tokens)
+{
+    bits b[2][PLANES / 2];
+    unpack_half(b, chunk, half, table);
+    put_exceptions(b[0], e, column);
+    put_exceptions(b[1], e, column + 32);
+    stream_half(sum, b, x, x_stride, tokens);
+}
+
+/* The last chunk of a row, of n < 128 elements. */
+VEC_INLINE void stream_last_chunk(reg sum[PLANES][TILE_TOKENS], const uint8_t *chunk, codes_table table,
+                                  exceptions e, const float *x, size_t x_stride, size_t tokens, size_t n)
+{
+    uint16_t near[TESS_PACKED_CHUNK] __attribute__((aligned(64)));
+    unpack_chunk(near, 32, chunk, table);
+    for (; e.left > 0; e.next++, e.left--) near[(*e.next >> 16) % TESS_PACKED_CHUNK] = (uint16_t)*e.next;
+    for (size_t k = 0; k < n; k += 32, x += PLANE_LANES)
+        stream_step(sum, near + k, x, x_stride, tokens, n - k < 32 ? n - k : 32);
+}
+
+VEC_INLINE void stream_packed(reg sum[PLANES][TILE_TOKENS], const tess_packed_weights *w, size_t row,
+                              size_t n_col, const float *x, size_t tokens)
+{
+    const size_t x_stride = tess_packed_floats(n_col);
+    const codes_table table = table_load(w->high + TESS_PACKED_CODES * row);
+    const uint8_t *chunk = chunks_of(w, row, 0);
+    exceptions e = {w->exceptions + w->first[row], w->first[row + 1] - w->first[row]};
+    for (size_t k = 0; k + TESS_PACKED_CHUNK <= n_col; k += TESS_PACKED_CHUNK) {
+        for (size_t b = 0; PACKED_AHEAD > 0 && b < TESS_PACKED_CHUNK_BYTES; b += 64)
+            __builtin_prefetch((const void *)((uintptr_t)chunk + PACKED_AHEAD + b), 0, 2);
+        if (is_before(&e, k + TESS_PACKED_CHUNK)) {
+            stream_odd_half(sum, chunk, 0, table, &e, k, x, x_stride, tokens);
+            stream_odd_half(sum, chunk, 1, table, &e, k + 64, x + 2 * PLANE_LANES, x_stride, tokens);
+        } else {
+            bits b[2][PLANES / 2];
+            unpack_half(b, chunk, 0, table);
+            stream_half(sum, b, x, x_stride, tokens);
+            unpack_half(b, chunk, 1, table);
+            stream_half(sum, b, x + 2 * PLANE_LANES, x_stride, tokens);
+        }
+        chunk += TESS_PACKED_CHUNK_BYTES;
+        x += 4 * PLANE_LANES;
+    }
+    const size_t n = n_col % TESS_PACKED_CHUNK;
+    if (n > 0) stream_last_chunk(sum, chunk, table, e, x, x_stride, tokens, n);
+}
+
+/* One row against a few tokens, all planes at once; the sums of token t in acc[p][first + t]. */
+VEC_INLINE void stream_row(reg acc[PLANES][4], size_t first, source w, size_t n_col, const float *x,
+                           size_t tokens)
+{
+    reg sum[PLANES][TILE_TOKENS];
+    for (size_t p = 0; p < PLANES; p++)
+        for (size_t t = 0; t < tokens; t++) sum[p][t] = reg_zero();
+    if (w.plain)
+        stream_plain(sum, w.plain, n_col, x, tokens);
+    else
+        stream_packed(sum, w.packed, w.row, n_col, x, tokens);
     for (size_t p = 0; p < PLANES; p++)
         for (size_t t = 0; t < tokens; t++) acc[p][first + t] = sum[p][t];
 }
@@ -246,7 +427,7 @@ VEC_INLINE void stream_row(reg acc[PLANES][4], size_t first, const uint16_t *w, 
 /* One token or a few: the weights pass once, as one stream. Four rows at once reach two thirds of the rate of
  * one from memory, for the hardware follows few streams and none across a page; the rows of `at_once` share
  * the shuffles of their final trees only. */
-VEC_INLINE void multiply_streaming(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t n_row,
+VEC_INLINE void multiply_streaming(float *y, size_t y_stride, source w, size_t n_col, size_t n_row,
                                    const float *x, size_t tokens, tess_rounding rounding)
 {
     const size_t at_once = 4 / tokens;
@@ -256,7 +437,7 @@ VEC_INLINE void multiply_streaming(float *y, size_t y_stride, const uint16_t *w,
         for (size_t p = 0; p < PLANES; p++)
             for (size_t j = 0; j < 4; j++) acc[p][j] = reg_zero();
         for (size_t j = 0; j < at_once && r + j < n_row; j++)
-            stream_row(acc, j * tokens, w + (r + j) * n_col, n_col, x, tokens);
+            stream_row(acc, j * tokens, source_skip(w, r + j, n_col), n_col, x, tokens);
         reg_add_lanes4(sums, acc);
         for (size_t j = 0; j < at_once && r + j < n_row; j++)
             for (size_t t = 0; t < tokens; t++)
@@ -264,8 +445,8 @@ VEC_INLINE void multiply_streaming(float *y, size_t y_stride, const uint16_t *w,
     }
 }
 
-static void multiply_few(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t n_row,
-                         const float *x, size_t n_tok, tess_rounding rounding)
+VEC_INLINE void multiply_few(float *y, size_t y_stride, source w, size_t n_col, size_t n_row, const float *x,
+                             size_t n_tok, tess_rounding rounding)
 {
     switch (n_tok) {
     case 1:
@@ -283,13 +464,20 @@ static void multiply_few(float *y, size_t y_stride, const uint16_t *w, size_t n_
     }
 }
 
-static void multiply_many(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t n_row,
-                          const float *x, size_t n_tok, tess_rounding rounding)
+VEC_INLINE void multiply_many(float *y, size_t y_stride, source w, size_t n_col, size_t n_row, const float *x,
+                              size_t n_tok, tess_rounding rounding)
 {
     size_t r = 0;
     for (; r + TILE_ROWS <= n_row; r += TILE_ROWS)
-        multiply_tile(y + r, y_stride, w + r * n_col, n_col, x, n_tok, rounding);
-    for (; r < n_row; r++) multiply_row(y + r, y_stride, w + r * n_col, n_col, x, n_tok, rounding);
+        if (w.plain)
+            multiply_tile(y + r, y_stride, w.plain + r * n_col, n_col, x, n_tok, rounding);
+        else
+            multiply_packed_tile(y + r, y_stride, w.packed, w.row + r, n_col, x, n_tok, rounding);
+    for (; r < n_row; r++)
+        if (w.plain)
+            multiply_row(y + r, y_stride, w.plain + r * n_col, n_col, x, n_tok, rounding);
+        else
+            multiply_packed_row(y + r, y_stride, w.packed, w.row + r, n_col, x, n_tok, rounding);
 }
 
 /* The dots of sixteen rows, turned[k] their elements k, with the token whose element k is x[place[k]]; n <=
@@ -333,17 +521,11 @@ static __attribute__((noinline)) void multiply_short(float *y, size_t y_stride, 
     }
 }
 
-void KERNEL(matmul, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t row_begin,
-                          size_t row_end, const float *packed, size_t n_tok, tess_rounding rounding)
+/* All tokens, as many at once as stay near. */
+VEC_INLINE void multiply(float *y, size_t y_stride, source w, size_t n_col, size_t n_row, const float *packed,
+                         size_t n_tok, tess_rounding rounding)
 {
-    const size_t x_stride = tess_packed_floats(n_col), n_row = row_end - row_begin;
-    y += row_begin;
-    w += row_begin * n_col;
-    if (n_col <= SHORT_COLS && n_tok >= SHORT_TOKENS) {
-        multiply_short(y, y_stride, w, n_col, n_row, packed, n_tok, rounding);
-        return;
-    }
-    const size_t most = n_col <= COLUMN_BLOCK ? MAX_TOKENS : MAX_SAVED;
+    const size_t x_stride = tess_packed_floats(n_col), most = n_col <= COLUMN_BLOCK ? MAX_TOKENS : MAX_SAVED;
     size_t block = TOKEN_BLOCK_FLOATS / (x_stride + 1);
     if (block > most) block = most;
     block = block < TILE_TOKENS ? TILE_TOKENS : block / TILE_TOKENS * TILE_TOKENS;
@@ -354,4 +536,24 @@ void KERNEL(matmul, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t n
         else
             multiply_many(y + t * y_stride, y_stride, w, n_col, n_row, packed + t * x_stride, n, rounding);
     }
+}
+
+void KERNEL(matmul, bf16)(float *y, size_t y_stride, const uint16_t *w, size_t n_col, size_t row_begin,
+                          size_t row_end, const float *packed, size_t n_tok, tess_rounding rounding)
+{
+    const size_t n_row = row_end - row_begin;
+    y += row_begin;
+    w += row_begin * n_col;
+    if (n_col <= SHORT_COLS && n_tok >= SHORT_TOKENS)
+        multiply_short(y, y_stride, w, n_col, n_row, packed, n_tok, rounding);
+    else
+        multiply(y, y_stride, (source){.plain = w}, n_col, n_row, packed, n_tok, rounding);
+}
+
+void KERNEL(matmul_packed, bf16)(float *y, size_t y_stride, const tess_packed_weights *w, size_t n_col,
+                                 size_t row_begin, size_t row_end, const float *packed, size_t n_tok,
+                                 tess_rounding rounding)
+{
+    multiply(y + row_begin, y_stride, (source){.packed = w, .row = row_begin}, n_col, row_end - row_begin,
+             packed, n_tok, rounding);
 }

@@ -8,7 +8,8 @@ enum {
     TILE_TOKENS = 4,
     COLUMN_BLOCK = 1024,
     TOKEN_BLOCK_FLOATS = 128 * 1024, /* packed rows that stay in the L2 cache while rows of weights pass */
-    ASK_LEVEL = 3
+    ASK_LEVEL = 3,
+    PACKED_AHEAD = 8192
 };
 
 typedef float32x4_t reg;
@@ -46,6 +47,35 @@ VEC_INLINE reg reg_plane(bits b, size_t odd)
     const uint32x4_t pairs = vreinterpretq_u32_u16(b);
     if (odd) return vreinterpretq_f32_u32(vandq_u32(pairs, vdupq_n_u32(0xffff0000u)));
     return vreinterpretq_f32_u32(vshlq_n_u32(pairs, 16));
+}
+
+typedef uint8x16_t codes_table;
+
+VEC_INLINE codes_table table_load(const uint8_t high[16])
+{
+    return vld1q_u8(high);
+}
+
+VEC_INLINE void bits_unpack(bits out[2], const uint8_t *low, const uint8_t *codes, size_t half,
+                            codes_table table)
+{
+    const uint8x16_t both = vld1q_u8(codes);
+    const uint8x16_t code = half ? vshrq_n_u8(both, 4) : vandq_u8(both, vdupq_n_u8(15));
+    const uint8x16_t high = vqtbl1q_u8(table, code), lows = vld1q_u8(low);
+    out[0] = vreinterpretq_u16_u8(vzip1q_u8(lows, high));
+    out[1] = vreinterpretq_u16_u8(vzip2q_u8(lows, high));
+}
+
+VEC_INLINE bits bits_put(bits b, size_t pair, size_t k, uint16_t v)
+{
+    static const uint16_t lanes[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const uint16x8_t here = vceqq_u16(vld1q_u16(lanes), vdupq_n_u16((uint16_t)(k - 8 * pair)));
+    return vbslq_u16(here, vdupq_n_u16(v), b);
+}
+
+VEC_INLINE void bits_store(uint16_t *w, bits b)
+{
+    vst1q_u16(w, b);
 }
 
 /* Lane l of plane p is lane 8*(p/2) + 2*l + p%2 of the dot: step 16 adds plane p+4 to plane p, step 8 plane

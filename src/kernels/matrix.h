@@ -9,7 +9,8 @@
 #include "kernels/kernels.h"
 
 typedef enum tess_weight_format {
-    TESS_FORMAT_BF16, /* two bytes an element, row-major, rows dense, aligned to 2 bytes only */
+    TESS_FORMAT_BF16,   /* two bytes an element, row-major, rows dense, aligned to 2 bytes only */
+    TESS_FORMAT_PACKED, /* packed_weights.h */
 } tess_weight_format;
 
 typedef struct tess_matrix {

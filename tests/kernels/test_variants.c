@@ -504,6 +504,59 @@ static void case_matmul(const tess_kernels *k, size_t n, int style, tess_roundin
     if (n <= 130) matmul_case(k, n, n_row, 1, style, rounding);
 }
 
+/* buffer[slot] = w[n_row, n_col] packed; its bytes. */
+static size_t pack_weights(int slot, const uint16_t *w, size_t n_row, size_t n_col)
+{
+    const size_t n_exception = tess_weights_count_exceptions(w, n_row, n_col);
+    const size_t bytes = tess_packed_bytes(n_row, n_col, n_exception);
+    if (bytes > SLOT_BYTES) abort();
+    tess_weights_pack(buffer[slot], n_exception, w, n_row, n_col);
+    return bytes;
+}
+
+/* The product of the plain weights, and its bits. Slot 0: y [n_tok, y_stride], 1: the packed weights, 2:
+ * packed by the variant, 3: packed by the reference, 4: x, 5: the plain weights. */
+static void packed_case(const tess_kernels *k, size_t n_col, size_t n_row, size_t n_tok, int style,
+                        tess_rounding rounding)
+{
+    const size_t row = tess_packed_floats(n_col), y_stride = n_row + 3;
+    const size_t n_y = (n_tok - 1) * y_stride + n_row, cut = draw() % (n_row + 1);
+    uint16_t *w = (uint16_t *)buffer[5];
+    fill_bf16(w, n_row * n_col, style);
+    fill(buffer[4], n_tok * n_col, style);
+    for (size_t t = 0; t < n_tok; t++) {
+        k->pack(buffer[2] + t * row, buffer[4] + t * n_col, n_col);
+        ref.pack(buffer[3] + t * row, buffer[4] + t * n_col, n_col);
+    }
+    memset(buffer[0], CANARY, n_y * sizeof(float));
+    memset(result, CANARY, n_y * sizeof(float));
+    ref.matmul(result, y_stride, w, n_col, 0, n_row, buffer[3], n_tok, rounding);
+    operand o[] = {
+        FLOATS(0, n_y), {buffer[1], pack_weights(1, w, n_row, n_col), NULL}, FLOATS(2, n_tok * row)};
+    LABEL("n_col %zu n_row %zu n_tok %zu style %d rounding %d rows cut at %zu", n_col, n_row, n_tok, style,
+          rounding, cut);
+    RUN_GUARDED(label, o, 3, result, n_y, {
+        const tess_packed_weights view = tess_packed_weights_at(o[1].guarded, n_row, n_col);
+        k->matmul_packed(o[0].guarded, y_stride, &view, n_col, cut, n_row, o[2].guarded, n_tok, rounding);
+        for (size_t t = 0; t < n_tok; t++)
+            k->matmul_packed((float *)o[0].guarded + t * y_stride, y_stride, &view, n_col, 0, cut,
+                             (float *)o[2].guarded + t * row, 1, rounding);
+    });
+}
+
+static void case_matmul_packed(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    const size_t n_row = n <= 130 ? 1 + draw() % 14 : 13;
+    packed_case(k, n, n_row, n <= 130 ? 1 + draw() % 9 : 7, style, rounding);
+    packed_case(k, n, n_row, 1 + draw() % 4, style, rounding);
+}
+
+static void case_packed_tokens(const tess_kernels *k)
+{
+    for (size_t n_tok = 1; n_tok <= 70; n_tok++) packed_case(k, 323, 9, n_tok, ORDINARY, TESS_ROUND_NONE);
+    packed_case(k, 67, 9, 340, WIDE, TESS_ROUND_BF16); /* more than one block of tokens */
+}
+
 static void case_matmul_tokens(const tess_kernels *k)
 {
     for (size_t n_tok = 1; n_tok <= 70; n_tok++) matmul_case(k, 67, 9, n_tok, ORDINARY, TESS_ROUND_NONE);
@@ -539,6 +592,40 @@ static void columns_case(const tess_kernels *k, size_t n_row, size_t n_col, size
             k->matmul_columns((float *)o[0].guarded + t * y_stride, y_stride, o[1].guarded, n_col, n_row, cut,
                               (float *)o[2].guarded + t * n_row, 1, n_lane, o[3].guarded);
     });
+}
+
+/* Slot 0: y [n_tok, n_col + 3], 1: the packed weights, 2: x, 3: scratch, 5: the plain weights. */
+static void packed_columns_case(const tess_kernels *k, size_t n_row, size_t n_col, size_t n_tok, int style,
+                                tess_rounding rounding)
+{
+    const size_t y_stride = n_col + 3, n_y = n_tok ? (n_tok - 1) * y_stride + n_col : 0;
+    const size_t n_lane = rounding == TESS_ROUND_NONE ? 32 : 16, cut = draw() % (n_col + 1);
+    fill_bf16((uint16_t *)buffer[5], n_row * n_col, style);
+    fill(buffer[2], n_tok * n_row, style);
+    memset(buffer[0], CANARY, n_y * sizeof(float));
+    memset(result, CANARY, n_y * sizeof(float));
+    ref.matmul_columns(result, y_stride, (const uint16_t *)buffer[5], n_col, n_row, n_col, buffer[2], n_tok,
+                       n_lane, buffer[3]);
+    operand o[] = {FLOATS(0, n_y),
+                   {buffer[1], pack_weights(1, (const uint16_t *)buffer[5], n_row, n_col), NULL},
+                   FLOATS(2, n_tok * n_row),
+                   FLOATS(3, tess_columns_floats(n_row, n_tok))};
+    LABEL("n_row %zu n_col %zu n_tok %zu lanes %zu style %d columns cut at %zu", n_row, n_col, n_tok, n_lane,
+          style, cut);
+    RUN_GUARDED(label, o, 4, result, n_y, {
+        const tess_packed_weights view = tess_packed_weights_at(o[1].guarded, n_row, n_col);
+        k->matmul_columns_packed((float *)o[0].guarded + cut, y_stride, &view, n_row, cut, n_col - cut,
+                                 o[2].guarded, n_tok, n_lane, o[3].guarded);
+        k->matmul_columns_packed(o[0].guarded, y_stride, &view, n_row, 0, cut, o[2].guarded, n_tok, n_lane,
+                                 o[3].guarded);
+    });
+}
+
+static void case_matmul_columns_packed(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    const size_t n_col = 1 + draw() % 40, n_row = 1 + draw() % 20, n_tok = draw() % 14;
+    packed_columns_case(k, n, n_col, n_tok / 2, style, rounding);
+    packed_columns_case(k, n_row, n, n_tok, style, rounding);
 }
 
 /* The rounding stands for the number of lanes: the product is not rounded. */
@@ -637,6 +724,7 @@ static void test_kernel(const char *isa, const char *how, const char *op, case_f
 {
     run_lengths(one, k, quick);
     if (one == case_matmul) case_matmul_tokens(k);
+    if (one == case_matmul_packed) case_packed_tokens(k);
     if (one == case_matmul_columns) case_two_taps(k);
     char text[160];
     snprintf(text, sizeof text,
