@@ -79,8 +79,8 @@ $(B)/tessera: $(call OBJ,$(APP_SRC)) $(B)/libtessera.a
 	@echo "  LINK  $@"
 	@$(CC) $(CFLAGS_ALL) -o $@ $^ $(APP_LDLIBS)
 # Allocations of tests pass through tests/support/fault.c, which can let the k-th one fail; libraries are opened through
-# tests/support/libraries.c, where some are absent.
-WRAP := malloc calloc realloc aligned_alloc strdup dlopen dlsym
+# tests/support/libraries.c, where some are absent; leases through tests/support/packing.c, which can pack what is lent.
+WRAP := malloc calloc realloc aligned_alloc strdup dlopen dlsym tess_bank_lease
 $(TEST_BIN): $(B)/%: $(B)/%.o $(call OBJ,$(SUPPORT_SRC)) $(B)/libtessera.a
 	@$(CC) $(CFLAGS_ALL) $(WRAP:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LDLIBS)
 # The AVX-512 kernels emulated with AVX2, so that CPUs without AVX-512 test them too (tests/kernels/emulated_avx512.h).
