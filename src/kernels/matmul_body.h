@@ -240,29 +240,57 @@ VEC_INLINE void finish(float *y, size_t y_stride, reg saved[PLANES][TILE_ROWS * 
     }
 }
 
-/* `rows` rows against up to MAX_TOKENS or MAX_SAVED tokens: a block of weights stays in the L1 cache while
- * every tile of tokens passes; the tokens stay in the L2, or pass from the L3 as one stream. */
+/* Sums of a tile in all planes, which rest here between blocks of columns. */
+typedef reg tile_sums[PLANES][TILE_ROWS * TILE_TOKENS];
+
+/* All tokens against a block of gathered weights, and into y behind the last block. */
+VEC_INLINE void pass_tokens(float *y, size_t y_stride, tile_sums *saved, const uint16_t *near, columns block,
+                            size_t n_col, const float *x, size_t n_tok, size_t rows, tess_rounding rounding)
+{
+    const size_t x_stride = tess_packed_floats(n_col);
+    for (size_t t = 0; t < n_tok; t += TILE_TOKENS) {
+        const size_t tokens = n_tok - t < TILE_TOKENS ? n_tok - t : TILE_TOKENS;
+        reg(*tile)[TILE_ROWS * TILE_TOKENS] = saved[n_col <= COLUMN_BLOCK ? 0 : t / TILE_TOKENS];
+        for (size_t pair = 0; pair < PLANES / 2; pair++) {
+            walk_tokens(tile[2 * pair], near, x + t * x_stride, x_stride, block, pair, false, rows, tokens);
+            walk_tokens(tile[2 * pair + 1], near, x + t * x_stride, x_stride, block, pair, true, rows,
+                        tokens);
+        }
+        if (block.end == n_col) finish(y + t * y_stride, y_stride, tile, rows, tokens, rounding);
+    }
+}
+
+/* The same for a tile of rows and for one row, whatever form the weights had. */
+static __attribute__((noinline)) void pass_tile(float *y, size_t y_stride, tile_sums *saved,
+                                                const uint16_t *near, columns block, size_t n_col,
+                                                const float *x, size_t n_tok, tess_rounding rounding)
+{
+    pass_tokens(y, y_stride, saved, near, block, n_col, x, n_tok, TILE_ROWS, rounding);
+}
+
+static __attribute__((noinline)) void pass_row(float *y, size_t y_stride, tile_sums *saved,
+                                               const uint16_t *near, columns block, size_t n_col,
+                                               const float *x, size_t n_tok, tess_rounding rounding)
+{
+    pass_tokens(y, y_stride, saved, near, block, n_col, x, n_tok, 1, rounding);
+}
+
+/* `rows` rows, TILE_ROWS or one, against up to MAX_TOKENS or MAX_SAVED tokens: a block of weights stays in
+ * the L1 cache while every tile of tokens passes; the tokens stay in the L2, or pass from the L3 as one
+ * stream. */
 VEC_INLINE void multiply_rows(float *y, size_t y_stride, source w, size_t n_col, const float *x, size_t n_tok,
                               size_t rows, tess_rounding rounding)
 {
-    const size_t x_stride = tess_packed_floats(n_col);
     uint16_t near[COLUMN_BLOCK * TILE_ROWS] __attribute__((aligned(64)));
-    reg saved[MAX_SAVED / TILE_TOKENS + 1][PLANES][TILE_ROWS * TILE_TOKENS];
+    tile_sums saved[MAX_SAVED / TILE_TOKENS + 1];
     size_t k = 0;
     do { /* once for n_col = 0 too: the sums start somewhere */
         const columns block = {k, k + COLUMN_BLOCK < n_col ? k + COLUMN_BLOCK : n_col};
         gather_rows(near, w, n_col, block, rows);
-        for (size_t t = 0; t < n_tok; t += TILE_TOKENS) {
-            const size_t tokens = n_tok - t < TILE_TOKENS ? n_tok - t : TILE_TOKENS;
-            reg(*tile)[TILE_ROWS * TILE_TOKENS] = saved[n_col <= COLUMN_BLOCK ? 0 : t / TILE_TOKENS];
-            for (size_t pair = 0; pair < PLANES / 2; pair++) {
-                walk_tokens(tile[2 * pair], near, x + t * x_stride, x_stride, block, pair, false, rows,
-                            tokens);
-                walk_tokens(tile[2 * pair + 1], near, x + t * x_stride, x_stride, block, pair, true, rows,
-                            tokens);
-            }
-            if (block.end == n_col) finish(y + t * y_stride, y_stride, tile, rows, tokens, rounding);
-        }
+        if (rows == TILE_ROWS)
+            pass_tile(y, y_stride, saved, near, block, n_col, x, n_tok, rounding);
+        else
+            pass_row(y, y_stride, saved, near, block, n_col, x, n_tok, rounding);
         k += COLUMN_BLOCK;
     } while (k < n_col);
 }
@@ -382,9 +410,12 @@ VEC_INLINE void stream_last_chunk(reg sum[PLANES][TILE_TOKENS], const uint8_t *c
         stream_step(sum, near + k, x, x_stride, tokens, n - k < 32 ? n - k : 32);
 }
 
-VEC_INLINE void stream_packed(reg sum[PLANES][TILE_TOKENS], const tess_packed_weights *w, size_t row,
+VEC_INLINE void stream_chunks(reg out[PLANES][TILE_TOKENS], const tess_packed_weights *w, size_t row,
                               size_t n_col, const float *x, size_t tokens)
 {
+    reg sum[PLANES][TILE_TOKENS]; /* registers */
+    for (size_t p = 0; p < PLANES; p++)
+        for (size_t t = 0; t < tokens; t++) sum[p][t] = reg_zero();
     const size_t x_stride = tess_packed_floats(n_col);
     const codes_table table = table_load(w->high + TESS_PACKED_CODES * row);
     const uint8_t *chunk = chunks_of(w, row, 0);
@@ -407,6 +438,23 @@ VEC_INLINE void stream_packed(reg sum[PLANES][TILE_TOKENS], const tess_packed_we
     }
     const size_t n = n_col % TESS_PACKED_CHUNK;
     if (n > 0) stream_last_chunk(sum, chunk, table, e, x, x_stride, tokens, n);
+    for (size_t p = 0; p < PLANES; p++)
+        for (size_t t = 0; t < tokens; t++) out[p][t] = sum[p][t];
+}
+
+/* Not inlined, or there would be one for each of the rows whose trees are made together. */
+static __attribute__((noinline)) void stream_one_token(reg out[PLANES][TILE_TOKENS],
+                                                       const tess_packed_weights *w, size_t row, size_t n_col,
+                                                       const float *x)
+{
+    stream_chunks(out, w, row, n_col, x, 1);
+}
+
+static __attribute__((noinline)) void stream_two_tokens(reg out[PLANES][TILE_TOKENS],
+                                                        const tess_packed_weights *w, size_t row,
+                                                        size_t n_col, const float *x)
+{
+    stream_chunks(out, w, row, n_col, x, 2);
 }
 
 /* One row against a few tokens, all planes at once; the sums of token t in acc[p][first + t]. */
@@ -418,8 +466,10 @@ VEC_INLINE void stream_row(reg acc[PLANES][4], size_t first, source w, size_t n_
         for (size_t t = 0; t < tokens; t++) sum[p][t] = reg_zero();
     if (w.plain)
         stream_plain(sum, w.plain, n_col, x, tokens);
+    else if (tokens == 1)
+        stream_one_token(sum, w.packed, w.row, n_col, x);
     else
-        stream_packed(sum, w.packed, w.row, n_col, x, tokens);
+        stream_two_tokens(sum, w.packed, w.row, n_col, x);
     for (size_t p = 0; p < PLANES; p++)
         for (size_t t = 0; t < tokens; t++) acc[p][first + t] = sum[p][t];
 }
@@ -445,25 +495,6 @@ VEC_INLINE void multiply_streaming(float *y, size_t y_stride, source w, size_t n
     }
 }
 
-VEC_INLINE void multiply_few(float *y, size_t y_stride, source w, size_t n_col, size_t n_row, const float *x,
-                             size_t n_tok, tess_rounding rounding)
-{
-    switch (n_tok) {
-    case 1:
-        multiply_streaming(y, y_stride, w, n_col, n_row, x, 1, rounding);
-        break;
-    case 2:
-        multiply_streaming(y, y_stride, w, n_col, n_row, x, 2, rounding);
-        break;
-    case TILE_TOKENS:
-        multiply_streaming(y, y_stride, w, n_col, n_row, x, TILE_TOKENS, rounding);
-        break;
-    default:
-        multiply_streaming(y, y_stride, w, n_col, n_row, x, 3, rounding);
-        break;
-    }
-}
-
 VEC_INLINE void multiply_many(float *y, size_t y_stride, source w, size_t n_col, size_t n_row, const float *x,
                               size_t n_tok, tess_rounding rounding)
 {
@@ -478,6 +509,22 @@ VEC_INLINE void multiply_many(float *y, size_t y_stride, source w, size_t n_col,
             multiply_row(y + r, y_stride, w.plain + r * n_col, n_col, x, n_tok, rounding);
         else
             multiply_packed_row(y + r, y_stride, w.packed, w.row + r, n_col, x, n_tok, rounding);
+}
+
+/* Packed weights pass as a stream for one token and for two; more are worth unpacking them. */
+VEC_INLINE void multiply_few(float *y, size_t y_stride, source w, size_t n_col, size_t n_row, const float *x,
+                             size_t n_tok, tess_rounding rounding)
+{
+    if (n_tok == 1)
+        multiply_streaming(y, y_stride, w, n_col, n_row, x, 1, rounding);
+    else if (n_tok == 2)
+        multiply_streaming(y, y_stride, w, n_col, n_row, x, 2, rounding);
+    else if (!w.plain)
+        multiply_many(y, y_stride, w, n_col, n_row, x, n_tok, rounding);
+    else if (n_tok == TILE_TOKENS)
+        multiply_streaming(y, y_stride, w, n_col, n_row, x, TILE_TOKENS, rounding);
+    else
+        multiply_streaming(y, y_stride, w, n_col, n_row, x, 3, rounding);
 }
 
 /* The dots of sixteen rows, turned[k] their elements k, with the token whose element k is x[place[k]]; n <=

@@ -73,6 +73,23 @@ size_t tess_weights_count_exceptions(const uint16_t *w, size_t n_row, size_t n_c
     return n;
 }
 
+/* Packs n <= 8 weights, those from column k on, whose places are next to each other; returns where exceptions
+ * end. */
+static uint32_t *pack_run(uint8_t *low, uint8_t *codes, size_t half, uint32_t *exception,
+                          const uint8_t code[256], const uint16_t *w, size_t k, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = code[w[i] >> 8];
+        if (c == NO_CODE) {
+            *exception++ = (uint32_t)(k + i) << 16 | w[i];
+            c = 0;
+        }
+        low[i] = (uint8_t)w[i];
+        codes[i] |= (uint8_t)(c << 4 * half);
+    }
+    return exception;
+}
+
 /* Packs a row; returns where its exceptions end. */
 static uint32_t *pack_row(uint8_t *row, uint32_t *exception, const uint8_t high[TESS_PACKED_CODES],
                           const uint16_t *w, size_t n_col)
@@ -81,16 +98,11 @@ static uint32_t *pack_row(uint8_t *row, uint32_t *exception, const uint8_t high[
     memset(code, NO_CODE, sizeof code);
     for (size_t c = TESS_PACKED_CODES; c-- > 0;) code[high[c]] = (uint8_t)c;
     memset(row, 0, bytes_of_row(n_col));
-    for (size_t k = 0; k < n_col; k++) {
+    for (size_t k = 0; k < n_col; k += 8) {
         uint8_t *chunk = row + k / TESS_PACKED_CHUNK * TESS_PACKED_CHUNK_BYTES;
         const size_t half = k / 64 % 2, place = tess_packed_place(k % 64);
-        uint8_t c = code[w[k] >> 8];
-        if (c == NO_CODE) {
-            *exception++ = (uint32_t)k << 16 | w[k];
-            c = 0;
-        }
-        chunk[64 * half + place] = (uint8_t)w[k];
-        chunk[128 + place] |= (uint8_t)(c << 4 * half);
+        exception = pack_run(chunk + 64 * half + place, chunk + 128 + place, half, exception, code, w + k, k,
+                             n_col - k < 8 ? n_col - k : 8);
     }
     return exception;
 }
