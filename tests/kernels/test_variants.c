@@ -15,6 +15,7 @@
 
 #include "kernels/elementary.h"
 #include "kernels/kernel_list.h"
+#include "kernels/matrix.h"
 
 #include "emulated.h"
 
@@ -463,14 +464,31 @@ static void case_pack(const tess_kernels *k, size_t n, int style, tess_rounding 
     }
 }
 
-/* Slot 0: y [n_tok, y_stride], 1: w, 2: packed by the variant, 3: packed by the reference, 4: x. */
-static void matmul_case(const tess_kernels *k, size_t n_col, size_t n_row, size_t n_tok, int style,
-                        tess_rounding rounding)
+/* w[n_row, n_col], plain in slot 5, as an operand of a form; packed in slot 1. The reference's products are
+ * always of the plain weights. */
+static operand weights_in_form(tess_weight_format format, size_t n_row, size_t n_col)
+{
+    const uint16_t *w = (const uint16_t *)buffer[5];
+    if (format == TESS_FORMAT_BF16) return (operand)HALVES(5, n_row * n_col);
+    const size_t n_exception = tess_weights_count_exceptions(w, n_row, n_col);
+    const operand o = {buffer[1], tess_packed_bytes(n_row, n_col, n_exception), NULL};
+    if (o.bytes > SLOT_BYTES) abort();
+    tess_weights_pack(o.plain, n_exception, w, n_row, n_col);
+    return o;
+}
+
+static tess_matrix matrix_of(const operand *weights, size_t n_row, size_t n_col, tess_weight_format format)
+{
+    return (tess_matrix){weights->guarded, n_row, n_col, format};
+}
+
+/* Slot 0: y [n_tok, y_stride], 1 and 5: weights, 2: x packed by the variant, 3: by the reference, 4: x. */
+static void matmul_case(const tess_kernels *k, tess_weight_format format, size_t n_col, size_t n_row,
+                        size_t n_tok, int style, tess_rounding rounding)
 {
     const size_t row = tess_packed_floats(n_col), y_stride = n_row + 3;
-    const size_t n_y = (n_tok - 1) * y_stride + n_row;
-    uint16_t *w = (uint16_t *)buffer[1];
-    fill_bf16(w, n_row * n_col, style);
+    const size_t n_y = (n_tok - 1) * y_stride + n_row, cut = draw() % (n_row + 1);
+    fill_bf16((uint16_t *)buffer[5], n_row * n_col, style);
     fill(buffer[4], n_tok * n_col, style);
     for (size_t t = 0; t < n_tok; t++) {
         k->pack(buffer[2] + t * row, buffer[4] + t * n_col, n_col);
@@ -478,125 +496,62 @@ static void matmul_case(const tess_kernels *k, size_t n_col, size_t n_row, size_
     }
     memset(buffer[0], CANARY, n_y * sizeof(float));
     memset(result, CANARY, n_y * sizeof(float));
-    ref.matmul(result, y_stride, w, n_col, 0, n_row, buffer[3], n_tok, rounding);
-    operand o[] = {FLOATS(0, n_y), HALVES(1, n_row * n_col), FLOATS(2, n_tok * row)};
+    ref.matmul(result, y_stride, (const uint16_t *)buffer[5], n_col, 0, n_row, buffer[3], n_tok, rounding);
+    operand o[] = {FLOATS(0, n_y), weights_in_form(format, n_row, n_col), FLOATS(2, n_tok * row)};
     LABEL("n_col %zu n_row %zu n_tok %zu style %d rounding %d", n_col, n_row, n_tok, style, rounding);
-    RUN_GUARDED(
-        label, o, 3, result, n_y,
-        k->matmul(o[0].guarded, y_stride, o[1].guarded, n_col, 0, n_row, o[2].guarded, n_tok, rounding));
+    RUN_GUARDED(label, o, 3, result, n_y, {
+        const tess_matrix w = matrix_of(&o[1], n_row, n_col, format);
+        tess_matrix_multiply(k, &w, o[0].guarded, y_stride, 0, n_row, o[2].guarded, n_tok, rounding);
+    });
     /* the same in two parts of the rows and one token at a time */
-    const size_t cut = draw() % (n_row + 1);
     LABEL("n_col %zu n_row %zu n_tok %zu style %d rounding %d rows cut at %zu", n_col, n_row, n_tok, style,
           rounding, cut);
     RUN_GUARDED(label, o, 3, result, n_y, {
-        k->matmul(o[0].guarded, y_stride, o[1].guarded, n_col, cut, n_row, o[2].guarded, n_tok, rounding);
+        const tess_matrix w = matrix_of(&o[1], n_row, n_col, format);
+        tess_matrix_multiply(k, &w, o[0].guarded, y_stride, cut, n_row, o[2].guarded, n_tok, rounding);
         for (size_t t = 0; t < n_tok; t++)
-            k->matmul((float *)o[0].guarded + t * y_stride, y_stride, o[1].guarded, n_col, 0, cut,
-                      (float *)o[2].guarded + t * row, 1, rounding);
+            tess_matrix_multiply(k, &w, (float *)o[0].guarded + t * y_stride, y_stride, 0, cut,
+                                 (float *)o[2].guarded + t * row, 1, rounding);
     });
+}
+
+static void matmul_cases(const tess_kernels *k, tess_weight_format format, size_t n, int style,
+                         tess_rounding rounding)
+{
+    const size_t n_row = n <= 130 ? 1 + draw() % 14 : 13;
+    const size_t n_tok = n <= 130 ? 1 + draw() % 9 : 7;
+    matmul_case(k, format, n, n_row, n_tok, style, rounding);
+    if (n <= 130) matmul_case(k, format, n, n_row, 1, style, rounding);
 }
 
 static void case_matmul(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
 {
-    const size_t n_row = n <= 130 ? 1 + draw() % 14 : 13;
-    const size_t n_tok = n <= 130 ? 1 + draw() % 9 : 7;
-    matmul_case(k, n, n_row, n_tok, style, rounding);
-    if (n <= 130) matmul_case(k, n, n_row, 1, style, rounding);
-}
-
-/* buffer[slot] = w[n_row, n_col] packed; its bytes. */
-static size_t pack_weights(int slot, const uint16_t *w, size_t n_row, size_t n_col)
-{
-    const size_t n_exception = tess_weights_count_exceptions(w, n_row, n_col);
-    const size_t bytes = tess_packed_bytes(n_row, n_col, n_exception);
-    if (bytes > SLOT_BYTES) abort();
-    tess_weights_pack(buffer[slot], n_exception, w, n_row, n_col);
-    return bytes;
-}
-
-/* The product of the plain weights, and its bits. Slot 0: y [n_tok, y_stride], 1: the packed weights, 2:
- * packed by the variant, 3: packed by the reference, 4: x, 5: the plain weights. */
-static void packed_case(const tess_kernels *k, size_t n_col, size_t n_row, size_t n_tok, int style,
-                        tess_rounding rounding)
-{
-    const size_t row = tess_packed_floats(n_col), y_stride = n_row + 3;
-    const size_t n_y = (n_tok - 1) * y_stride + n_row, cut = draw() % (n_row + 1);
-    uint16_t *w = (uint16_t *)buffer[5];
-    fill_bf16(w, n_row * n_col, style);
-    fill(buffer[4], n_tok * n_col, style);
-    for (size_t t = 0; t < n_tok; t++) {
-        k->pack(buffer[2] + t * row, buffer[4] + t * n_col, n_col);
-        ref.pack(buffer[3] + t * row, buffer[4] + t * n_col, n_col);
-    }
-    memset(buffer[0], CANARY, n_y * sizeof(float));
-    memset(result, CANARY, n_y * sizeof(float));
-    ref.matmul(result, y_stride, w, n_col, 0, n_row, buffer[3], n_tok, rounding);
-    operand o[] = {
-        FLOATS(0, n_y), {buffer[1], pack_weights(1, w, n_row, n_col), NULL}, FLOATS(2, n_tok * row)};
-    LABEL("n_col %zu n_row %zu n_tok %zu style %d rounding %d rows cut at %zu", n_col, n_row, n_tok, style,
-          rounding, cut);
-    RUN_GUARDED(label, o, 3, result, n_y, {
-        const tess_packed_weights view = tess_packed_weights_at(o[1].guarded, n_row, n_col);
-        k->matmul_packed(o[0].guarded, y_stride, &view, n_col, cut, n_row, o[2].guarded, n_tok, rounding);
-        for (size_t t = 0; t < n_tok; t++)
-            k->matmul_packed((float *)o[0].guarded + t * y_stride, y_stride, &view, n_col, 0, cut,
-                             (float *)o[2].guarded + t * row, 1, rounding);
-    });
+    matmul_cases(k, TESS_FORMAT_BF16, n, style, rounding);
 }
 
 static void case_matmul_packed(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
 {
-    const size_t n_row = n <= 130 ? 1 + draw() % 14 : 13;
-    packed_case(k, n, n_row, n <= 130 ? 1 + draw() % 9 : 7, style, rounding);
-    packed_case(k, n, n_row, 1 + draw() % 4, style, rounding);
+    matmul_cases(k, TESS_FORMAT_PACKED, n, style, rounding);
 }
 
-static void case_packed_tokens(const tess_kernels *k)
+static void case_tokens(const tess_kernels *k, tess_weight_format format)
 {
-    for (size_t n_tok = 1; n_tok <= 70; n_tok++) packed_case(k, 323, 9, n_tok, ORDINARY, TESS_ROUND_NONE);
-    packed_case(k, 67, 9, 340, WIDE, TESS_ROUND_BF16); /* more than one block of tokens */
-}
-
-static void case_matmul_tokens(const tess_kernels *k)
-{
-    for (size_t n_tok = 1; n_tok <= 70; n_tok++) matmul_case(k, 67, 9, n_tok, ORDINARY, TESS_ROUND_NONE);
-    matmul_case(k, MAX_LENGTH, 8, 100, ORDINARY, TESS_ROUND_NONE); /* more than one block of tokens */
-    matmul_case(k, 33, 9, 340, ORDINARY, TESS_ROUND_BF16);
+    for (size_t n_tok = 1; n_tok <= 70; n_tok++)
+        matmul_case(k, format, format == TESS_FORMAT_BF16 ? 67 : 323, 9, n_tok, ORDINARY, TESS_ROUND_NONE);
+    matmul_case(k, format, MAX_LENGTH, 8, 100, ORDINARY, TESS_ROUND_NONE); /* more than one block of tokens */
+    matmul_case(k, format, 33, 9, 340, ORDINARY, TESS_ROUND_BF16);
+    matmul_case(k, format, 67, 9, 340, WIDE, TESS_ROUND_BF16);
     for (size_t n_col = 0; n_col <= 20; n_col++) /* one element in a lane at most, and many tokens */
-        for (int style = 0; style < STYLES; style++) {
+        for (int style = 0; style < STYLES && format == TESS_FORMAT_BF16; style++) {
             const size_t n_row = 1 + draw() % 600, n_tok = 14 + draw() % 9;
-            matmul_case(k, n_col, n_row, n_tok, style, (tess_rounding)(n_row % 2));
+            matmul_case(k, format, n_col, n_row, n_tok, style, (tess_rounding)(n_row % 2));
         }
 }
 
-/* Slot 0: y [n_tok, n_col + 3], 1: w, 2: x, 3: scratch. */
-static void columns_case(const tess_kernels *k, size_t n_row, size_t n_col, size_t n_tok, int style,
-                         tess_rounding rounding)
-{
-    const size_t y_stride = n_col + 3, n_y = n_tok ? (n_tok - 1) * y_stride + n_col : 0;
-    const size_t n_lane = rounding == TESS_ROUND_NONE ? 32 : 16, cut = draw() % (n_col + 1);
-    fill_bf16((uint16_t *)buffer[1], n_row * n_col, style);
-    fill(buffer[2], n_tok * n_row, style);
-    memset(buffer[0], CANARY, n_y * sizeof(float));
-    memset(result, CANARY, n_y * sizeof(float));
-    ref.matmul_columns(result, y_stride, (const uint16_t *)buffer[1], n_col, n_row, n_col, buffer[2], n_tok,
-                       n_lane, buffer[3]);
-    operand o[] = {FLOATS(0, n_y), HALVES(1, n_row * n_col), FLOATS(2, n_tok * n_row),
-                   FLOATS(3, tess_columns_floats(n_row, n_tok))};
-    LABEL("n_row %zu n_col %zu n_tok %zu lanes %zu style %d columns cut at %zu", n_row, n_col, n_tok, n_lane,
-          style, cut);
-    RUN_GUARDED(label, o, 4, result, n_y, {
-        k->matmul_columns((float *)o[0].guarded + cut, y_stride, (uint16_t *)o[1].guarded + cut, n_col, n_row,
-                          n_col - cut, o[2].guarded, n_tok, n_lane, o[3].guarded);
-        for (size_t t = 0; t < n_tok; t++)
-            k->matmul_columns((float *)o[0].guarded + t * y_stride, y_stride, o[1].guarded, n_col, n_row, cut,
-                              (float *)o[2].guarded + t * n_row, 1, n_lane, o[3].guarded);
-    });
-}
-
-/* Slot 0: y [n_tok, n_col + 3], 1: the packed weights, 2: x, 3: scratch, 5: the plain weights. */
-static void packed_columns_case(const tess_kernels *k, size_t n_row, size_t n_col, size_t n_tok, int style,
-                                tess_rounding rounding)
+/* Slot 0: y [n_tok, n_col + 3], 1 and 5: weights, 2: x, 3: scratch. The rounding stands for the number of
+ * lanes: the product is not rounded. */
+static void columns_case(const tess_kernels *k, tess_weight_format format, size_t n_row, size_t n_col,
+                         size_t n_tok, int style, tess_rounding rounding)
 {
     const size_t y_stride = n_col + 3, n_y = n_tok ? (n_tok - 1) * y_stride + n_col : 0;
     const size_t n_lane = rounding == TESS_ROUND_NONE ? 32 : 16, cut = draw() % (n_col + 1);
@@ -606,34 +561,33 @@ static void packed_columns_case(const tess_kernels *k, size_t n_row, size_t n_co
     memset(result, CANARY, n_y * sizeof(float));
     ref.matmul_columns(result, y_stride, (const uint16_t *)buffer[5], n_col, n_row, n_col, buffer[2], n_tok,
                        n_lane, buffer[3]);
-    operand o[] = {FLOATS(0, n_y),
-                   {buffer[1], pack_weights(1, (const uint16_t *)buffer[5], n_row, n_col), NULL},
-                   FLOATS(2, n_tok * n_row),
+    operand o[] = {FLOATS(0, n_y), weights_in_form(format, n_row, n_col), FLOATS(2, n_tok * n_row),
                    FLOATS(3, tess_columns_floats(n_row, n_tok))};
     LABEL("n_row %zu n_col %zu n_tok %zu lanes %zu style %d columns cut at %zu", n_row, n_col, n_tok, n_lane,
           style, cut);
     RUN_GUARDED(label, o, 4, result, n_y, {
-        const tess_packed_weights view = tess_packed_weights_at(o[1].guarded, n_row, n_col);
-        k->matmul_columns_packed((float *)o[0].guarded + cut, y_stride, &view, n_row, cut, n_col - cut,
-                                 o[2].guarded, n_tok, n_lane, o[3].guarded);
-        k->matmul_columns_packed(o[0].guarded, y_stride, &view, n_row, 0, cut, o[2].guarded, n_tok, n_lane,
-                                 o[3].guarded);
+        const tess_matrix w = matrix_of(&o[1], n_row, n_col, format);
+        tess_matrix_multiply_columns(k, &w, (float *)o[0].guarded + cut, y_stride, cut, n_col - cut,
+                                     o[2].guarded, n_tok, n_lane, o[3].guarded);
+        for (size_t t = 0; t < n_tok; t++)
+            tess_matrix_multiply_columns(k, &w, (float *)o[0].guarded + t * y_stride, y_stride, 0, cut,
+                                         (float *)o[2].guarded + t * n_row, 1, n_lane, o[3].guarded);
     });
 }
 
-static void case_matmul_columns_packed(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
-{
-    const size_t n_col = 1 + draw() % 40, n_row = 1 + draw() % 20, n_tok = draw() % 14;
-    packed_columns_case(k, n, n_col, n_tok / 2, style, rounding);
-    packed_columns_case(k, n_row, n, n_tok, style, rounding);
-}
-
-/* The rounding stands for the number of lanes: the product is not rounded. */
 static void case_matmul_columns(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
 {
     const size_t n_col = 1 + draw() % 40, n_row = 1 + draw() % 70, n_tok = draw() % 30;
-    columns_case(k, n, n_col, n_tok / 2, style, rounding);
-    columns_case(k, n_row, n, n_tok, style, rounding);
+    columns_case(k, TESS_FORMAT_BF16, n, n_col, n_tok / 2, style, rounding);
+    columns_case(k, TESS_FORMAT_BF16, n_row, n, n_tok, style, rounding);
+}
+
+/* Fewer, because the reference looks for each weight of its own. */
+static void case_matmul_columns_packed(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    const size_t n_col = 1 + draw() % 40, n_row = 1 + draw() % 20, n_tok = draw() % 14;
+    columns_case(k, TESS_FORMAT_PACKED, n, n_col, n_tok / 2, style, rounding);
+    columns_case(k, TESS_FORMAT_PACKED, n_row, n, n_tok, style, rounding);
 }
 
 /* The canonical dot of two taps, element by element, is the sum of two dots of 16 lanes. */
@@ -723,8 +677,8 @@ static void test_kernel(const char *isa, const char *how, const char *op, case_f
                         bool quick)
 {
     run_lengths(one, k, quick);
-    if (one == case_matmul) case_matmul_tokens(k);
-    if (one == case_matmul_packed) case_packed_tokens(k);
+    if (one == case_matmul) case_tokens(k, TESS_FORMAT_BF16);
+    if (one == case_matmul_packed) case_tokens(k, TESS_FORMAT_PACKED);
     if (one == case_matmul_columns) case_two_taps(k);
     char text[160];
     snprintf(text, sizeof text,
