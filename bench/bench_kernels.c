@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "measure.h"
@@ -443,18 +442,6 @@ BENCH_ROW(find_non_finite, "row of 2048", 2048 * 4)
 
 /* -- the whole list -- */
 
-/* In huge pages, as the engine's weights lie. */
-static void *reserve(size_t bytes)
-{
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) {
-        perror("mmap");
-        exit(1);
-    }
-    madvise(p, bytes, MADV_HUGEPAGE);
-    return p;
-}
-
 static void fill(float *x, size_t n)
 {
     uint32_t s = 12345;
@@ -486,14 +473,14 @@ int main(int argc, char **argv)
     b.n_thread = cores > 0 && cores <= 256 ? (int)cores : 1;
     if (tess_pool_new(b.n_thread, &b.pool, NULL) != 0) return 1;
     const size_t n_x = 1 << 16;
-    b.w = reserve(WEIGHT_BYTES);
-    b.packed_w = reserve(WEIGHT_BYTES);
-    b.x = reserve(n_x * sizeof(float));
-    b.packed = reserve((size_t)MAX_TOK * MAX_COL * sizeof(float));
-    b.y = reserve(((size_t)WEIGHT_BYTES / 768 + (size_t)MAX_TOK * MAX_COL) * sizeof(float));
-    b.keys = reserve((size_t)MAX_KEY * 128 * sizeof(float));
-    b.values = reserve((size_t)MAX_KEY * 128 * sizeof(float));
-    b.scores = reserve((size_t)TESS_QUERY_GRAIN * MAX_KEY * sizeof(float));
+    b.w = bench_reserve(WEIGHT_BYTES);
+    b.packed_w = bench_reserve(WEIGHT_BYTES);
+    b.x = bench_reserve(n_x * sizeof(float));
+    b.packed = bench_reserve((size_t)MAX_TOK * MAX_COL * sizeof(float));
+    b.y = bench_reserve(((size_t)WEIGHT_BYTES / 768 + (size_t)MAX_TOK * MAX_COL) * sizeof(float));
+    b.keys = bench_reserve((size_t)MAX_KEY * 128 * sizeof(float));
+    b.values = bench_reserve((size_t)MAX_KEY * 128 * sizeof(float));
+    b.scores = bench_reserve((size_t)TESS_QUERY_GRAIN * MAX_KEY * sizeof(float));
     fill(b.x, n_x);
     fill(b.keys, MAX_KEY * 128);
     fill(b.values, MAX_KEY * 128);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/pool.h"
 #include "base/random.h"
@@ -33,17 +32,6 @@ typedef struct bench {
     const tess_matrix *at_hand;
 } bench;
 
-/* In huge pages, as the engine's weights lie. */
-static void *reserve(size_t bytes)
-{
-    const size_t page = 2 << 20;
-    void *p = aligned_alloc(page, (bytes + page - 1) / page * page);
-    bench_must(p != NULL, "memory");
-    madvise(p, bytes, MADV_HUGEPAGE);
-    memset(p, 0, bytes);
-    return p;
-}
-
 static uint16_t draw_weight(uint64_t *random)
 {
     const double radius = sqrt(-2.0 * log(1.0 - tess_random_unit(random)));
@@ -65,7 +53,7 @@ static void make_weights(bench *b, double share)
     free(b->packed);
     b->n_exception = n_exception;
     b->packed_bytes = tess_packed_bytes(N_ROW, N_COL, n_exception);
-    b->packed = reserve(b->packed_bytes);
+    b->packed = bench_reserve(b->packed_bytes);
     tess_weights_pack(b->packed, n_exception, b->plain, N_ROW, N_COL);
     b->matrix[0] = (tess_matrix){b->plain, N_ROW, N_COL, TESS_FORMAT_BF16};
     b->matrix[1] = (tess_matrix){b->packed, N_ROW, N_COL, TESS_FORMAT_PACKED};
@@ -163,10 +151,10 @@ int main(int argc, char **argv)
                "the instruction set");
     tess_kernels_init(&b.kernels, mask);
     b.stick = yardstick_of(b.kernels.name);
-    b.plain = reserve((size_t)N_ROW * N_COL * 2);
-    b.x = reserve((size_t)MAX_TOK * N_COL * sizeof(float));
-    b.x_packed = reserve((size_t)MAX_TOK * N_COL * sizeof(float));
-    b.y = reserve((size_t)MAX_TOK * N_ROW * sizeof(float));
+    b.plain = bench_reserve((size_t)N_ROW * N_COL * 2);
+    b.x = bench_reserve((size_t)MAX_TOK * N_COL * sizeof(float));
+    b.x_packed = bench_reserve((size_t)MAX_TOK * N_COL * sizeof(float));
+    b.y = bench_reserve((size_t)MAX_TOK * N_ROW * sizeof(float));
     uint64_t random = 1;
     for (size_t i = 0; i < MAX_TOK * N_COL; i++) b.x[i] = (float)(tess_random_unit(&random) - 0.5);
     for (size_t t = 0; t < MAX_TOK; t++) b.kernels.pack(b.x_packed + t * N_COL, b.x + t * N_COL, N_COL);

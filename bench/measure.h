@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 /* Seconds. */
@@ -32,6 +34,17 @@ static inline void bench_must(bool good, const char *what)
     if (good) return;
     fprintf(stderr, "%s failed\n", what);
     exit(1);
+}
+
+/* Zeros in huge pages, as the engine's weights lie. */
+static inline void *bench_reserve(size_t bytes)
+{
+    const size_t page = 2 << 20;
+    void *p = aligned_alloc(page, (bytes + page - 1) / page * page);
+    bench_must(p != NULL, "memory");
+    madvise(p, bytes, MADV_HUGEPAGE);
+    memset(p, 0, bytes);
+    return p;
 }
 
 /* A hollow checkpoint in a folder of its own, "/tmp/tess-bench-XXXXXX" at first. */

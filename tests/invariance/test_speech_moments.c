@@ -18,6 +18,8 @@
 enum { FRAME = 24, LACK = 15 /* samples that only what follows makes exact */ };
 
 typedef struct moments {
+    test_tensors golden;
+    size_t n_token; /* of its answer that are spoken */
     test_spoken spoken;
     tess_speech *speech;
     size_t n_heard;
@@ -37,6 +39,8 @@ static void begin(int n_expert_slot, moments *m)
     const tess_engine_options options = {
         .memory_bytes = 1u << 30, .n_thread = 1, .n_expert_slot = n_expert_slot};
     *m = (moments){0};
+    test_tensors_read(GOLDEN, &m->golden);
+    m->n_token = test_tensors_get(&m->golden, "tap.thinker.generated")->count - 1;
     test_spoken_open(MODEL, GOLDEN, &options, NULL, &m->spoken);
     assert_int_equal(tess_engine_get_plan(m->spoken.engine)->speech_stays, n_expert_slot == 0);
     tess_sampling greedy = TESS_SPEECH_SAMPLING;
@@ -50,6 +54,7 @@ static void end(moments *m)
 {
     tess_speech_free(m->speech);
     test_spoken_close(&m->spoken);
+    test_tensors_release(&m->golden);
 }
 
 /* Steps as often as the state is that of a frame; how many frames that gave. */
@@ -64,10 +69,10 @@ static int step(moments *m, tess_speech_state last)
     return n;
 }
 
-static void add(moments *m, const test_tensors *golden, size_t i)
+static void add(moments *m, size_t i)
 {
-    const test_tensor *generated = test_tensors_get(golden, "tap.thinker.generated");
-    assert_true(i + 1 < generated->count);
+    const test_tensor *generated = test_tensors_get(&m->golden, "tap.thinker.generated");
+    assert_true(i < m->n_token);
     assert_int_equal(tess_speech_add(m->speech, (int32_t)generated->integers[i], NULL), TESS_OK);
 }
 
@@ -80,31 +85,27 @@ static void test_while_text_goes_on(void **state)
 {
     (void)state;
     moments m;
-    test_tensors golden;
-    test_tensors_read(GOLDEN, &golden);
     begin(0, &m);
-    const size_t n_token = test_tensors_get(&golden, "tap.thinker.generated")->count - 1;
-    assert_true(n_token >= 5);
+    assert_true(m.n_token >= 5);
     assert_int_equal(step(&m, TESS_SPEECH_WAITS), 0);
     assert_int_equal(m.n_heard, 0);
-    for (size_t i = 0; i < n_token; i++) {
-        add(&m, &golden, i);
+    for (size_t i = 0; i < m.n_token; i++) {
+        add(&m, i);
         assert_int_equal(step(&m, TESS_SPEECH_WAITS), 1);
         assert_int_equal(m.n_heard, samples_of((int)i + 1));
     }
     tess_speech_end(m.speech);
     /* Without text to wait for, frames become sound some at a time. */
-    int n_frame = (int)n_token;
+    int n_frame = (int)m.n_token;
     tess_speech_state at = TESS_SPEECH_FRAME;
     while (at == TESS_SPEECH_FRAME) {
         assert_int_equal(tess_speech_step(m.speech, &at, NULL), TESS_OK);
         n_frame += at == TESS_SPEECH_FRAME;
         assert_in_range(samples_of(n_frame) - m.n_heard, 0, at == TESS_SPEECH_FRAME ? 3 * FRAME : 0);
     }
-    assert_int_equal(n_frame, test_tensors_get(&golden, "tap.talker.codes")->dim[1]);
-    assert_true(n_frame > (int)n_token + 4);
+    assert_int_equal(n_frame, test_tensors_get(&m.golden, "tap.talker.codes")->dim[1]);
+    assert_true(n_frame > (int)m.n_token + 4);
     end(&m);
-    test_tensors_release(&golden);
 }
 
 /* The whole answer at once: the first frame waits for no other one. */
@@ -112,38 +113,31 @@ static void test_first_frame(void **state)
 {
     (void)state;
     moments m;
-    test_tensors golden;
     tess_speech_state at;
-    test_tensors_read(GOLDEN, &golden);
     begin(0, &m);
-    for (size_t i = 0; i < 5; i++) add(&m, &golden, i);
+    for (size_t i = 0; i < 5; i++) add(&m, i);
     assert_int_equal(m.n_heard, 0);
     assert_int_equal(tess_speech_step(m.speech, &at, NULL), TESS_OK);
     assert_int_equal(at, TESS_SPEECH_FRAME);
     assert_int_equal(m.n_heard, samples_of(1));
     end(&m);
-    test_tensors_release(&golden);
 }
 
 static void test_behind_the_text(void **state)
 {
     (void)state;
     moments m;
-    test_tensors golden;
-    test_tensors_read(GOLDEN, &golden);
     begin(2, &m);
-    const size_t n_token = test_tensors_get(&golden, "tap.thinker.generated")->count - 1;
-    for (size_t i = 0; i < n_token; i++) {
-        add(&m, &golden, i);
+    for (size_t i = 0; i < m.n_token; i++) {
+        add(&m, i);
         assert_int_equal(step(&m, TESS_SPEECH_WAITS), 0);
         assert_int_equal(m.n_heard, 0);
     }
     tess_speech_end(m.speech);
     int n_frame = step(&m, TESS_SPEECH_ENDED);
-    assert_int_equal(n_frame, test_tensors_get(&golden, "tap.talker.codes")->dim[1]);
+    assert_int_equal(n_frame, test_tensors_get(&m.golden, "tap.talker.codes")->dim[1]);
     assert_int_equal(m.n_heard, samples_of(n_frame));
     end(&m);
-    test_tensors_release(&golden);
 }
 
 int main(void)
