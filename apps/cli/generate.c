@@ -31,13 +31,6 @@ int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cl
     return -1;
 }
 
-/* A model that speaks does not think first: what looks like it is what it says. */
-static bool thinks(const char *model_dir)
-{
-    tess_model_facts facts;
-    return tess_model_get_facts(model_dir, &facts, NULL) == TESS_OK && !facts.has_talker;
-}
-
 /* Where text goes as it comes. */
 typedef struct printer {
     FILE *out;
@@ -104,9 +97,10 @@ int cli_answer_make(const cli_command *self, const cli_common *common, tess_engi
                     const tess_tap_listener *listener, const tess_progress *progress, int max_new,
                     cli_speech *speech, cli_answer *answer)
 {
-    printer p = {.out = cli_speech_text_file(speech),
-                 .speech = speech,
-                 .is_past_reasoning = !thinks(answer->model_dir)};
+    /* A model that speaks does not think first: what looks like it is what it says. */
+    answer->may_reason = !tess_engine_has_talker(engine);
+    printer p = {
+        .out = cli_speech_text_file(speech), .speech = speech, .is_past_reasoning = !answer->may_reason};
     int32_t stop_ids[TESS_STOP_MAX_IDS];
     tess_answer_request request = {.sampling = sampling_options(sampling),
                                    .max_new = max_new,
@@ -148,11 +142,12 @@ static json_t *part_of(const tess_text *text, size_t begin, size_t end)
     return json_stringn(text->data ? text->data + begin : "", end - begin);
 }
 
-void cli_answer_put(json_t *object, const tess_text *answer, const char *model_dir)
+void cli_answer_put(json_t *object, const cli_answer *answer)
 {
-    tess_answer_parts parts = tess_answer_get_parts(answer);
-    if (parts.has_reasoning && !thinks(model_dir)) parts = (tess_answer_parts){0};
-    json_object_set_new(object, "text", part_of(answer, parts.text_begin, answer->count));
+    const tess_text *text = &answer->made.text;
+    tess_answer_parts parts = {0};
+    if (answer->may_reason) parts = tess_answer_get_parts(text);
+    json_object_set_new(object, "text", part_of(text, parts.text_begin, text->count));
     if (!parts.has_reasoning) return;
-    json_object_set_new(object, "reasoning", part_of(answer, parts.reasoning_begin, parts.reasoning_end));
+    json_object_set_new(object, "reasoning", part_of(text, parts.reasoning_begin, parts.reasoning_end));
 }

@@ -25,8 +25,8 @@ int cli_sampling_check(cli_sampling *sampling, const cli_command *self, const cl
                        uint64_t seed);
 
 typedef struct cli_answer {
-    const char *model_dir; /* given: whether what it begins with can be reasoning */
     tess_answer made;
+    bool may_reason; /* what it begins with can be reasoning */
     double seconds;
 } cli_answer;
 
@@ -45,6 +45,6 @@ void cli_answer_remark(const cli_answer *answer, const cli_command *self, const 
                        int max_new);
 
 /* The answer for JSON: "text", and "reasoning" where the model is one that thinks and did so first. */
-void cli_answer_put(json_t *object, const tess_text *answer, const char *model_dir);
+void cli_answer_put(json_t *object, const cli_answer *answer);
 
 #endif

@@ -32,15 +32,15 @@ static tess_status feed_rest(chat *c, int *n_fed, tess_error *err)
     return status;
 }
 
-static void print_answer_json(const chat *c, const tess_answer *answer)
+static void print_answer_json(const chat *c, const cli_answer *answer)
 {
     json_t *tokens = json_array();
-    for (size_t i = 0; i < answer->ids.count; i++)
-        json_array_append_new(tokens, json_integer(answer->ids.data[i]));
+    for (size_t i = 0; i < answer->made.ids.count; i++)
+        json_array_append_new(tokens, json_integer(answer->made.ids.data[i]));
     json_t *root = json_object();
-    cli_answer_put(root, &answer->text, c->engine_options.options.model_dir);
+    cli_answer_put(root, answer);
     json_object_set_new(root, "tokens", tokens);
-    json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->finish)));
+    json_object_set_new(root, "finish_reason", json_string(cli_finish_name(answer->made.finish)));
     if (c->speech.said.has_begun) json_object_set_new(root, "speech", cli_speech_describe(&c->speech));
     cli_print_json(root);
 }
@@ -80,13 +80,14 @@ static int end_text(chat *c, const tess_answer *answer, int code)
 }
 
 /* Says what was answered, and lets it join the conversation. */
-static int end_turn(chat *c, const tess_answer *answer, int code)
+static int end_turn(chat *c, const cli_answer *answer, int code)
 {
     tess_error err;
-    const char *text = answer->text.data ? answer->text.data : "";
+    const tess_text *text = &answer->made.text;
     if (c->common.json) print_answer_json(c, answer);
     if (!cli_stdout_flush()) return CLI_SYSTEM;
-    if (tess_conversation_say(&c->talk, "assistant", text, answer->text.count, &err) != TESS_OK)
+    if (tess_conversation_say(&c->talk, "assistant", text->data ? text->data : "", text->count, &err) !=
+        TESS_OK)
         return cli_report(c->self, &c->common, &err);
     return c->editor ? CLI_DONE : code;
 }
@@ -130,14 +131,14 @@ static int answer_turn(chat *c)
     double prefill_seconds = tess_system_seconds() - start;
     if (status != TESS_OK && may_go_on(&err)) return forget_question(c, &err);
     if (status != TESS_OK) return cli_report(c->self, &c->common, &err);
-    cli_answer answer = {.model_dir = c->engine_options.options.model_dir};
+    cli_answer answer = {0};
     int code = cli_answer_make(c->self, &c->common, c->engine, c->session, c->tokenizer, &c->sampling,
                                cli_ledger_get_listener(&c->engine_options.ledger),
                                &c->engine_options.bar.unseen, c->max_new, &c->speech, &answer);
     if (code == CLI_DONE || code == CLI_INTERRUPTED) {
         code = end_text(c, &answer.made, code);
         record_answer(c, &answer, n_fed, prefill_seconds, code);
-        code = end_turn(c, &answer.made, code);
+        code = end_turn(c, &answer, code);
         cli_answer_remark(&answer, c->self, &c->common, c->max_new);
         cli_speech_remark(&c->speech, c->self, &c->common);
     }

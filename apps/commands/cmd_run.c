@@ -129,7 +129,7 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
                          const ranking *ranks, double prefill_seconds)
 {
     json_t *root = json_object();
-    cli_answer_put(root, &answer->made.text, r->engine.options.model_dir);
+    cli_answer_put(root, answer);
     json_object_set_new(root, "tokens", ids_json(answer->made.ids.data, answer->made.ids.count));
     json_object_set_new(root, "prompt_ids", ids_json(r->prompt.made.ids.data, r->prompt.made.ids.count));
     json_object_set_new(root, "prompt_tokens", json_integer((json_int_t)r->prompt.made.ids.count));
@@ -266,7 +266,7 @@ static int answer_prompt(const cli_command *self, request *r, tess_engine *engin
     cli_progress_clear(&r->engine.bar);
     if (status != TESS_OK) return cli_report(self, &r->common, &err);
     ranking ranks = {0};
-    cli_answer answer = {.model_dir = r->engine.options.model_dir};
+    cli_answer answer = {0};
     int code = rank_tokens(self, r, session, tess_engine_get_vocab_size(engine), &ranks);
     if (code < 0) {
         print_ranking(r, &ranks);

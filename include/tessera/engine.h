@@ -189,6 +189,8 @@ tess_precision tess_engine_get_precision(const tess_engine *engine);
 int tess_engine_get_vocab_size(const tess_engine *engine);
 int tess_engine_get_max_positions(const tess_engine *engine); /* max_position_embeddings of config.json */
 int tess_engine_get_end_token(const tess_engine *engine);     /* im_end_token_id of config.json */
+bool tess_engine_has_talker(
+    const tess_engine *engine); /* in the checkpoint, whether speech was asked for or not */
 
 /* Instruction sets of this CPU that the build has kernels for, separated by blanks; a static string. */
 const char *tess_cpu_describe(void);

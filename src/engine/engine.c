@@ -166,3 +166,8 @@ int tess_engine_get_end_token(const tess_engine *engine)
 {
     return engine->model.config.im_end;
 }
+
+bool tess_engine_has_talker(const tess_engine *engine)
+{
+    return engine->model.config.has_talker;
+}
