@@ -1,4 +1,5 @@
 /* What a plan tells that a second of speech reads of files, beside what speech then reads. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,10 +10,13 @@
 
 #include "../support/conditions.h"
 #include "../support/speaking.h"
+#include "engine/engine.h"
 #include "tessera/speech.h"
 
 #define MODEL "tests/golden/f"
 #define GOLDEN "tests/golden/f-f32/speak.safetensors"
+
+enum { FRAME = 24 /* samples */ };
 
 typedef struct reading {
     double bytes, seconds;
@@ -51,7 +55,18 @@ static double measure_reads(test_spoken *s, const test_tensors *golden)
     return (most.bytes - least.bytes) / (most.seconds - least.seconds);
 }
 
-/* Routing is not as uniform as the plan takes it: by a tenth here. Returns whether anything is read. */
+/* What a second reads of the talker's experts where none stays. */
+static double count_routed(const tess_engine *engine)
+{
+    const tess_decoder_config *c = &engine->model.config.talker.text;
+    const uint64_t frame = tess_decoder_weights_count_expert(&engine->model.talker.model, c) *
+                           (uint64_t)(tess_decoder_count_expert_layers(c) * c->n_expert_used);
+    return (double)frame * TESS_SPEECH_RATE_HZ / FRAME;
+}
+
+/* The plan takes all experts to be as likely; in two short answers they are not, whatever share of them
+ * stays: by up to 0.18 of what all would read, over some hundred budgets. Where all stay nothing is read.
+ * Returns whether anything is. */
 static bool check_budget(uint64_t budget, const test_tensors *golden)
 {
     test_spoken s;
@@ -62,7 +77,7 @@ static bool check_budget(uint64_t budget, const test_tensors *golden)
     const double told = tess_engine_get_plan(s.engine)->speech_read_bytes;
     const double found = measure_reads(&s, golden);
     print_message("# %llu bytes: told %.0f a second, read %.0f\n", (unsigned long long)budget, told, found);
-    assert_true(found >= 0.8 * told && found <= 1.2 * told);
+    assert_true(fabs(found - told) <= (told > 0 ? 0.25 * count_routed(s.engine) : 0));
     test_spoken_close(&s);
     return told > 0;
 }
@@ -74,12 +89,13 @@ static void tells_what_is_read(void **state)
     tess_engine_options options = {
         .model_dir = MODEL, .n_context = 256, .n_speech_step = 64, .n_thread = 1, .memory_bytes = 1 << 30};
     test_tensors_read(GOLDEN, &golden);
-    const uint64_t tightest = test_find_tightest_budget(&options, false);
     int n_reading = 0, n_budget = 0;
-    for (uint64_t more = 0; more <= 1000000; more += 250000, n_budget++)
-        n_reading += check_budget(tightest + more, &golden);
+    /* Each from what this process needs now, which grows; so many that all kinds of budgets are among them.
+     */
+    for (uint64_t more = 0; more <= 1000000; more += 50000, n_budget++)
+        n_reading += check_budget(test_find_tightest_budget(&options, false) + more, &golden);
     assert_true(n_reading < n_budget);
-    if (!getenv("TESS_SANITIZED")) assert_true(n_reading >= 2);
+    if (!getenv("TESS_SANITIZED")) assert_true(n_reading >= 5);
     test_tensors_release(&golden);
 }
 
