@@ -12,7 +12,7 @@ within() { # within BYTES TEXT: the peak of the last --json output in $work/out
     result $? "$2"
 }
 
-for context in 64 1024 4096; do
+for context in 64 4096; do
     for threads in 1 2 5; do
         smallest=$("$tessera" plan --model $model --context $context --threads $threads --json | json smallest_budget_bytes)
         for memory in "$smallest" $((smallest + 3000000)) $((1 << 26)) $((1 << 30)); do
