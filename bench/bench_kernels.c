@@ -220,7 +220,7 @@ static size_t pack_rows(bench *b, size_t n_row, size_t n_col)
 {
     b->n_row = n_row, b->n_col = n_col;
     const size_t n_exception = tess_weights_count_exceptions(b->w, n_row, n_col);
-    tess_weights_pack(b->packed_w, n_exception, b->w, n_row, n_col);
+    tess_weights_pack(b->packed_w, b->w, n_row, n_col);
     return tess_packed_bytes(n_row, n_col, n_exception);
 }
 

@@ -50,9 +50,14 @@ VEC_INLINE reg reg_plane(bits b, size_t odd)
 
 typedef __m256i codes_table;
 
-VEC_INLINE codes_table table_load(const uint8_t high[16])
+VEC_INLINE codes_table table_load(const uint8_t table[16])
 {
-    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)high));
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)table));
+}
+
+VEC_INLINE codes_table table_enter(codes_table table, const uint8_t own[4])
+{
+    return _mm256_blend_epi32(table, _mm256_broadcastd_epi32(_mm_loadu_si32(own)), 0x88);
 }
 
 VEC_INLINE void bits_unpack(bits out[2], const uint8_t *low, const uint8_t *codes, size_t half,

@@ -9,7 +9,7 @@ enum {
     COLUMN_BLOCK = 2048,
     TOKEN_BLOCK_FLOATS = 384 * 1024, /* packed rows that stay near while rows of weights pass */
     ASK_LEVEL = 2,
-    PACKED_AHEAD = 0
+    PACKED_AHEAD = 1024
 };
 
 typedef __m512 reg;
@@ -50,9 +50,14 @@ VEC_INLINE reg reg_plane(bits b, size_t odd)
 
 typedef __m512i codes_table;
 
-VEC_INLINE codes_table table_load(const uint8_t high[16])
+VEC_INLINE codes_table table_load(const uint8_t table[16])
 {
-    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)high));
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)table));
+}
+
+VEC_INLINE codes_table table_enter(codes_table table, const uint8_t own[4])
+{
+    return _mm512_mask_broadcastd_epi32(table, 0x8888, _mm_loadu_si32(own));
 }
 
 VEC_INLINE void bits_unpack(bits out[2], const uint8_t *low, const uint8_t *codes, size_t half,

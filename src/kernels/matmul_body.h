@@ -22,7 +22,8 @@
  *   reg_plane(b, odd)             its even or odd elements, widened
  *   reg_add_lanes4(out, acc)      the canonical tree of acc[0 .. PLANES-1][j] for j = 0 .. 3
  * and for packed weights:
- *   codes_table, table_load(high) sixteen high bytes
+ *   codes_table, table_load(table) sixteen high bytes: those of a row and of its first chunk
+ *   table_enter(table, own)       with the last four of another chunk
  *   bits_unpack(out, low, codes, half, table)  bits of elements 0 .. 31 of a half, and of 32 .. 63
  *   bits_put(b, pair, k, v)       v for element k < 32 of the group whose pair-th register b is, if b has it
  */
@@ -105,6 +106,18 @@ VEC_INLINE const uint8_t *chunks_of(const tess_packed_weights *w, size_t row, si
     return w->rows + row * w->row_bytes + chunk * TESS_PACKED_CHUNK_BYTES;
 }
 
+/* The table of a row, by whose chunks table_in() then goes. */
+VEC_INLINE codes_table table_of(const tess_packed_weights *w, size_t row)
+{
+    return table_load(w->tables + row * w->table_bytes);
+}
+
+VEC_INLINE codes_table table_in(codes_table table, const tess_packed_weights *w, size_t row, size_t chunk)
+{
+    return table_enter(table, w->tables + row * w->table_bytes + TESS_PACKED_ROW_CODES +
+                                  TESS_PACKED_OWN_CODES * chunk);
+}
+
 /* Half a chunk of packed weights, as two groups of 32 columns. */
 VEC_INLINE void unpack_half(bits b[2][PLANES / 2], const uint8_t *chunk, size_t half, codes_table table)
 {
@@ -133,13 +146,15 @@ VEC_INLINE void unpack_chunk(uint16_t *near, size_t stride, const uint8_t *chunk
 VEC_INLINE void unpack_rows(uint16_t *near, source w, columns block, size_t rows)
 {
     codes_table table[TILE_ROWS];
-    for (size_t i = 0; i < rows; i++) table[i] = table_load(w.packed->high + TESS_PACKED_CODES * (w.row + i));
+    for (size_t i = 0; i < rows; i++) table[i] = table_of(w.packed, w.row + i);
     for (size_t k = block.begin; k < block.end; k += TESS_PACKED_CHUNK)
         for (size_t i = 0; i < rows; i++) {
-            const uint8_t *chunk = chunks_of(w.packed, w.row + i, k / TESS_PACKED_CHUNK);
+            const size_t c = k / TESS_PACKED_CHUNK;
+            const uint8_t *chunk = chunks_of(w.packed, w.row + i, c);
             for (size_t n = 0; n < TESS_PACKED_CHUNK_BYTES; n += 64)
                 ask_for(chunk, rows * w.packed->row_bytes + n);
-            unpack_chunk(near + ((k - block.begin) * rows + 32 * i), 32 * rows, chunk, table[i]);
+            unpack_chunk(near + ((k - block.begin) * rows + 32 * i), 32 * rows, chunk,
+                         table_in(table[i], w.packed, w.row + i, c));
         }
     for (size_t i = 0; i < rows; i++)
         for (uint32_t e = w.packed->first[w.row + i]; e < w.packed->first[w.row + i + 1]; e++) {
@@ -417,12 +432,15 @@ VEC_INLINE void stream_chunks(reg out[PLANES][TILE_TOKENS], const tess_packed_we
     for (size_t p = 0; p < PLANES; p++)
         for (size_t t = 0; t < tokens; t++) sum[p][t] = reg_zero();
     const size_t x_stride = tess_packed_floats(n_col);
-    const codes_table table = table_load(w->high + TESS_PACKED_CODES * row);
+    const codes_table of_row = table_of(w, row);
+    ask_for(w->tables + row * w->table_bytes, 8 * w->table_bytes);
+    ask_for(w->tables + row * w->table_bytes + 64, 8 * w->table_bytes);
     const uint8_t *chunk = chunks_of(w, row, 0);
     exceptions e = {w->exceptions + w->first[row], w->first[row + 1] - w->first[row]};
     for (size_t k = 0; k + TESS_PACKED_CHUNK <= n_col; k += TESS_PACKED_CHUNK) {
         for (size_t b = 0; PACKED_AHEAD > 0 && b < TESS_PACKED_CHUNK_BYTES; b += 64)
             __builtin_prefetch((const void *)((uintptr_t)chunk + PACKED_AHEAD + b), 0, 2);
+        const codes_table table = table_in(of_row, w, row, k / TESS_PACKED_CHUNK);
         if (is_before(&e, k + TESS_PACKED_CHUNK)) {
             stream_odd_half(sum, chunk, 0, table, &e, k, x, x_stride, tokens);
             stream_odd_half(sum, chunk, 1, table, &e, k + 64, x + 2 * PLANE_LANES, x_stride, tokens);
@@ -437,7 +455,9 @@ VEC_INLINE void stream_chunks(reg out[PLANES][TILE_TOKENS], const tess_packed_we
         x += 4 * PLANE_LANES;
     }
     const size_t n = n_col % TESS_PACKED_CHUNK;
-    if (n > 0) stream_last_chunk(sum, chunk, table, e, x, x_stride, tokens, n);
+    if (n > 0)
+        stream_last_chunk(sum, chunk, table_in(of_row, w, row, n_col / TESS_PACKED_CHUNK), e, x, x_stride,
+                          tokens, n);
     for (size_t p = 0; p < PLANES; p++)
         for (size_t t = 0; t < tokens; t++) out[p][t] = sum[p][t];
 }

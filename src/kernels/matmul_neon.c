@@ -51,9 +51,16 @@ VEC_INLINE reg reg_plane(bits b, size_t odd)
 
 typedef uint8x16_t codes_table;
 
-VEC_INLINE codes_table table_load(const uint8_t high[16])
+VEC_INLINE codes_table table_load(const uint8_t table[16])
 {
-    return vld1q_u8(high);
+    return vld1q_u8(table);
+}
+
+VEC_INLINE codes_table table_enter(codes_table table, const uint8_t own[4])
+{
+    uint32_t last;
+    memcpy(&last, own, sizeof last);
+    return vreinterpretq_u8_u32(vsetq_lane_u32(last, vreinterpretq_u32_u8(table), 3));
 }
 
 VEC_INLINE void bits_unpack(bits out[2], const uint8_t *low, const uint8_t *codes, size_t half,

@@ -35,7 +35,7 @@ static void make_forms(forms *f, uint64_t *random)
     for (int i = 0; i < N_ROW * N_COL; i += 5) f->weights[i] = (uint16_t)tess_random_next(random) & 0xbfff;
     const size_t n = tess_weights_count_exceptions(f->weights, N_ROW, N_COL);
     assert_true(n > 0 && tess_packed_bytes(N_ROW, N_COL, n) <= PACKED_BYTES);
-    tess_weights_pack(f->packed, n, f->weights, N_ROW, N_COL);
+    tess_weights_pack(f->packed, f->weights, N_ROW, N_COL);
     f->matrix[0] = (tess_matrix){f->weights, N_ROW, N_COL, TESS_FORMAT_BF16};
     f->matrix[1] = (tess_matrix){f->packed, N_ROW, N_COL, TESS_FORMAT_PACKED};
 }

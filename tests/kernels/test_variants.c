@@ -473,7 +473,7 @@ static operand weights_in_form(tess_weight_format format, size_t n_row, size_t n
     const size_t n_exception = tess_weights_count_exceptions(w, n_row, n_col);
     const operand o = {buffer[1], tess_packed_bytes(n_row, n_col, n_exception), NULL};
     if (o.bytes > SLOT_BYTES) abort();
-    tess_weights_pack(o.plain, n_exception, w, n_row, n_col);
+    tess_weights_pack(o.plain, w, n_row, n_col);
     return o;
 }
 

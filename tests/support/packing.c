@@ -25,7 +25,7 @@ static void pack(tess_matrix *m)
     const size_t n_byte = tess_packed_bytes(m->n_row, m->n_col, n);
     if (n_byte > ROOM_BYTES - packing.n_used) fail_msg("no room for more packed matrices");
     void *packed = packing.room + packing.n_used;
-    tess_weights_pack(packed, n, m->bytes, m->n_row, m->n_col);
+    tess_weights_pack(packed, m->bytes, m->n_row, m->n_col);
     packing.n_used += n_byte;
     packing.n_packed++;
     m->bytes = packed;
