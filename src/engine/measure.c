@@ -70,9 +70,9 @@ static tess_status measure_reads(tess_model *model, uint64_t n_byte, const tess_
     const tess_decoder_config *c = &model->config.thinker.text;
     const tess_decoder_weights *w = &model->thinker;
     const tess_bank_layout layouts[] = {
-        {w->expert, c->n_layer * c->n_expert, TESS_EXPERT_WEIGHTS, c->n_expert, 1, 1},
-        {w->layer, c->n_layer, TESS_LAYER_WEIGHTS, c->n_layer, 1, 1},
-        {w->head.block, w->head.n_block, 1, w->head.n_block, 1, 1},
+        {w->expert, c->n_layer * c->n_expert, TESS_EXPERT_WEIGHTS, c->n_expert, 1, 1, {0}},
+        {w->layer, c->n_layer, TESS_LAYER_WEIGHTS, c->n_layer, 1, 1, {0}},
+        {w->head.block, w->head.n_block, 1, w->head.n_block, 1, 1, {0}},
     };
     measuring m = {.wanted = n_byte, .started = tess_system_seconds(), .progress = progress};
     tess_status status = TESS_OK;
