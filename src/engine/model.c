@@ -4,7 +4,7 @@
 
 /* Blocks of rows: an embedding is read for one row, a head for all. */
 #define EMBEDDING_BLOCK_BYTES (64u << 10)
-#define HEAD_BLOCK_BYTES (1u << 20)
+#define HEAD_BLOCK_BYTES (4u << 20)
 
 const char *tess_cpu_describe(void)
 {
