@@ -114,7 +114,6 @@ static const char *store_value(const cli_option *option, const char *text)
 {
     uint64_t number;
     switch (option->kind) {
-    case CLI_LATER:
     case CLI_ELSEWHERE:
         break;
     case CLI_FLAG:
@@ -274,8 +273,6 @@ static const char *word_in_question(int argc, char **argv)
 static int take_option(const cli_command *self, const cli_common *common, const cli_option *option,
                        bool *is_given)
 {
-    if (option->kind == CLI_LATER)
-        return cli_usage(self, common, "--%s is not part of this version (%s)", option->name, TESS_VERSION);
     if (option->kind == CLI_ELSEWHERE)
         return cli_usage(self, common, "--%s is not for %s: %s", option->name, self->name, option->help);
     if (*is_given && option->kind != CLI_LIST && option->kind != CLI_MARKED && option->kind != CLI_FLAG)

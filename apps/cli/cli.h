@@ -57,8 +57,8 @@ typedef enum cli_kind {
     CLI_NUMBER,    /* double, finite */
     CLI_LIST,      /* cli_list * of texts that are not empty; repeatable, as the next and no other kind */
     CLI_MARKED,    /* the same, of several options: name and value by turns, in the order given */
-    CLI_LATER,     /* a name that is reserved: not shown in the help, refused by name; target is not used */
-    CLI_ELSEWHERE, /* another command's, likewise; help says what is done instead here */
+    CLI_ELSEWHERE, /* another command's: not shown in the help, refused by name; target is not used, help says
+                      what is done instead here */
 } cli_kind;
 
 typedef struct cli_list {

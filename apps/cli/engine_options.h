@@ -8,13 +8,13 @@
 
 typedef struct cli_engine {
     tess_engine_options options;
-    const char *dtype, *direct;
+    const char *dtype, *direct, *resident;
     uint64_t seed;
     bool has_remarked_reads;
     cli_progress bar;
     cli_ledger ledger;
 } cli_engine;
-#define CLI_ENGINE_DEFAULT ((cli_engine){.dtype = "f32", .direct = "auto"})
+#define CLI_ENGINE_DEFAULT ((cli_engine){.dtype = "f32", .direct = "auto", .resident = "auto"})
 
 #define CLI_ENGINE_OPTIONS(e)                                                                                \
     {"model", CLI_NAME, &(e)->options.model_dir, "DIR",                                                      \
@@ -34,7 +34,9 @@ typedef struct cli_engine {
          "most positions of a prefill step; default: the plan's"},                                           \
         {"expert-slots", CLI_SOME, &(e)->options.n_expert_slot, "N",                                         \
          "most experts that stay in memory; default: the plan's"},                                           \
-        {"resident", CLI_LATER, NULL, "WAY", NULL},                                                          \
+        {"resident", CLI_TEXT, &(e)->resident, "FORM",                                                       \
+         "weights that stay in memory: plain, packed (three quarters of the bytes, the same bits) or auto; " \
+         "default auto"},                                                                                    \
         {"direct", CLI_TEXT, &(e)->direct, "MODE", "direct I/O: auto, on or off; default auto"},             \
         CLI_LEDGER_PLACE_OPTION(&(e)->ledger)
 
@@ -51,6 +53,9 @@ typedef struct cli_engine {
 
 /* Checks what the option table cannot, and connects progress and Ctrl-C. Returns -1 or an exit code. */
 int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_common *common);
+
+/* In which form weights stay: "resident" of all but experts, and "experts_resident". */
+void cli_put_residency(json_t *root, const tess_plan *plan);
 
 /* Says once, unless quiet, that direct reads are refused. For after the opening, and for the end: a read may
  * be the first to be refused. */

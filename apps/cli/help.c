@@ -5,7 +5,7 @@
 
 bool cli_option_is_offered(const cli_option *option)
 {
-    return option->kind != CLI_LATER && option->kind != CLI_ELSEWHERE && option->help;
+    return option->kind != CLI_ELSEWHERE && option->help;
 }
 
 static void print_option(const cli_option *option)

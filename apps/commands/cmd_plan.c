@@ -14,11 +14,12 @@
 #include "commands/commands.h"
 
 /* Rates the estimate assumes, the first two unless --measure takes them: a good SATA SSD, memory that comes
- * in huge pages, one memory channel, and a core with AVX2. */
+ * in huge pages, one memory channel, a core with AVX2, and packing by one. */
 #define ASSUMED_DISK_RATE 500e6
 #define ASSUMED_FRESH_RATE 10e9
 #define ASSUMED_MEMORY_RATE 15e9
 #define ASSUMED_OPERATIONS_PER_THREAD 50e9
+#define ASSUMED_PACKING_PER_THREAD 1e9
 #define MEASURE_BYTES (1ull << 30)
 
 typedef struct estimate {
@@ -61,6 +62,7 @@ static void print_json(const tess_plan *plan, const estimate *e)
     json_object_set_new(root, "thread_origin", cli_text_or_null(plan->thread_origin));
     json_object_set_new(root, "bytes_per_token_warm", json_integer((json_int_t)plan->bytes_per_token_warm));
     json_object_set_new(root, "experts", json_integer(plan->n_expert_total));
+    cli_put_residency(root, plan);
     json_object_set_new(root, "context", json_integer(plan->n_context));
     json_object_set_new(root, "chunk", json_integer(plan->n_chunk));
     json_object_set_new(root, "threads", json_integer(plan->n_thread));
@@ -98,7 +100,8 @@ static int component_width(const tess_plan *plan)
 static void print_experts(const tess_plan *plan)
 {
     char cold[32], warm[32];
-    printf("experts resident: %d of %d\n", plan->n_expert_slot, plan->n_expert_total);
+    printf("experts resident: %d of %d%s\n", plan->n_expert_slot, plan->n_expert_total,
+           plan->packs_experts ? ", packed" : "");
     if (plan->n_expert_slot_instead > plan->n_expert_slot)
         printf("  %d if dense weights did not stay, but every token needs those\n",
                plan->n_expert_slot_instead);
@@ -289,6 +292,7 @@ static int show_plan(const cli_command *self, request *r)
                          r->n_prompt, plan.n_context);
     if (r->measure) examine_shards(self, &r->common, &r->engine.options, &e);
     e.rates.operations = ASSUMED_OPERATIONS_PER_THREAD * plan.n_thread;
+    e.rates.pack_bytes = ASSUMED_PACKING_PER_THREAD * plan.n_thread;
     tess_plan_estimate(&plan, &e.rates, r->n_prompt, &e.costs);
     if (!r->common.quiet) remark_budget(self, &plan);
     if (r->common.json)

@@ -141,6 +141,7 @@ static void print_result(const request *r, const tess_engine *engine, const cli_
     json_object_set_new(root, "peak_rss_bytes", json_integer((json_int_t)tess_peak_rss_bytes()));
     json_object_set_new(root, "budget_bytes",
                         json_integer((json_int_t)tess_engine_get_plan(engine)->budget_bytes));
+    cli_put_residency(root, tess_engine_get_plan(engine));
     if (r->prompt.made.n_media) json_object_set_new(root, "parts", cli_prompt_list_parts(&r->prompt));
     if (r->speech.file) json_object_set_new(root, "speech", cli_speech_describe(&r->speech));
     if (ranks->n_top) {

@@ -57,6 +57,13 @@ typedef struct tess_session tess_session;
 /* The arithmetic: float32 activations, or the original's roundings to bfloat16. */
 typedef enum tess_precision { TESS_PRECISION_F32, TESS_PRECISION_BF16 } tess_precision;
 
+/* Whether weights that stay are packed in memory: three quarters of the bytes, the same bits. */
+typedef enum tess_resident {
+    TESS_RESIDENT_AUTO,  /* where it saves a tenth at least, and the checkpoint's weights can be packed */
+    TESS_RESIDENT_PLAIN, /* never */
+    TESS_RESIDENT_PACKED /* where it saves bytes */
+} tess_resident;
+
 /* Zero values mean the stated default. The strings need to live only for the call. */
 typedef struct tess_engine_options {
     const char *model_dir; /* published layout */
@@ -71,6 +78,7 @@ typedef struct tess_engine_options {
     tess_direct direct;
     int n_session;     /* sessions at a time that the plan provides for; 0: 1 */
     int n_expert_slot; /* most experts that stay resident; 0: the plan chooses */
+    tess_resident resident;
     int n_speech_step; /* most codes of an answer that is spoken (tessera/speech.h); 0: no speech */
     /* [n_expected] feeds to come, by the sizes of their media, each of which the plan provides for, one at a
      * time; nothing else of them is looked at. NULL: text alone. */
@@ -114,6 +122,8 @@ typedef struct tess_plan {
     int n_expert_slot_instead; /* how many would, if no dense weights stayed: those come first, as every
                                   token needs them, so more memory may hold fewer experts */
     bool layers_resident, head_resident, embedding_resident;
+    bool packs, packs_experts; /* of what stays: the thinker's weights but experts, and speech's; experts */
+    double packed_share;       /* packed weights' bytes in memory, divided by those in files */
     bool speech_stays; /* speech has a room of its own, so that it begins while the text is generated */
     int n_expert_layer, n_expert,
         n_expert_used; /* layers with experts; of one of them; of those, a token's */
@@ -158,6 +168,7 @@ tess_status tess_plan_measure_memory(const tess_plan *plan, const tess_progress 
 typedef struct tess_rates {
     double disk_bytes, memory_bytes, operations;
     double fresh_bytes; /* memory that the process has not had */
+    double pack_bytes;  /* weights that are packed, by all threads */
 } tess_rates;
 
 /* Expected costs, routing taken as uniform and independent: n tokens that choose k of E experts each need

@@ -7,7 +7,9 @@ tess_decoder_sizes tess_decoder_choice_sizes(const tess_decoder_choice *choice, 
                                 .n_thread = n_thread,
                                 .n_lease = choice->n_lease,
                                 .n_layer_slot = choice->n_layer_slot,
-                                .n_expert_slot = choice->n_expert_slot};
+                                .n_expert_slot = choice->n_expert_slot,
+                                .packs_layers = choice->packs,
+                                .packs_experts = choice->packs_experts};
 }
 
 tess_decoder_choice tess_decoder_choice_make_least(const tess_decoder_config *config, int most_expert_slots)

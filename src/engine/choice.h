@@ -13,6 +13,7 @@ typedef struct tess_decoder_choice {
     int n_row, n_logit_rows; /* of a step, and of those that get logits at a time */
     int n_lease;             /* experts leased at a time */
     int n_layer_slot, n_head_slot, n_embedding_slot, n_expert_slot;
+    bool packs, packs_experts; /* of what stays: all but experts, where they stay whole; experts */
 } tess_decoder_choice;
 
 /* What it provides for media of a feed. Zeros: nothing. */

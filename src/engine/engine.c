@@ -5,6 +5,7 @@
 
 #include "base/fpenv.h"
 #include "base/progress.h"
+#include "engine/packing_sample.h"
 #include "io/file.h"
 
 /* ---- what stays is read once ---- */
@@ -83,11 +84,25 @@ static tess_status reserve_rooms(tess_engine *engine, const tess_choice *choice,
     return engine->session ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for sessions");
 }
 
+/* The plan, made again without packing if the weights turn out not to be such that it pays. */
+static tess_status make_plan(tess_engine *engine, const tess_engine_options *options, tess_choice *choice,
+                             tess_error *err)
+{
+    bool pays = true;
+    tess_status status = tess_model_plan(&engine->model, options, &engine->plan, choice, err);
+    if (status != TESS_OK || options->resident != TESS_RESIDENT_AUTO || !engine->plan.packs) return status;
+    status = tess_model_sample_packing(&engine->model, &pays, err);
+    if (status != TESS_OK || pays) return status;
+    tess_engine_options plain = *options;
+    plain.resident = TESS_RESIDENT_PLAIN;
+    return tess_model_plan(&engine->model, &plain, &engine->plan, choice, err);
+}
+
 static tess_status start_engine(tess_engine *engine, const tess_engine_options *options, tess_error *err)
 {
     tess_choice choice;
     tess_status status = tess_model_open(options, &engine->model, err);
-    if (status == TESS_OK) status = tess_model_plan(&engine->model, options, &engine->plan, &choice, err);
+    if (status == TESS_OK) status = make_plan(engine, options, &choice, err);
     if (status == TESS_OK) status = tess_pool_new(choice.n_thread, &engine->pool, err);
     if (status == TESS_OK) status = reserve_rooms(engine, &choice, err);
     return status == TESS_OK ? load_weights(engine, options->progress, err) : status;

@@ -14,6 +14,9 @@
  * Towers come before the prompt. That they are read into memory which the experts have afterwards is counted
  * once, as the experts'.
  *
+ * Where weights that stay are packed, products read three quarters of their bytes; they are packed once, as
+ * they come.
+ *
  * What stays is read into memory that the process has not had, and that memory takes time as well: where the
  * machine is a virtual one that has given it back to its host, more than the reading (docs/PERFORMANCE.md).
  */
@@ -55,6 +58,18 @@ static double count_seconds(const tess_rates *rates, double n_byte, double n_ope
     return fmax(n_byte / rates->memory_bytes, n_operation / rates->operations);
 }
 
+/* Of a weight's bytes, those that it has in memory. */
+static double share_of(const tess_plan *plan, bool is_packed)
+{
+    return is_packed ? plan->packed_share : 1;
+}
+
+/* Packing weights of so many bytes. */
+static double count_packing(const tess_rates *rates, bool is_packed, double n_byte)
+{
+    return is_packed ? n_byte / rates->pack_bytes : 0;
+}
+
 typedef struct cost {
     double read_bytes, seconds;
 } cost;
@@ -70,7 +85,9 @@ static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, d
     if (!plan->layers_resident) read += (double)plan->layer_bytes;
     if (!plan->head_resident) read += head;
     if (!plan->embedding_resident) read += n * (double)plan->embedding_block_bytes;
-    double weights = (double)plan->layer_bytes + head + expected_union(plan, n) * experts;
+    double weights = share_of(plan, plan->packs && plan->layers_resident) * (double)plan->layer_bytes +
+                     share_of(plan, plan->packs && plan->head_resident) * head +
+                     share_of(plan, plan->packs_experts) * expected_union(plan, n) * experts;
     double fresh = (count_held(plan, n_before + n) - count_held(plan, n_before)) * experts;
     /* A bf16 weight is two bytes and two operations per token. */
     double products = n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head;
@@ -78,14 +95,15 @@ static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, d
     double reads = pairs / fmin(n, plan->n_together);
     sum.read_bytes += read;
     sum.seconds +=
-        read / rates->disk_bytes + fresh / rates->fresh_bytes + count_seconds(rates, weights, products) +
+        read / rates->disk_bytes + share_of(plan, plan->packs_experts) * fresh / rates->fresh_bytes +
+        count_packing(rates, plan->packs_experts, fresh) + count_seconds(rates, weights, products) +
         count_seconds(rates, reads * (double)plan->position_bytes, pairs * (double)plan->position_operations);
     return sum;
 }
 
 uint64_t tess_plan_count_warm_bytes(const tess_plan *plan)
 {
-    const tess_rates rates = {1, 1, 1, 1};
+    const tess_rates rates = {1, 1, 1, 1, 1};
     return (uint64_t)add_step(plan, &rates, (cost){0}, INFINITY, 0, 1, true).read_bytes;
 }
 
@@ -121,7 +139,9 @@ void tess_plan_estimate(const tess_plan *plan, const tess_rates *rates, int n_pr
 {
     double loaded = count_resident_bytes(plan), towers = count_tower_seconds(plan, rates);
     cost prompt = {.read_bytes = loaded + (double)plan->tower_bytes,
-                   .seconds = loaded / rates->disk_bytes + loaded / rates->fresh_bytes + towers};
+                   .seconds = loaded / rates->disk_bytes +
+                              share_of(plan, plan->packs) * loaded / rates->fresh_bytes +
+                              count_packing(rates, plan->packs, loaded) + towers};
     for (int done = 0, n; done < n_prompt; done += n) {
         n = n_prompt - done < plan->n_chunk ? n_prompt - done : plan->n_chunk;
         prompt = add_step(plan, rates, prompt, done, done, n, done + n == n_prompt);

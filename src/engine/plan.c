@@ -49,6 +49,8 @@ typedef struct planner {
     int n_expected;
     uint64_t budget, process;
     int most_expert_slots;
+    double packed_share; /* of their bytes that packed weights keep */
+    bool packs;          /* weights that stay */
 } planner;
 
 /* What a choice takes in the arena; `layout` (may be NULL) gets its regions. */
@@ -99,6 +101,23 @@ static void add_expert_slots(planner *p, int *n_slot, int n_total)
             failing = *n_slot;
     }
     *n_slot = fitting;
+}
+
+/* Slots for experts, packed if that gives more of them, or if all stay either way. */
+static void add_experts(planner *p, tess_decoder_choice *decoder, int n_total)
+{
+    const int n_before = decoder->n_expert_slot;
+    add_expert_slots(p, &decoder->n_expert_slot, n_total);
+    if (!p->packs || n_total == 0) return;
+    const int n_plain = decoder->n_expert_slot;
+    decoder->packs_experts = true;
+    decoder->n_expert_slot = n_before;
+    if (fits(p, &p->choice)) {
+        add_expert_slots(p, &decoder->n_expert_slot, n_total);
+        if (decoder->n_expert_slot > n_plain || decoder->n_expert_slot == n_total) return;
+    }
+    decoder->packs_experts = false;
+    decoder->n_expert_slot = n_plain;
 }
 
 /* Takes other sizes for a tower if they fit. */
@@ -186,7 +205,7 @@ static void spend_on_talker(planner *p, int most_chunk)
     if (p->choice.speech.n_step == 0) return;
     const int n_expert = count_experts(&p->model->config.talker.text);
     lengthen_speech_chunks(p, min_of(most_chunk, MOST_ROWS));
-    add_expert_slots(p, &p->choice.speech.talker.n_expert_slot, n_expert);
+    add_experts(p, &p->choice.speech.talker, n_expert);
     bool all = p->choice.speech.talker.n_expert_slot == n_expert &&
                p->choice.thinker.n_expert_slot == count_experts(&p->model->config.thinker.text);
     tess_speech_choice more = p->choice.speech;
@@ -194,9 +213,19 @@ static void spend_on_talker(planner *p, int most_chunk)
     if (all) upgrade_speech(p, more);
 }
 
+/* The vocoder's weights and those of towers are not packed: their products are of many rows, which are as
+ * fast with plain weights. */
+static void pack_what_stays(planner *p)
+{
+    tess_choice packed = p->choice;
+    packed.thinker.packs = packed.speech.talker.packs = packed.speech.predictor.packs = true;
+    p->packs = p->packs && upgrade(p, packed);
+}
+
 static void spend_budget(planner *p, int most_chunk)
 {
     const tess_decoder_config *c = &p->model->config.thinker.text;
+    pack_what_stays(p);
     lengthen_chunks(p, most_chunk);
     spend_on_frames(p);
     tess_choice more = p->choice;
@@ -206,7 +235,7 @@ static void spend_budget(planner *p, int most_chunk)
     more.thinker.n_head_slot = p->model->thinker.head.n_block;
     if (layers) upgrade(p, more);
     spend_on_vocoder(p);
-    add_expert_slots(p, &p->choice.thinker.n_expert_slot, p->most_expert_slots);
+    add_experts(p, &p->choice.thinker, p->most_expert_slots);
     more = p->choice;
     more.thinker.n_embedding_slot = p->model->thinker.embedding.n_block;
     upgrade(p, more);
@@ -257,7 +286,8 @@ static void count_speech(const planner *p, tess_plan *plan)
     const double per_second =
         (double)TESS_SPEECH_RATE_HZ / (double)tess_code2wav_count_frame_samples(&p->model->config.code2wav);
     plan->speech_read_bytes = per_second * frame.read_bytes;
-    plan->speech_weight_bytes = per_second * frame.weight_bytes;
+    plan->speech_weight_bytes =
+        per_second * frame.weight_bytes * (p->choice.speech.predictor.packs ? p->packed_share : 1);
     plan->speech_operations = per_second * frame.operations;
 }
 
@@ -297,6 +327,9 @@ static void describe_plan(const planner *p, tess_plan *plan)
     plan->n_thread = choice->n_thread;
     plan->n_session = choice->n_session;
     plan->n_expert_slot = thinker->n_expert_slot;
+    plan->packs = thinker->packs;
+    plan->packs_experts = thinker->packs_experts;
+    plan->packed_share = p->packed_share;
     plan->speech_stays = choice->speech.stays;
     plan->n_expert_total = count_experts(&p->model->config.thinker.text);
     plan->layers_resident = thinker->n_layer_slot == p->model->config.thinker.text.n_layer;
@@ -410,6 +443,20 @@ static tess_status choose_media(planner *p, tess_error *err)
     return TESS_OK;
 }
 
+/* What is written to memory packed is written again, so little is not worth it. */
+static tess_status choose_packing(planner *p, tess_resident resident, tess_error *err)
+{
+    static const double most_share[] = {
+        [TESS_RESIDENT_AUTO] = 0.9, [TESS_RESIDENT_PLAIN] = 0, [TESS_RESIDENT_PACKED] = 1};
+    if ((unsigned)resident > TESS_RESIDENT_PACKED)
+        return tess_refuse_option(err, "resident", "TESS_RESIDENT_AUTO, PLAIN or PACKED", "%d",
+                                  (int)resident);
+    p->packed_share =
+        tess_decoder_weights_count_packed_share(&p->model->thinker, &p->model->config.thinker.text);
+    p->packs = p->packed_share < most_share[resident];
+    return TESS_OK;
+}
+
 /* The budget, where it came from unless the caller named it, and the most there could be. */
 static void choose_budget(const tess_engine_options *options, tess_plan *plan)
 {
@@ -439,6 +486,7 @@ tess_status tess_model_plan(tess_model *model, const tess_engine_options *option
     memset(plan, 0, sizeof *plan);
     tess_status status =
         choose_counts(options, c, &p.choice, plan->thread_origin, &most_chunk, &p.most_expert_slots, err);
+    if (status == TESS_OK) status = choose_packing(&p, options->resident, err);
     if (status == TESS_OK) status = choose_media(&p, err);
     if (status == TESS_OK) status = choose_speech(&p, options->n_speech_step, err);
     if (status != TESS_OK) return status;

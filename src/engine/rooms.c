@@ -33,7 +33,9 @@ static void lay_out_thinker_weights(tess_causal_model *thinker, tess_store *stor
 {
     const tess_decoder_choice *d = &choice->thinker;
     const tess_decoder_sizes sizes = tess_decoder_choice_sizes(d, choice->n_context, choice->n_thread);
-    const char *all = "all of them, read once", *resident = "all of it, read once";
+    const tess_bank_packing packing = {d->packs, thinker->decoder.compute.pool};
+    const char *all = d->packs ? "all of them, packed" : "all of them, read once",
+               *resident = d->packs ? "all of it, packed" : "all of it, read once";
     tess_arena *arena = tess_layout_open(
         layout, "thinker", "layers",
         d->n_layer_slot == thinker->decoder.config->n_layer ? all : "one layer at a time", TESS_PHASE_ALWAYS);
@@ -41,11 +43,11 @@ static void lay_out_thinker_weights(tess_causal_model *thinker, tess_store *stor
     arena = tess_layout_open(layout, "thinker", "head",
                              d->n_head_slot == weights->head.n_block ? resident : "a block of rows at a time",
                              TESS_PHASE_ALWAYS);
-    tess_row_table_init(&thinker->head, store, &weights->head, d->n_head_slot, arena);
+    tess_row_table_init(&thinker->head, store, &weights->head, d->n_head_slot, packing, arena);
     arena = tess_layout_open(layout, "thinker", "embedding",
                              d->n_embedding_slot == weights->embedding.n_block ? resident : "rows on demand",
                              TESS_PHASE_ALWAYS);
-    tess_row_table_init(&thinker->embedding, store, &weights->embedding, d->n_embedding_slot, arena);
+    tess_row_table_init(&thinker->embedding, store, &weights->embedding, d->n_embedding_slot, packing, arena);
 }
 
 /* Rows of media stay from their tower until their tokens have been run. */
@@ -106,8 +108,9 @@ static void lay_out_text(tess_rooms *rooms, tess_layout *layout)
     const tess_decoder_sizes sizes =
         tess_decoder_choice_sizes(d, rooms->choice.n_context, rooms->choice.n_thread);
     tess_decoder *decoder = &rooms->thinker.decoder;
-    tess_arena *arena =
-        tess_layout_open(layout, "thinker", "experts", "slots that experts are read into", TESS_PHASE_TEXT);
+    tess_arena *arena = tess_layout_open(
+        layout, "thinker", "experts",
+        d->packs_experts ? "slots of packed experts" : "slots that experts are read into", TESS_PHASE_TEXT);
     tess_decoder_init_experts(decoder, rooms->model->store, &rooms->model->thinker, &sizes, arena);
     arena =
         tess_layout_open(layout, "thinker", "workspace", "activations of one prefill chunk", TESS_PHASE_TEXT);

@@ -13,7 +13,7 @@ uint64_t tess_code2wav_count_weight_bytes(const tess_model *model);
 
 typedef struct tess_speech_cost {
     double read_bytes;   /* from files: what does not stay, every expert equally likely */
-    double weight_bytes; /* that products go through */
+    double weight_bytes; /* that products go through, as in files */
     double operations;   /* of code2wav, two for a multiplication and an addition */
 } tess_speech_cost;
 /* Of a frame behind the first ones; zeros without speech. */

@@ -18,16 +18,19 @@ static void lay_out_talker(tess_speech_room *room, const tess_model *model, cons
     const tess_decoder_choice *d = &c->talker;
     const tess_talker_weights *weights = &model->talker;
     tess_causal_model *talker = &room->talker.model;
+    const tess_bank_packing packing = {d->packs, talker->decoder.compute.pool};
     const int n_rows = choice->n_context + TESS_TALKER_START_ROWS + c->n_step;
     const tess_decoder_sizes sizes =
         tess_decoder_choice_sizes(d, min_of(n_rows, talker->decoder.config->max_positions), choice->n_thread);
     tess_arena *arena = tess_layout_open(layout, "talker", "layers", "layers, tables and projections", phase);
     tess_decoder_init_layers(&talker->decoder, model->store, &weights->model, &sizes, arena);
-    tess_row_table_init(&talker->head, model->store, &weights->model.head, d->n_head_slot, arena);
+    tess_row_table_init(&talker->head, model->store, &weights->model.head, d->n_head_slot, packing, arena);
     tess_row_table_init(&talker->embedding, model->store, &weights->model.embedding, d->n_embedding_slot,
-                        arena);
-    tess_talker_init_projections(&room->talker, model->store, weights, c->n_projection_slot, arena);
-    arena = tess_layout_open(layout, "talker", "experts", "slots that experts are read into", phase);
+                        packing, arena);
+    tess_talker_init_projections(&room->talker, model->store, weights, c->n_projection_slot, d->packs, arena);
+    arena = tess_layout_open(
+        layout, "talker", "experts",
+        d->packs_experts ? "slots of packed experts" : "slots that experts are read into", phase);
     tess_decoder_init_experts(&talker->decoder, model->store, &weights->model, &sizes, arena);
     arena = tess_layout_open(layout, "talker", "workspace", "keys, values and activations", phase);
     tess_talker_init_workspace(&room->talker, &sizes, d->n_logit_rows, arena);

@@ -116,7 +116,8 @@ void tess_code2wav_init_weights(tess_code2wav *c, tess_store *store, const tess_
 {
     const tess_bank_layout layers = tess_code2wav_layer_bank(weights, sizes->n_layer_slot),
                            parts = tess_code2wav_part_bank(weights, sizes->n_part_slot);
-    tess_row_table_init(&c->embedding, store, &weights->embedding, sizes->n_embedding_slot, arena);
+    tess_row_table_init(&c->embedding, store, &weights->embedding, sizes->n_embedding_slot,
+                        (tess_bank_packing){0}, arena);
     tess_bank_init(&c->layers, store, &layers, arena);
     tess_bank_init(&c->parts, store, &parts, arena);
 }

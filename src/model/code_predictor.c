@@ -27,7 +27,8 @@ static tess_decoder_sizes sizes_of(const tess_code_predictor *predictor,
     return (tess_decoder_sizes){.n_context = predictor->config->n_code_group,
                                 .n_row = 2,
                                 .n_thread = sizes->n_thread,
-                                .n_layer_slot = sizes->n_layer_slot};
+                                .n_layer_slot = sizes->n_layer_slot,
+                                .packs_layers = sizes->packs};
 }
 
 void tess_code_predictor_init_workspace(tess_code_predictor *predictor,
@@ -53,12 +54,13 @@ void tess_code_predictor_init_weights(tess_code_predictor *predictor, tess_store
     tess_decoder_init_layers(&predictor->decoder, store, &weights->model, &of_decoder, arena);
     predictor->embedding = TESS_TAKE(arena, tess_row_table, weights->n_table);
     predictor->head = TESS_TAKE(arena, tess_row_table, weights->n_table);
+    const tess_bank_packing packing = {sizes->packs, predictor->decoder.compute.pool};
     tess_row_table unused;
     for (int i = 0; i < weights->n_table; i++) {
         tess_row_table_init(arena->base ? &predictor->embedding[i] : &unused, store, &weights->embedding[i],
-                            sizes->n_embedding_slot, arena);
+                            sizes->n_embedding_slot, packing, arena);
         tess_row_table_init(arena->base ? &predictor->head[i] : &unused, store, &weights->head[i],
-                            sizes->n_head_slot, arena);
+                            sizes->n_head_slot, packing, arena);
     }
 }
 

@@ -26,6 +26,7 @@ typedef struct tess_code_predictor {
 typedef struct tess_code_predictor_sizes {
     int n_thread, n_layer_slot;
     int n_embedding_slot, n_head_slot; /* blocks of each table that stay, 1 … all */
+    bool packs;                        /* what stays whole is packed */
 } tess_code_predictor_sizes;
 
 /* Prepares a code predictor; the rest is laid out by what follows, each in an arena that may be one that

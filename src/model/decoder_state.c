@@ -93,12 +93,14 @@ void tess_decoder_init_layers(tess_decoder *decoder, tess_store *store, const te
                               const tess_decoder_sizes *sizes, tess_arena *arena)
 {
     const tess_decoder_config *c = decoder->config;
-    tess_bank_layout layers = {.weight = weights->layer,
-                               .n_segment = c->n_layer,
-                               .n_weight = TESS_LAYER_WEIGHTS,
-                               .group_size = c->n_layer,
-                               .n_slot = sizes->n_layer_slot,
-                               .n_lease = 1};
+    tess_bank_layout layers = {
+        .weight = weights->layer,
+        .n_segment = c->n_layer,
+        .n_weight = TESS_LAYER_WEIGHTS,
+        .group_size = c->n_layer,
+        .n_slot = sizes->n_layer_slot,
+        .n_lease = 1,
+        .packing = {sizes->packs_layers && sizes->n_layer_slot == c->n_layer, decoder->compute.pool}};
     tess_rope_init(&decoder->rope, c, arena);
     decoder->norm = TESS_TAKE(arena, uint16_t, c->d_model);
     tess_bank_init(&decoder->layers, store, &layers, arena);
@@ -114,6 +116,7 @@ void tess_decoder_init_experts(tess_decoder *decoder, tess_store *store, const t
                                 .n_weight = TESS_EXPERT_WEIGHTS,
                                 .group_size = c->n_expert,
                                 .n_slot = sizes->n_expert_slot,
-                                .n_lease = sizes->n_lease};
+                                .n_lease = sizes->n_lease,
+                                .packing = {sizes->packs_experts, decoder->compute.pool}};
     tess_bank_init(&decoder->experts, store, &experts, arena);
 }

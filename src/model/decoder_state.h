@@ -69,8 +69,9 @@ typedef struct tess_decoder {
 typedef struct tess_decoder_sizes {
     int n_context; /* of the longest timeline */
     int n_row, n_thread;
-    int n_lease;                     /* experts leased at a time, at least 1 if there are any */
-    int n_layer_slot, n_expert_slot; /* segments that stay */
+    int n_lease;                      /* experts leased at a time, at least 1 if there are any */
+    int n_layer_slot, n_expert_slot;  /* segments that stay */
+    bool packs_layers, packs_experts; /* those that stay are packed: layers only where all do */
 } tess_decoder_sizes;
 
 /* Rows of a step that a key-value head is shown to at once: their queries fill a group of the kernel's. */

@@ -1,14 +1,15 @@
 #include "model/row_table.h"
 
 void tess_row_table_init(tess_row_table *table, tess_store *store, const tess_row_blocks *blocks, int n_slot,
-                         tess_arena *arena)
+                         tess_bank_packing packing, tess_arena *arena)
 {
     tess_bank_layout layout = {.weight = blocks->block,
                                .n_segment = blocks->n_block,
                                .n_weight = 1,
                                .group_size = blocks->n_block,
                                .n_slot = n_slot,
-                               .n_lease = 1};
+                               .n_lease = 1,
+                               .packing = {packing.is_on && n_slot == blocks->n_block, packing.pool}};
     *table = (tess_row_table){.n_row = blocks->n_row, .block_rows = blocks->block_rows};
     tess_bank_init(&table->bank, store, &layout, arena);
 }

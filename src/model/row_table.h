@@ -11,9 +11,9 @@ typedef struct tess_row_table {
     int n_row, block_rows; /* rows in all, and of a block but the last */
 } tess_row_table;
 
-/* Lays the table out for n_slot blocks at a time. */
+/* Lays the table out for n_slot blocks at a time; only one that stays whole is packed. */
 void tess_row_table_init(tess_row_table *table, tess_store *store, const tess_row_blocks *blocks, int n_slot,
-                         tess_arena *arena);
+                         tess_bank_packing packing, tess_arena *arena);
 
 /* out[n_col] = the elements of one row. Errors: those of tess_bank_lease. */
 tess_status tess_row_table_read(tess_row_table *table, const tess_kernels *kernels, int row, float *out,

@@ -35,14 +35,16 @@ void tess_talker_init_workspace(tess_talker *talker, const tess_decoder_sizes *s
 }
 
 void tess_talker_init_projections(tess_talker *talker, tess_store *store, const tess_talker_weights *weights,
-                                  int n_slot, tess_arena *arena)
+                                  int n_slot, bool packs, tess_arena *arena)
 {
-    const tess_bank_layout layout = {.weight = weights->projection,
-                                     .n_segment = TESS_PROJECTIONS,
-                                     .n_weight = TESS_PROJECTION_WEIGHTS,
-                                     .group_size = TESS_PROJECTIONS,
-                                     .n_slot = n_slot,
-                                     .n_lease = 1};
+    const tess_bank_layout layout = {
+        .weight = weights->projection,
+        .n_segment = TESS_PROJECTIONS,
+        .n_weight = TESS_PROJECTION_WEIGHTS,
+        .group_size = TESS_PROJECTIONS,
+        .n_slot = n_slot,
+        .n_lease = 1,
+        .packing = {packs && n_slot == TESS_PROJECTIONS, talker->model.decoder.compute.pool}};
     tess_bank_init(&talker->projections, store, &layout, arena);
 }
 

@@ -41,7 +41,7 @@ void tess_talker_init_workspace(tess_talker *talker, const tess_decoder_sizes *s
                                 tess_arena *arena);
 /* Projections that stay: 1 or 2. */
 void tess_talker_init_projections(tess_talker *talker, tess_store *store, const tess_talker_weights *weights,
-                                  int n_slot, tess_arena *arena);
+                                  int n_slot, bool packs, tess_arena *arena);
 
 /* Runs a prompt whose rows stand in talker->row, and ids and positions in the timeline, from its start.
  * `states` are those that the thinker kept. `sink` gets the taps. Afterwards

@@ -168,3 +168,20 @@ uint64_t tess_decoder_weights_count_expert(const tess_decoder_weights *weights,
                                     config->n_layer * config->n_expert * TESS_EXPERT_WEIGHTS) /
            (uint64_t)n_expert;
 }
+
+double tess_decoder_weights_count_packed_share(const tess_decoder_weights *weights,
+                                               const tess_decoder_config *config)
+{
+    const tess_bank_layout banks[] = {
+        {.weight = weights->layer, .n_segment = config->n_layer, .n_weight = TESS_LAYER_WEIGHTS},
+        {.weight = weights->expert,
+         .n_segment = config->n_layer * config->n_expert,
+         .n_weight = TESS_EXPERT_WEIGHTS}};
+    uint64_t plain = 0, packed = 0;
+    for (size_t b = 0; b < sizeof banks / sizeof banks[0]; b++)
+        for (int i = 0; i < banks[b].n_segment; i++) {
+            plain += tess_bank_segment_bytes(&banks[b], i);
+            packed += tess_bank_packed_bytes(&banks[b], i);
+        }
+    return (double)packed / (double)plain;
+}

@@ -53,6 +53,11 @@ uint64_t tess_decoder_weights_count_layers(const tess_decoder_weights *weights,
 uint64_t tess_decoder_weights_count_expert(const tess_decoder_weights *weights,
                                            const tess_decoder_config *config);
 
+/* What all layers with their experts keep of their bytes at most where they are packed: 1 where they are too
+ * narrow. */
+double tess_decoder_weights_count_packed_share(const tess_decoder_weights *weights,
+                                               const tess_decoder_config *config);
+
 /* The configuration of a decoder's component. */
 const tess_decoder_config *tess_decoder_config_of(const tess_config *config, tess_component component);
 

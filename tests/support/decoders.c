@@ -39,7 +39,7 @@ static void lay_out(test_decoder *d, const test_decoder_options *options, tess_a
     tess_decoder_init_layers(&d->decoder, d->store, &d->weights, &sizes, arena);
     tess_decoder_init_experts(&d->decoder, d->store, &d->weights, &sizes, arena);
     if (d->weights.embedding.n_block == 0) return;
-    tess_row_table_init(&d->embedding, d->store, &d->weights.embedding, 1, arena);
+    tess_row_table_init(&d->embedding, d->store, &d->weights.embedding, 1, (tess_bank_packing){0}, arena);
     d->decoder.embedding = &d->embedding;
 }
 

@@ -25,8 +25,11 @@ static const tess_plan PLAN = {.n_context = 4096,
                                .embedding_bytes = 9000,
                                .embedding_block_bytes = 100};
 /* Only reading costs anything. */
-static const tess_rates READING = {
-    .disk_bytes = 1e6, .memory_bytes = INFINITY, .operations = INFINITY, .fresh_bytes = INFINITY};
+static const tess_rates READING = {.disk_bytes = 1e6,
+                                   .memory_bytes = INFINITY,
+                                   .operations = INFINITY,
+                                   .fresh_bytes = INFINITY,
+                                   .pack_bytes = INFINITY};
 
 static tess_estimate estimate(const tess_plan *plan, int n_prompt)
 {
@@ -107,8 +110,8 @@ static void computing_takes_time_too(void **state)
     (void)state;
     tess_plan plan = PLAN;
     tess_estimate e;
-    const tess_rates memory = {INFINITY, 1e6, INFINITY, INFINITY},
-                     arithmetic = {INFINITY, INFINITY, 1e6, INFINITY};
+    const tess_rates memory = {INFINITY, 1e6, INFINITY, INFINITY, INFINITY},
+                     arithmetic = {INFINITY, INFINITY, 1e6, INFINITY, INFINITY};
     tess_plan_estimate(&plan, &memory, 1, &e);
     assert_true(fabs(e.first_token_seconds - 0.137) < 1e-9);
     tess_plan_estimate(&plan, &arithmetic, 10, &e);
@@ -121,8 +124,8 @@ static void long_prompts_take_longer(void **state)
     (void)state;
     tess_plan plan = PLAN;
     tess_estimate e;
-    const tess_rates memory = {INFINITY, 1e6, INFINITY, INFINITY},
-                     arithmetic = {INFINITY, INFINITY, 1e6, INFINITY};
+    const tess_rates memory = {INFINITY, 1e6, INFINITY, INFINITY, INFINITY},
+                     arithmetic = {INFINITY, INFINITY, 1e6, INFINITY, INFINITY};
     plan.position_bytes = 1000;
     plan.position_operations = 500;
     tess_plan_estimate(&plan, &memory, 1, &e);
@@ -147,7 +150,7 @@ static void long_prompts_take_longer(void **state)
     assert_true(fabs(e.next_token_seconds - (0.137 + 41 * 0.001)) < 1e-9);
     plan.n_together = 1;
     /* Where products wait for arithmetic and attention for memory, their times add. */
-    const tess_rates slow = {INFINITY, 1e6, 1e5, INFINITY};
+    const tess_rates slow = {INFINITY, 1e6, 1e5, INFINITY, INFINITY};
     plan.position_bytes = 0;
     tess_plan_estimate(&plan, &slow, 40, &without);
     plan.position_bytes = 1000;
@@ -163,7 +166,7 @@ static void speech_waits_for_all_three(void **state)
     tess_estimate e = estimate(&plan, 40);
     assert_true(e.speech_seconds == 0);
     plan.speech_read_bytes = 3e5, plan.speech_weight_bytes = 4e6, plan.speech_operations = 5e7;
-    tess_plan_estimate(&plan, &(tess_rates){1e6, 2e6, 1e8, INFINITY}, 40, &e);
+    tess_plan_estimate(&plan, &(tess_rates){1e6, 2e6, 1e8, INFINITY, INFINITY}, 40, &e);
     assert_true(fabs(e.speech_seconds - (0.3 + 2 + 0.5)) < 1e-9);
 }
 
@@ -180,10 +183,35 @@ static void towers_come_first(void **state)
     assert_true(fabs(e.first_token_seconds - without.first_token_seconds - 0.3) < 1e-9);
     assert_true(e.next_token_seconds == without.next_token_seconds && e.load_bytes == without.load_bytes);
     /* Reading and computing add; computing waits for memory or for arithmetic. */
-    tess_plan_estimate(&plan, &(tess_rates){1e6, 1e6, 1e6, INFINITY}, 1, &e);
+    tess_plan_estimate(&plan, &(tess_rates){1e6, 1e6, 1e6, INFINITY, INFINITY}, 1, &e);
     assert_true(fabs(e.tower_seconds - 5.3) < 1e-9);
-    tess_plan_estimate(&plan, &(tess_rates){INFINITY, 1e5, 1e9, INFINITY}, 1, &e);
+    tess_plan_estimate(&plan, &(tess_rates){INFINITY, 1e5, 1e9, INFINITY, INFINITY}, 1, &e);
     assert_true(fabs(e.tower_seconds - 3) < 1e-9);
+}
+
+/* What is packed has fewer bytes in memory, and is packed when it comes. */
+static void packed_weights_are_fewer(void **state)
+{
+    (void)state;
+    tess_plan plan = PLAN;
+    tess_estimate e;
+    const tess_rates memory = {INFINITY, 1e6, INFINITY, INFINITY, INFINITY},
+                     packing = {INFINITY, INFINITY, INFINITY, INFINITY, 1e6};
+    plan.packs = plan.packs_experts = true;
+    plan.packed_share = 0.75;
+    plan.layers_resident = plan.head_resident = true;
+    plan.n_expert_slot = 1280;
+    tess_plan_estimate(&plan, &memory, 1, &e);
+    assert_true(fabs(e.first_token_seconds - 0.75 * 0.137) < 1e-9);
+    plan.layers_resident = plan.head_resident = false; /* what does not stay is not packed */
+    tess_plan_estimate(&plan, &memory, 1, &e);
+    assert_true(fabs(e.first_token_seconds - (0.057 + 0.75 * 0.080)) < 1e-9);
+    plan.layers_resident = plan.head_resident = true;
+    tess_plan_estimate(&plan, &packing, 1, &e);
+    assert_true(fabs(e.first_token_seconds - 0.137) < 1e-9);
+    plan.packs = plan.packs_experts = false;
+    tess_plan_estimate(&plan, &packing, 1, &e);
+    assert_true(e.first_token_seconds == 0);
 }
 
 /* Memory that is used for the first time: what is loaded, then slots until all are full, and no more. */
@@ -192,7 +220,7 @@ static void memory_comes_once(void **state)
     (void)state;
     tess_plan plan = PLAN;
     tess_estimate e;
-    const tess_rates rates = {INFINITY, INFINITY, INFINITY, 1e6};
+    const tess_rates rates = {INFINITY, INFINITY, INFINITY, 1e6, INFINITY};
     tess_plan_estimate(&plan, &rates, 40, &e); /* nothing stays */
     assert_true(e.first_token_seconds == 0 && e.next_token_seconds == 0 && e.full_token_seconds == 0);
     plan.layers_resident = plan.head_resident = plan.embedding_resident = true;
@@ -227,6 +255,7 @@ int main(void)
         cmocka_unit_test(what_stays_is_read_once),
         cmocka_unit_test(half_of_the_experts_fit),
         cmocka_unit_test(computing_takes_time_too),
+        cmocka_unit_test(packed_weights_are_fewer),
         cmocka_unit_test(memory_comes_once),
         cmocka_unit_test(long_prompts_take_longer),
         cmocka_unit_test(speech_waits_for_all_three),

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Weights that stay packed give the bits of plain ones: every tap of text and speech and the sound, for budgets that hold
+# all experts, some and hardly any, in both precisions, on every instruction set; within the budget; and what cannot be
+# packed stays plain.
+. tests/support/tap.sh
+build=${TESS_BUILD:-build/release-gcc}
+wide=$work/wide
+
+# Columns enough for packing, which the checkpoints of the other tests have not.
+python3 - "$work/config.json" <<'P'
+import json, sys
+config = json.load(open("demo/checkpoint/config.json"))
+thinker, talker = config["thinker_config"], config["talker_config"]
+thinker["text_config"].update(hidden_size=256, moe_intermediate_size=128, num_experts=16, num_experts_per_tok=4)
+thinker["audio_config"].update(output_dim=256)
+thinker["vision_config"].update(out_hidden_size=256)
+talker.update(thinker_hidden_size=256)
+talker["text_config"].update(hidden_size=256, moe_intermediate_size=128)
+talker["code_predictor_config"].update(hidden_size=256)
+json.dump(config, open(sys.argv[1], "w"))
+P
+"$build/synthetic" --out "$wide" --config "$work/config.json" --filled --tails 10 --tokenizer demo/checkpoint >"$work/log" 2>&1
+result $? "a checkpoint with wide matrices"
+sed 's/^/# /' "$work/log"
+
+options=(--model "$wide" --context 128 --quiet --ledger off)
+plan() { "$tessera" plan "${options[@]}" --speak x.wav --talker-max-new 8 --json "$@"; }
+trace() { # trace NAME OPTIONS
+    "$tessera" trace "${options[@]}" --prompt "Who are you?" --generate 6 --speak 8 --seed 1 --out "$work/$1" "${@:2}"
+}
+smallest=$(plan | json smallest_budget_bytes)
+all=$(plan --memory 1GiB --resident plain | python3 -c 'import json, sys; print(sum(r["bytes"] for r in json.load(sys.stdin)["regions"]))')
+echo "# smallest $smallest, everything $all"
+
+sets="reference avx2 avx512 neon"
+if [ -n "${TESS_SANITIZED:-}" ]; then sets="avx2 neon"; fi # slow
+for dtype in f32 bf16; do
+    for isa in $sets; do
+        plan --memory 1GiB --isa $isa >"$work/out" 2>&1 || continue # this machine lacks it
+        equals "$(exit_of trace plain --memory 1GiB --dtype $dtype --isa $isa --resident plain)" 0 "$dtype, $isa: traced plain"
+        for memory in "$smallest" $((smallest + (all - smallest) / 8)) $((smallest + (all - smallest) / 4)) 1GiB; do
+            trace packed --memory "$memory" --dtype $dtype --isa $isa --resident packed --threads 2 >"$work/out" 2>&1
+            cmp "$work/plain" "$work/packed" >>"$work/out" 2>&1
+            result $? "$dtype, $isa, $memory: packed gives the same bits"
+        done
+    done
+done
+
+# --- what auto does, and what the plan says of it
+json() { python3 -c 'import json, sys; r = json.load(sys.stdin); print(*(r[k] for k in sys.argv[1:]))' "$@"; }
+equals "$(plan --memory 1GiB | json resident experts_resident)" "packed packed" "auto packs what can be packed"
+equals "$(plan --memory 1GiB --resident plain | json resident experts_resident)" "plain plain" "plain does not"
+equals "$(plan --memory "$smallest" | json experts_resident)" "plain" "where as few fit either way, experts stay plain"
+middle=$((smallest + (all - smallest) / 4))
+plain=$(plan --memory $middle --resident plain | json expert_slots) packed=$(plan --memory $middle --resident packed | json expert_slots)
+echo "# experts that stay: $plain plain, $packed packed"
+[ "$packed" -gt "$plain" ]
+result $? "more experts stay packed than plain"
+equals "$("$tessera" plan --model tests/golden/d --json --memory 64MiB --resident packed | json resident experts_resident)" "plain plain" \
+    "narrow matrices stay plain, whatever is asked for"
+equals "$("$tessera" plan "${options[@]}" --memory 1GiB | grep -c packed)" 5 "the table says what is packed"
+
+# --- within the budget
+run() { "$tessera" run "${options[@]}" --prompt "Who are you?" --max-new 20 --json "$@"; }
+if [ -z "${TESS_SANITIZED:-}" ]; then
+    for memory in "$smallest" $middle; do
+        equals "$(exit_of run --memory "$memory" --resident packed)" 0 "a run in $memory bytes"
+        peak=$(json peak_rss_bytes <"$work/out")
+        echo "# peak $peak"
+        [ "$peak" -le "$memory" ]
+        result $? "its peak is within"
+    done
+else
+    skip "peaks" "a sanitizer's memory is not the program's"
+fi
+
+# --- weights that cannot be packed
+for pattern in 'experts\.(3|4)\.' 'layers\.1\.self_attn\.q_proj' 'thinker.model.layers.*_proj'; do
+    rm -rf "$work/spread"
+    cp -r "$wide" "$work/spread"
+    python3 tests/support/spread_weights.py "$work/spread" "$pattern"
+    options=(--model "$work/spread" --context 128 --quiet --ledger off)
+    equals "$(exit_of trace plain --memory 1GiB --resident plain)" 0 "$pattern spread: traced plain"
+    for memory in "$smallest" $middle 1GiB; do
+        trace packed --memory "$memory" --resident packed >"$work/out" 2>&1
+        cmp "$work/plain" "$work/packed" >>"$work/out" 2>&1
+        result $? "$pattern spread, $memory: packed gives the same bits"
+    done
+done
+run --memory 1GiB >"$work/ran"
+equals "$(json resident experts_resident <"$work/ran")" "plain plain" "auto looks at the weights: nearly all cannot be packed"
