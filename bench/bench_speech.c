@@ -183,7 +183,7 @@ int main(void)
     bench_must(bytes != NULL, "taking memory");
     memset(bytes, 1, n_byte);
     bench b = {.limit = {strongest_yardstick(), bytes, n_byte, 0}};
-    bench_make_checkpoint(folder);
+    bench_make_checkpoint(folder, "--hollow");
     const tess_engine_options options = {.model_dir = folder,
                                          .memory_bytes = 9ull << 30,
                                          .n_context = 256,

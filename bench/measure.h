@@ -47,13 +47,15 @@ static inline void *bench_reserve(size_t bytes)
     return p;
 }
 
-/* A hollow checkpoint in a folder of its own, "/tmp/tess-bench-XXXXXX" at first. */
-static inline void bench_make_checkpoint(char *folder)
+/* A checkpoint in a folder of its own, "/tmp/tess-bench-XXXXXX" at first, by options of the synthetic tool.
+ */
+static inline void bench_make_checkpoint(char *folder, const char *options)
 {
     char command[512];
     const char *build = getenv("TESS_BUILD");
     bench_must(mkdtemp(folder) != NULL, "making a folder");
-    snprintf(command, sizeof command, "%s/synthetic --out %s", build ? build : "build/release-gcc", folder);
+    snprintf(command, sizeof command, "%s/synthetic --out %s %s >/dev/null",
+             build ? build : "build/release-gcc", folder, options);
     bench_must(system(command) == 0, "the synthetic tool");
 }
 

@@ -27,7 +27,7 @@ static inline void released_open(released *r, int argc, char **argv)
     r->compute = (tess_compute){.kernels = &r->kernels, .rounding = TESS_ROUND_NONE};
     bench_must(tess_kernels_choose(argc > 1 ? argv[1] : NULL, &r->kernels, NULL) == TESS_OK,
                "choosing an instruction set");
-    bench_make_checkpoint(r->folder);
+    bench_make_checkpoint(r->folder, "--hollow");
     r->saved = tess_fpenv_enter();
     bench_must(tess_config_load(r->folder, &r->config, NULL) == TESS_OK, "reading the configuration");
     bench_must(tess_store_open(r->folder, TESS_DIRECT_AUTO, &r->store, NULL) == TESS_OK, "opening");
