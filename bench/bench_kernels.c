@@ -10,6 +10,7 @@
 
 #include "measure.h"
 #include "base/pool.h"
+#include "kernels/elementary.h"
 #include "yardstick.h"
 
 enum { REPEATS = 9 };
@@ -63,6 +64,7 @@ typedef struct bench {
     uint16_t *w;
     void *packed_w; /* some of them */
     float *x, *packed, *y, *keys, *values, *scores;
+    uint16_t *narrow;                                          /* [2, MAX_KEY, 128] keys and values */
     size_t n_row, n_col, n_tok, n_key, n_query, d_head, times; /* of the work at hand */
     size_t read_bytes, read_times;                             /* of the yardstick: 0 bytes mean FMA */
     size_t peak_rounds;
@@ -375,6 +377,34 @@ static void bench_attend(bench *b)
     b->pool = pool;
 }
 
+static void attend_narrow_work(bench *b, int part, int n_part)
+{
+    (void)part, (void)n_part;
+    for (size_t i = 0; i < b->times; i++)
+        b->k->attend_narrow(b->y, b->x, b->n_query, 8, b->narrow, b->narrow + MAX_KEY * 128, b->d_head,
+                            b->n_key + 1 - b->n_query / 8, b->d_head, 0.088f, b->scores, TESS_ROUND_NONE);
+}
+
+/* Rows of a prompt as of wide keys and values. */
+static void bench_attend_narrow(bench *b)
+{
+    tess_pool *pool = b->pool;
+    char what[80];
+    if (slow(b)) return;
+    b->pool = NULL;
+    b->d_head = 128, b->read_bytes = 0;
+    static const size_t lengths[] = {1024, MAX_KEY};
+    for (size_t i = 0; i < 2; i++)
+        for (size_t n_row = 1; n_row <= 2; n_row++) {
+            b->n_key = lengths[i], b->n_query = 8 * n_row, b->times = MAX_KEY / b->n_key;
+            snprintf(what, sizeof what, "%zu row%s of 8 heads, %zu keys of 128", n_row, n_row > 1 ? "s" : "",
+                     b->n_key);
+            measure(b, "attend_narrow", what, attend_narrow_work,
+                    4.0 * 128 * (double)(b->n_query * b->n_key * b->times));
+        }
+    b->pool = pool;
+}
+
 /* Row operations on rows of 2048 (norms), 768 (experts) or 128 (heads) that stay in the cache: bytes read and
  * written, as a share of reading memory. */
 #define ROW_WORK(op, statement)                                                                              \
@@ -483,6 +513,9 @@ int main(int argc, char **argv)
     b.scores = bench_reserve((size_t)TESS_QUERY_GRAIN * MAX_KEY * sizeof(float));
     fill(b.x, n_x);
     fill(b.keys, MAX_KEY * 128);
+    b.narrow = bench_reserve((size_t)MAX_KEY * 2 * 128 * sizeof *b.narrow);
+    for (size_t i = 0; i < (size_t)MAX_KEY * 2 * 128; i++)
+        b.narrow[i] = (uint16_t)(tess_bits_of_float(b.keys[i / 2]) >> 16);
     fill(b.values, MAX_KEY * 128);
     for (size_t i = 0; i < WEIGHT_BYTES / 2; i++)
         b.w[i] = (uint16_t)(0x3c00u + (i * 2654435761u >> 23 & 0x83ffu)); /* of eight high bytes */

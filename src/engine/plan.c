@@ -260,10 +260,12 @@ static void count_weights(const planner *p, tess_plan *plan)
     plan->expert_bytes = tess_decoder_weights_count_expert(w, c);
 }
 
-static void count_attention(const tess_decoder_config *c, tess_plan *plan)
+static void count_attention(const tess_model *model, tess_plan *plan)
 {
+    const tess_decoder_config *c = &model->config.thinker.text;
+    const tess_compute compute = tess_model_get_compute(model, NULL);
     uint64_t n_layer = (uint64_t)c->n_layer, d_head = (uint64_t)c->d_head;
-    plan->position_bytes = n_layer * 2 * (uint64_t)c->n_kv_head * d_head * sizeof(float);
+    plan->position_bytes = tess_timeline_count_position(c, tess_compute_is_narrow(&compute));
     plan->n_together = tess_decoder_count_together(c);
     plan->position_operations = n_layer * 2 * 2 * (uint64_t)c->n_head * d_head;
 }
@@ -337,7 +339,7 @@ static void describe_plan(const planner *p, tess_plan *plan)
     plan->embedding_resident = thinker->n_embedding_slot == p->model->thinker.embedding.n_block;
     count_weights(p, plan);
     count_speech(p, plan);
-    count_attention(&p->model->config.thinker.text, plan);
+    count_attention(p->model, plan);
     count_towers(p, plan);
     count_reads(plan);
     plan->n_expert_slot_instead = count_slots_instead(p);

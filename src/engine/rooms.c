@@ -13,7 +13,8 @@ static void lay_out_sessions(tess_rooms *rooms, const tess_choice *choice, tess_
     int n_recall = choice->media.n_medium ? MOST_RECALLED : 0;
     for (int i = 0; i < choice->n_session; i++) {
         tess_session_room *room = session ? &session[i] : &unused;
-        tess_timeline_init(&room->timeline, c, choice->n_context, arena);
+        tess_timeline_init(&room->timeline, c, choice->n_context,
+                           tess_compute_is_narrow(&rooms->thinker.decoder.compute), arena);
         room->recall = (tess_recall){TESS_TAKE(arena, tess_recalled, n_recall), 0, n_recall};
         float *states = TESS_TAKE_ROWS(arena, choice->speech.n_state, c->d_model);
         room->states = choice->speech.n_state ? states : NULL;

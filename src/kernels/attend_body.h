@@ -6,6 +6,8 @@
  * is left of the queries goes one by one through dots of 32 lanes (two vectors), four keys at a time, so that
  * their final trees share their shuffles.
  *
+ * Narrow keys and values are widened a block at a time, near the core, and walked as wide ones are.
+ *
  * The sum over values has one accumulator per output element: a tile of queries x vectors holds them in
  * registers, a block of keys at a time, and puts them back in `out` between blocks, which changes no bit.
  */
@@ -18,8 +20,38 @@ enum {
     TILE_VECS = VEC_REGISTERS >= 32 ? 4 : 1,
     LONE_VECS = VEC_REGISTERS >= 32 ? 8 : 4, /* of a head that has no company */
     GROUP_KEYS = VEC_REGISTERS / 4,          /* three subtrees of each lie in registers */
-    GROUP_MAX_HEAD = 512
+    GROUP_MAX_HEAD = 512,
+    NEAR_FLOATS = KEY_BLOCK * 128
 };
+
+/* Keys or values of a head, wide or narrow. */
+typedef struct attended {
+    const float *wide; /* NULL: */
+    const uint16_t *narrow;
+    size_t stride;
+} attended;
+
+/* How many keys are walked at a time. */
+VEC_INLINE size_t near_rows(size_t d_head)
+{
+    const size_t most = NEAR_FLOATS / d_head;
+    return most >= KEY_BLOCK ? KEY_BLOCK : most >= GROUP_KEYS ? most / GROUP_KEYS * GROUP_KEYS : most;
+}
+
+/* Rows j .. j+n-1 of keys or values, at most near_rows(); *stride is their distance. */
+static const float *bring_near(float near[NEAR_FLOATS], const attended *rows, size_t j, size_t n,
+                               size_t d_head, size_t *stride)
+{
+    *stride = rows->wide ? rows->stride : d_head;
+    if (rows->wide) return rows->wide + j * rows->stride;
+    const uint16_t *from = rows->narrow + j * rows->stride;
+    if (rows->stride == d_head)
+        KERNEL(widen, bf16)(near, from, n * d_head);
+    else
+        for (size_t i = 0; i < n; i++)
+            KERNEL(widen, bf16)(near + i * d_head, from + i * rows->stride, d_head);
+    return near;
+}
 
 VEC_INLINE vec rounded_vec(vec a, tess_rounding rounding)
 {
@@ -51,16 +83,28 @@ VEC_INLINE void dot4(float *out, const float *q, const float *keys, size_t kv_st
              vec_add(low[3], high[3]));
 }
 
-static void scores_of(float *scores, const float *q, size_t n_query, const float *keys, size_t kv_stride,
-                      size_t n_key, size_t d_head)
+/* The scores of n keys that are near; those of a query lie `stride` behind the query's before. */
+static void near_scores(float *scores, size_t stride, const float *q, size_t n_query, const float *keys,
+                        size_t kv_stride, size_t n, size_t d_head)
 {
     size_t j = 0;
-    for (; j + KEY_GROUP <= n_key; j += KEY_GROUP)
+    for (; j + KEY_GROUP <= n; j += KEY_GROUP)
         for (size_t h = 0; h < n_query; h++)
-            dot4(scores + h * n_key + j, q + h * d_head, keys + j * kv_stride, kv_stride, d_head);
-    for (; j < n_key; j++)
+            dot4(scores + h * stride + j, q + h * d_head, keys + j * kv_stride, kv_stride, d_head);
+    for (; j < n; j++)
         for (size_t h = 0; h < n_query; h++)
-            scores[h * n_key + j] = KERNEL(dot, f32)(q + h * d_head, keys + j * kv_stride, d_head);
+            scores[h * stride + j] = KERNEL(dot, f32)(q + h * d_head, keys + j * kv_stride, d_head);
+}
+
+static void scores_of(float *scores, const float *q, size_t n_query, const attended *keys, size_t n_key,
+                      size_t d_head, float near[NEAR_FLOATS])
+{
+    for (size_t j = 0, n; j < n_key; j += n) {
+        size_t stride;
+        n = n_key - j < near_rows(d_head) ? n_key - j : near_rows(d_head);
+        const float *block = bring_near(near, keys, j, n, d_head, &stride);
+        near_scores(scores + j, n_key, q, n_query, block, stride, n, d_head);
+    }
 }
 
 static void weights_of(float *scores, size_t n_key, float scale, tess_rounding rounding)
@@ -127,17 +171,18 @@ VEC_INLINE void add_block(float *out, const float *p, size_t p_stride, const flo
         add_values_tail(out + h * d_head + e, p + h * p_stride, values + e, kv_stride, n_key, d_head - e);
 }
 
-static void attend_heads(float *out, const float *q, size_t n_query, const float *keys, const float *values,
-                         size_t kv_stride, size_t n_key, size_t d_head, float scale, float *scores,
+static void attend_heads(float *out, const float *q, size_t n_query, const attended *keys,
+                         const attended *values, size_t n_key, size_t d_head, float scale, float *scores,
                          tess_rounding rounding)
 {
-    scores_of(scores, q, n_query, keys, kv_stride, n_key, d_head);
+    float near[NEAR_FLOATS] __attribute__((aligned(64)));
+    scores_of(scores, q, n_query, keys, n_key, d_head, near);
     for (size_t h = 0; h < n_query; h++) weights_of(scores + h * n_key, n_key, scale, rounding);
     for (size_t i = 0; i < n_query * d_head; i++) out[i] = 0.0f;
-    for (size_t j = 0; j < n_key; j += KEY_BLOCK) {
-        const size_t n = n_key - j < KEY_BLOCK ? n_key - j : KEY_BLOCK;
-        const float *block = values + j * kv_stride;
-        size_t h = 0;
+    for (size_t j = 0, n; j < n_key; j += n) {
+        size_t h = 0, kv_stride;
+        n = n_key - j < near_rows(d_head) ? n_key - j : near_rows(d_head);
+        const float *block = bring_near(near, values, j, n, d_head, &kv_stride);
         for (; h + TILE_HEADS <= n_query; h += TILE_HEADS)
             add_block(out + h * d_head, scores + h * n_key + j, n_key, block, kv_stride, n, d_head,
                       TILE_HEADS);
@@ -206,25 +251,42 @@ static vec hide_scores(vec score, const size_t *n_seen, size_t j)
     return vec_load(lane);
 }
 
-/* scores[j] = the scaled dots of key j. Returns the maxima. */
-VEC_INLINE vec group_scores(float *scores, float turned[][TESS_QUERY_GRAIN], const float *keys,
-                            size_t kv_stride, const size_t *n_seen, size_t d_head, float scale,
-                            tess_rounding rounding)
+/* scores[j] = the scaled dots of keys first .. first+n_key-1, which are near. Returns the greater of `max`
+ * and their maxima. */
+VEC_INLINE vec near_group_scores(float *scores, float turned[][TESS_QUERY_GRAIN], const float *keys,
+                                 size_t kv_stride, size_t first, size_t n_key, const size_t *n_seen,
+                                 size_t d_head, float scale, tess_rounding rounding, vec max)
 {
     const vec s = vec_set(scale);
-    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1];
-    vec max = vec_set(-INFINITY), dots[GROUP_KEYS];
+    vec dots[GROUP_KEYS];
     for (size_t j = 0, n; j < n_key; j += n) {
         if (n_key - j >= GROUP_KEYS)
             dots_of(dots, turned, keys + j * kv_stride, kv_stride, d_head, n = GROUP_KEYS);
         else
             dots_of(dots, turned, keys + j * kv_stride, kv_stride, d_head, n = 1);
         for (size_t i = 0; i < n; i++) {
+            const size_t key = first + j + i;
             vec score = rounded_vec(vec_mul(rounded_vec(dots[i], rounding), s), rounding);
-            if (j + i >= n_seen[0]) score = hide_scores(score, n_seen, j + i);
-            vec_store(scores + (j + i) * TESS_QUERY_GRAIN, score);
+            if (key >= n_seen[0]) score = hide_scores(score, n_seen, key);
+            vec_store(scores + key * TESS_QUERY_GRAIN, score);
             max = vec_max_n(max, score, 16);
         }
+    }
+    return max;
+}
+
+/* The scores of all keys. Returns their maxima. */
+static vec group_scores(float *scores, float turned[][TESS_QUERY_GRAIN], const attended *keys,
+                        const size_t *n_seen, size_t d_head, float scale, tess_rounding rounding,
+                        float near[NEAR_FLOATS])
+{
+    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1];
+    vec max = vec_set(-INFINITY);
+    for (size_t j = 0, n; j < n_key; j += n) {
+        size_t stride;
+        n = n_key - j < near_rows(d_head) ? n_key - j : near_rows(d_head);
+        const float *block = bring_near(near, keys, j, n, d_head, &stride);
+        max = near_group_scores(scores, turned, block, stride, j, n, n_seen, d_head, scale, rounding, max);
     }
     return max;
 }
@@ -274,45 +336,61 @@ static void add_group_block(float *out, const float *p, const float *values, siz
 }
 
 /* n_seen[h] ascends: the keys that query h sees. */
-static void attend_group(float *out, const float *q, const float *keys, const float *values, size_t kv_stride,
+static void attend_group(float *out, const float *q, const attended *keys, const attended *values,
                          const size_t *n_seen, size_t d_head, float scale, float *scores,
                          tess_rounding rounding)
 {
-    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1];
-    float turned[GROUP_MAX_HEAD][TESS_QUERY_GRAIN];
+    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1], n_near = near_rows(d_head);
+    float turned[GROUP_MAX_HEAD][TESS_QUERY_GRAIN], near[NEAR_FLOATS] __attribute__((aligned(64)));
     turn_queries(turned, q, d_head);
-    const vec max = group_scores(scores, turned, keys, kv_stride, n_seen, d_head, scale, rounding);
+    const vec max = group_scores(scores, turned, keys, n_seen, d_head, scale, rounding, near);
     const vec sum = group_exponentials(scores, n_key, max);
     for (size_t i = 0; i < TESS_QUERY_GRAIN * d_head; i++) out[i] = 0.0f;
     for (size_t j = 0, n; j < n_key; j += n) {
         float *p = scores + j * TESS_QUERY_GRAIN;
         const size_t n_common = j < n_seen[0] ? n_seen[0] - j : 0;
-        n = n_common == 0 ? 1 : n_common < KEY_BLOCK ? n_common : KEY_BLOCK;
+        size_t stride;
+        n = n_common == 0 ? 1 : n_common < n_near ? n_common : n_near;
         for (size_t i = 0; i < n * TESS_QUERY_GRAIN; i += TESS_QUERY_GRAIN)
             vec_store(p + i, rounded_vec(vec_div(vec_load(p + i), sum), rounding));
-        if (n_common) add_group_block(out, p, values + j * kv_stride, kv_stride, n, d_head);
+        const float *block = bring_near(near, values, j, n, d_head, &stride);
+        if (n_common) add_group_block(out, p, block, stride, n, d_head);
         for (size_t h = 0; h < TESS_QUERY_GRAIN && n_common == 0; h++)
-            if (n_seen[h] > j)
-                add_block(out + h * d_head, p + h, 1, values + j * kv_stride, kv_stride, 1, d_head, 1);
+            if (n_seen[h] > j) add_block(out + h * d_head, p + h, 1, block, stride, 1, d_head, 1);
     }
+}
+
+static void attend(float *out, const float *q, size_t n_query, size_t n_together, const attended *keys,
+                   const attended *values, size_t n_key, size_t d_head, float scale, float *scores,
+                   tess_rounding rounding)
+{
+    size_t h = 0;
+    for (; n_query - h >= TESS_QUERY_GRAIN && d_head <= GROUP_MAX_HEAD; h += TESS_QUERY_GRAIN) {
+        size_t n_seen[TESS_QUERY_GRAIN];
+        for (size_t i = 0; i < TESS_QUERY_GRAIN; i++) n_seen[i] = n_key + (h + i) / n_together;
+        attend_group(out + h * d_head, q + h * d_head, keys, values, n_seen, d_head, scale, scores, rounding);
+    }
+    for (size_t n; h < n_query; h += n) {
+        n = n_together - h % n_together;
+        if (n > n_query - h) n = n_query - h;
+        attend_heads(out + h * d_head, q + h * d_head, n, keys, values, n_key + h / n_together, d_head, scale,
+                     scores, rounding);
+    }
+    if (rounding == TESS_ROUND_BF16) KERNEL(round_bf16, f32)(out, n_query * d_head);
 }
 
 void KERNEL(attend, f32)(float *out, const float *q, size_t n_query, size_t n_together, const float *keys,
                          const float *values, size_t kv_stride, size_t n_key, size_t d_head, float scale,
                          float *scores, tess_rounding rounding)
 {
-    size_t h = 0;
-    for (; n_query - h >= TESS_QUERY_GRAIN && d_head <= GROUP_MAX_HEAD; h += TESS_QUERY_GRAIN) {
-        size_t n_seen[TESS_QUERY_GRAIN];
-        for (size_t i = 0; i < TESS_QUERY_GRAIN; i++) n_seen[i] = n_key + (h + i) / n_together;
-        attend_group(out + h * d_head, q + h * d_head, keys, values, kv_stride, n_seen, d_head, scale, scores,
-                     rounding);
-    }
-    for (size_t n; h < n_query; h += n) {
-        n = n_together - h % n_together;
-        if (n > n_query - h) n = n_query - h;
-        attend_heads(out + h * d_head, q + h * d_head, n, keys, values, kv_stride, n_key + h / n_together,
-                     d_head, scale, scores, rounding);
-    }
-    if (rounding == TESS_ROUND_BF16) KERNEL(round_bf16, f32)(out, n_query * d_head);
+    attend(out, q, n_query, n_together, &(attended){.wide = keys, .stride = kv_stride},
+           &(attended){.wide = values, .stride = kv_stride}, n_key, d_head, scale, scores, rounding);
+}
+
+void KERNEL(attend_narrow, bf16)(float *out, const float *q, size_t n_query, size_t n_together,
+                                 const uint16_t *keys, const uint16_t *values, size_t kv_stride, size_t n_key,
+                                 size_t d_head, float scale, float *scores, tess_rounding rounding)
+{
+    attend(out, q, n_query, n_together, &(attended){.narrow = keys, .stride = kv_stride},
+           &(attended){.narrow = values, .stride = kv_stride}, n_key, d_head, scale, scores, rounding);
 }

@@ -19,6 +19,7 @@
     X(matmul_columns_packed, bf16, isa)                                                                      \
     X(dot, f32, isa)                                                                                         \
     X(attend, f32, isa)                                                                                      \
+    X(attend_narrow, bf16, isa)                                                                              \
     X(softmax, f32, isa)                                                                                     \
     X(rms_norm, bf16, isa)                                                                                   \
     X(layer_norm, bf16, isa)                                                                                 \

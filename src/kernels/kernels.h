@@ -121,6 +121,12 @@ typedef void tess_attend_fn(float *out, const float *q, size_t n_query, size_t n
                             const float *values, size_t kv_stride, size_t n_key, size_t d_head, float scale,
                             float *scores, tess_rounding rounding);
 
+/* The same with keys and values in bf16, and the bits that they give widened. */
+typedef void tess_attend_narrow_fn(float *out, const float *q, size_t n_query, size_t n_together,
+                                   const uint16_t *keys, const uint16_t *values, size_t kv_stride,
+                                   size_t n_key, size_t d_head, float scale, float *scores,
+                                   tess_rounding rounding);
+
 /* x[n] = softmax(x), float32: maximum, exp, 16-lane sum, division. */
 typedef void tess_softmax_fn(float *x, size_t n);
 
@@ -203,6 +209,7 @@ typedef struct tess_kernels {
     tess_matmul_columns_packed_fn *matmul_columns_packed;
     tess_dot_fn *dot;
     tess_attend_fn *attend;
+    tess_attend_narrow_fn *attend_narrow;
     tess_softmax_fn *softmax;
     tess_rms_norm_fn *rms_norm;
     tess_layer_norm_fn *layer_norm;

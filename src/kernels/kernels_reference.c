@@ -116,18 +116,38 @@ void tess_softmax_f32_reference(float *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = x[i] / sum;
 }
 
-static void attend_one(float *out, const float *q, const float *keys, const float *values, size_t kv_stride,
-                       size_t n_key, size_t d_head, float scale, float *scores, tess_rounding rounding)
+/* Keys or values, in one of two forms. */
+typedef struct attended {
+    const float *wide; /* NULL: */
+    const uint16_t *narrow;
+} attended;
+
+static float element_of(const attended *rows, size_t i)
+{
+    return rows->wide ? rows->wide[i] : widened(rows->narrow[i]);
+}
+
+static float dot_attended(const float *q, const attended *keys, size_t first, size_t n)
+{
+    float lane[TESS_DOT_LANES] = {0};
+    for (size_t k = 0; k < n; k++)
+        lane[k % TESS_DOT_LANES] = fmaf(q[k], element_of(keys, first + k), lane[k % TESS_DOT_LANES]);
+    return add_lanes(lane, TESS_DOT_LANES);
+}
+
+static void attend_one(float *out, const float *q, const attended *keys, const attended *values,
+                       size_t kv_stride, size_t n_key, size_t d_head, float scale, float *scores,
+                       tess_rounding rounding)
 {
     for (size_t j = 0; j < n_key; j++) {
-        const float s = rounded(tess_dot_f32_reference(q, keys + j * kv_stride, d_head), rounding);
+        const float s = rounded(dot_attended(q, keys, j * kv_stride, d_head), rounding);
         scores[j] = rounded(s * scale, rounding);
     }
     tess_softmax_f32_reference(scores, n_key);
     for (size_t j = 0; j < n_key; j++) scores[j] = rounded(scores[j], rounding);
     for (size_t e = 0; e < d_head; e++) {
         float sum = 0.0f;
-        for (size_t j = 0; j < n_key; j++) sum = fmaf(scores[j], values[j * kv_stride + e], sum);
+        for (size_t j = 0; j < n_key; j++) sum = fmaf(scores[j], element_of(values, j * kv_stride + e), sum);
         out[e] = rounded(sum, rounding);
     }
 }
@@ -137,8 +157,19 @@ void tess_attend_f32_reference(float *out, const float *q, size_t n_query, size_
                                size_t d_head, float scale, float *scores, tess_rounding rounding)
 {
     for (size_t h = 0; h < n_query; h++)
-        attend_one(out + h * d_head, q + h * d_head, keys, values, kv_stride, n_key + h / n_together, d_head,
-                   scale, scores, rounding);
+        attend_one(out + h * d_head, q + h * d_head, &(attended){.wide = keys}, &(attended){.wide = values},
+                   kv_stride, n_key + h / n_together, d_head, scale, scores, rounding);
+}
+
+void tess_attend_narrow_bf16_reference(float *out, const float *q, size_t n_query, size_t n_together,
+                                       const uint16_t *keys, const uint16_t *values, size_t kv_stride,
+                                       size_t n_key, size_t d_head, float scale, float *scores,
+                                       tess_rounding rounding)
+{
+    for (size_t h = 0; h < n_query; h++)
+        attend_one(out + h * d_head, q + h * d_head, &(attended){.narrow = keys},
+                   &(attended){.narrow = values}, kv_stride, n_key + h / n_together, d_head, scale, scores,
+                   rounding);
 }
 
 void tess_rms_norm_bf16_reference(float *y, const float *x, const uint16_t *weight, size_t n, float eps,

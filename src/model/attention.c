@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "kernels/elementary.h"
+
 typedef struct attention_task {
     tess_decoder *decoder;
     const tess_matrix *weights;
@@ -41,6 +43,24 @@ static void norm_and_rotate(const attention_task *task, float *head, tess_layer_
                   decoder->compute.rounding);
 }
 
+/* out = x, whose elements have been rounded to bf16. */
+static void narrow(uint16_t *out, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) out[i] = (uint16_t)(tess_bits_of_float(x[i]) >> 16);
+}
+
+static void store_head(tess_timeline *timeline, size_t to, const float *key, const float *value,
+                       size_t d_head)
+{
+    if (timeline->narrow_keys) {
+        narrow(timeline->narrow_keys + to, key, d_head);
+        narrow(timeline->narrow_values + to, value, d_head);
+        return;
+    }
+    memcpy(timeline->keys + to, key, d_head * sizeof *key);
+    memcpy(timeline->values + to, value, d_head * sizeof *value);
+}
+
 /* One item is a row and a key-value head. */
 static void store_keys_share(void *arg, int share, int n_share)
 {
@@ -55,8 +75,7 @@ static void store_keys_share(void *arg, int share, int n_share)
         size_t to = tess_timeline_key(at->timeline, task->layer, i % n_kv_head, at->place);
         float *key = work->keys + i * d_head;
         norm_and_rotate(task, key, TESS_LAYER_KEY_NORM, i / n_kv_head);
-        memcpy(at->timeline->keys + to, key, d_head * sizeof *key);
-        memcpy(at->timeline->values + to, work->values + i * d_head, d_head * sizeof *key);
+        store_head(at->timeline, to, key, work->values + i * d_head, d_head);
     }
 }
 
@@ -82,10 +101,17 @@ static void attend_item(const attention_task *task, const attention_item *item)
             norm_and_rotate(task, query + h * d_head, TESS_LAYER_QUERY_NORM, item->row + i);
         memcpy(item->query + i * width, query, width * sizeof *query);
     }
-    decoder->compute.kernels->attend(item->mixed, item->query, item->n_row * n_shared, n_shared,
-                                     at->timeline->keys + past, at->timeline->values + past, d_head,
-                                     (size_t)at->place + 1, d_head, scale, item->scores,
-                                     decoder->compute.rounding);
+    const tess_timeline *timeline = at->timeline;
+    const tess_kernels *kernels = decoder->compute.kernels;
+    const size_t n_query = item->n_row * n_shared, n_key = (size_t)at->place + 1;
+    if (timeline->narrow_keys)
+        kernels->attend_narrow(item->mixed, item->query, n_query, n_shared, timeline->narrow_keys + past,
+                               timeline->narrow_values + past, d_head, n_key, d_head, scale, item->scores,
+                               decoder->compute.rounding);
+    else
+        kernels->attend(item->mixed, item->query, n_query, n_shared, timeline->keys + past,
+                        timeline->values + past, d_head, n_key, d_head, scale, item->scores,
+                        decoder->compute.rounding);
     for (size_t i = 0; i < item->n_row; i++)
         memcpy(decoder->work.mixed + first + i * row_width, item->mixed + i * width,
                width * sizeof *item->mixed);

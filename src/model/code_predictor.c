@@ -37,7 +37,8 @@ void tess_code_predictor_init_workspace(tess_code_predictor *predictor,
     const tess_decoder_config *c = &predictor->config->text;
     const tess_decoder_sizes of_decoder = sizes_of(predictor, sizes);
     tess_decoder_init_workspace(&predictor->decoder, &of_decoder, arena);
-    tess_timeline_init(&predictor->timeline, c, predictor->config->n_code_group, arena);
+    tess_timeline_init(&predictor->timeline, c, predictor->config->n_code_group,
+                       tess_compute_is_narrow(&predictor->decoder.compute), arena);
     tess_sampler_init(&predictor->sampler, predictor->decoder.compute.kernels, c->n_vocab, arena);
     predictor->row = TESS_TAKE(arena, float, c->d_model);
     predictor->logits = TESS_TAKE(arena, float, c->n_vocab);

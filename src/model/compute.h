@@ -15,6 +15,12 @@ typedef struct tess_compute {
     tess_rounding rounding;
 } tess_compute;
 
+/* Whether what a step keeps of its rows is rounded to bf16, so that half the bytes hold it. */
+static inline bool tess_compute_is_narrow(const tess_compute *compute)
+{
+    return compute->rounding == TESS_ROUND_BF16;
+}
+
 /* A product of packed rows with a matrix: out[t*out_stride + r] = round(dot(w[r, :], x_t) + bias[r]). With a
  * bias the product itself is not rounded. */
 typedef struct tess_linear {

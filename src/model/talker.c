@@ -20,7 +20,8 @@ void tess_talker_init_workspace(tess_talker *talker, const tess_decoder_sizes *s
     if (widest < c->text.d_ff) widest = c->text.d_ff;
     tess_decoder_init_workspace(&talker->model.decoder, sizes, arena);
     tess_causal_model_init_logits(&talker->model, n_logit_rows, arena);
-    tess_timeline_init(&talker->timeline, &c->text, sizes->n_context, arena);
+    tess_timeline_init(&talker->timeline, &c->text, sizes->n_context,
+                       tess_compute_is_narrow(&talker->model.decoder.compute), arena);
     talker->row = TESS_TAKE(arena, tess_talker_row, sizes->n_context);
     talker->thinker_rows = TESS_TAKE_ROWS(arena, n, c->d_thinker);
     talker->projecting.hidden = TESS_TAKE_ROWS(arena, n, c->text.d_ff);

@@ -21,6 +21,11 @@ small=$(plan --json | json smallest_budget_bytes)
 result $? "fewer fit a tight budget"
 [ "$(plan --context 64 --json | json smallest_budget_bytes)" -lt "$small" ]
 result $? "fewer positions need less"
+cache() { plan --memory 64MiB --json "$@" | python3 -c 'import json, sys; print(*(r["bytes"] for r in json.load(sys.stdin)["regions"] if r["name"] == "kv_cache"))'; }
+wide=$(cache --context 4096) narrow=$(cache --context 4096 --dtype bf16)
+echo "# keys and values: $wide in float32, $narrow in bfloat16"
+[ $((100 * narrow)) -lt $((52 * wide)) ]
+result $? "keys and values take half the room in bfloat16"
 equals "$(exit_of plan --memory 2MiB --json)" 5 "a budget that cannot work"
 smallest=$(json smallest_budget_bytes <"$work/out")
 equals "$(json error code <"$work/out")" budget "and its code"

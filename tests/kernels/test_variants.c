@@ -611,40 +611,63 @@ static void case_two_taps(const tess_kernels *k)
         }
 }
 
-/* Slot 0: out, 1: q, 2: keys, 3: values, 4: scores. */
-static void attend_case(const tess_kernels *k, size_t n_query, size_t n_key, size_t d_head, int style,
-                        tess_rounding rounding)
+/* Slot 0: out, 1: q, 2: keys, 3: values, 4: scores. The reference's is always of wide keys and values. */
+static void attend_case(const tess_kernels *k, bool is_narrow, size_t n_query, size_t n_key, size_t d_head,
+                        int style, tess_rounding rounding)
 {
     const size_t n_together = draw() % 2 ? n_query : 1 + draw() % n_query;
     const size_t n_seen = n_key + (n_query - 1) / n_together;
     const size_t stride = d_head + draw() % 3 * 5, n_kv = (n_seen - 1) * stride + d_head;
     const float scale = 1.0f / sqrtf((float)d_head);
     fill(buffer[1], n_query * d_head, style);
-    fill(buffer[2], n_kv, style);
-    fill(buffer[3], n_kv, style);
-    ref.attend(result, buffer[1], n_query, n_together, buffer[2], buffer[3], stride, n_key, d_head, scale,
+    static float wide[2][SLOT_BYTES / sizeof(float)];
+    for (int i = 0; i < 2; i++) {
+        uint16_t *halves = (uint16_t *)buffer[2 + i];
+        if (is_narrow)
+            fill_bf16(halves, n_kv, style), ref.widen(wide[i], halves, n_kv);
+        else
+            fill(buffer[2 + i], n_kv, style), memcpy(wide[i], buffer[2 + i], n_kv * sizeof(float));
+    }
+    ref.attend(result, buffer[1], n_query, n_together, wide[0], wide[1], stride, n_key, d_head, scale,
                buffer[4], rounding);
     operand o[] = {FLOATS(0, n_query * d_head), FLOATS(1, n_query * d_head), FLOATS(2, n_kv), FLOATS(3, n_kv),
                    FLOATS(4, n_query * n_seen)};
+    if (is_narrow) o[2] = (operand)HALVES(2, n_kv), o[3] = (operand)HALVES(3, n_kv);
     LABEL("n_query %zu by %zu n_key %zu d_head %zu stride %zu style %d rounding %d", n_query, n_together,
           n_key, d_head, stride, style, rounding);
+    if (is_narrow) {
+        RUN_GUARDED(label, o, 5, result, n_query * d_head,
+                    k->attend_narrow(o[0].guarded, o[1].guarded, n_query, n_together, o[2].guarded,
+                                     o[3].guarded, stride, n_key, d_head, scale, o[4].guarded, rounding));
+        return;
+    }
     RUN_GUARDED(label, o, 5, result, n_query * d_head,
                 k->attend(o[0].guarded, o[1].guarded, n_query, n_together, o[2].guarded, o[3].guarded, stride,
                           n_key, d_head, scale, o[4].guarded, rounding));
 }
 
-static void case_attend(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+static void attend_cases(const tess_kernels *k, bool is_narrow, size_t n, int style, tess_rounding rounding)
 {
     if (n == 0 || n > 1000) return;
     const size_t n_query = 1 + draw() % 9, n_key = 1 + draw() % 70, d_head = 8 * (1 + draw() % 16);
     const size_t n_grouped = TESS_QUERY_GRAIN * (1 + draw() % 2) + draw() % 3;
-    attend_case(k, n_query, n, d_head, style, rounding);
-    if (n <= 130) attend_case(k, n_query, n_key, n, style, rounding);
+    attend_case(k, is_narrow, n_query, n, d_head, style, rounding);
+    if (n <= 130) attend_case(k, is_narrow, n_query, n_key, n, style, rounding);
     /* whole groups of queries and more, half of the lengths as keys and half as elements */
     if (n > 130 ? n % 256 == 0 : (n + (size_t)style) % 2 == 0)
-        attend_case(k, n_grouped, n, n > 130 ? 72 : d_head, style, rounding);
+        attend_case(k, is_narrow, n_grouped, n, n > 130 ? 72 : d_head, style, rounding);
     else if (n <= 130)
-        attend_case(k, n_grouped, n_key, n, style, rounding);
+        attend_case(k, is_narrow, n_grouped, n_key, n, style, rounding);
+}
+
+static void case_attend(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    attend_cases(k, false, n, style, rounding);
+}
+
+static void case_attend_narrow(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
+{
+    attend_cases(k, true, n, style, rounding);
 }
 
 /* -- the whole list -- */

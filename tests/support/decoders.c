@@ -34,7 +34,8 @@ static void lay_out(test_decoder *d, const test_decoder_options *options, tess_a
     d->decoder.compute =
         (tess_compute){.kernels = &d->kernels, .pool = d->pool, .rounding = options->rounding};
     for (int i = 0; i < TEST_TIMELINES; i++)
-        tess_timeline_init(&d->timeline[i], c, TEST_CONTEXT - 3 * i, arena);
+        tess_timeline_init(&d->timeline[i], c, TEST_CONTEXT - 3 * i,
+                           tess_compute_is_narrow(&d->decoder.compute), arena);
     tess_decoder_init_workspace(&d->decoder, &sizes, arena);
     tess_decoder_init_layers(&d->decoder, d->store, &d->weights, &sizes, arena);
     tess_decoder_init_experts(&d->decoder, d->store, &d->weights, &sizes, arena);
@@ -187,6 +188,12 @@ void test_decoder_assert_timeline(const test_decoder *a, const test_decoder *b, 
     const tess_timeline *x = &a->timeline[timeline], *y = &b->timeline[timeline];
     size_t n = tess_timeline_key(x, a->decoder.config->n_layer, 0, 0);
     assert_int_equal(x->n_context, y->n_context);
-    if (memcmp(x->keys, y->keys, n * sizeof(float))) fail_msg("%s: other keys", what);
-    if (memcmp(x->values, y->values, n * sizeof(float))) fail_msg("%s: other values", what);
+    assert_true(!x->narrow_keys == !y->narrow_keys);
+    const void *keys[] = {x->narrow_keys ? (void *)x->narrow_keys : x->keys,
+                          y->narrow_keys ? (void *)y->narrow_keys : y->keys},
+               *values[] = {x->narrow_values ? (void *)x->narrow_values : x->values,
+                            y->narrow_values ? (void *)y->narrow_values : y->values};
+    n *= x->narrow_keys ? sizeof(uint16_t) : sizeof(float);
+    if (memcmp(keys[0], keys[1], n)) fail_msg("%s: other keys", what);
+    if (memcmp(values[0], values[1], n)) fail_msg("%s: other values", what);
 }
