@@ -21,7 +21,7 @@ enum {
     LONE_VECS = VEC_REGISTERS >= 32 ? 8 : 4, /* of a head that has no company */
     GROUP_KEYS = VEC_REGISTERS / 4,          /* three subtrees of each lie in registers */
     GROUP_MAX_HEAD = 512,
-    NEAR_FLOATS = KEY_BLOCK * 128
+    NEAR_KEYS = 16 /* of narrow ones: more fill the L1 cache, and cost a tenth */
 };
 
 /* Keys or values of a head, wide or narrow. */
@@ -31,15 +31,16 @@ typedef struct attended {
     size_t stride;
 } attended;
 
-/* How many keys are walked at a time. */
-VEC_INLINE size_t near_rows(size_t d_head)
+/* How many keys are walked at a time; of narrow ones, however wide, at least one. */
+VEC_INLINE size_t near_rows(const attended *rows, size_t d_head)
 {
-    const size_t most = NEAR_FLOATS / d_head;
-    return most >= KEY_BLOCK ? KEY_BLOCK : most >= GROUP_KEYS ? most / GROUP_KEYS * GROUP_KEYS : most;
+    if (rows->wide) return KEY_BLOCK;
+    const size_t most = TESS_NARROW_MAX_HEAD / d_head;
+    return most < NEAR_KEYS ? most : NEAR_KEYS;
 }
 
 /* Rows j .. j+n-1 of keys or values, at most near_rows(); *stride is their distance. */
-static const float *bring_near(float near[NEAR_FLOATS], const attended *rows, size_t j, size_t n,
+static const float *bring_near(float near[TESS_NARROW_MAX_HEAD], const attended *rows, size_t j, size_t n,
                                size_t d_head, size_t *stride)
 {
     *stride = rows->wide ? rows->stride : d_head;
@@ -97,11 +98,12 @@ static void near_scores(float *scores, size_t stride, const float *q, size_t n_q
 }
 
 static void scores_of(float *scores, const float *q, size_t n_query, const attended *keys, size_t n_key,
-                      size_t d_head, float near[NEAR_FLOATS])
+                      size_t d_head, float near[TESS_NARROW_MAX_HEAD])
 {
+    const size_t n_near = near_rows(keys, d_head);
     for (size_t j = 0, n; j < n_key; j += n) {
         size_t stride;
-        n = n_key - j < near_rows(d_head) ? n_key - j : near_rows(d_head);
+        n = n_key - j < n_near ? n_key - j : n_near;
         const float *block = bring_near(near, keys, j, n, d_head, &stride);
         near_scores(scores + j, n_key, q, n_query, block, stride, n, d_head);
     }
@@ -175,13 +177,14 @@ static void attend_heads(float *out, const float *q, size_t n_query, const atten
                          const attended *values, size_t n_key, size_t d_head, float scale, float *scores,
                          tess_rounding rounding)
 {
-    float near[NEAR_FLOATS] __attribute__((aligned(64)));
+    const size_t n_near = near_rows(values, d_head);
+    float near[TESS_NARROW_MAX_HEAD] __attribute__((aligned(64)));
     scores_of(scores, q, n_query, keys, n_key, d_head, near);
     for (size_t h = 0; h < n_query; h++) weights_of(scores + h * n_key, n_key, scale, rounding);
     for (size_t i = 0; i < n_query * d_head; i++) out[i] = 0.0f;
     for (size_t j = 0, n; j < n_key; j += n) {
         size_t h = 0, kv_stride;
-        n = n_key - j < near_rows(d_head) ? n_key - j : near_rows(d_head);
+        n = n_key - j < n_near ? n_key - j : n_near;
         const float *block = bring_near(near, values, j, n, d_head, &kv_stride);
         for (; h + TILE_HEADS <= n_query; h += TILE_HEADS)
             add_block(out + h * d_head, scores + h * n_key + j, n_key, block, kv_stride, n, d_head,
@@ -278,13 +281,13 @@ VEC_INLINE vec near_group_scores(float *scores, float turned[][TESS_QUERY_GRAIN]
 /* The scores of all keys. Returns their maxima. */
 static vec group_scores(float *scores, float turned[][TESS_QUERY_GRAIN], const attended *keys,
                         const size_t *n_seen, size_t d_head, float scale, tess_rounding rounding,
-                        float near[NEAR_FLOATS])
+                        float near[TESS_NARROW_MAX_HEAD])
 {
-    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1];
+    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1], n_near = near_rows(keys, d_head);
     vec max = vec_set(-INFINITY);
     for (size_t j = 0, n; j < n_key; j += n) {
         size_t stride;
-        n = n_key - j < near_rows(d_head) ? n_key - j : near_rows(d_head);
+        n = n_key - j < n_near ? n_key - j : n_near;
         const float *block = bring_near(near, keys, j, n, d_head, &stride);
         max = near_group_scores(scores, turned, block, stride, j, n, n_seen, d_head, scale, rounding, max);
     }
@@ -340,8 +343,8 @@ static void attend_group(float *out, const float *q, const attended *keys, const
                          const size_t *n_seen, size_t d_head, float scale, float *scores,
                          tess_rounding rounding)
 {
-    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1], n_near = near_rows(d_head);
-    float turned[GROUP_MAX_HEAD][TESS_QUERY_GRAIN], near[NEAR_FLOATS] __attribute__((aligned(64)));
+    const size_t n_key = n_seen[TESS_QUERY_GRAIN - 1], n_near = near_rows(values, d_head);
+    float turned[GROUP_MAX_HEAD][TESS_QUERY_GRAIN], near[TESS_NARROW_MAX_HEAD] __attribute__((aligned(64)));
     turn_queries(turned, q, d_head);
     const vec max = group_scores(scores, turned, keys, n_seen, d_head, scale, rounding, near);
     const vec sum = group_exponentials(scores, n_key, max);

@@ -121,7 +121,9 @@ typedef void tess_attend_fn(float *out, const float *q, size_t n_query, size_t n
                             const float *values, size_t kv_stride, size_t n_key, size_t d_head, float scale,
                             float *scores, tess_rounding rounding);
 
-/* The same with keys and values in bf16, and the bits that they give widened. */
+/* The same with keys and values in bf16, and the bits that they give widened; d_head <= TESS_NARROW_MAX_HEAD.
+ */
+#define TESS_NARROW_MAX_HEAD 4096
 typedef void tess_attend_narrow_fn(float *out, const float *q, size_t n_query, size_t n_together,
                                    const uint16_t *keys, const uint16_t *values, size_t kv_stride,
                                    size_t n_key, size_t d_head, float scale, float *scores,

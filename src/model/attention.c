@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "kernels/elementary.h"
+#include "model/config_keys.h"
 
 typedef struct attention_task {
     tess_decoder *decoder;
@@ -42,6 +43,8 @@ static void norm_and_rotate(const attention_task *task, float *head, tess_layer_
     kernels->rope(head, decoder->work.cosines + angle, decoder->work.sines + angle, d_head,
                   decoder->compute.rounding);
 }
+
+_Static_assert(TESS_MAX_HEAD_WIDTH <= TESS_NARROW_MAX_HEAD, "any head may be narrow");
 
 /* out = x, whose elements have been rounded to bf16. */
 static void narrow(uint16_t *out, const float *x, size_t n)

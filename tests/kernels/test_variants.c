@@ -668,6 +668,9 @@ static void case_attend(const tess_kernels *k, size_t n, int style, tess_roundin
 static void case_attend_narrow(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
 {
     attend_cases(k, true, n, style, rounding);
+    if (n == 0 || n > 20) return;
+    attend_case(k, true, 1 + n, n, 1 + draw() % 500, style, rounding); /* few keys, wide heads */
+    if (n % 8 == 0) attend_case(k, true, 2, n, TESS_NARROW_MAX_HEAD, style, rounding);
 }
 
 /* -- the whole list -- */
