@@ -1,7 +1,11 @@
-/* Decoding with all weights in memory and warm: weights plain and packed in turn, in both precisions, beside a
- * plain read of as many bytes as a token's weights have in each form, on the same threads.
+/* Decoding with all weights in memory and warm: weights plain and packed in turn, in both precisions, beside
+ * a plain read of as many bytes as a token's weights have in each form, on the same threads.
  *
  *     bench_decode [MODEL [ISA [TOKENS]]]
+ *     bench_decode MODEL ISA TOKENS f32|bf16 plain|packed
+ *
+ * The second form takes turns with another program (peers/decoding.py): for every line on standard input it
+ * generates TOKENS tokens and prints the seconds that took.
  *
  * MODEL is a checkpoint's folder that fits in memory one and three quarters times; by default two layers of
  * the released dimensions, written for it. Told as the median of rounds, with the quartiles. */
@@ -25,8 +29,7 @@ typedef struct decoder {
 
 static void generate(decoder *d, int n)
 {
-    const tess_generation generation = {
-        .sampling = TESS_SAMPLING_GREEDY, .max_new = n};
+    const tess_generation generation = {.sampling = TESS_SAMPLING_GREEDY, .max_new = n};
     int32_t ids[N_CONTEXT];
     int n_new;
     tess_finish finish;
@@ -73,7 +76,8 @@ static double count_token_bytes(const tess_plan *plan)
 {
     const double routed = (double)plan->expert_bytes * plan->n_expert_used * plan->n_expert_layer,
                  dense = (double)plan->layer_bytes + (double)plan->head_bytes;
-    return (plan->packs ? plan->packed_share : 1) * dense + (plan->packs_experts ? plan->packed_share : 1) * routed;
+    return (plan->packs ? plan->packed_share : 1) * dense +
+           (plan->packs_experts ? plan->packed_share : 1) * routed;
 }
 
 /* Seconds that reading so many bytes takes. */
@@ -97,9 +101,10 @@ static void measure_round(decoder *d, int round, int n_tok, tess_pool *pool, yar
 static void tell(const char *precision, const char *form, decoder *d)
 {
     bench_sort(d->rate, N_ROUND), bench_sort(d->of_limit, N_ROUND);
-    printf("%-8s %-6s %6.2f (%.2f-%.2f) tokens a second, %3.0f %% (%.0f-%.0f) of a plain read\n", precision, form,
-           d->rate[N_ROUND / 2], d->rate[N_ROUND / 4], d->rate[3 * N_ROUND / 4], 100 * d->of_limit[N_ROUND / 2],
-           100 * d->of_limit[N_ROUND / 4], 100 * d->of_limit[3 * N_ROUND / 4]);
+    printf("%-8s %-6s %6.2f (%.2f-%.2f) tokens a second, %3.0f %% (%.0f-%.0f) of a plain read\n", precision,
+           form, d->rate[N_ROUND / 2], d->rate[N_ROUND / 4], d->rate[3 * N_ROUND / 4],
+           100 * d->of_limit[N_ROUND / 2], 100 * d->of_limit[N_ROUND / 4],
+           100 * d->of_limit[3 * N_ROUND / 4]);
 }
 
 static void compare_forms(const char *model, const char *isa, tess_precision precision, int n_tok,
@@ -124,11 +129,32 @@ static void compare_forms(const char *model, const char *isa, tess_precision pre
     close_decoder(&packed);
 }
 
+static void take_turns(const char *model, const char *isa, int n_tok, const char *precision, const char *form)
+{
+    decoder d;
+    char line[16];
+    open_decoder(&d, model, isa, strcmp(precision, "bf16") ? TESS_PRECISION_F32 : TESS_PRECISION_BF16,
+                 strcmp(form, "packed") ? TESS_RESIDENT_PLAIN : TESS_RESIDENT_PACKED);
+    printf("ready\n");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        const double start = bench_now(CLOCK_MONOTONIC);
+        generate(&d, n_tok);
+        printf("%.6f\n", bench_now(CLOCK_MONOTONIC) - start);
+        fflush(stdout);
+    }
+    close_decoder(&d);
+}
+
 int main(int argc, char **argv)
 {
     char folder[] = "/tmp/tess-bench-XXXXXX";
     const char *model = argc > 1 ? argv[1] : folder, *isa = argc > 2 ? argv[2] : "auto";
     const int n_tok = argc > 3 ? atoi(argv[3]) : 4;
+    if (argc > 5) {
+        take_turns(model, isa, n_tok, argv[4], argv[5]);
+        return 0;
+    }
     yardstick_work limit = {strongest_yardstick(), bench_reserve(LIMIT_BYTES), LIMIT_BYTES, 0};
     tess_pool *pool;
     bench_must(n_tok > 0 && N_PROMPT + 4 + N_ROUND * n_tok < N_CONTEXT, "a number of tokens");
