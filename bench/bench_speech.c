@@ -1,6 +1,7 @@
 /* Speaking at the released dimensions, all weights resident: the talker's step, the code predictor's frame,
  * code2wav's frame and all three in turn, each in pairs with its limit on the same threads: plain reads of as
- * many bytes, a loop of as many fused multiply-adds, and their sum. The weights are holes, which cost the
+ * many bytes, a loop of as many fused multiply-adds, and their sum. Talker and predictor with plain weights
+ * and with packed ones in turn. The weights are holes, which cost the
  * same as others; the router then always takes the same experts, which no cache holds between two steps. */
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include "engine/engine.h"
 #include "engine/speech_cost.h"
 
-enum { N_RUN = 5, N_STEP = 8, N_FRAME = 4, N_PROMPT = 16, N_THREAD = 2 };
+enum { N_RUN = 9, N_STEP = 8, N_FRAME = 4, N_PROMPT = 16, N_THREAD = 2 };
 #define FRAME_SECONDS 0.08
 
 /* ---- limits ---- */
@@ -117,47 +118,81 @@ static double time_limit(bench *b, const stage *s)
     return seconds;
 }
 
-static void time_stage(bench *b, const stage *s)
-{
+/* What one form took, run by run. */
+typedef struct times {
     double seconds[N_RUN], share[N_RUN], least[N_RUN];
-    s->run(b); /* the weights arrive */
+} times;
+
+static void time_run(bench *b, const stage *s, times *t, int run)
+{
+    t->least[run] = time_limit(b, s);
+    double start = bench_now(CLOCK_MONOTONIC);
+    s->run(b);
+    t->seconds[run] = (bench_now(CLOCK_MONOTONIC) - start) / N_STEP;
+    t->share[run] = t->least[run] / t->seconds[run];
+}
+
+static void tell(const char *form, const stage *s, times *t)
+{
+    bench_sort(t->seconds, N_RUN);
+    bench_sort(t->share, N_RUN);
+    bench_sort(t->least, N_RUN);
+    printf("%-15s %-6s %8.1f %8.2f %8.2f (%.2f … %.2f) %8.2f %6.0f %% (%.0f … %.0f) %8.2f\n", s->name, form,
+           s->bytes / 1e6, s->products / 1e9, 1e3 * t->seconds[N_RUN / 2], 1e3 * t->seconds[0],
+           1e3 * t->seconds[N_RUN - 1], 1e3 * t->least[N_RUN / 2], 100 * t->share[N_RUN / 2],
+           100 * t->share[0], 100 * t->share[N_RUN - 1], t->seconds[N_RUN / 2] / FRAME_SECONDS);
+}
+
+/* Both forms in turn. */
+static void time_stage(bench forms[2], const stage stages[2])
+{
+    times t[2];
+    double faster[N_RUN];
+    for (int form = 0; form < 2; form++) stages[form].run(&forms[form]); /* the weights arrive */
     for (int i = 0; i < N_RUN; i++) {
-        least[i] = time_limit(b, s);
-        double start = bench_now(CLOCK_MONOTONIC);
-        s->run(b);
-        seconds[i] = (bench_now(CLOCK_MONOTONIC) - start) / N_STEP;
-        share[i] = least[i] / seconds[i];
+        for (int k = 0; k < 2; k++) time_run(&forms[(k + i) % 2], &stages[(k + i) % 2], &t[(k + i) % 2], i);
+        faster[i] = t[0].seconds[i] / t[1].seconds[i];
     }
-    bench_sort(seconds, N_RUN);
-    bench_sort(share, N_RUN);
-    bench_sort(least, N_RUN);
-    printf("%-15s %8.1f %8.2f %8.2f (%.2f … %.2f) %8.2f %6.0f %% (%.0f … %.0f) %8.2f\n", s->name,
-           s->bytes / 1e6, s->products / 1e9, 1e3 * seconds[N_RUN / 2], 1e3 * seconds[0],
-           1e3 * seconds[N_RUN - 1], 1e3 * least[N_RUN / 2], 100 * share[N_RUN / 2], 100 * share[0],
-           100 * share[N_RUN - 1], seconds[N_RUN / 2] / FRAME_SECONDS);
+    bench_sort(faster, N_RUN);
+    tell("plain", &stages[0], &t[0]);
+    tell("packed", &stages[1], &t[1]);
+    printf("%-15s packed %.2f (%.2f … %.2f) times as fast\n", stages[0].name, faster[N_RUN / 2], faster[0],
+           faster[N_RUN - 1]);
     fflush(stdout);
 }
 
-static void time_all(bench *b)
+enum { N_STAGE = 4 };
+
+/* The stages of one form. A bf16 weight of a step is two bytes and one multiply-add. */
+static void make_stages(const bench *b, stage out[N_STAGE])
 {
     const tess_model *m = &b->engine->model;
+    const tess_plan *plan = tess_engine_get_plan(b->engine);
+    const double share = plan->packs ? plan->packed_share : 1;
     const double talker = (double)tess_talker_count_step_bytes(m),
                  predictor = (double)tess_code_predictor_count_frame_bytes(m);
     const double products = tess_code2wav_count_products(b->room->code2wav.config);
     const double vocoder = (double)tess_code2wav_count_weight_bytes(m) / N_FRAME;
-    /* A bf16 weight of a step is two bytes and one multiply-add. */
-    const stage stages[] = {{"talker", run_talker, talker, talker / 2, talker, 0},
-                            {"code predictor", run_predictor, predictor, predictor / 2, predictor, 0},
-                            {"code2wav", run_code2wav, vocoder, products, 0, products},
-                            {"all three", run_all, talker + predictor + vocoder,
-                             (talker + predictor) / 2 + products, talker + predictor, products}};
-    printf("of a frame of 80 ms     MB        G       ms                  limit ms  of the limit       ÷ 80 "
+    const stage stages[N_STAGE] = {
+        {"talker", run_talker, share * talker, talker / 2, share * talker, 0},
+        {"code predictor", run_predictor, share * predictor, predictor / 2, share * predictor, 0},
+        {"code2wav", run_code2wav, vocoder, products, 0, products},
+        {"all three", run_all, share * (talker + predictor) + vocoder, (talker + predictor) / 2 + products,
+         share * (talker + predictor), products}};
+    memcpy(out, stages, sizeof stages);
+}
+
+static void time_all(bench forms[2])
+{
+    stage stages[2][N_STAGE];
+    printf("of a frame of 80 ms            MB        G       ms                  limit ms  of the limit      "
+           " ÷ 80 "
            "ms\n");
-    tess_code2wav_begin(&b->room->code2wav, &(tess_code2wav_stream){.hear = ignore});
-    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) time_stage(b, &stages[i]);
-    double sound = time_limit(b, &stages[2]);
-    printf("factor 1 with code2wav at its limit: %.1f GB/s of weights read\n",
-           sound < FRAME_SECONDS ? 1e-9 * (talker + predictor) / (FRAME_SECONDS - sound) : INFINITY);
+    for (int form = 0; form < 2; form++) {
+        make_stages(&forms[form], stages[form]);
+        tess_code2wav_begin(&forms[form].room->code2wav, &(tess_code2wav_stream){.hear = ignore});
+    }
+    for (int i = 0; i < N_STAGE; i++) time_stage(forms, (stage[2]){stages[0][i], stages[1][i]});
 }
 
 static void prepare(bench *b)
@@ -175,6 +210,27 @@ static void prepare(bench *b)
     bench_must(tess_talker_prefill(talker, N_PROMPT, NULL, &nobody, b->hidden, NULL) == TESS_OK, "a prompt");
 }
 
+static void open_form(bench *b, const char *folder, tess_resident resident)
+{
+    const tess_engine_options options = {.model_dir = folder,
+                                         .memory_bytes = 12ull << 30,
+                                         .n_context = 256,
+                                         .n_thread = N_THREAD,
+                                         .n_speech_step = 64,
+                                         .resident = resident};
+    tess_error err;
+    if (tess_engine_open(&options, &b->engine, &err) != TESS_OK) bench_must(false, err.message);
+    const tess_talker_config *c = &b->engine->model.config.talker;
+    b->row = calloc((size_t)c->text.d_model, sizeof *b->row);
+    b->hidden = calloc((size_t)c->text.d_model, sizeof *b->hidden);
+    b->codes = calloc((size_t)c->n_code_group * N_FRAME, sizeof *b->codes);
+    bench_must(b->row && b->hidden && b->codes, "taking memory");
+    prepare(b);
+    printf("%s weights, %d threads, %s; %d of %d talker's experts stay\n",
+           resident == TESS_RESIDENT_PACKED ? "packed" : "plain", N_THREAD, tess_engine_get_isa(b->engine),
+           b->engine->rooms.choice.speech.talker.n_expert_slot, c->text.n_layer * c->text.n_expert);
+}
+
 int main(void)
 {
     char folder[] = "/tmp/tess-bench-XXXXXX";
@@ -182,30 +238,20 @@ int main(void)
     char *bytes = malloc(n_byte);
     bench_must(bytes != NULL, "taking memory");
     memset(bytes, 1, n_byte);
-    bench b = {.limit = {strongest_yardstick(), bytes, n_byte, 0}};
+    const yardstick_work limit = {strongest_yardstick(), bytes, n_byte, 0};
+    bench forms[2] = {{.limit = limit}, {.limit = limit}};
     bench_make_checkpoint(folder, "--hollow");
-    const tess_engine_options options = {.model_dir = folder,
-                                         .memory_bytes = 9ull << 30,
-                                         .n_context = 256,
-                                         .n_thread = N_THREAD,
-                                         .n_speech_step = 64};
-    tess_error err;
-    if (tess_engine_open(&options, &b.engine, &err) != TESS_OK) bench_must(false, err.message);
-    const tess_talker_config *c = &b.engine->model.config.talker;
-    b.row = calloc((size_t)c->text.d_model, sizeof *b.row);
-    b.hidden = calloc((size_t)c->text.d_model, sizeof *b.hidden);
-    b.codes = calloc((size_t)c->n_code_group * N_FRAME, sizeof *b.codes);
-    bench_must(b.row && b.hidden && b.codes, "taking memory");
     tess_fpenv saved = tess_fpenv_enter();
-    prepare(&b);
-    printf("%d threads, %s; %d of %d talker's experts stay\n", N_THREAD, tess_engine_get_isa(b.engine),
-           b.engine->rooms.choice.speech.talker.n_expert_slot, c->text.n_layer * c->text.n_expert);
-    time_all(&b);
+    open_form(&forms[0], folder, TESS_RESIDENT_PLAIN);
+    open_form(&forms[1], folder, TESS_RESIDENT_PACKED);
+    time_all(forms);
     tess_fpenv_leave(saved);
-    tess_engine_close(b.engine);
-    free(b.row);
-    free(b.hidden);
-    free(b.codes);
+    for (int form = 0; form < 2; form++) {
+        tess_engine_close(forms[form].engine);
+        free(forms[form].row);
+        free(forms[form].hidden);
+        free(forms[form].codes);
+    }
     free(bytes);
     bench_remove_checkpoint(folder);
     return 0;

@@ -2,9 +2,11 @@
 
 #include "base/system.h"
 
-/* Blocks of rows: an embedding is read for one row, a head for all. */
+/* Blocks of rows: an embedding is read for one row, a head for all. Speech has many heads, of which each bank
+ * that packs takes room for a block beside what it holds. */
 #define EMBEDDING_BLOCK_BYTES (64u << 10)
 #define HEAD_BLOCK_BYTES (4u << 20)
+#define SPEECH_HEAD_BLOCK_BYTES (1u << 20)
 
 const char *tess_cpu_describe(void)
 {
@@ -33,15 +35,16 @@ tess_status tess_kernels_choose(const char *isa, tess_kernels *out, tess_error *
 }
 
 /* The tables of a talker's experts take memory: they are made where speech is asked for. */
-static tess_status find_speech(tess_model *model, const tess_block_sizes *blocks, tess_error *err)
+static tess_status find_speech(tess_model *model, tess_error *err)
 {
+    static const tess_block_sizes blocks = {EMBEDDING_BLOCK_BYTES, SPEECH_HEAD_BLOCK_BYTES};
     if (!model->config.has_talker) return tess_config_refuse_speech(err);
-    tess_status status = tess_talker_weights_find(model->store, &model->config, blocks, &model->talker, err);
+    tess_status status = tess_talker_weights_find(model->store, &model->config, &blocks, &model->talker, err);
     if (status == TESS_OK)
-        status = tess_code_predictor_weights_find(model->store, &model->config, blocks,
+        status = tess_code_predictor_weights_find(model->store, &model->config, &blocks,
                                                   &model->code_predictor, err);
     if (status == TESS_OK)
-        status = tess_code2wav_weights_find(model->store, &model->config, blocks->embedding_bytes,
+        status = tess_code2wav_weights_find(model->store, &model->config, blocks.embedding_bytes,
                                             &model->code2wav, err);
     model->can_speak = status == TESS_OK;
     return status;
@@ -63,7 +66,7 @@ tess_status tess_model_open(const tess_engine_options *options, tess_model *out,
     if (status == TESS_OK)
         status =
             tess_tower_weights_find(model.store, &model.config, TESS_COMPONENT_VISION, &model.vision, err);
-    if (status == TESS_OK && options->n_speech_step) status = find_speech(&model, &blocks, err);
+    if (status == TESS_OK && options->n_speech_step) status = find_speech(&model, err);
     if (status != TESS_OK)
         tess_model_close(&model);
     else
