@@ -23,7 +23,7 @@ P
 result $? "a checkpoint with wide matrices"
 sed 's/^/# /' "$work/log"
 
-options=(--model "$wide" --context 128 --quiet --ledger off)
+options=(--model "$wide" --context 512 --quiet --ledger off)
 plan() { "$tessera" plan "${options[@]}" --speak x.wav --talker-max-new 8 --json "$@"; }
 trace() { # trace NAME OPTIONS
     "$tessera" trace "${options[@]}" --prompt "Who are you?" --generate 6 --speak 8 --seed 1 --out "$work/$1" "${@:2}"
@@ -31,6 +31,8 @@ trace() { # trace NAME OPTIONS
 smallest=$(plan | json smallest_budget_bytes)
 all=$(plan --memory 1GiB --resident plain | python3 -c 'import json, sys; print(sum(r["bytes"] for r in json.load(sys.stdin)["regions"]))')
 echo "# smallest $smallest, everything $all"
+tight=$((smallest + (2 << 20))) # a trace takes more than an answer
+some=$((smallest + (all - smallest) / 3)) # of the experts stay
 
 sets="reference avx2 avx512 neon"
 if [ -n "${TESS_SANITIZED:-}" ]; then sets="avx2 neon"; fi # slow
@@ -38,7 +40,7 @@ for dtype in f32 bf16; do
     for isa in $sets; do
         plan --memory 1GiB --isa $isa >"$work/out" 2>&1 || continue # this machine lacks it
         equals "$(exit_of trace plain --memory 1GiB --dtype $dtype --isa $isa --resident plain)" 0 "$dtype, $isa: traced plain"
-        for memory in "$smallest" $((smallest + (all - smallest) / 8)) $((smallest + (all - smallest) / 4)) 1GiB; do
+        for memory in $tight $((smallest + (all - smallest) / 6)) $some 1GiB; do
             trace packed --memory "$memory" --dtype $dtype --isa $isa --resident packed --threads 2 >"$work/out" 2>&1
             cmp "$work/plain" "$work/packed" >>"$work/out" 2>&1
             result $? "$dtype, $isa, $memory: packed gives the same bits"
@@ -46,13 +48,22 @@ for dtype in f32 bf16; do
     done
 done
 
+# --- media: a picture and a sound, towers and all
+media=(--image tests/data/media/images/420.jpg --audio tests/data/media/audio/s16.wav)
+equals "$(exit_of trace plain --memory 1GiB --resident plain "${media[@]}")" 0 "media: traced plain"
+least=$(plan "${media[@]}" | json smallest_budget_bytes)
+for memory in $((least + (2 << 20))) 1GiB; do
+    trace packed --memory "$memory" --resident packed "${media[@]}" >"$work/out" 2>&1
+    cmp "$work/plain" "$work/packed" >>"$work/out" 2>&1
+    result $? "media, $memory: packed gives the same bits"
+done
+
 # --- what auto does, and what the plan says of it
 json() { python3 -c 'import json, sys; r = json.load(sys.stdin); print(*(r[k] for k in sys.argv[1:]))' "$@"; }
 equals "$(plan --memory 1GiB | json resident experts_resident)" "packed packed" "auto packs what can be packed"
 equals "$(plan --memory 1GiB --resident plain | json resident experts_resident)" "plain plain" "plain does not"
 equals "$(plan --memory "$smallest" | json experts_resident)" "plain" "where as few fit either way, experts stay plain"
-middle=$((smallest + (all - smallest) / 4))
-plain=$(plan --memory $middle --resident plain | json expert_slots) packed=$(plan --memory $middle --resident packed | json expert_slots)
+plain=$(plan --memory $some --resident plain | json expert_slots) packed=$(plan --memory $some --resident packed | json expert_slots)
 echo "# experts that stay: $plain plain, $packed packed"
 [ "$packed" -gt "$plain" ]
 result $? "more experts stay packed than plain"
@@ -63,7 +74,7 @@ equals "$("$tessera" plan "${options[@]}" --memory 1GiB | grep -c packed)" 5 "th
 # --- within the budget
 run() { "$tessera" run "${options[@]}" --prompt "Who are you?" --max-new 20 --json "$@"; }
 if [ -z "${TESS_SANITIZED:-}" ]; then
-    for memory in "$smallest" $middle; do
+    for memory in "$smallest" $some; do
         equals "$(exit_of run --memory "$memory" --resident packed)" 0 "a run in $memory bytes"
         peak=$(json peak_rss_bytes <"$work/out")
         echo "# peak $peak"
@@ -79,9 +90,9 @@ for pattern in 'experts\.(3|4)\.' 'layers\.1\.self_attn\.q_proj' 'thinker.model.
     rm -rf "$work/spread"
     cp -r "$wide" "$work/spread"
     python3 tests/support/spread_weights.py "$work/spread" "$pattern"
-    options=(--model "$work/spread" --context 128 --quiet --ledger off)
+    options=(--model "$work/spread" --context 512 --quiet --ledger off)
     equals "$(exit_of trace plain --memory 1GiB --resident plain)" 0 "$pattern spread: traced plain"
-    for memory in "$smallest" $middle 1GiB; do
+    for memory in $tight $some 1GiB; do
         trace packed --memory "$memory" --resident packed >"$work/out" 2>&1
         cmp "$work/plain" "$work/packed" >>"$work/out" 2>&1
         result $? "$pattern spread, $memory: packed gives the same bits"
