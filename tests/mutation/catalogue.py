@@ -140,7 +140,7 @@ STREAM = "    return stream > 0 && pair < 3 * config->mrope_section[stream] ? st
 NORM_HEAD = """    kernels->rms_norm(head, head, tess_matrix_get_vector(&task->weights[norm]), d_head,
                       (float)c->rms_norm_eps, decoder->compute.rounding);
 """
-ATTEND = "    decoder->compute.kernels->attend("
+ATTEND = "    if (timeline->narrow_keys)\n        kernels->attend_narrow("
 RUN_ATTEND = "    tess_pool_run(decoder->compute.pool, attend_share, &task);\n"
 SWIGLU = "    tess_swiglu_rows(compute, work->hidden_packed + first * hidden_width,"
 ADD_OUTPUT = "    add_rows(decoder, work->output, 0, n);\n"
@@ -181,19 +181,19 @@ CODE = {
         "    } else\n    " + ADD_OUTPUT + "    status = tess_step_emit(step, TESS_TAP_LAYER",
     ),
     "mask_off_by_one": (
-        ATTENTION, "(size_t)at->place + 1,",
-        "(size_t)at->place + 1 + (item->row + item->n_row < (size_t)task->n),",
+        ATTENTION, "n_key = (size_t)at->place + 1;",
+        "n_key = (size_t)at->place + 1 + (item->row + item->n_row < (size_t)task->n);",
     ),
     "heads_by_modulo": (
         ATTENTION, ATTEND,
         "    for (size_t k = 0; k < item->n_row * n_shared; k++) {\n"
         "        size_t other = (item->kv_head * n_shared + k % n_shared) % (size_t)c->n_kv_head;\n"
         "        size_t start = tess_timeline_key(at->timeline, task->layer, other, 0);\n"
-        "        decoder->compute.kernels->attend(\n"
-        "            item->mixed + k * d_head, item->query + k * d_head, 1, 1, at->timeline->keys + start,\n"
-        "            at->timeline->values + start, d_head, (size_t)at->place + 1 + k / n_shared, d_head, scale,\n"
+        "        kernels->attend(\n"
+        "            item->mixed + k * d_head, item->query + k * d_head, 1, 1, timeline->keys + start,\n"
+        "            timeline->values + start, d_head, n_key + k / n_shared, d_head, scale,\n"
         "            item->scores, decoder->compute.rounding);\n"
-        "    }\n    if (item->n_row == 0)\n    " + ATTEND,
+        "    }\n    while (item->n_row == 0)\n    " + ATTEND,
     ),
     "truncation": (
         KERNELS, "return rounding == TESS_ROUND_BF16 ? tess_round_bf16(x) : x;",
