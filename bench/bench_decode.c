@@ -80,22 +80,14 @@ static double count_token_bytes(const tess_plan *plan)
            (plan->packs_experts ? plan->packed_share : 1) * routed;
 }
 
-/* Seconds that reading so many bytes takes. */
-static double read_bytes(tess_pool *pool, yardstick_work *w, double n)
-{
-    double done = 0, start = bench_now(CLOCK_MONOTONIC);
-    for (; done < n; done += (double)w->n_byte) tess_pool_run(pool, yardstick_read_share, w);
-    return (bench_now(CLOCK_MONOTONIC) - start) * n / done;
-}
-
 static void measure_round(decoder *d, int round, int n_tok, tess_pool *pool, yardstick_work *limit)
 {
     const double bytes = count_token_bytes(tess_engine_get_plan(d->engine)) * n_tok;
-    const double before = read_bytes(pool, limit, bytes), start = bench_now(CLOCK_MONOTONIC);
+    const double before = yardstick_read(limit, pool, bytes), start = bench_now(CLOCK_MONOTONIC);
     generate(d, n_tok);
     const double seconds = bench_now(CLOCK_MONOTONIC) - start;
     d->rate[round] = n_tok / seconds;
-    d->of_limit[round] = (before + read_bytes(pool, limit, bytes)) / 2 / seconds;
+    d->of_limit[round] = (before + yardstick_read(limit, pool, bytes)) / 2 / seconds;
 }
 
 static void tell(const char *precision, const char *form, decoder *d)

@@ -19,14 +19,6 @@ enum { N_RUN = 9, N_STEP = 8, N_FRAME = 4, N_PROMPT = 16, N_THREAD = 2 };
 
 /* ---- limits ---- */
 
-/* Seconds that reading n bytes takes. */
-static double read_bytes(tess_pool *pool, yardstick_work *w, double n)
-{
-    double done = 0, start = bench_now(CLOCK_MONOTONIC);
-    for (; done < n; done += (double)w->n_byte) tess_pool_run(pool, yardstick_read_share, w);
-    return (bench_now(CLOCK_MONOTONIC) - start) * n / done;
-}
-
 /* Seconds that n multiply-adds take. */
 static double multiply(tess_pool *pool, yardstick_work *w, double n)
 {
@@ -112,7 +104,7 @@ static double time_limit(bench *b, const stage *s)
 {
     double seconds = 0;
     if (s->waits_bytes > 0)
-        seconds += read_bytes(b->engine->pool, &b->limit, s->waits_bytes * N_STEP) / N_STEP;
+        seconds += yardstick_read(&b->limit, b->engine->pool, s->waits_bytes * N_STEP) / N_STEP;
     if (s->waits_products > 0)
         seconds += multiply(b->engine->pool, &b->limit, s->waits_products * N_STEP) / N_STEP;
     return seconds;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "measure.h"
 #include "base/pool.h"
 #include "kernels/kernel_list.h"
 
@@ -144,6 +145,14 @@ static inline void yardstick_read_share(void *arg, int share, int n_share)
     int64_t begin, end;
     tess_share_range((int64_t)(w->n_byte / 1024), 1, share, n_share, &begin, &end);
     w->stick->read(w->bytes + begin * 1024, (size_t)(end - begin) * 1024);
+}
+
+/* Seconds that the threads of a pool take to read n bytes, those of the work again and again. */
+static inline double yardstick_read(yardstick_work *w, tess_pool *pool, double n)
+{
+    double done = 0, start = bench_now(CLOCK_MONOTONIC);
+    for (; done < n; done += (double)w->n_byte) tess_pool_run(pool, yardstick_read_share, w);
+    return (bench_now(CLOCK_MONOTONIC) - start) * n / done;
 }
 
 static inline void yardstick_multiply_share(void *arg, int share, int n_share)
