@@ -28,7 +28,7 @@ size_t tess_packed_bytes(size_t n_row, size_t n_col, size_t n_exception)
 
 bool tess_weights_can_pack(size_t n_row, size_t n_col)
 {
-    return n_row > 0 && n_col > 0 && n_col <= TESS_PACKED_MAX_COLUMNS &&
+    return n_row > 1 && n_col > 0 && n_col <= TESS_PACKED_MAX_COLUMNS &&
            16 * (bytes_of_row(n_col) + bytes_of_table(n_col)) <= 27 * n_col;
 }
 

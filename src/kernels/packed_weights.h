@@ -47,7 +47,8 @@ typedef struct tess_packed_weights {
     const uint32_t *exceptions; /* [first[n_row]] */
 } tess_packed_weights;
 
-/* Whether a matrix of this shape can be packed: no column too many, and no padding that eats the gain. */
+/* Whether a matrix of this shape can be packed: no vector, whose elements norms read, no column too many, and
+ * no padding that eats the gain. */
 bool tess_weights_can_pack(size_t n_row, size_t n_col);
 
 /* Weights of w[n_row, n_col], bf16, row-major, aligned to 2 bytes only, that are exceptions. */

@@ -7,10 +7,9 @@ static uint64_t round_up(uint64_t n_byte)
     return (n_byte + TESS_SEGMENT_ALIGN - 1) / TESS_SEGMENT_ALIGN * TESS_SEGMENT_ALIGN;
 }
 
-/* A vector stays as it is: norms read its elements. */
 static bool can_pack(const tess_matrix *m)
 {
-    return m->n_row > 1 && tess_weights_can_pack(m->n_row, m->n_col);
+    return tess_weights_can_pack(m->n_row, m->n_col);
 }
 
 static uint64_t plain_bytes(const tess_matrix *m)

@@ -115,6 +115,7 @@ static void test_sizes(void **state)
     assert_false(tess_weights_can_pack(64, 129)); /* half of the last chunk is padding */
     assert_false(tess_weights_can_pack(2, 65537));
     assert_false(tess_weights_can_pack(0, 2048));
+    assert_false(tess_weights_can_pack(1, 2048)); /* a vector */
 }
 
 int main(void)

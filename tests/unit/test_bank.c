@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../support/banks.h"
 #include "io/file.h"
 #include "model/code2wav_weights.h"
 #include "store/bank.h"
@@ -41,11 +42,7 @@ static void open_bank(fixture *f, int n_slot, int n_lease)
                                .group_size = c->n_expert,
                                .n_slot = n_slot,
                                .n_lease = n_lease};
-    tess_arena measuring = tess_arena_measure();
-    tess_bank_init(&f->bank, f->store, &layout, &measuring);
-    assert_int_equal(tess_arena_reserve(measuring.used, &f->arena, &err), TESS_OK);
-    tess_bank_init(&f->bank, f->store, &layout, &f->arena);
-    assert_int_equal(f->arena.used, measuring.used);
+    test_bank_lay_out(&f->bank, f->store, &layout, &f->arena);
 }
 
 static void close_bank(fixture *f)
@@ -57,10 +54,7 @@ static void close_bank(fixture *f)
 
 static const tess_matrix *lease(fixture *f, int segment)
 {
-    tess_error err;
-    const tess_matrix *part;
-    if (tess_bank_lease(&f->bank, segment, &part, &err) != TESS_OK) fail_msg("%s", err.message);
-    return part;
+    return test_bank_lease(&f->bank, segment);
 }
 
 static void assert_bytes(fixture *f, int segment, const tess_matrix *part)

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../support/banks.h"
 #include "io/file.h"
 #include "store/bank.h"
 
@@ -60,11 +61,7 @@ static void open_bank(fixture *f, int n_slot, int n_lease)
                                      .n_slot = n_slot,
                                      .n_lease = n_lease,
                                      .packing = {true, f->pool}};
-    tess_arena measuring = tess_arena_measure();
-    tess_bank_init(&f->bank, f->store, &layout, &measuring);
-    assert_int_equal(tess_arena_reserve(measuring.used, &f->arena, &err), TESS_OK);
-    tess_bank_init(&f->bank, f->store, &layout, &f->arena);
-    assert_int_equal(f->arena.used, measuring.used);
+    test_bank_lay_out(&f->bank, f->store, &layout, &f->arena);
 }
 
 static void close_bank(fixture *f)
@@ -76,10 +73,7 @@ static void close_bank(fixture *f)
 
 static const tess_matrix *lease(fixture *f, int segment)
 {
-    tess_error err;
-    const tess_matrix *matrix;
-    if (tess_bank_lease(&f->bank, segment, &matrix, &err) != TESS_OK) fail_msg("%s", err.message);
-    return matrix;
+    return test_bank_lease(&f->bank, segment);
 }
 
 static void use(fixture *f, int segment)
