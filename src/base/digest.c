@@ -34,11 +34,16 @@ void tess_sha256_finish_bytes(tess_sha256 *sha, unsigned char digest[TESS_SHA256
     SHA256_Final(digest, context_of(sha));
 }
 
+void tess_sha256_spell(const unsigned char digest[TESS_SHA256_BYTES], char hex[TESS_SHA256_HEX])
+{
+    for (int i = 0; i < TESS_SHA256_BYTES; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
 void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX])
 {
     unsigned char digest[TESS_SHA256_BYTES];
     tess_sha256_finish_bytes(sha, digest);
-    for (int i = 0; i < TESS_SHA256_BYTES; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    tess_sha256_spell(digest, hex);
 }
 
 void tess_sha256_bytes(const void *bytes, size_t n_byte, char hex[TESS_SHA256_HEX])

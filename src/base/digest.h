@@ -20,6 +20,9 @@ void tess_sha256_add(tess_sha256 *sha, const void *bytes, size_t n_byte);
 void tess_sha256_finish_bytes(tess_sha256 *sha, unsigned char digest[TESS_SHA256_BYTES]);
 void tess_sha256_finish(tess_sha256 *sha, char hex[TESS_SHA256_HEX]);
 
+/* A digest in digits. */
+void tess_sha256_spell(const unsigned char digest[TESS_SHA256_BYTES], char hex[TESS_SHA256_HEX]);
+
 /* Of bytes that are all there. */
 void tess_sha256_bytes(const void *bytes, size_t n_byte, char hex[TESS_SHA256_HEX]);
 /* Of a whole file. TESS_EINPUT if there is none, or something that is no regular file. */

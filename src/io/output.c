@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io/folder.h"
+
 /* Linux moves at most 0x7ffff000 bytes in one call. */
 static const size_t MOST_AT_ONCE = (size_t)1 << 30;
 
@@ -153,22 +155,6 @@ tess_status tess_output_write(tess_output *output, uint64_t offset, const void *
     return TESS_OK;
 }
 
-/* The new name outlives a power cut only when the folder is on the disk too. File systems that cannot flush a
- * folder have nothing to flush. */
-static void flush_folder(const char *path)
-{
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    size_t length = slash ? (size_t)(slash - path) + 1 : 0;
-    if (length >= sizeof folder) return;
-    memcpy(folder, slash ? path : ".", slash ? length : 1);
-    folder[slash ? length : 1] = 0;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return;
-    (void)fsync(fd);
-    close(fd);
-}
-
 /* A signal whose handler ends the process finds the temporary file by its descriptor, and not once that is
  * closed: so signals wait for the time between closing it and its new name. */
 static void hold_signals(sigset_t *before)
@@ -208,7 +194,7 @@ tess_status tess_output_commit(tess_output *output, uint64_t n_byte, tess_error 
         return status;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    flush_folder(output->path);
+    tess_folder_flush(output->path);
     free(output);
     return TESS_OK;
 }
