@@ -31,8 +31,10 @@ int cli_engine_check(cli_engine *engine, const cli_command *self, const cli_comm
 
 void cli_put_residency(json_t *root, const tess_plan *plan)
 {
-    json_object_set_new(root, "resident", json_string(plan->packs ? "packed" : "plain"));
-    json_object_set_new(root, "experts_resident", json_string(plan->packs_experts ? "packed" : "plain"));
+    json_object_set_new(root, "resident",
+                        json_string(plan->packs || plan->is_stored_packed ? "packed" : "plain"));
+    json_object_set_new(root, "experts_resident",
+                        json_string(plan->packs_experts || plan->is_stored_packed ? "packed" : "plain"));
 }
 
 void cli_engine_remark_reads(cli_engine *engine, const cli_command *self, const cli_common *common,

@@ -139,6 +139,24 @@ static void show_nonfinite(inspection *in, const tess_tensor_checksum *sum)
     show_problem(in, &problem);
 }
 
+static void show_damage(inspection *in, const tess_tensor_checksum *sum)
+{
+    static const char expected[] = "what was packed: fetch or pack the store again";
+    char message[768];
+    tess_shard_info info;
+    tess_checkpoint_get_shard(in->checkpoint, sum->tensor->shard, &info);
+    snprintf(message, sizeof message, "%.250s at byte %llu: %.200s: found a damaged segment, expected %s",
+             info.path, (unsigned long long)sum->damage_offset, sum->tensor->name, expected);
+    const tess_problem problem = {.kind = TESS_PROBLEM_DAMAGED,
+                                  .offset = (int64_t)sum->damage_offset,
+                                  .file = info.path,
+                                  .tensor = sum->tensor->name,
+                                  .found = "a damaged segment",
+                                  .expected = expected,
+                                  .message = message};
+    show_problem(in, &problem);
+}
+
 static void take_tensor(void *context, const tess_tensor_checksum *sum)
 {
     inspection *in = context;
@@ -149,7 +167,8 @@ static void take_tensor(void *context, const tess_tensor_checksum *sum)
     else
         inspect_print_tensor(in->checkpoint, sum->tensor, sum);
     if (sum->n_nonfinite) show_nonfinite(in, sum);
-    if (sum->n_nonfinite || !sum->is_readable) in->n_wrong++;
+    if (sum->is_damaged) show_damage(in, sum);
+    if (sum->n_nonfinite || sum->is_damaged || !sum->is_readable) in->n_wrong++;
 }
 
 static void take_shard(void *context, int shard, const char *sha256)

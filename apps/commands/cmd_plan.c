@@ -101,7 +101,7 @@ static void print_experts(const tess_plan *plan)
 {
     char cold[32], warm[32];
     printf("experts resident: %d of %d%s\n", plan->n_expert_slot, plan->n_expert_total,
-           plan->packs_experts ? ", packed" : "");
+           plan->packs_experts || plan->is_stored_packed ? ", packed" : "");
     if (plan->n_expert_slot_instead > plan->n_expert_slot)
         printf("  %d if dense weights did not stay, but every token needs those\n",
                plan->n_expert_slot_instead);

@@ -69,9 +69,11 @@ void inspect_digests_take(inspect_digests *d, int shard, const char *sha256)
 
 static int is_other_file(const struct dirent *entry)
 {
-    static const char shard[] = ".safetensors";
-    size_t n = strlen(entry->d_name), n_end = sizeof shard - 1;
-    return entry->d_name[0] != '.' && (n < n_end || strcmp(entry->d_name + n - n_end, shard) != 0);
+    static const char *const weights[] = {".safetensors", ".tessera"};
+    const char *dot = strrchr(entry->d_name, '.');
+    for (size_t i = 0; dot && i < sizeof weights / sizeof *weights; i++)
+        if (!strcmp(dot, weights[i])) return false;
+    return entry->d_name[0] != '.';
 }
 
 static tess_status take_file(inspect_digests *d, const char *name, json_t *list, tess_error *err)

@@ -87,6 +87,21 @@ static void print_shards(const tess_checkpoint *checkpoint)
     }
 }
 
+static void print_packed(const tess_checkpoint *checkpoint, const tess_checkpoint_summary *s)
+{
+    char bytes[32], size[32], packed[32], plain[32];
+    tess_packed_info info;
+    if (!tess_checkpoint_get_packed(checkpoint, &info)) return;
+    const char *slash = strrchr(info.path, '/');
+    inspect_format_count(info.n_byte, bytes, sizeof bytes);
+    inspect_format_count(info.n_packed, packed, sizeof packed);
+    inspect_format_count(info.n_plain, plain, sizeof plain);
+    cli_format_bytes(info.n_byte, size, sizeof size);
+    printf("\npacked in %s: %s bytes, %s, %.1f %% of all;\n  %s pieces packed, %s as they are\n",
+           slash ? slash + 1 : info.path, bytes, size,
+           100 * (double)info.n_byte / (double)(s->all.n_byte ? s->all.n_byte : 1), packed, plain);
+}
+
 typedef struct straddling_print {
     const tess_checkpoint *checkpoint;
     size_t n;
@@ -124,6 +139,7 @@ void inspect_print_summary(const tess_checkpoint *checkpoint)
     tess_checkpoint_summarise(checkpoint, &s);
     print_components(&s);
     print_shards(checkpoint);
+    print_packed(checkpoint, &s);
     if (s.n_straddling) {
         straddling_print p = {.checkpoint = checkpoint};
         printf("\n%zu of %zu routed experts lie in more than one shard:\n", s.n_straddling, s.n_expert);
@@ -138,6 +154,15 @@ static json_t *totals_json(const char *name, const tess_tensor_totals *t, uint64
     return json_pack("{s:s, s:o, s:o, s:o, s:o}", "name", name, "tensors", count_json(t->n_tensor),
                      "parameters", count_json(t->n_parameter), "bytes", count_json(t->n_byte), "share",
                      cli_number(share));
+}
+
+static json_t *packed_json(const tess_checkpoint *checkpoint)
+{
+    tess_packed_info info;
+    if (!tess_checkpoint_get_packed(checkpoint, &info)) return json_null();
+    return json_pack("{s:o, s:i, s:o, s:o, s:o}", "file", cli_text_or_null(info.path), "version",
+                     info.version, "bytes", count_json(info.n_byte), "pieces_packed",
+                     count_json(info.n_packed), "pieces_plain", count_json(info.n_plain));
 }
 
 static void add_straddling(void *context, const char *expert, int first, int last)
@@ -178,6 +203,7 @@ void inspect_add_summary(const tess_checkpoint *checkpoint, json_t *root)
     json_object_set_new(root, "bytes", count_json(s.all.n_byte));
     json_object_set_new(root, "dtypes", dtypes);
     json_object_set_new(root, "shards", shards);
+    json_object_set_new(root, "packed", packed_json(checkpoint));
     json_object_set_new(root, "experts", count_json(s.n_expert));
     json_object_set_new(root, "straddling_experts", straddling);
 }

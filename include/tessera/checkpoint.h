@@ -93,6 +93,7 @@ typedef enum tess_problem_kind {
     TESS_PROBLEM_SHAPE,     /* another shape than the configuration implies */
     TESS_PROBLEM_DTYPE,     /* another element type */
     TESS_PROBLEM_NONFINITE, /* a weight is a NaN or an infinity */
+    TESS_PROBLEM_DAMAGED,   /* a segment of a packed store is not what was packed */
 } tess_problem_kind;
 const char *tess_problem_kind_name(tess_problem_kind kind);
 
@@ -125,15 +126,27 @@ size_t tess_checkpoint_get_tensor_count(const tess_checkpoint *checkpoint);
 const tess_tensor *tess_checkpoint_get_tensor(const tess_checkpoint *checkpoint, size_t i);
 
 typedef struct tess_shard_info {
-    const char *name, *path; /* file name, and with the folder; live as long as the checkpoint */
+    const char *name, *path; /* as published; the file that holds it; live as long as the checkpoint */
     bool is_usable;          /* else the rest is 0 */
     bool is_refused_direct;  /* direct reads were wanted and refused: read by way of the page cache */
     size_t n_tensor;
-    uint64_t n_byte;  /* of the file, when it was opened */
+    uint64_t n_byte; /* of the shard as published */
+    uint64_t
+        stored_bytes; /* of the file `path`, when it was opened: in a packed store all shards are in one */
     int64_t mtime_ns; /* likewise: when it was last modified, nanoseconds since 1970 */
 } tess_shard_info;
 int tess_checkpoint_get_shard_count(const tess_checkpoint *checkpoint);
 void tess_checkpoint_get_shard(const tess_checkpoint *checkpoint, int shard, tess_shard_info *out);
+
+/* The file of a packed store. */
+typedef struct tess_packed_info {
+    const char *path; /* lives as long as the checkpoint */
+    int version;
+    uint64_t n_byte;
+    size_t n_packed, n_plain; /* pieces of weights in either form */
+} tess_packed_info;
+/* False if the checkpoint is in the published layout. */
+bool tess_checkpoint_get_packed(const tess_checkpoint *checkpoint, tess_packed_info *out);
 
 typedef struct tess_tensor_totals {
     size_t n_tensor;
@@ -173,6 +186,8 @@ typedef struct tess_tensor_checksum {
     char sha256[65];          /* of its bytes as they lie in the file, 64 hexadecimal digits */
     uint64_t n_nonfinite;     /* NaNs and infinities, of float types */
     uint64_t first_nonfinite; /* element number of the first */
+    bool is_damaged;        /* a packed store no longer holds what was packed: the rest is of what it holds */
+    uint64_t damage_offset; /* then: where, in its file */
 } tess_tensor_checksum;
 
 /* What to call while checksums are made; members may be NULL. Lives for the call. */
@@ -189,7 +204,7 @@ typedef struct tess_checksum_listener {
 
 /* Reads every byte once and hashes it by tensor and by file, with three threads. `weights_sha256` gets the
  * SHA-256 over the lines "NAME DTYPE [D0, D1] SHA256\n" of all tensors, sorted; "" if a tensor or shard is
- * unusable. Errors: TESS_EIO, TESS_ENOMEM, TESS_EINTERRUPTED. */
+ * unusable or damaged. Errors: TESS_EIO, TESS_ENOMEM, TESS_EINTERRUPTED. */
 tess_status tess_checkpoint_checksum(const tess_checkpoint *checkpoint,
                                      const tess_checksum_listener *listener, char weights_sha256[65],
                                      tess_error *err);

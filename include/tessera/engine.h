@@ -123,7 +123,9 @@ typedef struct tess_plan {
                                   token needs them, so more memory may hold fewer experts */
     bool layers_resident, head_resident, embedding_resident;
     bool packs, packs_experts; /* of what stays: the thinker's weights but experts, and speech's; experts */
-    double packed_share;       /* packed weights' bytes in memory, divided by those in files */
+    double packed_share;       /* then packed weights' bytes in memory, divided by those in files */
+    bool is_stored_packed;     /* the model is a packed store: weights are packed as they are read */
+    double stored_share;       /* bytes of the thinker's weights in files, divided by those as published */
     bool speech_stays; /* speech has a room of its own, so that it begins while the text is generated */
     int n_expert_layer, n_expert,
         n_expert_used; /* layers with experts; of one of them; of those, a token's */

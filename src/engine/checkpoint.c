@@ -147,10 +147,29 @@ void tess_checkpoint_get_shard(const tess_checkpoint *c, int shard, tess_shard_i
                              .path = tess_store_get_shard_path(c->store, shard),
                              .is_usable = st != NULL};
     if (!st) return;
-    out->is_refused_direct = tess_file_is_refused_direct(tess_safetensors_get_file(st));
+    const tess_packed_store *packed = tess_store_get_packed(c->store);
+    const tess_file *file = tess_store_get_file(c->store, packed ? 0 : shard);
+    out->is_refused_direct = tess_file_is_refused_direct(file);
     out->n_tensor = tess_safetensors_get_count(st);
-    out->n_byte = tess_file_get_size(tess_safetensors_get_file(st));
-    out->mtime_ns = tess_file_get_mtime_ns(tess_safetensors_get_file(st));
+    out->stored_bytes = tess_file_get_size(file);
+    out->n_byte = packed ? tess_packed_store_get_table(packed)->shard[shard].n_byte : out->stored_bytes;
+    out->mtime_ns = tess_file_get_mtime_ns(file);
+}
+
+bool tess_checkpoint_get_packed(const tess_checkpoint *c, tess_packed_info *out)
+{
+    const tess_packed_store *packed = tess_store_get_packed(c->store);
+    if (!packed) return false;
+    const tess_packed_table *t = tess_packed_store_get_table(packed);
+    const tess_file *file = tess_packed_store_get_file(packed);
+    *out = (tess_packed_info){
+        .path = tess_file_get_path(file), .version = TESS_PACKED_VERSION, .n_byte = tess_file_get_size(file)};
+    for (uint32_t i = 0; i < t->counts->n_piece; i++)
+        if (t->piece[i].format == TESS_FORMAT_PACKED)
+            out->n_packed++;
+        else
+            out->n_plain++;
+    return true;
 }
 
 /* The length of the part of a tensor's name that all matrices of its routed expert share, 0 if it is none. */
@@ -273,7 +292,7 @@ tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *c, const tess
 
 static tess_status sum_shards(const tess_checkpoint *c, tess_pool *pool,
                               const tess_checksum_listener *listener, tess_tensor_checksum *sum,
-                              tess_error *err)
+                              bool *is_damaged, tess_error *err)
 {
     uint64_t done = 0, total = 0;
     int n_shard = tess_store_get_shard_count(c->store);
@@ -292,8 +311,10 @@ static tess_status sum_shards(const tess_checkpoint *c, tess_pool *pool,
         else
             status = tess_checksum_shard(c->store, i, pool, listener, &done, total, sum, sha256, err);
         if (status != TESS_OK) return status;
-        for (size_t t = 0; t < info.n_tensor; t++)
+        for (size_t t = 0; t < info.n_tensor; t++) {
+            *is_damaged |= sum[t].is_damaged;
             if (listener && listener->tensor) listener->tensor(listener->context, &sum[t]);
+        }
         if (listener && listener->shard) listener->shard(listener->context, i, sha256);
         sum += info.n_tensor;
     }
@@ -307,10 +328,11 @@ tess_status tess_checkpoint_checksum(const tess_checkpoint *c, const tess_checks
     if (!sum) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its checksums", c->dir);
     tess_pool *pool = NULL;
     char hex[65] = "";
+    bool is_damaged = false;
     tess_status status = tess_pool_new(TESS_CHECKSUM_THREADS, &pool, err);
-    if (status == TESS_OK) status = sum_shards(c, pool, listener, sum, err);
+    if (status == TESS_OK) status = sum_shards(c, pool, listener, sum, &is_damaged, err);
     /* In a sound checkpoint every tensor is readable; of another there is no identity. */
-    if (status == TESS_OK && c->n_problem == 0) tess_checksum_weights(c->store, sum, hex);
+    if (status == TESS_OK && c->n_problem == 0 && !is_damaged) tess_checksum_weights(c->store, sum, hex);
     tess_pool_free(pool);
     free(sum);
     if (status == TESS_OK) memcpy(weights_sha256, hex, sizeof hex);

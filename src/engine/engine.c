@@ -47,8 +47,7 @@ static tess_status fill_bank(tess_bank *bank, loading *l, tess_error *err)
 static tess_status read_norm(tess_engine *engine, tess_error *err)
 {
     const tess_weight *norm = &engine->model.thinker.norm;
-    return tess_file_read(tess_store_get_file(engine->model.store, norm->shard), norm->offset,
-                          engine->rooms.thinker.decoder.norm, norm->n_byte, err);
+    return tess_store_read_weight(engine->model.store, norm, engine->rooms.thinker.decoder.norm, err);
 }
 
 /* Experts come when a token needs them. */
@@ -143,14 +142,14 @@ const tess_plan *tess_engine_get_plan(const tess_engine *engine)
 uint64_t tess_engine_get_bytes_read(const tess_engine *engine)
 {
     uint64_t sum = 0;
-    for (int i = 0; i < tess_store_get_shard_count(engine->model.store); i++)
+    for (int i = 0; i < tess_store_get_file_count(engine->model.store); i++)
         sum += tess_file_get_bytes_read(tess_store_get_file(engine->model.store, i));
     return sum;
 }
 
 const char *tess_engine_get_buffered_path(const tess_engine *engine)
 {
-    for (int i = 0; i < tess_store_get_shard_count(engine->model.store); i++) {
+    for (int i = 0; i < tess_store_get_file_count(engine->model.store); i++) {
         const tess_file *file = tess_store_get_file(engine->model.store, i);
         if (tess_file_is_refused_direct(file)) return tess_file_get_path(file);
     }

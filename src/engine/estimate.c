@@ -90,7 +90,8 @@ static cost add_step(const tess_plan *plan, const tess_rates *rates, cost sum, d
                      share_of(plan, plan->packs_experts) * expected_union(plan, n) * experts;
     double fresh = (count_held(plan, n_before + n) - count_held(plan, n_before)) * experts;
     /* A bf16 weight is two bytes and two operations per token. */
-    double products = n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head;
+    double products =
+        (n * ((double)plan->layer_bytes + plan->n_expert_used * experts) + head) / plan->stored_share;
     double pairs = n * (n_past + (n + 1) / 2); /* of a token and a position that it sees */
     double reads = pairs / fmin(n, plan->n_together);
     sum.read_bytes += read;

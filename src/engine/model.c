@@ -34,10 +34,16 @@ tess_status tess_kernels_choose(const char *isa, tess_kernels *out, tess_error *
     return TESS_OK;
 }
 
+tess_block_sizes tess_model_block_sizes(tess_component component)
+{
+    return (tess_block_sizes){EMBEDDING_BLOCK_BYTES,
+                              component == TESS_COMPONENT_TEXT ? HEAD_BLOCK_BYTES : SPEECH_HEAD_BLOCK_BYTES};
+}
+
 /* The tables of a talker's experts take memory: they are made where speech is asked for. */
 static tess_status find_speech(tess_model *model, tess_error *err)
 {
-    static const tess_block_sizes blocks = {EMBEDDING_BLOCK_BYTES, SPEECH_HEAD_BLOCK_BYTES};
+    const tess_block_sizes blocks = tess_model_block_sizes(TESS_COMPONENT_TALKER);
     if (!model->config.has_talker) return tess_config_refuse_speech(err);
     tess_status status = tess_talker_weights_find(model->store, &model->config, &blocks, &model->talker, err);
     if (status == TESS_OK)
@@ -52,7 +58,7 @@ static tess_status find_speech(tess_model *model, tess_error *err)
 
 tess_status tess_model_open(const tess_engine_options *options, tess_model *out, tess_error *err)
 {
-    static const tess_block_sizes blocks = {EMBEDDING_BLOCK_BYTES, HEAD_BLOCK_BYTES};
+    const tess_block_sizes blocks = tess_model_block_sizes(TESS_COMPONENT_TEXT);
     tess_model model = {.precision = options->precision};
     tess_status status = tess_kernels_choose(options->isa, &model.kernels, err);
     if (status == TESS_OK) status = tess_config_load(options->model_dir, &model.config, err);

@@ -27,6 +27,9 @@ typedef struct tess_model {
 tess_status tess_model_open(const tess_engine_options *options, tess_model *out, tess_error *err);
 void tess_model_close(tess_model *model);
 
+/* About how large blocks of rows are that are read, or kept in a packed store, together. */
+tess_block_sizes tess_model_block_sizes(tess_component component);
+
 /* With what the model's boxes compute. */
 tess_compute tess_model_get_compute(const tess_model *model, tess_pool *pool);
 

@@ -18,7 +18,7 @@ static tess_status add_matrix(sample *s, const tess_weight *w, tess_error *err)
 {
     const size_t n_row = w->n_row < SAMPLE_ROWS ? (size_t)w->n_row : SAMPLE_ROWS, n_col = (size_t)w->n_col;
     if (w->n_byte == 0 || !tess_weights_can_pack((size_t)w->n_row, n_col)) return TESS_OK;
-    tess_status status = tess_file_read(tess_store_get_file(s->store, w->shard), w->offset, s->rows,
+    tess_status status = tess_file_read(tess_store_get_file(s->store, w->file), w->offset, s->rows,
                                         n_row * n_col * sizeof *s->rows, err);
     if (status != TESS_OK) return status;
     s->n_matrix++;

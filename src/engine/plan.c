@@ -332,6 +332,9 @@ static void describe_plan(const planner *p, tess_plan *plan)
     plan->packs = thinker->packs;
     plan->packs_experts = thinker->packs_experts;
     plan->packed_share = p->packed_share;
+    plan->is_stored_packed = tess_store_get_packed(p->model->store) != NULL;
+    plan->stored_share =
+        tess_decoder_weights_count_stored_share(&p->model->thinker, &p->model->config.thinker.text);
     plan->speech_stays = choice->speech.stays;
     plan->n_expert_total = count_experts(&p->model->config.thinker.text);
     plan->layers_resident = thinker->n_layer_slot == p->model->config.thinker.text.n_layer;
@@ -453,8 +456,11 @@ static tess_status choose_packing(planner *p, tess_resident resident, tess_error
     if ((unsigned)resident > TESS_RESIDENT_PACKED)
         return tess_refuse_option(err, "resident", "TESS_RESIDENT_AUTO, PLAIN or PACKED", "%d",
                                   (int)resident);
+    /* What is stored packed stays as it is. */
     p->packed_share =
-        tess_decoder_weights_count_packed_share(&p->model->thinker, &p->model->config.thinker.text);
+        tess_store_get_packed(p->model->store)
+            ? 1
+            : tess_decoder_weights_count_packed_share(&p->model->thinker, &p->model->config.thinker.text);
     p->packs = p->packed_share < most_share[resident];
     return TESS_OK;
 }

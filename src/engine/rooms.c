@@ -35,8 +35,9 @@ static void lay_out_thinker_weights(tess_causal_model *thinker, tess_store *stor
     const tess_decoder_choice *d = &choice->thinker;
     const tess_decoder_sizes sizes = tess_decoder_choice_sizes(d, choice->n_context, choice->n_thread);
     const tess_bank_packing packing = {d->packs, thinker->decoder.compute.pool};
-    const char *all = d->packs ? "all of them, packed" : "all of them, read once",
-               *resident = d->packs ? "all of it, packed" : "all of it, read once";
+    const bool is_packed = d->packs || tess_store_get_packed(store);
+    const char *all = is_packed ? "all of them, packed" : "all of them, read once",
+               *resident = is_packed ? "all of it, packed" : "all of it, read once";
     tess_arena *arena = tess_layout_open(
         layout, "thinker", "layers",
         d->n_layer_slot == thinker->decoder.config->n_layer ? all : "one layer at a time", TESS_PHASE_ALWAYS);
@@ -109,9 +110,11 @@ static void lay_out_text(tess_rooms *rooms, tess_layout *layout)
     const tess_decoder_sizes sizes =
         tess_decoder_choice_sizes(d, rooms->choice.n_context, rooms->choice.n_thread);
     tess_decoder *decoder = &rooms->thinker.decoder;
-    tess_arena *arena = tess_layout_open(
-        layout, "thinker", "experts",
-        d->packs_experts ? "slots of packed experts" : "slots that experts are read into", TESS_PHASE_TEXT);
+    tess_arena *arena = tess_layout_open(layout, "thinker", "experts",
+                                         d->packs_experts || tess_store_get_packed(rooms->model->store)
+                                             ? "slots of packed experts"
+                                             : "slots that experts are read into",
+                                         TESS_PHASE_TEXT);
     tess_decoder_init_experts(decoder, rooms->model->store, &rooms->model->thinker, &sizes, arena);
     arena =
         tess_layout_open(layout, "thinker", "workspace", "activations of one prefill chunk", TESS_PHASE_TEXT);

@@ -28,9 +28,11 @@ static void lay_out_talker(tess_speech_room *room, const tess_model *model, cons
     tess_row_table_init(&talker->embedding, model->store, &weights->model.embedding, d->n_embedding_slot,
                         packing, arena);
     tess_talker_init_projections(&room->talker, model->store, weights, c->n_projection_slot, d->packs, arena);
-    arena = tess_layout_open(
-        layout, "talker", "experts",
-        d->packs_experts ? "slots of packed experts" : "slots that experts are read into", phase);
+    arena = tess_layout_open(layout, "talker", "experts",
+                             d->packs_experts || tess_store_get_packed(model->store)
+                                 ? "slots of packed experts"
+                                 : "slots that experts are read into",
+                             phase);
     tess_decoder_init_experts(&talker->decoder, model->store, &weights->model, &sizes, arena);
     arena = tess_layout_open(layout, "talker", "workspace", "keys, values and activations", phase);
     tess_talker_init_workspace(&room->talker, &sizes, d->n_logit_rows, arena);
@@ -61,8 +63,7 @@ void tess_speech_room_init(tess_speech_room *room, const tess_model *model, tess
 
 static tess_status read_norm(const tess_model *model, const tess_weight *norm, uint16_t *out, tess_error *err)
 {
-    return tess_file_read(tess_store_get_file(model->store, norm->shard), norm->offset, out, norm->n_byte,
-                          err);
+    return tess_store_read_weight(model->store, norm, out, err);
 }
 
 tess_status tess_speech_room_read_norms(tess_speech_room *room, const tess_model *model, tess_error *err)

@@ -159,6 +159,26 @@ tess_packed_weights tess_packed_weights_at(const void *packed, size_t n_row, siz
     return w;
 }
 
+/* Whether the exceptions of a row are of its columns, ascending. */
+static bool has_sound_list(const uint32_t *list, size_t n, size_t n_col)
+{
+    for (size_t e = 0; e < n; e++)
+        if (list[e] >> 16 >= n_col || (e > 0 && list[e - 1] >> 16 >= list[e] >> 16)) return false;
+    return true;
+}
+
+bool tess_packed_is_sound(const void *packed, size_t n_row, size_t n_col, size_t n_byte)
+{
+    if (!tess_weights_can_pack(n_row, n_col) || n_byte < tess_packed_bytes(n_row, n_col, 0)) return false;
+    const tess_packed_weights w = tess_packed_weights_at(packed, n_row, n_col);
+    if (w.first[0] != 0 || tess_packed_bytes(n_row, n_col, w.first[n_row]) > n_byte) return false;
+    for (size_t r = 0; r < n_row; r++)
+        if (w.first[r] > w.first[r + 1] || w.first[r + 1] > w.first[n_row]) return false;
+    for (size_t r = 0; r < n_row; r++)
+        if (!has_sound_list(w.exceptions + w.first[r], w.first[r + 1] - w.first[r], n_col)) return false;
+    return true;
+}
+
 /* The parts of a matrix that is being packed. */
 typedef struct packing {
     uint8_t *rows, *tables;

@@ -73,6 +73,10 @@ size_t tess_packing_place_exceptions(void *packed, size_t n_row, size_t n_col);
 void tess_packing_write_exceptions(void *packed, const uint16_t *w, size_t n_row, size_t n_col, size_t begin,
                                    size_t end);
 
+/* Whether n_byte bytes, aligned to 4, hold a packed matrix of this shape, so that nothing outside of them is
+ * read; what weights they give is not asked. Bytes from elsewhere are checked before they are used. */
+bool tess_packed_is_sound(const void *packed, size_t n_row, size_t n_col, size_t n_byte);
+
 /* The parts of a packed matrix of this shape. */
 tess_packed_weights tess_packed_weights_at(const void *packed, size_t n_row, size_t n_col);
 

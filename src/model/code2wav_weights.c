@@ -14,21 +14,19 @@ static tess_status take_entry(void *arg, const tess_manifest_entry *entry)
 {
     finder *f = arg;
     const tess_weight_role *role = &entry->role;
-    tess_weight found;
-    tess_status status = tess_weight_find(f->store, entry, &found, f->err);
-    if (status != TESS_OK) return status;
     if (role->layer >= 0) {
         TESS_ASSERT(role->weight < TESS_CODE2WAV_LAYER_WEIGHTS);
-        f->out->layer[role->layer * TESS_CODE2WAV_LAYER_WEIGHTS + role->weight] = found;
-        return TESS_OK;
+        return tess_weight_find(f->store, entry,
+                                &f->out->layer[role->layer * TESS_CODE2WAV_LAYER_WEIGHTS + role->weight],
+                                f->err);
     }
     if (role->part >= 0) {
         TESS_ASSERT(role->part < f->out->n_part && role->weight < TESS_CODE2WAV_PART_WEIGHTS);
-        f->out->part[role->part * TESS_CODE2WAV_PART_WEIGHTS + role->weight] = found;
-        return TESS_OK;
+        return tess_weight_find(
+            f->store, entry, &f->out->part[role->part * TESS_CODE2WAV_PART_WEIGHTS + role->weight], f->err);
     }
     TESS_ASSERT(role->weight == TESS_TOP_EMBEDDING);
-    return tess_row_blocks_cut(&found, f->block_bytes, &f->out->embedding, f->err);
+    return tess_row_blocks_find(f->store, entry, f->block_bytes, &f->out->embedding, f->err);
 }
 
 tess_status tess_code2wav_weights_find(const tess_store *store, const tess_config *config,

@@ -53,13 +53,10 @@ static tess_status take_table(void *arg, const tess_manifest_entry *entry)
 {
     const table_finder *f = arg;
     const tess_weight_role *role = &entry->role;
-    tess_weight found;
     if (role->part < 0) return TESS_OK;
-    tess_status status = tess_weight_find(f->store, entry, &found, f->err);
-    if (status != TESS_OK) return status;
     bool is_head = role->weight == TESS_TOP_HEAD;
-    return tess_row_blocks_cut(&found, is_head ? f->sizes->head_bytes : f->sizes->embedding_bytes,
-                               is_head ? &f->out->head[role->part] : &f->out->embedding[role->part], f->err);
+    return tess_row_blocks_find(f->store, entry, is_head ? f->sizes->head_bytes : f->sizes->embedding_bytes,
+                                is_head ? &f->out->head[role->part] : &f->out->embedding[role->part], f->err);
 }
 
 static tess_status find_tables(const tess_store *store, const tess_config *config,

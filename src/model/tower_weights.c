@@ -8,40 +8,25 @@ typedef struct finder {
     tess_error *err;
 } finder;
 
-/* Query, key and value are thirds of one tensor's rows. */
-static void cut_thirds(const tess_weight *whole, tess_weight *query, bool is_bias)
-{
-    int n_row = is_bias ? 1 : whole->n_row / 3, n_col = is_bias ? whole->n_col / 3 : whole->n_col;
-    for (uint64_t i = 0; i < 3; i++)
-        query[2 * i] = (tess_weight){.offset = whole->offset + i * (whole->n_byte / 3),
-                                     .n_byte = whole->n_byte / 3,
-                                     .shard = whole->shard,
-                                     .n_row = n_row,
-                                     .n_col = n_col};
-}
-
 /* Puts the tensor of an entry where its role says. */
 static tess_status take_entry(void *arg, const tess_manifest_entry *entry)
 {
     finder *f = arg;
     const tess_weight_role *role = &entry->role;
-    tess_weight found;
     TESS_ASSERT(role->weight >= 0 && (role->layer >= 0) != (role->part >= 0));
-    tess_status status = tess_weight_find(f->store, entry, &found, f->err);
-    if (status != TESS_OK) return status;
     if (role->part >= 0) {
         TESS_ASSERT(role->part < f->out->n_part && role->weight < TESS_TOWER_PART_WEIGHTS);
-        f->out->part[role->part * TESS_TOWER_PART_WEIGHTS + role->weight] = found;
-        return TESS_OK;
+        return tess_weight_find(f->store, entry,
+                                &f->out->part[role->part * TESS_TOWER_PART_WEIGHTS + role->weight], f->err);
     }
     tess_weight *layer = f->out->layer + (size_t)role->layer * TESS_ENCODER_WEIGHTS;
     if (role->weight < TESS_ENCODER_WEIGHTS)
-        layer[role->weight] = found;
-    else
-        cut_thirds(&found,
-                   &layer[role->weight == TESS_ENCODER_QKV ? TESS_ENCODER_QUERY : TESS_ENCODER_QUERY_BIAS],
-                   role->weight == TESS_ENCODER_QKV_BIAS);
-    return TESS_OK;
+        return tess_weight_find(f->store, entry, &layer[role->weight], f->err);
+    /* Query, key and value are thirds of one tensor. */
+    tess_weight *query =
+        &layer[role->weight == TESS_ENCODER_QKV ? TESS_ENCODER_QUERY : TESS_ENCODER_QUERY_BIAS];
+    tess_weight *const third[] = {query, query + 2, query + 4};
+    return tess_weight_find_parts(f->store, entry, 3, third, f->err);
 }
 
 /* Parts are numbered from 0: one more than the highest that an entry names. */

@@ -19,20 +19,9 @@ const tess_decoder_config *tess_decoder_config_of(const tess_config *config, tes
     }
 }
 
-/* Rows are the first axis of a matrix, columns all others; a vector is one row. */
-static tess_status set_shape(const tess_manifest_entry *entry, tess_weight *out, tess_error *err)
-{
-    uint64_t n_row = entry->n_dim > 1 ? entry->dim[0] : 1, n_col = 1;
-    for (int i = entry->n_dim > 1; i < entry->n_dim; i++) n_col *= entry->dim[i];
-    if (n_row > INT32_MAX || n_col > INT32_MAX)
-        return tess_refuse(err, "", entry->name, -1, "rows of fewer than 2^31 elements", "%" PRIu64, n_col);
-    out->n_row = (int)n_row;
-    out->n_col = (int)n_col;
-    return TESS_OK;
-}
-
-tess_status tess_weight_find(const tess_store *store, const tess_manifest_entry *entry, tess_weight *out,
-                             tess_error *err)
+/* The tensor of an entry, if it is such a one. */
+static tess_status find_tensor(const tess_store *store, const tess_manifest_entry *entry,
+                               const tess_tensor **out, tess_error *err)
 {
     char expected[96], shape[80];
     tess_tensor_format_shape(entry->n_dim, entry->dim, shape, sizeof shape);
@@ -46,32 +35,69 @@ tess_status tess_weight_find(const tess_store *store, const tess_manifest_entry 
         return tess_refuse(err, file, entry->name, (int64_t)tensor->offset, expected, "%s %s",
                            tess_dtype_name(tensor->dtype), shape);
     }
-    *out = (tess_weight){.offset = tensor->offset, .n_byte = tensor->n_byte, .shard = tensor->shard};
-    return set_shape(entry, out, err);
+    *out = tensor;
+    return TESS_OK;
 }
 
-tess_status tess_row_blocks_cut(const tess_weight *table, uint64_t block_bytes, tess_row_blocks *out,
-                                tess_error *err)
+static tess_status count_rows(const tess_store *store, const tess_tensor *tensor, uint64_t *n_row,
+                              uint64_t *n_col, tess_error *err)
 {
-    uint64_t n_row = (uint64_t)table->n_row, row_bytes = table->n_byte / n_row,
-             rows = block_bytes / row_bytes;
+    if (tess_tensor_count_rows(tensor, n_row, n_col)) return TESS_OK;
+    return tess_refuse(err, tess_store_get_shard_path(store, tensor->shard), tensor->name, -1,
+                       "rows of 1 to 2^31 - 1 elements", "%" PRIu64, *n_col);
+}
+
+tess_status tess_weight_find_parts(const tess_store *store, const tess_manifest_entry *entry, int n_part,
+                                   tess_weight *const *out, tess_error *err)
+{
+    const tess_tensor *tensor = NULL;
+    uint64_t n_row, n_col;
+    tess_status status = find_tensor(store, entry, &tensor, err);
+    if (status == TESS_OK) status = count_rows(store, tensor, &n_row, &n_col, err);
+    for (int i = 0; i < n_part && status == TESS_OK; i++)
+        status = tess_store_locate(store, tensor, (uint64_t)i * (n_row / (uint64_t)n_part),
+                                   n_row / (uint64_t)n_part, out[i], err);
+    return status;
+}
+
+tess_status tess_weight_find(const tess_store *store, const tess_manifest_entry *entry, tess_weight *out,
+                             tess_error *err)
+{
+    return tess_weight_find_parts(store, entry, 1, &out, err);
+}
+
+uint64_t tess_row_blocks_count_rows(uint64_t n_row, uint64_t n_col, uint64_t block_bytes)
+{
+    uint64_t rows = block_bytes / (n_col * sizeof(uint16_t));
     if (rows < 1) rows = 1;
+    return rows > n_row ? n_row : rows;
+}
+
+tess_status tess_row_blocks_find(const tess_store *store, const tess_manifest_entry *entry,
+                                 uint64_t block_bytes, tess_row_blocks *out, tess_error *err)
+{
+    const tess_tensor *tensor = NULL;
+    uint64_t n_row, n_col;
+    tess_status status = find_tensor(store, entry, &tensor, err);
+    if (status == TESS_OK) status = count_rows(store, tensor, &n_row, &n_col, err);
+    if (status != TESS_OK) return status;
+    uint64_t rows = tess_store_get_block_rows(store, tensor);
+    if (rows == 0) rows = tess_row_blocks_count_rows(n_row, n_col, block_bytes);
     if (rows > n_row) rows = n_row;
-    out->n_row = table->n_row;
-    out->block_rows = (int)rows;
-    out->n_block = (int)((n_row + rows - 1) / rows);
-    out->block = calloc((size_t)out->n_block, sizeof *out->block);
-    if (!out->block)
-        return tess_fail(err, TESS_ENOMEM, "no memory for a table of %d row blocks", out->n_block);
-    for (int b = 0; b < out->n_block; b++) {
-        uint64_t first = (uint64_t)b * rows, n = n_row - first < rows ? n_row - first : rows;
-        out->block[b] = (tess_weight){.offset = table->offset + first * row_bytes,
-                                      .n_byte = n * row_bytes,
-                                      .shard = table->shard,
-                                      .n_row = (int)n,
-                                      .n_col = table->n_col};
+    tess_row_blocks blocks = {
+        .n_row = (int)n_row, .block_rows = (int)rows, .n_block = (int)((n_row + rows - 1) / rows)};
+    blocks.block = calloc((size_t)blocks.n_block, sizeof *blocks.block);
+    if (!blocks.block)
+        return tess_fail(err, TESS_ENOMEM, "no memory for a table of %d row blocks", blocks.n_block);
+    for (int b = 0; b < blocks.n_block && status == TESS_OK; b++) {
+        const uint64_t first = (uint64_t)b * rows, n = n_row - first < rows ? n_row - first : rows;
+        status = tess_store_locate(store, tensor, first, n, &blocks.block[b], err);
     }
-    return TESS_OK;
+    if (status != TESS_OK)
+        free(blocks.block);
+    else
+        *out = blocks;
+    return status;
 }
 
 typedef struct finder {
@@ -84,17 +110,13 @@ typedef struct finder {
 
 static tess_status take_top_weight(finder *f, const tess_manifest_entry *entry)
 {
-    tess_weight found;
-    tess_status status = tess_weight_find(f->store, entry, &found, f->err);
-    if (status != TESS_OK) return status;
     switch ((tess_top_weight)entry->role.weight) {
     case TESS_TOP_EMBEDDING:
-        return tess_row_blocks_cut(&found, f->sizes->embedding_bytes, &f->out->embedding, f->err);
+        return tess_row_blocks_find(f->store, entry, f->sizes->embedding_bytes, &f->out->embedding, f->err);
     case TESS_TOP_HEAD:
-        return tess_row_blocks_cut(&found, f->sizes->head_bytes, &f->out->head, f->err);
+        return tess_row_blocks_find(f->store, entry, f->sizes->head_bytes, &f->out->head, f->err);
     case TESS_TOP_NORM:
-        f->out->norm = found;
-        return TESS_OK;
+        return tess_weight_find(f->store, entry, &f->out->norm, f->err);
     case TESS_TOP_WEIGHTS:
         break;
     }
@@ -184,4 +206,23 @@ double tess_decoder_weights_count_packed_share(const tess_decoder_weights *weigh
             packed += tess_bank_packed_bytes(&banks[b], i);
         }
     return (double)packed / (double)plain;
+}
+
+static uint64_t count_plain_bytes(const tess_weight *weight, int n)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < n; i++) sum += tess_weight_plain_bytes(&weight[i]);
+    return sum;
+}
+
+double tess_decoder_weights_count_stored_share(const tess_decoder_weights *weights,
+                                               const tess_decoder_config *config)
+{
+    const int n_layer = config->n_layer * TESS_LAYER_WEIGHTS,
+              n_expert = config->n_layer * config->n_expert * TESS_EXPERT_WEIGHTS;
+    const uint64_t stored = tess_weights_count_bytes(weights->layer, n_layer) +
+                            tess_weights_count_bytes(weights->expert, n_expert),
+                   plain = count_plain_bytes(weights->layer, n_layer) +
+                           count_plain_bytes(weights->expert, n_expert);
+    return (double)stored / (double)plain;
 }

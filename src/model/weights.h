@@ -30,14 +30,19 @@ typedef struct tess_block_sizes {
 } tess_block_sizes;
 
 /* Finds the tensor of a manifest entry: one of several axes is a matrix whose rows are the first. Refuses one
- * that is missing, or of another dtype or shape. */
+ * that is missing, or of another dtype or shape, and one that a packed store has cut otherwise. */
 tess_status tess_weight_find(const tess_store *store, const tess_manifest_entry *entry, tess_weight *out,
                              tess_error *err);
+/* The same as n_part weights of equally many rows, or elements of a vector, one behind the other. */
+tess_status tess_weight_find_parts(const tess_store *store, const tess_manifest_entry *entry, int n_part,
+                                   tess_weight *const *out, tess_error *err);
 
-/* Cuts a matrix into blocks of rows of about block_bytes each; free(out->block) after success. TESS_ENOMEM.
- */
-tess_status tess_row_blocks_cut(const tess_weight *table, uint64_t block_bytes, tess_row_blocks *out,
-                                tess_error *err);
+/* The same in blocks of rows: of about block_bytes each as published, or those that a packed store has.
+ * free(out->block) after success. TESS_ENOMEM besides. */
+tess_status tess_row_blocks_find(const tess_store *store, const tess_manifest_entry *entry,
+                                 uint64_t block_bytes, tess_row_blocks *out, tess_error *err);
+/* The rows of such a block. */
+uint64_t tess_row_blocks_count_rows(uint64_t n_row, uint64_t n_col, uint64_t block_bytes);
 
 /* Finds all tensors of a component's decoder (text, talker, code predictor) in the store, with its only
  * embedding and head where it has them. */
@@ -56,6 +61,10 @@ uint64_t tess_decoder_weights_count_expert(const tess_decoder_weights *weights,
 /* What all layers with their experts keep of their bytes at most where they are packed: 1 where they are too
  * narrow. */
 double tess_decoder_weights_count_packed_share(const tess_decoder_weights *weights,
+                                               const tess_decoder_config *config);
+
+/* Their bytes in the store's files, divided by those as published. */
+double tess_decoder_weights_count_stored_share(const tess_decoder_weights *weights,
                                                const tess_decoder_config *config);
 
 /* The configuration of a decoder's component. */

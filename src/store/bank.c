@@ -9,12 +9,12 @@
 /* Weights of one segment that adjoin in a shard: one read. */
 typedef struct run {
     uint64_t offset, n_byte;
-    int shard;
+    int file;
 } run;
 
 static bool lies_before(const tess_weight *a, const tess_weight *b)
 {
-    return a->shard != b->shard ? a->shard < b->shard : a->offset < b->offset;
+    return a->file != b->file ? a->file < b->file : a->offset < b->offset;
 }
 
 /* Groups the weights of a segment into runs. run_of[i] is the run of weight i, -1 for one without bytes. */
@@ -31,10 +31,10 @@ static int find_runs(const tess_weight *weight, int n_weight, run *runs, int *ru
     for (int k = 0; k < n; k++) {
         const tess_weight *w = &weight[order[k]];
         run *last = n_run ? &runs[n_run - 1] : NULL;
-        if (last && last->shard == w->shard && last->offset + last->n_byte == w->offset)
+        if (last && last->file == w->file && last->offset + last->n_byte == w->offset)
             last->n_byte += w->n_byte;
         else
-            runs[n_run++] = (run){w->offset, w->n_byte, w->shard};
+            runs[n_run++] = (run){w->offset, w->n_byte, w->file};
         run_of[order[k]] = n_run - 1;
     }
     return n_run;
@@ -79,7 +79,7 @@ static tess_matrix matrix_of(const tess_weight *weight, const void *bytes)
     return (tess_matrix){.bytes = bytes,
                          .n_row = (size_t)weight->n_row,
                          .n_col = (size_t)weight->n_col,
-                         .format = TESS_FORMAT_BF16};
+                         .format = weight->format};
 }
 
 uint64_t tess_bank_packed_bytes(const tess_bank_layout *layout, int segment)
@@ -221,6 +221,14 @@ static void settle_segment(tess_bank *bank, tess_bank_slot *slot, int segment)
     if (!is_spare(bank, slot)) bank->n_held[group_of(bank, segment)]++;
 }
 
+/* Lends what was read for a weight, `bytes`, as a matrix. */
+static tess_status lend_weight(const tess_bank *bank, const tess_weight *weight, const unsigned char *bytes,
+                               tess_matrix *out, tess_error *err)
+{
+    *out = matrix_of(weight, bytes);
+    return bytes ? tess_store_check_weight(bank->store, weight, bytes, err) : TESS_OK;
+}
+
 /* Reads a segment, as it is in the files, into a slot that is empty. */
 static tess_status fill_slot(tess_bank *bank, tess_bank_slot *slot, int segment, tess_error *err)
 {
@@ -232,16 +240,19 @@ static tess_status fill_slot(tess_bank *bank, tess_bank_slot *slot, int segment,
     unsigned char *window = slot->memory;
     for (int r = 0; r < n_run; r++) {
         const void *start;
-        tess_status status = tess_file_read_window(tess_store_get_file(bank->store, runs[r].shard),
+        tess_status status = tess_file_read_window(tess_store_get_file(bank->store, runs[r].file),
                                                    runs[r].offset, runs[r].n_byte, window, &start, err);
         if (status != TESS_OK) return status;
         data[r] = start;
         window += tess_window_bytes(runs[r].n_byte);
     }
-    for (int i = 0; i < bank->layout.n_weight; i++)
-        slot->matrix[i] = matrix_of(
-            &weight[i], run_of[i] < 0 ? NULL : data[run_of[i]] + (weight[i].offset - runs[run_of[i]].offset));
-    return TESS_OK;
+    tess_status status = TESS_OK;
+    for (int i = 0; i < bank->layout.n_weight && status == TESS_OK; i++) {
+        const unsigned char *bytes =
+            run_of[i] < 0 ? NULL : data[run_of[i]] + (weight[i].offset - runs[run_of[i]].offset);
+        status = lend_weight(bank, &weight[i], bytes, &slot->matrix[i], err);
+    }
+    return status;
 }
 
 /* ---- packing ---- */

@@ -5,11 +5,13 @@
  * those of a segment may lie in different shards. Bytes are read straight into the slot and never copied, so
  * a matrix starts at any even address. What form its bytes have is the bank's affair: it lends matrices.
  *
- * Packing: a bank that packs has slots as large as packed segments, and besides spare ones as large as plain
- * segments, as many as may be leased at a time. A segment is read into a spare slot and packed from there
- * into a slot if it is worth one; otherwise, and where packing it does not pay, it is lent as it was read.
- * It is worth a slot that is empty, or one whose segment has not been used since the segment's use before
- * this one: what is used once in a while would cost more packing than it saves reading.
+ * Weights of a packed store are lent as they are stored.
+ *
+ * Packing, of a store that is plain: a bank that packs has slots as large as packed segments, and besides
+ * spare ones as large as plain segments, as many as may be leased at a time. A segment is read into a spare
+ * slot and packed from there into a slot if it is worth one; otherwise, and where packing it does not pay, it
+ * is lent as it was read. It is worth a slot that is empty, or one whose segment has not been used since the
+ * segment's use before this one: what is used once in a while would cost more packing than it saves reading.
  *
  * Leases: a leased segment stays where it is until it is released; every lease is released once.
  * Eviction: segments belong to groups (layers). Decoding visits the groups in a cycle, where evicting the
@@ -26,13 +28,6 @@
 #include "base/pool.h"
 #include "kernels/matrix.h"
 #include "store/store.h"
-
-/* Where a weight lies: bytes [offset, offset + n_byte) of a shard, n_row x n_col bf16 (a vector is one row).
- * n_byte 0: a weight this segment does not have. */
-typedef struct tess_weight {
-    uint64_t offset, n_byte;
-    int shard, n_row, n_col;
-} tess_weight;
 
 /* Whether segments are packed, and by whose threads; zeros: not. */
 typedef struct tess_bank_packing {
@@ -89,7 +84,7 @@ void tess_bank_init(tess_bank *bank, tess_store *store, const tess_bank_layout *
 
 /* Lends a segment: *matrix points to [n_weight] matrices (without bytes where the segment has no such
  * weight), valid until release. Blocks until the bytes are resident. Errors: TESS_EIO, TESS_EINPUT (the file
- * shrank). */
+ * shrank, or a packed store is damaged). */
 tess_status tess_bank_lease(tess_bank *bank, int segment, const tess_matrix **matrix, tess_error *err);
 void tess_bank_release(tess_bank *bank, int segment);
 /* Whether a lease would cost a lookup only. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "store/shard_reader.h"
 
 /* Large enough that starting three threads on it costs nothing, small enough for a small machine. */
 static const size_t CHUNK_BYTES = 4 << 20;
@@ -108,7 +109,7 @@ static void add_piece(summing *s, tess_tensor_checksum *c, const unsigned char *
 /* --- one shard ------------------------------------------------------------------------------------------ */
 
 typedef struct pass {
-    tess_file *file;
+    tess_shard_reader *reader;
     uint64_t size;
     const tess_tensor *tensor; /* of the shard, by offset */
     size_t n_tensor;
@@ -143,8 +144,8 @@ static void read_chunk(pass *p, uint64_t chunk)
     const void *data = NULL;
     p->read_status = TESS_OK;
     if (n)
-        p->read_status = tess_file_read_window(p->file, chunk_begin(chunk), n, p->window[chunk % 2], &data,
-                                               &p->read_error);
+        p->read_status = tess_shard_reader_read(p->reader, chunk_begin(chunk), n, p->window[chunk % 2], &data,
+                                                &p->read_error);
     p->data[chunk % 2] = data;
 }
 
@@ -218,18 +219,41 @@ static tess_status run_pass(pass *p, tess_pool *pool, const tess_checksum_listen
     return TESS_OK;
 }
 
+/* What a packed store says of a tensor's bytes must be so. */
+static void judge_tensor(const tess_store *store, const tess_shard_reader *reader, size_t i,
+                         tess_tensor_checksum *sum)
+{
+    const tess_packed_store *packed = tess_store_get_packed(store);
+    char recorded[TESS_SHA256_HEX];
+    if (!packed) return;
+    const tess_packed_table *t = tess_packed_store_get_table(packed);
+    const size_t place = tess_store_get_place(store, sum->tensor);
+    tess_sha256_spell(t->tensor[place].sha256, recorded);
+    sum->damage_offset = t->piece[t->tensor[place].first_piece].offset;
+    sum->is_damaged = tess_shard_reader_is_damaged(reader, i, &sum->damage_offset) ||
+                      (sum->is_readable && strcmp(recorded, sum->sha256) != 0);
+}
+
+static void release_pass(pass *p)
+{
+    tess_shard_reader_free(p->reader);
+    free(p->is_apart);
+    free(p->window[0]);
+    free(p->window[1]);
+}
+
 tess_status tess_checksum_shard(const tess_store *store, int shard, tess_pool *pool,
                                 const tess_checksum_listener *listener, uint64_t *done, uint64_t total,
                                 tess_tensor_checksum *tensor, char sha256[65], tess_error *err)
 {
     const tess_safetensors *st = tess_store_get_shard(store, shard);
-    pass p = {
-        .file = tess_safetensors_get_file(st), .n_tensor = tess_safetensors_get_count(st), .out = tensor};
-    p.size = tess_file_get_size(p.file);
+    pass p = {.n_tensor = tess_safetensors_get_count(st), .out = tensor};
+    tess_status status = tess_shard_reader_new(store, shard, &p.reader, err);
+    if (status != TESS_OK) return status;
+    p.size = tess_shard_reader_get_size(p.reader);
     p.tensor = p.n_tensor ? tess_safetensors_get(st, 0) : NULL;
     p.is_apart = calloc(p.n_tensor + 1, sizeof *p.is_apart);
     for (int i = 0; i < 2; i++) p.window[i] = aligned_alloc(TESS_IO_ALIGN, tess_window_bytes(CHUNK_BYTES));
-    tess_status status = TESS_OK;
     if (!p.is_apart || !p.window[0] || !p.window[1]) {
         status = no_memory(err);
     } else {
@@ -238,15 +262,15 @@ tess_status tess_checksum_shard(const tess_store *store, int shard, tess_pool *p
     }
     for (size_t i = 0; i < p.n_tensor && status == TESS_OK; i++)
         if (p.is_apart[i]) status = tess_checksum_tensor(store, &p.tensor[i], NULL, &tensor[i], err);
-    free(p.is_apart);
-    free(p.window[0]);
-    free(p.window[1]);
+    for (size_t i = 0; i < p.n_tensor && status == TESS_OK; i++)
+        if (!p.is_apart[i]) judge_tensor(store, p.reader, i, &tensor[i]);
+    release_pass(&p);
     return status;
 }
 
 /* --- one tensor ----------------------------------------------------------------------------------------- */
 
-static tess_status sum_tensor(tess_file *file, const tess_tensor *t, const tess_progress *progress,
+static tess_status sum_tensor(tess_shard_reader *reader, const tess_tensor *t, const tess_progress *progress,
                               summing *s, unsigned char *window, tess_tensor_checksum *out, tess_error *err)
 {
     begin_summing(s);
@@ -254,7 +278,7 @@ static tess_status sum_tensor(tess_file *file, const tess_tensor *t, const tess_
         uint64_t left = t->n_byte - s->done;
         size_t n = (size_t)(left < CHUNK_BYTES ? left : CHUNK_BYTES);
         const void *data;
-        tess_status status = tess_file_read_window(file, t->offset + s->done, n, window, &data, err);
+        tess_status status = tess_shard_reader_read(reader, t->offset + s->done, n, window, &data, err);
         if (status != TESS_OK) return status;
         add_piece(s, out, data, n);
         status = tess_progress_tell(progress, TESS_ACTIVITY_CHECKSUMS, s->done, t->n_byte, err);
@@ -267,20 +291,27 @@ static tess_status sum_tensor(tess_file *file, const tess_tensor *t, const tess_
 tess_status tess_checksum_tensor(const tess_store *store, const tess_tensor *tensor,
                                  const tess_progress *progress, tess_tensor_checksum *out, tess_error *err)
 {
-    tess_file *file = tess_store_get_file(store, tensor->shard);
-    uint64_t size = tess_file_get_size(file);
     tess_tensor_checksum checksum = {.tensor = tensor};
+    tess_shard_reader *reader;
+    tess_status status = tess_shard_reader_new(store, tensor->shard, &reader, err);
+    if (status != TESS_OK) return status;
+    const uint64_t size = tess_shard_reader_get_size(reader);
     if (tensor->dtype == TESS_DTYPE_NONE || tensor->offset > size || tensor->n_byte > size - tensor->offset) {
+        tess_shard_reader_free(reader);
         *out = checksum;
         return TESS_OK;
     }
     summing s;
     unsigned char *window = aligned_alloc(TESS_IO_ALIGN, tess_window_bytes(CHUNK_BYTES));
-    tess_status status =
-        window ? sum_tensor(file, tensor, progress, &s, window, &checksum, err) : no_memory(err);
+    status = window ? sum_tensor(reader, tensor, progress, &s, window, &checksum, err) : no_memory(err);
     free(window);
     checksum.is_readable = true;
-    if (status == TESS_OK) *out = checksum;
+    if (status == TESS_OK) {
+        const tess_safetensors *st = tess_store_get_shard(store, tensor->shard);
+        judge_tensor(store, reader, (size_t)(tensor - tess_safetensors_get(st, 0)), &checksum);
+        *out = checksum;
+    }
+    tess_shard_reader_free(reader);
     return status;
 }
 

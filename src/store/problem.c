@@ -13,6 +13,7 @@ const char *tess_problem_kind_name(tess_problem_kind kind)
         [TESS_PROBLEM_UNLISTED] = "unlisted",   [TESS_PROBLEM_MISSING] = "missing",
         [TESS_PROBLEM_EXTRA] = "extra",         [TESS_PROBLEM_SHAPE] = "shape",
         [TESS_PROBLEM_DTYPE] = "dtype",         [TESS_PROBLEM_NONFINITE] = "non_finite",
+        [TESS_PROBLEM_DAMAGED] = "damaged",
     };
     return (size_t)kind < sizeof name / sizeof *name ? name[kind] : "unknown";
 }

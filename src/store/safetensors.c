@@ -23,7 +23,8 @@ typedef struct text_pair {
 } text_pair;
 
 struct tess_safetensors {
-    tess_file *file;
+    tess_file *file; /* NULL: opened by its header */
+    uint64_t head_bytes;
     size_t n_tensor, tensor_capacity;
     tess_tensor *tensor; /* by offset */
     uint32_t *by_name;   /* indices into tensor */
@@ -37,6 +38,9 @@ struct tess_safetensors {
 typedef struct header_reader {
     tess_safetensors *st;
     const char *path;
+    const unsigned char *head; /* [head_bytes] the file's beginning, where there is no file */
+    size_t head_bytes;
+    uint64_t size;                  /* of the file */
     uint64_t data_begin, data_size; /* of the tensors' bytes in the file */
     int shard;
     const tess_problem_sink *sink;
@@ -46,6 +50,15 @@ typedef struct header_reader {
 static tess_status no_memory(const header_reader *r, tess_error *err)
 {
     return tess_fail(err, TESS_ENOMEM, "%s: no memory for its header", r->path);
+}
+
+static tess_status read_bytes(const header_reader *r, uint64_t offset, void *out, size_t n, tess_error *err)
+{
+    if (r->st->file) return tess_file_read(r->st->file, offset, out, n, err);
+    if (offset > r->head_bytes || n > r->head_bytes - offset)
+        return tess_refuse(err, r->path, "header", (int64_t)offset, "all of it", "%zu bytes", r->head_bytes);
+    memcpy(out, r->head + offset, n);
+    return TESS_OK;
 }
 
 /* Doubles an array when it is full. */
@@ -342,20 +355,20 @@ static void shrink(tess_safetensors *st)
 }
 
 /* What a clone left behind in place of the file. */
-static tess_status check_pointer(header_reader *r, uint64_t size, tess_error *err)
+static tess_status check_pointer(header_reader *r, tess_error *err)
 {
     char text[TESS_LFS_POINTER_MOST_BYTES];
-    if (size > sizeof text) return TESS_OK;
-    tess_status status = tess_file_read(r->st->file, 0, text, (size_t)size, err);
-    return status == TESS_OK ? tess_lfs_pointer_check(r->path, text, (size_t)size, err) : status;
+    if (r->size > sizeof text || !r->st->file) return TESS_OK;
+    tess_status status = read_bytes(r, 0, text, (size_t)r->size, err);
+    return status == TESS_OK ? tess_lfs_pointer_check(r->path, text, (size_t)r->size, err) : status;
 }
 
 /* Where neither the length nor the first byte of the header can be right, it is another kind of file. */
-static tess_status check_kind(header_reader *r, uint64_t n, uint64_t size, tess_error *err)
+static tess_status check_kind(header_reader *r, uint64_t n, tess_error *err)
 {
     unsigned char head[sizeof n + 1], *first = head + sizeof n;
-    if (size < sizeof head || n <= size - sizeof n) return TESS_OK;
-    tess_status status = tess_file_read(r->st->file, 0, head, sizeof head, err);
+    if (r->size < sizeof head || n <= r->size - sizeof n) return TESS_OK;
+    tess_status status = read_bytes(r, 0, head, sizeof head, err);
     if (status != TESS_OK || *first == '{') return status;
     size_t printable = 0;
     while (printable < sizeof n && head[printable] >= ' ' && head[printable] <= '~') printable++;
@@ -367,17 +380,17 @@ static tess_status check_kind(header_reader *r, uint64_t n, uint64_t size, tess_
 
 static tess_status read_header_length(header_reader *r, uint64_t *length, tess_error *err)
 {
-    uint64_t size = tess_file_get_size(r->st->file);
+    const uint64_t size = r->size;
     unsigned char raw[sizeof(uint64_t)];
     if (size < sizeof raw)
         return tess_refuse(err, r->path, "header length", 0, "a safetensors file of 10 bytes or more",
                            "a file of %" PRIu64 " bytes", size);
-    tess_status status = check_pointer(r, size, err);
-    if (status == TESS_OK) status = tess_file_read(r->st->file, 0, raw, sizeof raw, err);
+    tess_status status = check_pointer(r, err);
+    if (status == TESS_OK) status = read_bytes(r, 0, raw, sizeof raw, err);
     if (status != TESS_OK) return status;
     uint64_t n = 0;
     for (unsigned i = 0; i < sizeof raw; i++) n |= (uint64_t)raw[i] << (8 * i);
-    status = check_kind(r, n, size, err);
+    status = check_kind(r, n, err);
     if (status != TESS_OK) return status;
     char expected[96];
     uint64_t most = size - sizeof raw < MAX_HEADER_BYTES ? size - sizeof raw : MAX_HEADER_BYTES;
@@ -385,6 +398,7 @@ static tess_status read_header_length(header_reader *r, uint64_t *length, tess_e
     if (n < 2 || n > most) return tess_refuse(err, r->path, "header length", 0, expected, "%" PRIu64, n);
     r->data_begin = sizeof raw + n;
     r->data_size = size - r->data_begin;
+    r->st->head_bytes = r->data_begin;
     *length = n;
     return TESS_OK;
 }
@@ -398,7 +412,7 @@ static tess_status read_header(header_reader *r, tess_error *err)
     r->st->pool = malloc(length);
     r->st->pool_size = length;
     if (!text || !r->st->pool) status = no_memory(r, err);
-    if (status == TESS_OK) status = tess_file_read(r->st->file, sizeof(uint64_t), text, length, err);
+    if (status == TESS_OK) status = read_bytes(r, sizeof(uint64_t), text, length, err);
     if (status == TESS_OK && text[0] != '{')
         status = tess_refuse(err, r->path, "header", sizeof(uint64_t), "'{', the begin of a JSON object",
                              "byte 0x%02x", (unsigned char)text[0]);
@@ -419,7 +433,30 @@ tess_status tess_safetensors_open_part(const char *path, tess_direct direct, int
     if (!st) return tess_fail(err, TESS_ENOMEM, "%s: no memory to open it", path);
     header_reader r = {.st = st, .path = path, .shard = shard, .sink = sink};
     tess_status status = tess_file_open(path, direct, &st->file, err);
+    if (status == TESS_OK) r.size = tess_file_get_size(st->file);
     if (status == TESS_OK) status = read_header(&r, err);
+    if (status != TESS_OK) {
+        tess_safetensors_close(st);
+        return status;
+    }
+    *out = st;
+    return TESS_OK;
+}
+
+tess_status tess_safetensors_open_header(const char *path, const void *head, size_t n_byte, uint64_t size,
+                                         int shard, const tess_problem_sink *sink, tess_safetensors **out,
+                                         tess_error *err)
+{
+    tess_safetensors *st = calloc(1, sizeof *st);
+    if (!st) return tess_fail(err, TESS_ENOMEM, "%s: no memory to open it", path);
+    header_reader r = {.st = st,
+                       .path = path,
+                       .head = head,
+                       .head_bytes = n_byte,
+                       .size = size,
+                       .shard = shard,
+                       .sink = sink};
+    tess_status status = read_header(&r, err);
     if (status != TESS_OK) {
         tess_safetensors_close(st);
         return status;
@@ -448,6 +485,11 @@ void tess_safetensors_close(tess_safetensors *st)
 tess_file *tess_safetensors_get_file(const tess_safetensors *st)
 {
     return st->file;
+}
+
+uint64_t tess_safetensors_get_head_bytes(const tess_safetensors *st)
+{
+    return st->head_bytes;
 }
 
 size_t tess_safetensors_get_count(const tess_safetensors *st)

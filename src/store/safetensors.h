@@ -23,9 +23,17 @@ tess_status tess_safetensors_open(const char *path, tess_direct direct, tess_saf
 tess_status tess_safetensors_open_part(const char *path, tess_direct direct, int shard,
                                        const tess_problem_sink *sink, tess_safetensors **out,
                                        tess_error *err);
+/* The same of a file of size bytes that is not there itself, but its beginning is: the header's length and
+ * the header. `path` is for messages. It has no file to read from. */
+tess_status tess_safetensors_open_header(const char *path, const void *head, size_t n_byte, uint64_t size,
+                                         int shard, const tess_problem_sink *sink, tess_safetensors **out,
+                                         tess_error *err);
 void tess_safetensors_close(tess_safetensors *st); /* NULL is fine */
 
-/* The file, for reading; closed with `st`. */
+/* Bytes of the file before its tensors: the header's length and the header. */
+uint64_t tess_safetensors_get_head_bytes(const tess_safetensors *st);
+
+/* The file, for reading; closed with `st`. NULL if it was opened by its header alone. */
 tess_file *tess_safetensors_get_file(const tess_safetensors *st);
 
 /* Tensors in the order of their offsets. The pointers live as long as `st`. */
@@ -39,6 +47,10 @@ const char *tess_safetensors_get_metadata(const tess_safetensors *st, const char
 size_t tess_safetensors_get_metadata_count(const tess_safetensors *st);
 void tess_safetensors_get_metadata_at(const tess_safetensors *st, size_t i, const char **key,
                                       const char **value);
+
+/* Rows are the first axis of a tensor, columns all others; those of a vector are its elements. False if it is
+ * no BF16 tensor with elements, and fewer than 2^31 rows and columns. */
+bool tess_tensor_count_rows(const tess_tensor *tensor, uint64_t *n_row, uint64_t *n_col);
 
 /* Reads a tensor, or the part [first, first + n_byte) of its bytes, into a window as tess_file_read_window()
  * wants it: TESS_IO_ALIGN-aligned, tess_window_bytes(n_byte) long. *data is aligned to the element size:

@@ -16,13 +16,13 @@
 #include "store/index.h"
 
 typedef struct shard {
-    char *path;
-    const char *name; /* the last part of path */
+    char *path, *name; /* of the file that holds it; its own */
     tess_safetensors *st;
     size_t first; /* number of its first tensor in the order of places */
 } shard;
 
 struct tess_store {
+    tess_packed_store *packed; /* NULL: the published layout */
     int n_shard;
     shard *shard;
     size_t n_tensor;
@@ -57,17 +57,17 @@ static char *join_path(const char *dir, const char *name)
 /* --- shards ----------------------------------------------------------------------------------------------
  */
 
-static tess_status add_shards(opener *o, int n, const char *const *names, tess_error *err)
+/* Shards by their names; `file`: the one that holds them all, NULL if each is a file of its own. */
+static tess_status add_shards(opener *o, int n, const char *const *names, const char *file, tess_error *err)
 {
     tess_store *store = o->store;
     store->shard = calloc((size_t)n + 1, sizeof *store->shard);
     if (!store->shard) return no_memory(o, err);
     for (int i = 0; i < n; i++) {
-        shard *s = &store->shard[i];
-        s->path = join_path(o->dir, names[i]);
-        if (!s->path) return no_memory(o, err);
-        s->name = s->path + strlen(o->dir) + 1;
-        store->n_shard++;
+        shard *s = &store->shard[store->n_shard++];
+        s->path = join_path(o->dir, file ? file : names[i]);
+        s->name = strdup(names[i]);
+        if (!s->path || !s->name) return no_memory(o, err);
     }
     return TESS_OK;
 }
@@ -86,10 +86,20 @@ static tess_status add_files_of_folder(opener *o, tess_error *err)
     if (n < 0) return tess_fail_system(err, errno, o->dir, -1, "list");
     const char *names[TESS_MAX_SHARDS] = {0};
     for (int i = 0; i < n && i < TESS_MAX_SHARDS; i++) names[i] = found[i]->d_name;
-    tess_status status = add_shards(o, n < TESS_MAX_SHARDS ? n : TESS_MAX_SHARDS, names, err);
+    tess_status status = add_shards(o, n < TESS_MAX_SHARDS ? n : TESS_MAX_SHARDS, names, NULL, err);
     for (int i = 0; i < n; i++) free(found[i]);
     free(found);
     return status;
+}
+
+/* What is in a folder that has neither an index nor a shard of the one name. */
+static const char *describe_absence(const opener *o)
+{
+    struct stat info;
+    char *part = join_path(o->dir, TESS_PACKED_FILE ".part");
+    const bool is_begun = part && stat(part, &info) == 0;
+    free(part);
+    return is_begun ? "a packed store that is not finished: 'tessera pack', run again, goes on" : "neither";
 }
 
 /* One index or one model.safetensors must be there. */
@@ -98,19 +108,18 @@ static tess_status find_shards(opener *o, tess_error *err)
     static const char *const single[] = {"model.safetensors"};
     tess_error why;
     struct stat info;
-    o->index_path = join_path(o->dir, "model.safetensors.index.json");
     char *single_path = join_path(o->dir, single[0]);
     bool has_single = single_path && stat(single_path, &info) == 0;
     free(single_path);
-    if (!o->index_path || !single_path) return no_memory(o, err);
+    if (!single_path) return no_memory(o, err);
     bool no_index = stat(o->index_path, &info) && errno == ENOENT;
-    if (no_index && has_single) return add_shards(o, 1, single, err);
-    tess_status status = no_index
-                             ? tess_refuse(&why, o->dir, "", -1,
-                                           "model.safetensors.index.json or model.safetensors", "neither")
-                             : tess_index_load(o->index_path, o->sink, &o->index, &why);
+    if (no_index && has_single) return add_shards(o, 1, single, NULL, err);
+    tess_status status =
+        no_index ? tess_refuse(&why, o->dir, "", -1, "model.safetensors.index.json or model.safetensors",
+                               "%s", describe_absence(o))
+                 : tess_index_load(o->index_path, o->sink, &o->index, &why);
     o->has_index = status == TESS_OK;
-    if (o->has_index) return add_shards(o, o->index.n_shard, o->index.shard_file, err);
+    if (o->has_index) return add_shards(o, o->index.n_shard, o->index.shard_file, NULL, err);
     if (status != TESS_ENOMEM && o->sink) {
         tess_problem_pass_on(o->sink, TESS_PROBLEM_INDEX, &why);
         return add_files_of_folder(o, err);
@@ -141,6 +150,90 @@ static tess_status open_shard(opener *o, int number, tess_error *err)
     if (o->sink && status != TESS_ENOMEM) {
         bool by_header = status == TESS_EINPUT && *why.field;
         tess_problem_pass_on(o->sink, by_header ? TESS_PROBLEM_HEADER : TESS_PROBLEM_SHARD, &why);
+        return TESS_OK;
+    }
+    if (err) *err = why;
+    return status;
+}
+
+/* --- a packed store --------------------------------------------------------------------------------------
+ */
+
+/* The index is one of the small files, and must be of the shards that were packed. */
+static tess_status load_packed_index(opener *o, tess_error *err)
+{
+    struct stat info;
+    if (stat(o->index_path, &info) && errno == ENOENT) return TESS_OK;
+    tess_status status = tess_index_load(o->index_path, o->sink, &o->index, err);
+    if (status != TESS_OK) return status;
+    o->has_index = true;
+    bool is_same = o->index.n_shard == o->store->n_shard;
+    for (int i = 0; i < o->store->n_shard && is_same; i++)
+        is_same = !strcmp(o->index.shard_file[i], o->store->shard[i].name);
+    return is_same ? TESS_OK
+                   : tess_refuse(err, o->index_path, "weight_map", -1, "the shards that were packed",
+                                 "other names");
+}
+
+/* Shards as their headers, which the store keeps, say. */
+static tess_status open_packed_shards(opener *o, tess_error *err)
+{
+    tess_store *store = o->store;
+    const tess_packed_table *t = tess_packed_store_get_table(store->packed);
+    const char *names[TESS_MAX_SHARDS];
+    if (t->counts->n_shard > TESS_MAX_SHARDS)
+        return tess_refuse(err, tess_file_get_path(tess_packed_store_get_file(store->packed)), "shards", -1,
+                           "at most 400", "%" PRIu32, t->counts->n_shard);
+    for (uint32_t i = 0; i < t->counts->n_shard; i++) names[i] = t->texts + t->shard[i].name;
+    tess_status status = add_shards(o, (int)t->counts->n_shard, names, TESS_PACKED_FILE, err);
+    for (int i = 0; i < store->n_shard && status == TESS_OK; i++) {
+        shard *s = &store->shard[i];
+        status = tess_safetensors_open_header(s->path, t->texts + t->shard[i].head, t->shard[i].n_head_byte,
+                                              t->shard[i].n_byte, i, NULL, &s->st, err);
+        if (status == TESS_OK && tess_safetensors_get_count(s->st) != t->shard[i].n_tensor)
+            status = tess_refuse(err, s->path, s->name, -1, "as many tensors as its header has", "%" PRIu64,
+                                 t->shard[i].n_tensor);
+    }
+    return status;
+}
+
+static tess_status check_packed_tensors(const tess_store *store, tess_error *err)
+{
+    size_t place = 0;
+    tess_status status = TESS_OK;
+    for (int i = 0; i < store->n_shard; i++)
+        for (size_t k = 0; k < tess_safetensors_get_count(store->shard[i].st) && status == TESS_OK; k++)
+            status = tess_packed_store_check_tensor(store->packed, place++,
+                                                    tess_safetensors_get(store->shard[i].st, k), err);
+    return status;
+}
+
+static void release_shards(tess_store *store)
+{
+    for (int i = 0; i < store->n_shard; i++) {
+        tess_safetensors_close(store->shard[i].st);
+        free(store->shard[i].path);
+        free(store->shard[i].name);
+    }
+    free(store->shard);
+    store->shard = NULL;
+    store->n_shard = 0;
+}
+
+/* All of it or nothing: what is wrong with a table that carries a checksum is not for a list of problems. */
+static tess_status open_packed(opener *o, const char *path, tess_error *err)
+{
+    tess_store *store = o->store;
+    tess_error why;
+    tess_status status = tess_packed_store_open(path, o->direct, &store->packed, &why);
+    if (status == TESS_OK) status = open_packed_shards(o, &why);
+    if (status == TESS_OK) status = check_packed_tensors(store, &why);
+    if (status == TESS_OK) status = load_packed_index(o, &why);
+    if (status == TESS_OK) tess_packed_store_drop_texts(store->packed);
+    if (status == TESS_OK) return status;
+    release_shards(store);
+    if (status == TESS_EINPUT && o->sink) {
+        tess_problem_pass_on(o->sink, TESS_PROBLEM_SHARD, &why);
         return TESS_OK;
     }
     if (err) *err = why;
@@ -280,15 +373,29 @@ static tess_status check_total_size(const opener *o, tess_error *err)
 /* ---------------------------------------------------------------------------------------------------------
  */
 
+/* The shards, whichever way they are stored. */
+static tess_status open_files(opener *o, tess_error *err)
+{
+    struct stat info;
+    char *path = join_path(o->dir, TESS_PACKED_FILE);
+    o->index_path = join_path(o->dir, "model.safetensors.index.json");
+    const bool is_packed = path && stat(path, &info) == 0;
+    tess_status status = path && o->index_path ? TESS_OK : no_memory(o, err);
+    if (status == TESS_OK) status = is_packed ? open_packed(o, path, err) : find_shards(o, err);
+    free(path);
+    for (int i = 0; i < o->store->n_shard && status == TESS_OK && !is_packed; i++)
+        status = open_shard(o, i, err);
+    return status;
+}
+
 static tess_status open_all(opener *o, tess_error *err)
 {
     tess_status status = tess_folder_check(o->dir, "a folder with a checkpoint", err);
-    if (status == TESS_OK) status = find_shards(o, err);
-    for (int i = 0; i < o->store->n_shard && status == TESS_OK; i++) status = open_shard(o, i, err);
+    if (status == TESS_OK) status = open_files(o, err);
     if (status == TESS_OK) status = make_table(o, err);
     if (status == TESS_OK) status = check_once(o, err);
-    if (status == TESS_OK && o->has_index) status = check_index(o, err);
-    if (status == TESS_OK && o->has_index) status = check_total_size(o, err);
+    if (status == TESS_OK && o->has_index && o->store->n_shard) status = check_index(o, err);
+    if (status == TESS_OK && o->has_index && o->store->n_shard) status = check_total_size(o, err);
     return status;
 }
 
@@ -318,13 +425,10 @@ tess_status tess_store_open(const char *dir, tess_direct direct, tess_store **ou
 void tess_store_close(tess_store *store)
 {
     if (!store) return;
-    for (int i = 0; i < store->n_shard; i++) {
-        tess_safetensors_close(store->shard[i].st);
-        free(store->shard[i].path);
-    }
+    release_shards(store);
+    tess_packed_store_close(store->packed);
     for (size_t i = 0; i < store->n_absent; i++) free(store->absent[i]);
     free(store->absent);
-    free(store->shard);
     free(store->by_name);
     free(store);
 }
@@ -411,14 +515,25 @@ const char *tess_store_get_shard_path(const tess_store *store, int i)
     return store->shard[i].path;
 }
 
-tess_file *tess_store_get_file(const tess_store *store, int i)
-{
-    return store->shard[i].st ? tess_safetensors_get_file(store->shard[i].st) : NULL;
-}
-
 const tess_safetensors *tess_store_get_shard(const tess_store *store, int i)
 {
     return store->shard[i].st;
+}
+
+int tess_store_get_file_count(const tess_store *store)
+{
+    return store->packed ? 1 : store->n_shard;
+}
+
+tess_file *tess_store_get_file(const tess_store *store, int i)
+{
+    if (store->packed) return tess_packed_store_get_file(store->packed);
+    return store->shard[i].st ? tess_safetensors_get_file(store->shard[i].st) : NULL;
+}
+
+tess_packed_store *tess_store_get_packed(const tess_store *store)
+{
+    return store->packed;
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -431,4 +546,65 @@ bool tess_store_is_known_absent(const tess_store *store, const char *name)
     char *key = (char *)(uintptr_t)name;
     return store->n_absent &&
            bsearch(&key, store->absent, store->n_absent, sizeof *store->absent, compare_texts) != NULL;
+}
+
+/* --- weights ---------------------------------------------------------------------------------------------
+ */
+
+uint64_t tess_store_get_block_rows(const tess_store *store, const tess_tensor *tensor)
+{
+    if (!store->packed) return 0;
+    const tess_packed_tensor *t =
+        &tess_packed_store_get_table(store->packed)->tensor[tess_store_get_place(store, tensor)];
+    return t->rows_per_piece;
+}
+
+tess_status tess_store_locate(const tess_store *store, const tess_tensor *tensor, uint64_t first,
+                              uint64_t n_row, tess_weight *out, tess_error *err)
+{
+    uint64_t n_row_all, n_col;
+    if (!tess_tensor_count_rows(tensor, &n_row_all, &n_col))
+        return tess_refuse(err, tess_store_get_shard_path(store, tensor->shard), tensor->name,
+                           (int64_t)tensor->offset, "BF16 and fewer than 2^31 rows and columns", "%s",
+                           tess_dtype_name(tensor->dtype));
+    TESS_ASSERT(n_row > 0 && first <= n_row_all && n_row <= n_row_all - first);
+    if (store->packed)
+        return tess_packed_store_locate(store->packed, tess_store_get_place(store, tensor), tensor, first,
+                                        n_row, out, err);
+    const bool is_vector = tensor->n_dim < 2;
+    const uint64_t row_bytes = n_col * sizeof(uint16_t);
+    *out = (tess_weight){.offset = tensor->offset + first * row_bytes,
+                         .n_byte = n_row * row_bytes,
+                         .file = tensor->shard,
+                         .n_row = is_vector ? 1 : (int)n_row,
+                         .n_col = is_vector ? (int)n_row : (int)n_col,
+                         .format = TESS_FORMAT_BF16,
+                         .piece = -1};
+    return TESS_OK;
+}
+
+tess_status tess_store_check_weight(const tess_store *store, const tess_weight *weight, const void *bytes,
+                                    tess_error *err)
+{
+    if (!store->packed || tess_packed_store_is_intact(store->packed, weight, bytes)) return TESS_OK;
+    const size_t place = tess_packed_store_find_tensor(store->packed, weight->piece);
+    return tess_refuse(err, tess_file_get_path(tess_packed_store_get_file(store->packed)),
+                       tess_store_get(store, place)->name, (int64_t)weight->offset,
+                       "the bytes that were written: fetch or pack the store again",
+                       "a damaged segment: %" PRIu64 " bytes that do not fit their checksum", weight->n_byte);
+}
+
+tess_status tess_store_read_weight(const tess_store *store, const tess_weight *weight, uint16_t *out,
+                                   tess_error *err)
+{
+    tess_file *file = tess_store_get_file(store, weight->file);
+    TESS_ASSERT(weight->format == TESS_FORMAT_BF16);
+    if (!store->packed) return tess_file_read(file, weight->offset, out, weight->n_byte, err);
+    void *bytes = malloc(weight->n_byte);
+    if (!bytes) return tess_fail(err, TESS_ENOMEM, "no memory to read a weight");
+    tess_status status = tess_file_read(file, weight->offset, bytes, weight->n_byte, err);
+    if (status == TESS_OK) status = tess_store_check_weight(store, weight, bytes, err);
+    if (status == TESS_OK) memcpy(out, bytes, tess_weight_plain_bytes(weight));
+    free(bytes);
+    return status;
 }

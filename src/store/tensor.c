@@ -1,5 +1,6 @@
 /* Element types, shapes, and aligned reads of a tensor's bytes. */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,6 +50,14 @@ void tess_tensor_format_shape(int n_dim, const uint64_t *dim, char *out, size_t 
     for (int i = 0; i < n_dim && used < size; i++)
         used += (size_t)snprintf(out + used, size - used, "%s%" PRIu64, i ? ", " : "", dim[i]);
     if (used < size) snprintf(out + used, size - used, "]");
+}
+
+bool tess_tensor_count_rows(const tess_tensor *tensor, uint64_t *n_row, uint64_t *n_col)
+{
+    const uint64_t n = tess_tensor_count(tensor);
+    *n_row = tensor->n_dim > 1 ? tensor->dim[0] : n;
+    *n_col = n > 0 ? n / *n_row : 0;
+    return tensor->dtype == TESS_DTYPE_BF16 && n > 0 && *n_row <= INT_MAX && *n_col <= INT_MAX;
 }
 
 tess_status tess_tensor_read_part(tess_file *file, const tess_tensor *tensor, uint64_t first, size_t n_byte,

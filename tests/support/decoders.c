@@ -47,9 +47,7 @@ static void lay_out(test_decoder *d, const test_decoder_options *options, tess_a
 static void read_norm(test_decoder *d)
 {
     tess_error err;
-    const tess_weight *norm = &d->weights.norm;
-    if (tess_file_read(tess_store_get_file(d->store, norm->shard), norm->offset, d->decoder.norm,
-                       norm->n_byte, &err) != TESS_OK)
+    if (tess_store_read_weight(d->store, &d->weights.norm, d->decoder.norm, &err) != TESS_OK)
         fail_msg("%s", err.message);
 }
 

@@ -68,7 +68,7 @@ static void assert_bytes(fixture *f, int segment, const tess_matrix *part)
         }
         unsigned char *bytes = malloc(p->n_byte);
         assert_int_equal(
-            tess_file_read(tess_store_get_file(f->store, p->shard), p->offset, bytes, p->n_byte, &err),
+            tess_file_read(tess_store_get_file(f->store, p->file), p->offset, bytes, p->n_byte, &err),
             TESS_OK);
         assert_memory_equal(bytes, part[i].bytes, p->n_byte);
         assert_true(part[i].n_row * part[i].n_col * sizeof(uint16_t) == p->n_byte);
@@ -88,7 +88,7 @@ static void test_bytes(void **state)
             assert_bytes(&f, s, lease(&f, s));
             tess_bank_release(&f.bank, s);
             const tess_weight *p = &f.weights.expert[s * TESS_EXPERT_WEIGHTS];
-            straddles |= p[0].shard != p[1].shard || p[0].shard != p[2].shard;
+            straddles |= p[0].file != p[1].file || p[0].file != p[2].file;
         }
     assert_true(straddles);
     close_bank(&f);

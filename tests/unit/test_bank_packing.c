@@ -39,9 +39,10 @@ static void make_weights(fixture *f, uint64_t first)
     for (int s = 0; s < N_SEGMENT; s++) {
         const uint64_t begin = s == HEADER ? 8 : first + (uint64_t)s * (SEGMENT_BYTES + 64);
         tess_weight *w = f->weight + s * N_WEIGHT;
-        w[0] = (tess_weight){begin, ONE_BYTES, SHARD, N_ROW, N_COL};
-        w[1] = (tess_weight){begin + ONE_BYTES + 64, ONE_BYTES, SHARD, N_ROW, N_COL};
-        w[2] = (tess_weight){begin + 2 * ONE_BYTES + 64, 2 * N_VECTOR, SHARD, 1, N_VECTOR};
+        w[0] = (tess_weight){begin, ONE_BYTES, SHARD, N_ROW, N_COL, TESS_FORMAT_BF16, -1};
+        w[1] = (tess_weight){begin + ONE_BYTES + 64, ONE_BYTES, SHARD, N_ROW, N_COL, TESS_FORMAT_BF16, -1};
+        w[2] =
+            (tess_weight){begin + 2 * ONE_BYTES + 64, 2 * N_VECTOR, SHARD, 1, N_VECTOR, TESS_FORMAT_BF16, -1};
     }
 }
 

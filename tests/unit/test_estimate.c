@@ -13,6 +13,7 @@
 
 /* 10 layers of 128 experts, 8 for a token; easy bytes. */
 static const tess_plan PLAN = {.n_context = 4096,
+                               .stored_share = 1,
                                .n_chunk = 16,
                                .n_together = 1,
                                .n_expert_layer = 10,

@@ -7,6 +7,7 @@
 #include "base/fpenv.h"
 #include "engine/plan.h"
 #include "model/topk.h"
+#include "store/shard_reader.h"
 #include "verify/answers/answers.h"
 
 /* ---- tensors ---- */
@@ -92,10 +93,11 @@ typedef struct routing {
     tess_store *store;
     tess_kernels kernels;
     const tess_tensor *embedding, *gate;
+    tess_shard_reader *embedding_reader, *gate_reader;
     size_t n_expert, d_model;
-    uint16_t *stored; /* [d_model] one row as it lies in the file */
-    float *x, *row;   /* [d_model] */
-    float *probs;     /* [n_expert] */
+    void *window;   /* that one row is read into */
+    float *x, *row; /* [d_model] */
+    float *probs;   /* [n_expert] */
     tess_candidate *candidates;
 } routing;
 
@@ -134,18 +136,22 @@ static tess_status open_routing(routing *r, const tess_known_check *c, const tes
     if (r->embedding->dim[1] != r->d_model)
         return tess_refuse(err, tess_store_get_shard_path(r->store, r->gate->shard), name,
                            (int64_t)r->gate->offset, "as many columns as the embedding", "%zu", r->d_model);
-    r->stored = malloc(r->d_model * sizeof *r->stored);
+    r->window = aligned_alloc(TESS_IO_ALIGN, tess_window_bytes(r->d_model * sizeof(uint16_t)));
     r->x = malloc(r->d_model * sizeof *r->x);
     r->row = malloc(r->d_model * sizeof *r->row);
     r->probs = malloc(r->n_expert * sizeof *r->probs);
     r->candidates = malloc(r->n_expert * sizeof *r->candidates);
-    if (r->stored && r->x && r->row && r->probs && r->candidates) return TESS_OK;
-    return tess_fail(err, TESS_ENOMEM, "no memory for a router of %zu experts", r->n_expert);
+    if (!r->window || !r->x || !r->row || !r->probs || !r->candidates)
+        return tess_fail(err, TESS_ENOMEM, "no memory for a router of %zu experts", r->n_expert);
+    status = tess_shard_reader_new(r->store, r->embedding->shard, &r->embedding_reader, err);
+    return status == TESS_OK ? tess_shard_reader_new(r->store, r->gate->shard, &r->gate_reader, err) : status;
 }
 
 static void close_routing(routing *r)
 {
-    free(r->stored);
+    tess_shard_reader_free(r->embedding_reader);
+    tess_shard_reader_free(r->gate_reader);
+    free(r->window);
     free(r->x);
     free(r->row);
     free(r->probs);
@@ -155,11 +161,19 @@ static void close_routing(routing *r)
 
 static tess_status read_row(routing *r, const tess_tensor *t, size_t row, float *out, tess_error *err)
 {
-    size_t n_byte = r->d_model * sizeof *r->stored;
-    tess_status status = tess_file_read(tess_store_get_file(r->store, t->shard), t->offset + row * n_byte,
-                                        r->stored, n_byte, err);
-    if (status == TESS_OK) r->kernels.widen(out, r->stored, r->d_model);
-    return status;
+    const size_t n_byte = r->d_model * sizeof(uint16_t);
+    const size_t i = (size_t)(t - tess_safetensors_get(tess_store_get_shard(r->store, t->shard), 0));
+    tess_shard_reader *reader = t == r->gate ? r->gate_reader : r->embedding_reader;
+    const void *stored;
+    uint64_t damage;
+    tess_status status =
+        tess_shard_reader_read(reader, t->offset + row * n_byte, n_byte, r->window, &stored, err);
+    if (status != TESS_OK) return status;
+    if (tess_shard_reader_is_damaged(reader, i, &damage))
+        return tess_refuse(err, tess_store_get_shard_path(r->store, t->shard), t->name, (int64_t)damage,
+                           "the bytes that were packed", "a damaged segment");
+    r->kernels.widen(out, stored, r->d_model);
+    return TESS_OK;
 }
 
 /* Fills probs, over all experts, and candidates, the k likeliest first. */

@@ -120,12 +120,11 @@ tess_status tess_ledger_note_checkpoint(tess_ledger *ledger, const char *model_d
 /* ---- all weights --------------------------------------------------------------------------------------- */
 
 static tess_status link_file(tess_ledger *ledger, int64_t checkpoint, const char *folder, const char *name,
-                             bool *is_linked, tess_error *err)
+                             tess_ledger_stamp stamp, bool *is_linked, tess_error *err)
 {
     tess_ledger_file file;
     tess_status status = tess_ledger_find_file(ledger, folder, name, &file, err);
-    *is_linked = status == TESS_OK && file.id &&
-                 tess_ledger_stamp_is_same(tess_ledger_stamp_in(folder, name), file.stamp);
+    *is_linked = status == TESS_OK && file.id && tess_ledger_stamp_is_same(stamp, file.stamp);
     if (!*is_linked) return status;
     const tess_ledger_value bind[] = {TESS_BIND_INTEGER(checkpoint), tess_bind_text(name),
                                       tess_bind_text(file.sha256)};
@@ -143,10 +142,11 @@ static tess_status link_files(tess_ledger *ledger, int64_t id, const char *folde
     for (int i = 0; i < tess_checkpoint_get_shard_count(checkpoint) && *complete && status == TESS_OK; i++) {
         tess_shard_info info;
         tess_checkpoint_get_shard(checkpoint, i, &info);
-        status = link_file(ledger, id, folder, info.name, complete, err);
+        status = link_file(ledger, id, folder, info.name, tess_ledger_stamp_file(info.path), complete, err);
     }
-    if (status == TESS_OK && *complete && tess_ledger_stamp_in(folder, TESS_LEDGER_INDEX_NAME).n_byte >= 0)
-        status = link_file(ledger, id, folder, TESS_LEDGER_INDEX_NAME, complete, err);
+    const tess_ledger_stamp index = tess_ledger_stamp_in(folder, TESS_LEDGER_INDEX_NAME);
+    if (status == TESS_OK && *complete && index.n_byte >= 0)
+        status = link_file(ledger, id, folder, TESS_LEDGER_INDEX_NAME, index, complete, err);
     return status;
 }
 

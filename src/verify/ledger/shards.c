@@ -11,18 +11,18 @@
 static tess_status find_folder_of_shard(const tess_shard_info *info, char out[PATH_MAX], tess_error *err)
 {
     char dir[PATH_MAX];
-    int length = (int)(strlen(info->path) - strlen(info->name));
-    if (length <= 0)
+    const char *slash = strrchr(info->path, '/');
+    if (!slash)
         strcpy(dir, ".");
     else
-        snprintf(dir, sizeof dir, "%.*s", length, info->path);
+        snprintf(dir, sizeof dir, "%.*s", (int)(slash + 1 - info->path), info->path);
     return tess_ledger_find_folder(dir, out, err);
 }
 
 /* The shard as it was opened, which is what its digests are of. */
 static tess_ledger_stamp stamp_of(const tess_shard_info *info)
 {
-    return (tess_ledger_stamp){.n_byte = (int64_t)info->n_byte, .mtime_ns = info->mtime_ns};
+    return (tess_ledger_stamp){.n_byte = (int64_t)info->stored_bytes, .mtime_ns = info->mtime_ns};
 }
 
 /* How long a change of the file may still leave its modification time as it is. */
@@ -167,7 +167,7 @@ tess_status tess_ledger_record_shard(tess_ledger *ledger, const tess_checkpoint 
     if (!info.is_usable || !tess_ledger_stamp_is_same(tess_ledger_stamp_file(info.path), stamp_of(&info)))
         return TESS_OK;
     for (size_t i = 0; i < info.n_tensor; i++)
-        if (!sum[i].is_readable) return TESS_OK;
+        if (!sum[i].is_readable || sum[i].is_damaged) return TESS_OK;
     tess_status status = find_folder_of_shard(&info, folder, err);
     if (status == TESS_OK) status = tess_ledger_begin(ledger, err);
     if (status != TESS_OK) return status;
