@@ -16,6 +16,7 @@
 #include "tessera/known_answers.h"
 #include "tessera/ledger.h"
 #include "tessera/media.h"
+#include "tessera/pack.h"
 #include "tessera/progress.h"
 #include "tessera/sound.h"
 #include "tessera/speech.h"

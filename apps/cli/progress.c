@@ -15,6 +15,8 @@ static const struct {
 } activities[] = {
     [TESS_ACTIVITY_LOADING] = {"loading", NULL},
     [TESS_ACTIVITY_CHECKSUMS] = {"checksums", NULL},
+    [TESS_ACTIVITY_PACKING] = {"packing", NULL},
+    [TESS_ACTIVITY_UNPACKING] = {"unpacking", NULL},
     [TESS_ACTIVITY_PREFILL] = {"prefill", "tokens"},
     [TESS_ACTIVITY_DECODE] = {NULL, NULL}, /* a token shows when it is there */
     [TESS_ACTIVITY_GENERATING] = {"generating", "tokens"},

@@ -14,6 +14,8 @@ extern "C" {
 typedef enum tess_activity {
     TESS_ACTIVITY_LOADING,    /* weights that stay resident, in bytes */
     TESS_ACTIVITY_CHECKSUMS,  /* files, in bytes */
+    TESS_ACTIVITY_PACKING,    /* weights for a packed store, in bytes as published */
+    TESS_ACTIVITY_UNPACKING,  /* the reverse */
     TESS_ACTIVITY_PREFILL,    /* a prompt, in tokens */
     TESS_ACTIVITY_DECODE,     /* a single token, in layers */
     TESS_ACTIVITY_GENERATING, /* an answer, in tokens */

@@ -65,7 +65,7 @@ guess "did you mean export?" ledger exprot
 guess "did you mean forget?" ledger forgt 1
 guess "expected list, show, export or forget" ledger frobnicate
 guess "'tessera help' lists them" frobnicate
-for command in pack unpack bench experts doctor fetch serve; do guess "the command '$command' is not part of this version" $command; done
+for command in bench experts doctor fetch serve; do guess "the command '$command' is not part of this version" $command; done
 guess '--resident: found "some", expected auto, plain or packed' run --model demo/checkpoint --resident some
 guess "--temprature: no such option; did you mean --temperature?" run --temprature 1
 guess "--max_new: no such option; did you mean --max-new?" run --max_new=5

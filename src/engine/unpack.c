@@ -1,0 +1,103 @@
+/* A packed store into the published files. The index is put in its place last, or a model.safetensors where
+ * there is no index: before that the folder is no model. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/carried_files.h"
+#include "store/unpacking.h"
+
+typedef struct unpacker {
+    const tess_pack_options *options;
+    tess_store *store;
+    tess_packed_table table; /* with its texts */
+    tess_unpacking unpacking;
+} unpacker;
+
+static tess_status open_store(unpacker *u, tess_error *err)
+{
+    const char *dir = u->options->model_dir;
+    tess_status status = tess_store_open(dir, u->options->direct, &u->store, err);
+    if (status != TESS_OK) return status;
+    tess_packed_store *packed = tess_store_get_packed(u->store);
+    if (!packed)
+        return tess_refuse(err, dir, "", -1, "a packed store, with " TESS_PACKED_FILE,
+                           "a checkpoint in the published layout");
+    status = tess_packed_table_read(tess_packed_store_get_file(packed), true, &u->table, err);
+    u->unpacking = (tess_unpacking){.store = u->store, .progress = u->options->progress};
+    for (uint32_t i = 0; status == TESS_OK && i < u->table.counts->n_shard; i++)
+        u->unpacking.total += u->table.shard[i].n_byte;
+    return status;
+}
+
+static tess_status prepare_folder(const unpacker *u, tess_error *err)
+{
+    const tess_packed_counts *c = u->table.counts;
+    const char **name = malloc(((size_t)c->n_shard + c->n_file + 1) * sizeof *name);
+    if (!name) return tess_fail(err, TESS_ENOMEM, "no memory for a list of files");
+    size_t n = 0;
+    for (uint32_t i = 0; i < c->n_shard; i++) name[n++] = u->table.texts + u->table.shard[i].name;
+    for (uint32_t i = 0; i < c->n_file; i++) name[n++] = u->table.texts + u->table.file[i].name;
+    tess_status status = tess_output_folder_prepare(u->options->out_dir, name, n, err);
+    free(name);
+    for (uint32_t i = 0; i < c->n_file && status == TESS_OK; i++)
+        status = tess_carried_file_check(u->options->out_dir, u->table.texts + u->table.file[i].name,
+                                         u->table.file[i].sha256, err);
+    return status;
+}
+
+static tess_status restore_shard(unpacker *u, int shard, bool *was_there, tess_error *err)
+{
+    struct stat info;
+    char *path = tess_path_join(u->options->out_dir, tess_store_get_shard_name(u->store, shard));
+    if (!path) return tess_fail(err, TESS_ENOMEM, "no memory for the name of a shard");
+    *was_there = stat(path, &info) == 0;
+    tess_status status = *was_there ? tess_unpacking_check(&u->unpacking, shard, path, err)
+                                    : tess_unpacking_restore(&u->unpacking, shard, path, err);
+    free(path);
+    return status;
+}
+
+/* All files that were carried along, or the index alone, or all but the index. */
+static tess_status copy_files(const unpacker *u, bool index, tess_error *err)
+{
+    tess_status status = TESS_OK;
+    for (uint32_t i = 0; i < u->table.counts->n_file && status == TESS_OK; i++) {
+        const tess_packed_file *f = &u->table.file[i];
+        const char *name = u->table.texts + f->name;
+        if (!strcmp(name, "model.safetensors.index.json") == index)
+            status = tess_carried_file_copy(u->options->model_dir, u->options->out_dir, name, f->sha256, err);
+    }
+    return status;
+}
+
+static tess_status unpack_all(unpacker *u, tess_pack_result *out, tess_error *err)
+{
+    tess_status status = open_store(u, err);
+    if (status == TESS_OK) status = prepare_folder(u, err);
+    if (status == TESS_OK) status = copy_files(u, false, err);
+    if (status != TESS_OK) return status;
+    *out = (tess_pack_result){.was_whole = true,
+                              .n_shard = tess_store_get_shard_count(u->store),
+                              .n_file = (int)u->table.counts->n_file,
+                              .packed_bytes = tess_file_get_size(tess_store_get_file(u->store, 0)),
+                              .plain_bytes = u->unpacking.total};
+    for (int i = 0; i < out->n_shard && status == TESS_OK; i++) {
+        bool was_there = false;
+        status = restore_shard(u, i, &was_there, err);
+        out->was_whole &= was_there;
+    }
+    out->found_bytes = u->unpacking.found;
+    return status == TESS_OK ? copy_files(u, true, err) : status;
+}
+
+tess_status tess_unpack(const tess_pack_options *options, tess_pack_result *out, tess_error *err)
+{
+    unpacker u = {.options = options};
+    tess_pack_result result = {0};
+    tess_status status = unpack_all(&u, &result, err);
+    tess_store_close(u.store);
+    free(u.table.counts);
+    if (status == TESS_OK) *out = result;
+    return status;
+}
