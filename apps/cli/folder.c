@@ -32,6 +32,21 @@ static void find_inside(const char *dir, char out[PATH_MAX])
     if (folder) closedir(folder);
 }
 
+/* Whether a file stands there that pack or unpack has not finished. */
+static bool has_part(const char *dir)
+{
+    static const char end[] = ".part";
+    DIR *folder = opendir(dir);
+    const struct dirent *entry;
+    bool found = false;
+    while (folder && !found && (entry = readdir(folder))) {
+        const size_t n = strlen(entry->d_name);
+        found = n >= sizeof end && !strcmp(entry->d_name + n - (sizeof end - 1), end);
+    }
+    if (folder) closedir(folder);
+    return found;
+}
+
 int cli_check_checkpoint(const cli_command *self, const cli_common *common, const char *dir)
 {
     struct stat there;
@@ -42,6 +57,8 @@ int cli_check_checkpoint(const cli_command *self, const cli_common *common, cons
     snprintf(path, sizeof path, "%.4000s%sconfig.json", dir, dir[strlen(dir) - 1] == '/' ? "" : "/");
     snprintf(expected, sizeof expected, "the folder of a checkpoint: config.json and *.safetensors%s%.100s",
              *inside ? ", as in " : "", inside);
-    tess_refuse(&err, path, "", -1, expected, "no such file: %.100s is no checkpoint", dir);
+    tess_refuse(&err, path, "", -1, expected, "no such file: %.100s %s", dir,
+                has_part(dir) ? "is not finished; the command that began it, run again, goes on"
+                              : "is no checkpoint");
     return cli_report(self, common, &err);
 }

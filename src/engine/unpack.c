@@ -1,10 +1,13 @@
 /* A packed store into the published files. The index is put in its place last, or a model.safetensors where
  * there is no index: before that the folder is no model. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "engine/carried_files.h"
+#include "io/folder.h"
+#include "io/partial.h"
 #include "store/unpacking.h"
 
 typedef struct unpacker {
@@ -46,6 +49,40 @@ static tess_status prepare_folder(const unpacker *u, tess_error *err)
     return status;
 }
 
+/* What shards take on the disk already, finished or not. */
+static uint64_t count_held(const unpacker *u, const char *shard)
+{
+    char *path = tess_path_join(u->options->out_dir, shard);
+    const size_t n = path ? strlen(path) + sizeof TESS_PARTIAL_SUFFIX : 0;
+    char *part = malloc(n);
+    uint64_t held = 0;
+    struct stat info;
+    if (path && part) {
+        snprintf(part, n, "%s" TESS_PARTIAL_SUFFIX, path);
+        if (stat(path, &info) == 0 || stat(part, &info) == 0) held = (uint64_t)info.st_blocks * 512;
+    }
+    free(path);
+    free(part);
+    return held;
+}
+
+/* For all shards together, before the first is written. */
+static tess_status check_room(const unpacker *u, tess_error *err)
+{
+    uint64_t n_byte = 0;
+    for (uint32_t i = 0; i < u->table.counts->n_shard; i++) {
+        const uint64_t size = u->table.shard[i].n_byte,
+                       held = count_held(u, u->table.texts + u->table.shard[i].name);
+        if (size > held) n_byte += size - held;
+    }
+    for (uint32_t i = 0; i < u->table.counts->n_file; i++) n_byte += u->table.file[i].n_byte;
+    char *inside = tess_path_join(u->options->out_dir, "");
+    tess_status status = inside ? tess_folder_check_room(inside, n_byte, err)
+                                : tess_fail(err, TESS_ENOMEM, "no memory for the name of a folder");
+    free(inside);
+    return status;
+}
+
 static tess_status restore_shard(unpacker *u, int shard, bool *was_there, tess_error *err)
 {
     struct stat info;
@@ -75,6 +112,7 @@ static tess_status unpack_all(unpacker *u, tess_pack_result *out, tess_error *er
 {
     tess_status status = open_store(u, err);
     if (status == TESS_OK) status = prepare_folder(u, err);
+    if (status == TESS_OK) status = check_room(u, err);
     if (status == TESS_OK) status = copy_files(u, false, err);
     if (status != TESS_OK) return status;
     *out = (tess_pack_result){.was_whole = true,

@@ -8,42 +8,31 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/whole_file.h"
+#include "io/file.h"
 #include "io/folder.h"
 
 /* Linux moves at most 0x7ffff000 bytes in one call. */
 static const size_t MOST_AT_ONCE = (size_t)1 << 30;
 
+/* Smaller parts are not worth a direct write. */
+static const size_t LEAST_DIRECT = (size_t)1 << 20;
+
 struct tess_partial {
-    int fd;
-    char *part; /* behind path in the same block */
+    int fd, direct_fd; /* direct_fd is -1 where direct writes are refused */
+    char *part;        /* behind path in the same block */
     char path[];
 };
-
-/* What a disk has left for this file: what is free, and what the file has of it already. */
-static tess_status check_room(const tess_partial *p, uint64_t n_byte, tess_error *err)
-{
-    struct statvfs disk;
-    struct stat info;
-    if (fstatvfs(p->fd, &disk) || fstat(p->fd, &info)) return TESS_OK; /* writing will tell */
-    const uint64_t held = (uint64_t)info.st_blocks * 512, needed = n_byte > held ? n_byte - held : 0,
-                   free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
-    if (needed <= free_bytes) return TESS_OK;
-    tess_fail(err, TESS_EIO,
-              "%s: the disk is too full: %" PRIu64 " bytes are still to be written and %" PRIu64
-              " are free; %" PRIu64 " more are needed",
-              p->part, needed, free_bytes, needed - free_bytes);
-    if (err) err->os_errno = ENOSPC;
-    return TESS_EIO;
-}
 
 /* A file system that cannot reserve is no reason to fail. */
 static tess_status reserve_room(const tess_partial *p, uint64_t n_byte, tess_error *err)
 {
-    tess_status status = check_room(p, n_byte, err);
+    struct stat info;
+    uint64_t held = fstat(p->fd, &info) == 0 ? (uint64_t)info.st_blocks * 512 : 0;
+    tess_status status = tess_folder_check_room(p->path, n_byte > held ? n_byte - held : 0, err);
     if (status != TESS_OK || n_byte == 0) return status;
     int code;
     do code = fallocate(p->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)n_byte) ? errno : 0;
@@ -54,6 +43,19 @@ static tess_status reserve_room(const tess_partial *p, uint64_t n_byte, tess_err
     return tess_fail_system(err, code, p->part, -1, what);
 }
 
+/* A process that was killed may hold its lock for as long as it takes to end. */
+static bool lock(int fd)
+{
+    enum { N_TRY = 30 };
+    const struct timespec pause = {.tv_nsec = 100000000};
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno != EWOULDBLOCK) return true; /* a file system without locks */
+        if (i == N_TRY) return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
 static tess_status open_part(tess_partial *p, uint64_t n_byte, tess_error *err)
 {
     struct stat info;
@@ -62,9 +64,11 @@ static tess_status open_part(tess_partial *p, uint64_t n_byte, tess_error *err)
     if (fstat(p->fd, &info)) return tess_fail_system(err, errno, p->part, -1, "examine");
     if (!S_ISREG(info.st_mode))
         return tess_fail(err, TESS_EUSAGE, "%s: is there and is no regular file", p->part);
-    if (flock(p->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-        return tess_fail(err, TESS_EUSAGE, "%s: another process is writing it", p->part);
-    return reserve_room(p, n_byte, err);
+    if (!lock(p->fd)) return tess_fail(err, TESS_EUSAGE, "%s: another process is writing it", p->part);
+    tess_status status = reserve_room(p, n_byte, err);
+    if (status != TESS_OK && info.st_size == 0) unlink(p->part); /* nothing is in it */
+    if (status == TESS_OK) p->direct_fd = open(p->part, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_DIRECT);
+    return status;
 }
 
 tess_status tess_partial_open(const char *path, uint64_t n_byte, tess_partial **out, tess_error *err)
@@ -72,6 +76,7 @@ tess_status tess_partial_open(const char *path, uint64_t n_byte, tess_partial **
     const size_t n = strlen(path) + 1;
     tess_partial *p = malloc(sizeof *p + 2 * n + sizeof TESS_PARTIAL_SUFFIX);
     if (!p) return tess_fail(err, TESS_ENOMEM, "%s: no memory to write it", path);
+    p->fd = p->direct_fd = -1;
     p->part = p->path + n;
     memcpy(p->path, path, n);
     memcpy(p->part, path, n - 1);
@@ -107,20 +112,37 @@ tess_status tess_partial_read(tess_partial *p, uint64_t offset, void *out, size_
                                      "the end of the file");
 }
 
+static tess_status write_to(const tess_partial *p, int fd, uint64_t offset, const char *from, size_t n_byte,
+                            size_t *done, tess_error *err)
+{
+    for (*done = 0; *done < n_byte;) {
+        const size_t left = n_byte - *done, most = left < MOST_AT_ONCE ? left : MOST_AT_ONCE;
+        const ssize_t n = pwrite(fd, from + *done, most, (off_t)(offset + *done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0)
+            return tess_fail_system(err, n ? errno : EIO, p->part, (int64_t)(offset + *done), "write");
+        *done += (size_t)n;
+        if (fd == p->direct_fd && *done % TESS_IO_ALIGN) break; /* from where no direct write can go on */
+    }
+    return TESS_OK;
+}
+
 tess_status tess_partial_write(tess_partial *p, uint64_t offset, const void *bytes, size_t n_byte,
                                tess_error *err)
 {
     const char *from = bytes;
-    while (n_byte) {
-        const size_t most = n_byte < MOST_AT_ONCE ? n_byte : MOST_AT_ONCE;
-        const ssize_t n = pwrite(p->fd, from, most, (off_t)offset);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return tess_fail_system(err, n ? errno : EIO, p->part, (int64_t)offset, "write");
-        from += n;
-        offset += (uint64_t)n;
-        n_byte -= (size_t)n;
+    size_t done = 0;
+    if (p->direct_fd >= 0 && n_byte >= LEAST_DIRECT &&
+        (uintptr_t)bytes % TESS_IO_ALIGN == offset % TESS_IO_ALIGN) {
+        const size_t ahead = (size_t)(-offset % TESS_IO_ALIGN);
+        const size_t whole = (n_byte - ahead) / TESS_IO_ALIGN * TESS_IO_ALIGN;
+        tess_status status = write_to(p, p->fd, offset, from, ahead, &done, err);
+        if (status != TESS_OK) return status;
+        /* What fails is written once more, by way of the page cache, which then says why. */
+        (void)write_to(p, p->direct_fd, offset + ahead, from + ahead, whole, &done, NULL);
+        done += ahead;
     }
-    return TESS_OK;
+    return write_to(p, p->fd, offset + done, from + done, n_byte - done, &done, err);
 }
 
 tess_status tess_partial_commit(tess_partial *p, uint64_t n_byte, tess_error *err)
@@ -142,5 +164,6 @@ void tess_partial_close(tess_partial *p)
 {
     if (!p) return;
     if (p->fd >= 0) close(p->fd);
+    if (p->direct_fd >= 0) close(p->direct_fd);
     free(p);
 }

@@ -29,7 +29,8 @@ const char *tess_partial_get_path(const tess_partial *partial);
 /* Bytes up to the last that was written. */
 tess_status tess_partial_get_size(const tess_partial *partial, uint64_t *size, tess_error *err);
 
-/* Exact: all bytes, or a failure. Reading behind the end is TESS_EINPUT. */
+/* Exact: all bytes, or a failure. Reading behind the end is TESS_EINPUT. Large parts whose address and offset
+ * leave the same rest by TESS_IO_ALIGN are written past the page cache, where the system allows it. */
 tess_status tess_partial_read(tess_partial *partial, uint64_t offset, void *out, size_t n_byte,
                               tess_error *err);
 tess_status tess_partial_write(tess_partial *partial, uint64_t offset, const void *bytes, size_t n_byte,

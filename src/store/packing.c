@@ -75,7 +75,7 @@ static uint64_t room_of(const tess_tensor *t, uint64_t n_row, uint64_t n_col)
     const uint64_t plain = n_row * n_col * sizeof(uint16_t);
     const bool can_pack = t->n_dim == 2 && tess_weights_can_pack(n_row, n_col);
     const uint64_t packed = can_pack ? tess_packed_room(n_row, n_col) : 0;
-    return tess_align_up(plain > packed ? plain : packed, TESS_PIECE_ALIGN) + TESS_IO_ALIGN;
+    return tess_align_up(plain > packed ? plain : packed, TESS_PIECE_ALIGN) + 2 * TESS_IO_ALIGN;
 }
 
 /* What the file takes if what can be packed pays; what does not pay is rare. */
@@ -436,28 +436,43 @@ static tess_status note_piece(tess_packing *p, const work *w, tess_error *err)
                               sizeof *tensor, err);
 }
 
+/* Puts the pieces of a batch behind each other, as they will lie in the file, and at an address that leaves
+ * the same rest as their place in it: they can then be written directly. Rooms are large enough that no piece
+ * reaches into the next one's before that has been moved. Returns where they begin. */
+static unsigned char *join_pieces(tess_packing *p, const batch *b, uint64_t *n_byte)
+{
+    unsigned char *begin = b->stored + p->end % TESS_IO_ALIGN, *to = begin;
+    uint64_t offset = p->end;
+    for (size_t i = 0; i < b->n_work; i++) {
+        const work *w = &b->work[i];
+        uint64_t n = w->stored_bytes;
+        if (!w->is_sound) TESS_BUG("a packed matrix does not give back its weights");
+        if (w->ends_segment) n = tess_align_up(offset + n, TESS_IO_ALIGN) - offset;
+        memmove(to, w->stored, w->stored_bytes);
+        memset(to + w->stored_bytes, 0, n - w->stored_bytes);
+        p->table.piece[w->piece] =
+            (tess_packed_piece){.offset = offset,
+                                .n_byte = n,
+                                .hash = tess_xxh3(to, n),
+                                .format = w->is_packed ? TESS_FORMAT_PACKED : TESS_FORMAT_BF16,
+                                .n_row = (uint32_t)w->n_row};
+        to += n;
+        offset += n;
+    }
+    *n_byte = offset - p->end;
+    return begin;
+}
+
 static tess_status write_batch(tess_packing *p, const batch *b, tess_error *err)
 {
-    tess_status status = TESS_OK;
+    uint64_t n_byte;
+    const unsigned char *bytes = join_pieces(p, b, &n_byte);
+    tess_status status = tess_partial_write(p->part, p->end, bytes, n_byte, err);
     for (size_t i = 0; i < b->n_work && status == TESS_OK; i++) {
-        work *w = &b->work[i];
-        tess_packed_piece *piece = &p->table.piece[w->piece];
-        if (!w->is_sound) TESS_BUG("a packed matrix does not give back its weights");
-        uint64_t n_byte = w->stored_bytes;
-        if (w->ends_segment) {
-            n_byte = tess_align_up(p->end + n_byte, TESS_IO_ALIGN) - p->end;
-            memset(w->stored + w->stored_bytes, 0, n_byte - w->stored_bytes);
-        }
-        *piece = (tess_packed_piece){.offset = p->end,
-                                     .n_byte = n_byte,
-                                     .hash = tess_xxh3(w->stored, n_byte),
-                                     .format = w->is_packed ? TESS_FORMAT_PACKED : TESS_FORMAT_BF16,
-                                     .n_row = (uint32_t)w->n_row};
-        status = tess_partial_write(p->part, p->end, w->stored, n_byte, err);
-        if (status == TESS_OK) status = note_piece(p, w, err);
-        p->end += n_byte;
-        p->done_bytes += w->plain_bytes;
+        status = note_piece(p, &b->work[i], err);
+        p->done_bytes += b->work[i].plain_bytes;
     }
+    p->end += n_byte;
     return status;
 }
 

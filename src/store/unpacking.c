@@ -120,6 +120,7 @@ typedef struct restoring {
     size_t chunk_bytes, next_bytes;
     const unsigned char *chunk, *next;
     unsigned char *window[2];
+    int turn;  /* the window that is read into */
     size_t at; /* the tensor whose bytes come next */
     tess_sha256 sha;
     tess_status status[N_SHARE];
@@ -128,10 +129,13 @@ typedef struct restoring {
 
 static tess_status read_next(restoring *r, unsigned char *window, tess_error *err)
 {
-    const uint64_t left = r->size - r->next_begin;
+    /* Parts end at multiples of a chunk and lie as they do in the file, so that they can be written directly.
+     */
+    const uint64_t left = r->size - r->next_begin, until = CHUNK_BYTES - r->next_begin % CHUNK_BYTES;
+    unsigned char *to = window + r->next_begin % TESS_IO_ALIGN;
     const void *data;
-    r->next_bytes = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
-    tess_status status = tess_shard_reader_read(r->reader, r->next_begin, r->next_bytes, window, &data, err);
+    r->next_bytes = (size_t)(left < until ? left : until);
+    tess_status status = tess_shard_reader_read(r->reader, r->next_begin, r->next_bytes, to, &data, err);
     r->next = data;
     return status;
 }
@@ -175,7 +179,8 @@ static void run_share(void *arg, int share, int n_share)
     for (int i = share; i < N_SHARE; i += n_share) {
         tess_error *err = &r->error[i];
         if (i == 0) {
-            r->status[i] = read_next(r, r->chunk == r->window[0] ? r->window[1] : r->window[0], err);
+            r->turn = !r->turn;
+            r->status[i] = read_next(r, r->window[r->turn], err);
             continue;
         }
         r->status[i] = check_chunk(r, err);

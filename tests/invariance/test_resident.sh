@@ -1,38 +1,33 @@
 #!/usr/bin/env bash
-# Weights that stay packed give the bits of plain ones: every tap of text and speech and the sound, for budgets that hold
-# all experts, some and hardly any, in both precisions, on every instruction set; within the budget; and what cannot be
-# packed stays plain.
+# Packed weights give the bits of plain ones, packed as they enter memory or stored so: every tap of text and speech and
+# the sound, for budgets that hold all experts, some and hardly any, in both precisions, on every instruction set; within
+# the budget; and what cannot be packed stays plain.
 . tests/support/tap.sh
 build=${TESS_BUILD:-build/release-gcc}
 wide=$work/wide
 
 # Columns enough for packing, which the checkpoints of the other tests have not.
-python3 - "$work/config.json" <<'P'
-import json, sys
-config = json.load(open("demo/checkpoint/config.json"))
-thinker, talker = config["thinker_config"], config["talker_config"]
-thinker["text_config"].update(hidden_size=256, moe_intermediate_size=128, num_experts=16, num_experts_per_tok=4)
-thinker["audio_config"].update(output_dim=256)
-thinker["vision_config"].update(out_hidden_size=256)
-talker.update(thinker_hidden_size=256)
-talker["text_config"].update(hidden_size=256, moe_intermediate_size=128)
-talker["code_predictor_config"].update(hidden_size=256)
-json.dump(config, open(sys.argv[1], "w"))
-P
+python3 tests/support/wide_config.py "$work/config.json"
 "$build/synthetic" --out "$wide" --config "$work/config.json" --filled --tails 10 --tokenizer demo/checkpoint >"$work/log" 2>&1
 result $? "a checkpoint with wide matrices"
 sed 's/^/# /' "$work/log"
 
-options=(--model "$wide" --context 512 --quiet --ledger off)
-plan() { "$tessera" plan "${options[@]}" --speak x.wav --talker-max-new 8 --json "$@"; }
+"$tessera" pack --model "$wide" --out "$work/store" >/dev/null
+result $? "and its packed store"
+
+model=$wide
+options=(--context 512 --quiet --ledger off)
+plan() { "$tessera" plan --model "$model" "${options[@]}" --speak x.wav --talker-max-new 8 --json "$@"; }
 trace() { # trace NAME OPTIONS
-    "$tessera" trace "${options[@]}" --prompt "Who are you?" --generate 6 --speak 8 --seed 1 --out "$work/$1" "${@:2}"
+    rm -f "$work/$1"
+    "$tessera" trace --model "$model" "${options[@]}" --prompt "Who are you?" --generate 6 --speak 8 --seed 1 --out "$work/$1" "${@:2}"
 }
 smallest=$(plan | json smallest_budget_bytes)
 all=$(plan --memory 1GiB --resident plain | python3 -c 'import json, sys; print(sum(r["bytes"] for r in json.load(sys.stdin)["regions"]))')
 echo "# smallest $smallest, everything $all"
 tight=$((smallest + (2 << 20))) # a trace takes more than an answer
 some=$((smallest + (all - smallest) / 3)) # of the experts stay
+stored=$(($(model=$work/store plan | json smallest_budget_bytes) + (2 << 20)))
 
 sets="reference avx2 avx512 neon"
 if [ -n "${TESS_SANITIZED:-}" ]; then sets="avx2 neon"; fi # slow
@@ -45,6 +40,11 @@ for dtype in f32 bf16; do
             cmp "$work/plain" "$work/packed" >>"$work/out" 2>&1
             result $? "$dtype, $isa, $memory: packed gives the same bits"
         done
+        for memory in $stored $some; do
+            model=$work/store trace packed --memory "$memory" --dtype $dtype --isa $isa --threads 2 >"$work/out" 2>&1
+            python tests/support/same_tensors.py "$work/plain" "$work/packed" >>"$work/out" 2>&1
+            result $? "$dtype, $isa, $memory: a packed store gives the same bits"
+        done
     done
 done
 
@@ -56,6 +56,9 @@ for memory in $((least + (2 << 20))) 1GiB; do
     trace packed --memory "$memory" --resident packed "${media[@]}" >"$work/out" 2>&1
     cmp "$work/plain" "$work/packed" >>"$work/out" 2>&1
     result $? "media, $memory: packed gives the same bits"
+    model=$work/store trace packed --memory "$memory" "${media[@]}" >"$work/out" 2>&1
+    python tests/support/same_tensors.py "$work/plain" "$work/packed" >>"$work/out" 2>&1
+    result $? "media, $memory: a packed store gives the same bits"
 done
 
 # --- what auto does, and what the plan says of it
@@ -69,10 +72,10 @@ echo "# experts that stay: $plain plain, $packed packed"
 result $? "more experts stay packed than plain"
 equals "$("$tessera" plan --model tests/golden/d --json --memory 64MiB --resident packed | json resident experts_resident)" "plain plain" \
     "narrow matrices stay plain, whatever is asked for"
-equals "$("$tessera" plan "${options[@]}" --memory 1GiB | grep -c packed)" 5 "the table says what is packed"
+equals "$("$tessera" plan --model "$model" "${options[@]}" --memory 1GiB | grep -c packed)" 5 "the table says what is packed"
 
 # --- within the budget
-run() { "$tessera" run "${options[@]}" --prompt "Who are you?" --max-new 20 --json "$@"; }
+run() { "$tessera" run --model "$model" "${options[@]}" --prompt "Who are you?" --max-new 20 --json "$@"; }
 if [ -z "${TESS_SANITIZED:-}" ]; then
     for memory in "$smallest" $some; do
         equals "$(exit_of run --memory "$memory" --resident packed)" 0 "a run in $memory bytes"
@@ -90,13 +93,18 @@ for pattern in 'experts\.(3|4)\.' 'layers\.1\.self_attn\.q_proj' 'thinker.model.
     rm -rf "$work/spread"
     cp -r "$wide" "$work/spread"
     python3 tests/support/spread_weights.py "$work/spread" "$pattern"
-    options=(--model "$work/spread" --context 512 --quiet --ledger off)
+    model=$work/spread
     equals "$(exit_of trace plain --memory 1GiB --resident plain)" 0 "$pattern spread: traced plain"
     for memory in $tight $some 1GiB; do
         trace packed --memory "$memory" --resident packed >"$work/out" 2>&1
         cmp "$work/plain" "$work/packed" >>"$work/out" 2>&1
         result $? "$pattern spread, $memory: packed gives the same bits"
     done
+    rm -rf "$work/spread.store"
+    "$tessera" pack --model "$work/spread" --out "$work/spread.store" >/dev/null
+    model=$work/spread.store trace packed --memory $some >"$work/out" 2>&1
+    python tests/support/same_tensors.py "$work/plain" "$work/packed" >>"$work/out" 2>&1
+    result $? "$pattern spread, $some: a packed store gives the same bits"
 done
 run --memory 1GiB >"$work/ran"
 equals "$(json resident experts_resident <"$work/ran")" "plain plain" "auto looks at the weights: nearly all cannot be packed"

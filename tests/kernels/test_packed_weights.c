@@ -118,9 +118,54 @@ static void test_sizes(void **state)
     assert_false(tess_weights_can_pack(1, 2048)); /* a vector */
 }
 
+/* Bytes from elsewhere: nothing that would be read outside of them is taken for a packed matrix. */
+static void test_soundness(void **state)
+{
+    (void)state;
+    enum { N_ROW = 6, N_COL = 256 };
+    static uint16_t w[N_ROW * N_COL];
+    for (size_t i = 0; i < N_ROW * N_COL; i++) w[i] = 0x3c00;
+    for (size_t k = 0; k < 40; k++) w[2 * N_COL + k] = (uint16_t)(k << 8); /* more than there are codes */
+    const size_t n = tess_weights_count_exceptions(w, N_ROW, N_COL);
+    const size_t n_byte = tess_packed_bytes(N_ROW, N_COL, n);
+    assert_true(n > 2);
+    uint32_t *packed = aligned_alloc(64, n_byte);
+    tess_weights_pack(packed, w, N_ROW, N_COL);
+    const tess_packed_weights view = tess_packed_weights_at(packed, N_ROW, N_COL);
+    uint32_t *first = packed + (view.first - packed), *list = packed + (view.exceptions - packed);
+    assert_true(tess_packed_is_sound(packed, N_ROW, N_COL, n_byte));
+    assert_true(tess_packed_is_sound(packed, N_ROW, N_COL, n_byte + 4096)); /* what follows is not asked */
+    assert_false(tess_packed_is_sound(packed, N_ROW, N_COL, n_byte - 64));
+    assert_false(tess_packed_is_sound(packed, N_ROW, N_COL, 0));
+    assert_false(tess_packed_is_sound(packed, N_ROW, 9, n_byte)); /* no such matrix is packed */
+    const struct {
+        uint32_t *at, value;
+    } broken[] = {
+        {&first[0], 1},
+        {&first[1], 1},
+        {&first[3], (uint32_t)n + 1},
+        {&first[N_ROW], 0},
+        {&first[N_ROW], 999999},
+        {&list[0], list[1]},
+        {&first[N_ROW], UINT32_MAX},
+        {&list[1], list[0]},
+        {&list[0], N_COL << 16},
+        {&list[n - 1], 0xffffffff},
+    };
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        const uint32_t before = *broken[i].at;
+        *broken[i].at = broken[i].value;
+        assert_false(tess_packed_is_sound(packed, N_ROW, N_COL, n_byte));
+        *broken[i].at = before;
+    }
+    assert_true(tess_packed_is_sound(packed, N_ROW, N_COL, n_byte));
+    free(packed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_pattern), cmocka_unit_test(test_shapes),
-                                       cmocka_unit_test(test_exceptions), cmocka_unit_test(test_sizes)};
+                                       cmocka_unit_test(test_exceptions), cmocka_unit_test(test_sizes),
+                                       cmocka_unit_test(test_soundness)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
