@@ -69,8 +69,12 @@ answer() { "$tessera" run --model "$1" "${options[@]}" --prompt "Who are you?" -
 equals "$(answer "$work/store")" "$(answer "$work/wide")" "run: the same answer"
 equals "$("$tessera" plan --model "$work/store" --memory 1GiB --json | json resident)" packed "plan: weights stay packed"
 smallest() { "$tessera" plan --model "$1" --memory 1GiB --context 512 --json | json smallest_budget_bytes; }
-[ "$(smallest "$work/store")" -lt "$(smallest "$work/wide")" ]
-result $? "and the smallest budget is smaller"
+if [ -z "${TESS_SANITIZED:-}" ]; then
+    [ "$(smallest "$work/store")" -lt "$(smallest "$work/wide")" ]
+    result $? "and the smallest budget is smaller"
+else
+    skip "the smallest budget" "a sanitizer's memory is not the program's"
+fi
 
 # --- what is whole, and what is something else
 equals "$(exit_of pack "$work/wide" "$work/store" --json)" 0 "pack again: exit 0"
