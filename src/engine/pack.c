@@ -97,6 +97,24 @@ static int count_threads(int wanted)
     return tess_default_threads(&cpus, TESS_POOL_MAX_THREADS, origin);
 }
 
+/* What was read must be one checkpoint, not the halves of two. */
+static tess_status check_unchanged(const packer *p, tess_error *err)
+{
+    for (int i = 0; i < tess_store_get_file_count(p->source); i++) {
+        const tess_file *file = tess_store_get_file(p->source, i);
+        struct stat info;
+        const bool is_there = stat(tess_file_get_path(file), &info) == 0;
+        const int64_t mtime_ns =
+            is_there ? (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec : 0;
+        if (!is_there || (uint64_t)info.st_size != tess_file_get_size(file) ||
+            mtime_ns != tess_file_get_mtime_ns(file))
+            return tess_refuse(err, tess_file_get_path(file), "", -1,
+                               "a file that stays as it is while it is packed",
+                               "one that has changed: remove what was made, and pack again");
+    }
+    return TESS_OK;
+}
+
 static tess_status pack_weights(const packer *p, tess_pack_result *out, tess_error *err)
 {
     tess_packing *packing;
@@ -105,6 +123,7 @@ static tess_status pack_weights(const packer *p, tess_pack_result *out, tess_err
     tess_status status = tess_packing_open(&p->order, p->path, progress, &packing, err);
     if (status != TESS_OK) return status;
     status = tess_packing_run(packing, count_threads(p->options->n_thread), progress, err);
+    if (status == TESS_OK) status = check_unchanged(p, err);
     if (status == TESS_OK) status = copy_files(p, err);
     if (status != TESS_OK) {
         tess_packing_close(packing);

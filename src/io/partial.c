@@ -145,17 +145,19 @@ tess_status tess_partial_write(tess_partial *p, uint64_t offset, const void *byt
     return write_to(p, p->fd, offset + done, from + done, n_byte - done, &done, err);
 }
 
+tess_status tess_partial_flush(tess_partial *p, tess_error *err)
+{
+    return fsync(p->fd) ? tess_fail_system(err, errno, p->part, -1, "flush it to the disk") : TESS_OK;
+}
+
 tess_status tess_partial_commit(tess_partial *p, uint64_t n_byte, tess_error *err)
 {
-    tess_status status = TESS_OK;
-    if (ftruncate(p->fd, (off_t)n_byte))
-        status = tess_fail_system(err, errno, p->part, -1, "set its size");
-    else if (fsync(p->fd))
-        status = tess_fail_system(err, errno, p->part, -1, "flush it to the disk");
-    else if (rename(p->part, p->path))
+    tess_status status = ftruncate(p->fd, (off_t)n_byte)
+                             ? tess_fail_system(err, errno, p->part, -1, "set its size")
+                             : tess_partial_flush(p, err);
+    if (status == TESS_OK && rename(p->part, p->path))
         status = tess_fail_system(err, errno, p->path, -1, "give the finished file its name");
-    else
-        tess_folder_flush(p->path);
+    if (status == TESS_OK) tess_folder_flush(p->path);
     tess_partial_close(p);
     return status;
 }

@@ -36,6 +36,9 @@ tess_status tess_partial_read(tess_partial *partial, uint64_t offset, void *out,
 tess_status tess_partial_write(tess_partial *partial, uint64_t offset, const void *bytes, size_t n_byte,
                                tess_error *err);
 
+/* What is written so far is on the disk. */
+tess_status tess_partial_flush(tess_partial *partial, tess_error *err);
+
 /* Cuts to n_byte, flushes, renames. Frees it in every case; after a failure the part is still there. */
 tess_status tess_partial_commit(tess_partial *partial, uint64_t n_byte, tess_error *err);
 /* Leaves the part for the next run. NULL is fine. */

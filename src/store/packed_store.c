@@ -114,7 +114,7 @@ tess_status tess_packed_store_locate(const tess_packed_store *packed, size_t pla
         snprintf(expected, sizeof expected, "a piece of rows %" PRIu64 " to %" PRIu64, first,
                  first + n_row - 1);
         return tess_refuse(err, tess_file_get_path(packed->file), tensor->name, -1, expected,
-                           "pieces of %" PRIu64 " rows: pack the checkpoint again", w->rows_per_piece);
+                           "pieces of %" PRIu32 " rows: pack the checkpoint again", w->rows_per_piece);
     }
     const bool is_vector = tensor->n_dim < 2;
     *out = (tess_weight){.offset = piece->offset,

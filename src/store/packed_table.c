@@ -40,6 +40,14 @@ tess_packed_table tess_packed_table_at(void *block, uint64_t n_byte)
     return t;
 }
 
+uint32_t tess_packed_tensor_check(const tess_packed_table *table, const tess_packed_tensor *tensor)
+{
+    uint64_t hash = tess_xxh3(tensor->sha256, sizeof tensor->sha256);
+    for (uint32_t i = 0; i < tensor->n_piece; i++)
+        hash ^= tess_xxh3(&table->piece[tensor->first_piece + i], sizeof *table->piece) + i;
+    return (uint32_t)hash;
+}
+
 void tess_packed_superblock_write(const tess_packed_superblock *superblock,
                                   unsigned char block[TESS_IO_ALIGN])
 {
@@ -54,6 +62,7 @@ void tess_packed_superblock_write(const tess_packed_superblock *superblock,
 typedef struct reader {
     tess_file *file;
     const char *path;
+    bool whole; /* none that is not finished */
     tess_packed_superblock superblock;
     tess_packed_table table;
     tess_error *err;
@@ -65,7 +74,7 @@ static tess_status refuse(const reader *r, const char *field, uint64_t offset, c
     return tess_refuse(r->err, r->path, field, (int64_t)offset, expected, "%" PRIu64, found);
 }
 
-static tess_status read_superblock(reader *r, bool whole)
+static tess_status read_superblock(reader *r)
 {
     static const char kind[] = "a packed store, as 'tessera pack' makes it";
     unsigned char block[TESS_IO_ALIGN];
@@ -89,17 +98,16 @@ static tess_status read_superblock(reader *r, bool whole)
     if (hash != tess_xxh3(block, HASHED_BYTES))
         return tess_refuse(r->err, r->path, "superblock", 0, "its checksum", "other bytes: it is damaged");
     if (s->version != TESS_PACKED_VERSION) return refuse(r, "version", 8, "1", s->version);
-    if (s->is_whole != whole)
-        return tess_refuse(r->err, r->path, "", -1, whole ? "a packed store" : "one that is not finished",
-                           whole ? "one that is not finished: 'tessera pack', run again, goes on"
-                                 : "a finished one");
+    if (r->whole && !s->is_whole)
+        return tess_refuse(r->err, r->path, "", -1, "a packed store",
+                           "one that is not finished: 'tessera pack', run again, goes on");
     if (s->table_bytes < sizeof(tess_packed_counts) || s->table_bytes > MAX_TABLE_BYTES ||
         tess_packed_data_offset(s->table_bytes) > size)
         return refuse(r, "superblock: table_bytes", 16, "the size of a table inside the file",
                       s->table_bytes);
     if (s->data_offset != tess_packed_data_offset(s->table_bytes))
         return refuse(r, "superblock: data_offset", 32, "the first block behind the table", s->data_offset);
-    if (whole && s->file_bytes != size) {
+    if (r->whole && s->file_bytes != size) {
         char expected[64];
         snprintf(expected, sizeof expected, "a file of %" PRIu64 " bytes", s->file_bytes);
         return tess_refuse(r->err, r->path, "", -1, expected, "%" PRIu64 " bytes%s", size,
@@ -164,18 +172,17 @@ static int compare_places(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* Pieces that are there follow each other from the first block on; in a whole file up to its end. */
+/* Pieces follow each other from the first block on up to the end of the file. */
 static tess_status check_places(const reader *r, const tess_packed_piece **order)
 {
     const tess_packed_table *t = &r->table;
-    uint64_t end = r->superblock.data_offset, n = 0;
-    for (uint32_t i = 0; i < t->counts->n_piece; i++) {
+    uint64_t end = r->superblock.data_offset, n = t->counts->n_piece;
+    for (uint32_t i = 0; i < n; i++) {
         const tess_packed_piece *p = &t->piece[i];
-        if (p->n_byte == 0 && r->superblock.is_whole) return refuse(r, "piece", 0, "pieces with bytes", i);
         if (p->format > TESS_FORMAT_PACKED) return refuse(r, "piece: format", 0, "0 or 1", p->format);
-        if (p->n_byte % TESS_PIECE_ALIGN || p->n_row == 0)
+        if (p->n_byte == 0 || p->n_byte % TESS_PIECE_ALIGN || p->n_row == 0)
             return refuse(r, "piece: bytes", 0, "rows, in a multiple of 64 bytes", p->n_byte);
-        if (p->n_byte) order[n++] = p;
+        order[i] = p;
     }
     qsort(order, n, sizeof *order, compare_places);
     for (uint64_t i = 0; i < n; i++) {
@@ -184,9 +191,9 @@ static tess_status check_places(const reader *r, const tess_packed_piece **order
         if (!tess_add_u64(end, order[i]->n_byte, &end) || end > INT64_MAX)
             return refuse(r, "piece: bytes", 0, "a piece inside the file", order[i]->n_byte);
     }
-    if (r->superblock.is_whole && end != tess_file_get_size(r->file))
-        return refuse(r, "pieces", end, "pieces up to the end of the file", end);
-    return TESS_OK;
+    return end == tess_file_get_size(r->file)
+               ? TESS_OK
+               : refuse(r, "pieces", end, "pieces up to the end of the file", end);
 }
 
 /* Names are in their order, so each is there once; none is a shard's, which would be written over. */
@@ -213,7 +220,7 @@ static tess_status check_table(reader *r)
     tess_status status = check_shards(r);
     if (status == TESS_OK) status = check_tensors(r);
     if (status == TESS_OK) status = check_files(r);
-    if (status == TESS_OK) status = check_places(r, order);
+    if (status == TESS_OK && r->whole) status = check_places(r, order);
     free(order);
     return status;
 }
@@ -228,7 +235,7 @@ static tess_status read_table(reader *r)
     r->table.counts = block;
     tess_status status = tess_file_read(r->file, TESS_IO_ALIGN, block, all_bytes, r->err);
     if (status != TESS_OK) return status;
-    if (s->is_whole && tess_xxh3(block, all_bytes) != s->table_hash)
+    if (r->whole && tess_xxh3(block, all_bytes) != s->table_hash)
         return tess_refuse(r->err, r->path, "table", TESS_IO_ALIGN, "its checksum",
                            "other bytes: it is damaged");
     uint64_t n_byte;
@@ -241,8 +248,8 @@ static tess_status read_table(reader *r)
 
 tess_status tess_packed_table_read(tess_file *file, bool whole, tess_packed_table *out, tess_error *err)
 {
-    reader r = {.file = file, .path = tess_file_get_path(file), .err = err};
-    tess_status status = read_superblock(&r, whole);
+    reader r = {.file = file, .path = tess_file_get_path(file), .whole = whole, .err = err};
+    tess_status status = read_superblock(&r);
     if (status == TESS_OK) status = read_table(&r);
     if (status != TESS_OK)
         free(r.table.counts);

@@ -14,12 +14,12 @@
  * Pieces that one computation needs together, a segment, lie next to each other; the first begins at a
  * multiple of TESS_IO_ALIGN, and the last is filled up to one. Every byte of the file is under an XXH3.
  *
- * While a store is being made, as TESS_PACKED_FILE with ".part" behind it, its superblock says so, and pieces
- * without bytes are still to come.
+ * While a store is being made, as TESS_PACKED_FILE with ".part" behind it, its superblock says so, pieces
+ * without bytes are still to come, and instead of the table each tensor that is done carries a check.
  *
- * A table that was read has been checked: numbers and offsets against each other and the file's size, and
- * pieces that follow each other without a gap. Whether tensors have the shapes that pieces say is checked
- * where shards' headers are known (store.c).
+ * A table that was read has been checked: numbers and offsets against each other and the file's size, and, of
+ * a whole file, pieces that follow each other without a gap. Whether tensors have the shapes that pieces say
+ * is checked where shards' headers are known (store.c).
  */
 #ifndef TESS_STORE_PACKED_TABLE_H
 #define TESS_STORE_PACKED_TABLE_H
@@ -54,8 +54,8 @@ typedef struct tess_packed_shard {
 /* A tensor, in the order of shards and of offsets in them. */
 typedef struct tess_packed_tensor {
     unsigned char sha256[TESS_SHA256_BYTES]; /* of its published bytes; zeros: not known yet */
-    uint64_t rows_per_piece;
-    uint32_t first_piece, n_piece;
+    uint32_t check; /* the lower half of the XXH3 of sha256 and of its pieces, as they stand in the table */
+    uint32_t rows_per_piece, first_piece, n_piece;
 } tess_packed_tensor;
 
 /* Rows of a tensor, in the order of tensors and rows. */
@@ -88,9 +88,13 @@ bool tess_packed_table_count_bytes(const tess_packed_counts *counts, uint64_t *n
 /* Points into a block that holds so many. */
 tess_packed_table tess_packed_table_at(void *block, uint64_t n_byte);
 
-/* Reads and checks the table of a file. whole: refuse one that is not finished; else one that is. Errors:
- * TESS_EINPUT, TESS_EUNSUPPORTED  a newer version, TESS_EIO, TESS_ENOMEM. free(out->counts) after success. */
+/* Reads and checks the table of a file. whole: refuse one that is not finished; else it is taken as well, and
+ * where its pieces lie is not checked. Errors: TESS_EINPUT, TESS_EUNSUPPORTED  a newer version, TESS_EIO,
+ * TESS_ENOMEM. free(out->counts) after success. */
 tess_status tess_packed_table_read(tess_file *file, bool whole, tess_packed_table *out, tess_error *err);
+
+/* What `check` of a tensor must be; its pieces lie in the table. */
+uint32_t tess_packed_tensor_check(const tess_packed_table *table, const tess_packed_tensor *tensor);
 
 /* The superblock as a block of the file. */
 void tess_packed_superblock_write(const tess_packed_superblock *superblock,

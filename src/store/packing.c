@@ -110,7 +110,8 @@ static tess_status begin_file(tess_packing *p, tess_error *err)
     return status == TESS_OK ? tess_partial_write(p->part, 0, block, sizeof block, err) : status;
 }
 
-/* The unfinished file's table, if it has come so far as to have one. */
+/* The unfinished file's table, if it has come so far as to have one. One that a power cut has left in
+ * disorder is none: what is made is made anew. */
 static tess_status read_found(const tess_packing *p, tess_packed_table *found, bool *is_begun,
                               tess_error *err)
 {
@@ -127,7 +128,22 @@ static tess_status read_found(const tess_packing *p, tess_packed_table *found, b
     status = tess_packed_table_read(file, false, found, err);
     tess_file_close(file);
     *is_begun = status == TESS_OK;
-    return status;
+    return status == TESS_EINPUT ? TESS_OK : status;
+}
+
+/* Takes what is noted of the tensors that are done. */
+static void take_notes(tess_packing *p, const tess_packed_table *found)
+{
+    for (uint32_t i = 0; i < p->table.counts->n_tensor; i++) {
+        tess_packed_tensor *t = &p->table.tensor[i];
+        memcpy(t->sha256, found->tensor[i].sha256, sizeof t->sha256);
+        t->check = found->tensor[i].check;
+    }
+    for (uint32_t i = 0; i < p->table.counts->n_piece; i++) {
+        const uint32_t n_row = p->table.piece[i].n_row;
+        p->table.piece[i] = found->piece[i];
+        p->table.piece[i].n_row = n_row;
+    }
 }
 
 /* Takes over what an earlier run has noted, if it is of this checkpoint. */
@@ -136,15 +152,16 @@ static tess_status take_over(tess_packing *p, const tess_progress *progress, tes
     tess_packed_table found;
     bool is_begun, is_sure;
     tess_status status = read_found(p, &found, &is_begun, err);
-    if (status != TESS_OK || !is_begun) return status == TESS_OK ? begin_file(p, err) : status;
+    if (status != TESS_OK) return status;
+    if (!is_begun) {
+        status = begin_file(p, err);
+        return status == TESS_OK ? tess_partial_flush(p->part, err) : status;
+    }
     const char *path = tess_partial_get_path(p->part);
     status = tess_packing_compare(p->order, &found, path, &is_sure, err);
     if (status == TESS_OK && !is_sure)
         status = tess_packing_compare_weights(p->order, &found, path, progress, err);
-    if (status == TESS_OK) {
-        memcpy(p->table.tensor, found.tensor, p->table.counts->n_tensor * sizeof *found.tensor);
-        memcpy(p->table.piece, found.piece, p->table.counts->n_piece * sizeof *found.piece);
-    }
+    if (status == TESS_OK) take_notes(p, &found);
     free(found.counts);
     return status;
 }
@@ -200,12 +217,6 @@ static tess_status check_piece(const tess_packing *p, const tess_packed_piece *p
     return status;
 }
 
-static bool has_digest(const tess_packed_tensor *tensor)
-{
-    static const unsigned char none[TESS_SHA256_BYTES];
-    return memcmp(tensor->sha256, none, sizeof none) != 0;
-}
-
 /* Whether all pieces of a segment, whose first item is *item, are good; then goes on behind it. */
 static tess_status check_segment(tess_packing *p, size_t *item, bool *is_good, tess_error *err)
 {
@@ -214,7 +225,7 @@ static tess_status check_segment(tess_packing *p, size_t *item, bool *is_good, t
     *is_good = true;
     for (bool is_last = false; !is_last && *is_good; i++) {
         const tess_packed_tensor *t = tensor_of(p, i);
-        *is_good = has_digest(t);
+        *is_good = t->check == tess_packed_tensor_check(&p->table, t);
         for (uint32_t k = 0; k < t->n_piece && *is_good; k++) {
             const tess_packed_piece *piece = &p->table.piece[t->first_piece + k];
             tess_status status = check_piece(p, piece, end, is_good, err);
@@ -251,6 +262,7 @@ static tess_status find_start(tess_packing *p, const tess_progress *progress, te
     for (; item < p->n_item; item++) {
         tess_packed_tensor *t = tensor_of(p, item);
         memset(t->sha256, 0, sizeof t->sha256);
+        t->check = 0;
         for (uint32_t k = 0; k < t->n_piece; k++)
             p->table.piece[t->first_piece + k] =
                 (tess_packed_piece){.n_row = p->table.piece[t->first_piece + k].n_row};
@@ -427,8 +439,9 @@ static tess_status note_piece(tess_packing *p, const work *w, tess_error *err)
 {
     const uint64_t table = TESS_IO_ALIGN;
     const tess_packed_piece *piece = &p->table.piece[w->piece];
-    const tess_packed_tensor *tensor = tensor_of(p, w->item);
+    tess_packed_tensor *tensor = tensor_of(p, w->item);
     const char *begin = (const char *)p->table.counts;
+    if (w->ends_tensor) tensor->check = tess_packed_tensor_check(&p->table, tensor);
     tess_status status = tess_partial_write(p->part, table + (uint64_t)((const char *)piece - begin), piece,
                                             sizeof *piece, err);
     if (status != TESS_OK || !w->ends_tensor) return status;

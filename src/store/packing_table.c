@@ -90,7 +90,7 @@ static void put_tensors(tess_packed_table *t, const tess_store *source, const ui
         uint64_t n_row = 0, n_col;
         tess_tensor_count_rows(tess_store_get(source, i), &n_row, &n_col);
         tess_packed_tensor *w = &t->tensor[i];
-        *w = (tess_packed_tensor){.rows_per_piece = rows[i],
+        *w = (tess_packed_tensor){.rows_per_piece = (uint32_t)rows[i],
                                   .first_piece = n_piece,
                                   .n_piece = (uint32_t)count_pieces(n_row, rows[i])};
         for (uint32_t k = 0; k < w->n_piece; k++) {
@@ -133,8 +133,8 @@ tess_status tess_packing_table_make(const tess_packing_order *order, tess_packed
 
 static tess_status refuse_other(const char *path, const char *field, const char *found, tess_error *err)
 {
-    return tess_refuse(err, path, field, -1, "what is made of this checkpoint; name another folder", "%s",
-                       found);
+    return tess_refuse(err, path, field, -1,
+                       "what is made of this checkpoint; remove it, or name another folder", "%s", found);
 }
 
 static tess_status compare_shards(const tess_packed_table *a, const tess_packed_table *b, const char *path,
@@ -157,7 +157,9 @@ static tess_status compare_cuts(const tess_packed_table *a, const tess_packed_ta
                                 tess_error *err)
 {
     for (uint32_t i = 0; i < a->counts->n_tensor; i++)
-        if (a->tensor[i].rows_per_piece != b->tensor[i].rows_per_piece)
+        if (a->tensor[i].rows_per_piece != b->tensor[i].rows_per_piece ||
+            a->tensor[i].first_piece != b->tensor[i].first_piece ||
+            a->tensor[i].n_piece != b->tensor[i].n_piece)
             return refuse_other(path, "", "a store that another version has cut otherwise", err);
     return TESS_OK;
 }
