@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/path.h"
 #include "base/whole_file.h"
 #include "io/folder.h"
 #include "io/partial.h"
@@ -16,14 +17,6 @@
 static const int64_t MOST_FILE_BYTES = 64 << 20;
 
 enum { MOST_NAME_BYTES = 199 };
-
-char *tess_path_join(const char *dir, const char *name)
-{
-    const size_t n = strlen(dir) + strlen(name) + 2;
-    char *path = malloc(n);
-    if (path) snprintf(path, n, "%s/%s", dir, name);
-    return path;
-}
 
 static bool ends_with(const char *name, const char *ending)
 {

@@ -31,7 +31,4 @@ tess_status tess_carried_file_copy(const char *from_dir, const char *to_dir, con
  * names, finished or not. */
 tess_status tess_output_folder_prepare(const char *dir, const char *const *name, size_t n, tess_error *err);
 
-/* "DIR/NAME"; NULL where there is no memory. */
-char *tess_path_join(const char *dir, const char *name);
-
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "io/file.h"
 #include "model/manifest.h"
 #include "store/checksum.h"
@@ -114,10 +115,8 @@ tess_status tess_checkpoint_get_config_status(const tess_checkpoint *c, tess_err
 
 tess_status tess_checkpoint_get_config_sha256(const tess_checkpoint *c, char out[65], tess_error *err)
 {
-    size_t n = strlen(c->dir) + sizeof "/config.json";
-    char *path = malloc(n);
+    char *path = tess_path_join(c->dir, "config.json");
     if (!path) return tess_fail(err, TESS_ENOMEM, "%s: no memory to read config.json", c->dir);
-    snprintf(path, n, "%s/config.json", c->dir);
     tess_status status = tess_sha256_file(path, out, err);
     free(path);
     return status;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/path.h"
 #include "base/pool.h"
 #include "base/system.h"
 #include "engine/carried_files.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/path.h"
 #include "engine/carried_files.h"
 #include "io/folder.h"
 #include "io/partial.h"

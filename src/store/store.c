@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/path.h"
 #include "base/whole_file.h"
 #include "store/index.h"
 
@@ -46,14 +47,6 @@ static tess_status no_memory(const opener *o, tess_error *err)
     return tess_fail(err, TESS_ENOMEM, "%s: no memory for its table of tensors", o->dir);
 }
 
-static char *join_path(const char *dir, const char *name)
-{
-    size_t n = strlen(dir) + strlen(name) + 2;
-    char *path = malloc(n);
-    if (path) snprintf(path, n, "%s/%s", dir, name);
-    return path;
-}
-
 /* --- shards ----------------------------------------------------------------------------------------------
  */
 
@@ -65,7 +58,7 @@ static tess_status add_shards(opener *o, int n, const char *const *names, const 
     if (!store->shard) return no_memory(o, err);
     for (int i = 0; i < n; i++) {
         shard *s = &store->shard[store->n_shard++];
-        s->path = join_path(o->dir, file ? file : names[i]);
+        s->path = tess_path_join(o->dir, file ? file : names[i]);
         s->name = strdup(names[i]);
         if (!s->path || !s->name) return no_memory(o, err);
     }
@@ -96,7 +89,7 @@ static tess_status add_files_of_folder(opener *o, tess_error *err)
 static const char *describe_absence(const opener *o)
 {
     struct stat info;
-    char *part = join_path(o->dir, TESS_PACKED_FILE ".part");
+    char *part = tess_path_join(o->dir, TESS_PACKED_FILE ".part");
     const bool is_begun = part && stat(part, &info) == 0;
     free(part);
     return is_begun ? "a packed store that is not finished: 'tessera pack', run again, goes on" : "neither";
@@ -108,7 +101,7 @@ static tess_status find_shards(opener *o, tess_error *err)
     static const char *const single[] = {"model.safetensors"};
     tess_error why;
     struct stat info;
-    char *single_path = join_path(o->dir, single[0]);
+    char *single_path = tess_path_join(o->dir, single[0]);
     bool has_single = single_path && stat(single_path, &info) == 0;
     free(single_path);
     if (!single_path) return no_memory(o, err);
@@ -377,8 +370,8 @@ static tess_status check_total_size(const opener *o, tess_error *err)
 static tess_status open_files(opener *o, tess_error *err)
 {
     struct stat info;
-    char *path = join_path(o->dir, TESS_PACKED_FILE);
-    o->index_path = join_path(o->dir, "model.safetensors.index.json");
+    char *path = tess_path_join(o->dir, TESS_PACKED_FILE);
+    o->index_path = tess_path_join(o->dir, "model.safetensors.index.json");
     const bool is_packed = path && stat(path, &info) == 0;
     tess_status status = path && o->index_path ? TESS_OK : no_memory(o, err);
     if (status == TESS_OK) status = is_packed ? open_packed(o, path, err) : find_shards(o, err);
@@ -546,65 +539,4 @@ bool tess_store_is_known_absent(const tess_store *store, const char *name)
     char *key = (char *)(uintptr_t)name;
     return store->n_absent &&
            bsearch(&key, store->absent, store->n_absent, sizeof *store->absent, compare_texts) != NULL;
-}
-
-/* --- weights ---------------------------------------------------------------------------------------------
- */
-
-uint64_t tess_store_get_block_rows(const tess_store *store, const tess_tensor *tensor)
-{
-    if (!store->packed) return 0;
-    const tess_packed_tensor *t =
-        &tess_packed_store_get_table(store->packed)->tensor[tess_store_get_place(store, tensor)];
-    return t->rows_per_piece;
-}
-
-tess_status tess_store_locate(const tess_store *store, const tess_tensor *tensor, uint64_t first,
-                              uint64_t n_row, tess_weight *out, tess_error *err)
-{
-    uint64_t n_row_all, n_col;
-    if (!tess_tensor_count_rows(tensor, &n_row_all, &n_col))
-        return tess_refuse(err, tess_store_get_shard_path(store, tensor->shard), tensor->name,
-                           (int64_t)tensor->offset, "BF16 and fewer than 2^31 rows and columns", "%s",
-                           tess_dtype_name(tensor->dtype));
-    TESS_ASSERT(n_row > 0 && first <= n_row_all && n_row <= n_row_all - first);
-    if (store->packed)
-        return tess_packed_store_locate(store->packed, tess_store_get_place(store, tensor), tensor, first,
-                                        n_row, out, err);
-    const bool is_vector = tensor->n_dim < 2;
-    const uint64_t row_bytes = n_col * sizeof(uint16_t);
-    *out = (tess_weight){.offset = tensor->offset + first * row_bytes,
-                         .n_byte = n_row * row_bytes,
-                         .file = tensor->shard,
-                         .n_row = is_vector ? 1 : (int)n_row,
-                         .n_col = is_vector ? (int)n_row : (int)n_col,
-                         .format = TESS_FORMAT_BF16,
-                         .piece = -1};
-    return TESS_OK;
-}
-
-tess_status tess_store_check_weight(const tess_store *store, const tess_weight *weight, const void *bytes,
-                                    tess_error *err)
-{
-    if (!store->packed || tess_packed_store_is_intact(store->packed, weight, bytes)) return TESS_OK;
-    const size_t place = tess_packed_store_find_tensor(store->packed, weight->piece);
-    return tess_refuse(err, tess_file_get_path(tess_packed_store_get_file(store->packed)),
-                       tess_store_get(store, place)->name, (int64_t)weight->offset,
-                       "the bytes that were written: fetch or pack the store again",
-                       "a damaged segment: %" PRIu64 " bytes that do not fit their checksum", weight->n_byte);
-}
-
-tess_status tess_store_read_weight(const tess_store *store, const tess_weight *weight, uint16_t *out,
-                                   tess_error *err)
-{
-    tess_file *file = tess_store_get_file(store, weight->file);
-    TESS_ASSERT(weight->format == TESS_FORMAT_BF16);
-    if (!store->packed) return tess_file_read(file, weight->offset, out, weight->n_byte, err);
-    void *bytes = malloc(weight->n_byte);
-    if (!bytes) return tess_fail(err, TESS_ENOMEM, "no memory to read a weight");
-    tess_status status = tess_file_read(file, weight->offset, bytes, weight->n_byte, err);
-    if (status == TESS_OK) status = tess_store_check_weight(store, weight, bytes, err);
-    if (status == TESS_OK) memcpy(out, bytes, tess_weight_plain_bytes(weight));
-    free(bytes);
-    return status;
 }

@@ -1,0 +1,65 @@
+/* Where weights lie in a store, whichever way it is stored, and reading the small ones. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store.h"
+
+uint64_t tess_store_get_block_rows(const tess_store *store, const tess_tensor *tensor)
+{
+    const tess_packed_store *packed = tess_store_get_packed(store);
+    if (!packed) return 0;
+    return tess_packed_store_get_table(packed)->tensor[tess_store_get_place(store, tensor)].rows_per_piece;
+}
+
+tess_status tess_store_locate(const tess_store *store, const tess_tensor *tensor, uint64_t first,
+                              uint64_t n_row, tess_weight *out, tess_error *err)
+{
+    const tess_packed_store *packed = tess_store_get_packed(store);
+    uint64_t n_row_all, n_col;
+    if (!tess_tensor_count_rows(tensor, &n_row_all, &n_col))
+        return tess_refuse(err, tess_store_get_shard_path(store, tensor->shard), tensor->name,
+                           (int64_t)tensor->offset, "BF16 and fewer than 2^31 rows and columns", "%s",
+                           tess_dtype_name(tensor->dtype));
+    TESS_ASSERT(n_row > 0 && first <= n_row_all && n_row <= n_row_all - first);
+    if (packed)
+        return tess_packed_store_locate(packed, tess_store_get_place(store, tensor), tensor, first, n_row,
+                                        out, err);
+    const bool is_vector = tensor->n_dim < 2;
+    const uint64_t row_bytes = n_col * sizeof(uint16_t);
+    *out = (tess_weight){.offset = tensor->offset + first * row_bytes,
+                         .n_byte = n_row * row_bytes,
+                         .file = tensor->shard,
+                         .n_row = is_vector ? 1 : (int)n_row,
+                         .n_col = is_vector ? (int)n_row : (int)n_col,
+                         .format = TESS_FORMAT_BF16,
+                         .piece = -1};
+    return TESS_OK;
+}
+
+tess_status tess_store_check_weight(const tess_store *store, const tess_weight *weight, const void *bytes,
+                                    tess_error *err)
+{
+    tess_packed_store *packed = tess_store_get_packed(store);
+    if (!packed || tess_packed_store_is_intact(packed, weight, bytes)) return TESS_OK;
+    const size_t place = tess_packed_store_find_tensor(packed, weight->piece);
+    return tess_refuse(err, tess_file_get_path(tess_packed_store_get_file(packed)),
+                       tess_store_get(store, place)->name, (int64_t)weight->offset,
+                       "the bytes that were written: fetch or pack the store again",
+                       "a damaged segment: %" PRIu64 " bytes that do not fit their checksum", weight->n_byte);
+}
+
+tess_status tess_store_read_weight(const tess_store *store, const tess_weight *weight, uint16_t *out,
+                                   tess_error *err)
+{
+    tess_file *file = tess_store_get_file(store, weight->file);
+    TESS_ASSERT(weight->format == TESS_FORMAT_BF16);
+    if (!tess_store_get_packed(store)) return tess_file_read(file, weight->offset, out, weight->n_byte, err);
+    void *bytes = malloc(weight->n_byte);
+    if (!bytes) return tess_fail(err, TESS_ENOMEM, "no memory to read a weight");
+    tess_status status = tess_file_read(file, weight->offset, bytes, weight->n_byte, err);
+    if (status == TESS_OK) status = tess_store_check_weight(store, weight, bytes, err);
+    if (status == TESS_OK) memcpy(out, bytes, tess_weight_plain_bytes(weight));
+    free(bytes);
+    return status;
+}
