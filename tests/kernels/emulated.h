@@ -7,7 +7,7 @@
 
 #include "kernels/kernel_list.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(TESS_WITHOUT_EMULATION)
 
 #define DECLARE_EMULATED(op, types, isa) tess_##op##_fn tess_##op##_##types##_##isa;
 TESS_EVERY_KERNEL(DECLARE_EMULATED, emulated)

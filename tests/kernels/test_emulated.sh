@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The emulated AVX-512 kernels (emulated_avx512.h): they need no AVX-512, a processor without it tests them, and a wrong
 # one is found.
+# Release build only: a processor with AVX-512 has no emulated kernels in sanitized ones.
 cd "$(dirname "$0")/../.." || exit 2
 . tests/support/tap.sh
 build=${TESS_BUILD:-build/release-gcc}
