@@ -32,12 +32,10 @@ static bool is_shard(const tess_store *source, const char *name)
 }
 
 /* Why an entry of the folder stays behind; NULL if it is to be carried along, "" if nobody misses it. */
-static const char *judge_entry(const tess_store *source, const char *dir, const char *name)
+static const char *judge_entry(const tess_store *source, const char *path, const char *name)
 {
     struct stat info;
-    char *path = tess_path_join(dir, name);
-    const bool is_there = path && stat(path, &info) == 0;
-    free(path);
+    const bool is_there = stat(path, &info) == 0;
     if (!strcmp(name, ".") || !strcmp(name, "..") || is_shard(source, name)) return "";
     if (!is_there) return "it cannot be examined";
     if (S_ISDIR(info.st_mode)) return name[0] == '.' ? "" : "it is a folder";
@@ -75,12 +73,11 @@ static tess_status read_file(const char *path, tess_partial *copy, unsigned char
     return status;
 }
 
-static tess_status add_file(const char *dir, const char *name, tess_packing_file *out, tess_error *err)
+static tess_status add_file(const char *path, const char *name, tess_packing_file *out, tess_error *err)
 {
-    char *path = tess_path_join(dir, name), *kept = strdup(name);
-    tess_status status = path && kept ? read_file(path, NULL, out->sha256, &out->n_byte, err)
-                                      : tess_fail(err, TESS_ENOMEM, "%s: no memory for its name", name);
-    free(path);
+    char *kept = strdup(name);
+    tess_status status = kept ? read_file(path, NULL, out->sha256, &out->n_byte, err)
+                              : tess_fail(err, TESS_ENOMEM, "%s: no memory for its name", name);
     if (status == TESS_OK)
         out->name = kept;
     else
@@ -98,11 +95,16 @@ static tess_status add_entries(const tess_pack_options *options, const tess_stor
 {
     tess_status status = TESS_OK;
     for (int i = 0; i < n && status == TESS_OK; i++) {
-        const char *name = entry[i]->d_name, *why = judge_entry(source, options->model_dir, name);
+        const char *name = entry[i]->d_name;
+        char *path = tess_path_join(options->model_dir, name);
+        if (!path) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its name", name);
+        const char *why = judge_entry(source, path, name);
         if (why && *why && options->left_out) options->left_out(options->context, name, why);
-        if (why) continue;
-        status = add_file(options->model_dir, name, &files->file[files->n], err);
-        files->n += status == TESS_OK;
+        if (!why) {
+            status = add_file(path, name, &files->file[files->n], err);
+            files->n += status == TESS_OK;
+        }
+        free(path);
     }
     return status;
 }
