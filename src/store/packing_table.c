@@ -13,25 +13,25 @@ static uint64_t count_pieces(uint64_t n_row, uint64_t rows_per_piece)
     return (n_row + rows_per_piece - 1) / rows_per_piece;
 }
 
-/* How the tensors are cut, by their places: rows of a piece. */
-static uint64_t *list_rows(const tess_packing_order *order, tess_error *err)
+/* How the tensors are cut, by their places: rows of a piece. The caller frees *out. */
+static tess_status list_rows(const tess_packing_order *order, uint64_t **out, tess_error *err)
 {
     const size_t n = tess_store_get_count(order->source);
     uint64_t *rows = calloc(n + 1, sizeof *rows);
-    for (size_t i = 0; rows && i < n; i++) {
+    if (!rows) return tess_fail(err, TESS_ENOMEM, "no memory for a table of tensors");
+    for (size_t i = 0; i < n; i++) {
         const tess_tensor *t = order->item[i].tensor;
         uint64_t n_row = 1, n_col;
         if (!tess_tensor_count_rows(t, &n_row, &n_col)) {
-            tess_refuse(err, tess_store_get_shard_path(order->source, t->shard), t->name, (int64_t)t->offset,
-                        "BF16, and elements", "%s", tess_dtype_name(t->dtype));
             free(rows);
-            return NULL;
+            return tess_refuse(err, tess_store_get_shard_path(order->source, t->shard), t->name,
+                               (int64_t)t->offset, "BF16, and elements", "%s", tess_dtype_name(t->dtype));
         }
         const uint64_t wanted = order->item[i].rows_per_piece;
         rows[tess_store_get_place(order->source, t)] = wanted && wanted < n_row ? wanted : n_row;
     }
-    if (!rows) tess_fail(err, TESS_ENOMEM, "no memory for a table of tensors");
-    return rows;
+    *out = rows;
+    return TESS_OK;
 }
 
 static uint64_t head_bytes_of(const tess_store *source, int shard)
@@ -102,8 +102,9 @@ static void put_tensors(tess_packed_table *t, const tess_store *source, const ui
 
 tess_status tess_packing_table_make(const tess_packing_order *order, tess_packed_table *out, tess_error *err)
 {
-    uint64_t n_byte, used = 0, *rows = list_rows(order, err);
-    if (!rows) return err ? err->status : TESS_EINPUT;
+    uint64_t n_byte, used = 0, *rows = NULL;
+    tess_status status = list_rows(order, &rows, err);
+    if (status != TESS_OK) return status;
     const tess_packed_counts counts = count_all(order, rows);
     if (!tess_packed_table_count_bytes(&counts, &n_byte)) TESS_BUG("a table that cannot be counted");
     /* With the zeros behind it, as it is written. */
@@ -116,7 +117,7 @@ tess_status tess_packing_table_make(const tess_packing_order *order, tess_packed
     tess_packed_table t = tess_packed_table_at(block, n_byte);
     put_tensors(&t, order->source, rows);
     free(rows);
-    tess_status status = put_shards(&t, order->source, &used, err);
+    status = put_shards(&t, order->source, &used, err);
     for (size_t i = 0; i < order->n_file; i++) {
         t.file[i] = (tess_packed_file){.n_byte = order->file[i].n_byte,
                                        .name = put_name(&t, &used, order->file[i].name)};
