@@ -149,7 +149,7 @@ static tess_status compare_shards(const tess_packed_table *a, const tess_packed_
         if (x->n_byte != y->n_byte || x->n_head_byte != y->n_head_byte ||
             memcmp(a->texts + x->head, b->texts + y->head, x->n_head_byte) != 0)
             return refuse_other(path, name, "a store in which this shard has other tensors", err);
-        *is_sure = *is_sure && x->mtime_ns == y->mtime_ns;
+        *is_sure = *is_sure && x->mtime_ns == y->mtime_ns && y->mtime_ns; /* 0 in every finished store */
     }
     return TESS_OK;
 }
