@@ -196,19 +196,21 @@ static tess_status check_places(const reader *r, const tess_packed_piece **order
                : refuse(r, "pieces", end, "pieces up to the end of the file", end);
 }
 
-/* Names are in their order, so each is there once; none is a shard's, which would be written over. */
+/* Names are in their order, so each is there once; none is a shard's, which would be written over. Both lists
+ * are walked side by side: how long they are is for the file to say. */
 static tess_status check_files(const reader *r)
 {
     const tess_packed_table *t = &r->table;
+    uint32_t k = 0; /* the first shard whose name is not below the file's */
     for (uint32_t i = 0; i < t->counts->n_file; i++) {
         const tess_packed_file *f = &t->file[i];
         if (!is_name(t, f->name)) return refuse(r, "file: name", 0, "the place of a file name", f->name);
-        bool is_new = i == 0 || strcmp(t->texts + f[-1].name, t->texts + f->name) < 0;
-        for (uint32_t k = 0; k < t->counts->n_shard; k++)
-            is_new = is_new && strcmp(t->texts + t->shard[k].name, t->texts + f->name) != 0;
-        if (!is_new)
+        const char *name = t->texts + f->name;
+        while (k < t->counts->n_shard && strcmp(t->texts + t->shard[k].name, name) < 0) k++;
+        const bool is_shard = k < t->counts->n_shard && !strcmp(t->texts + t->shard[k].name, name);
+        if (is_shard || (i > 0 && strcmp(t->texts + f[-1].name, name) >= 0))
             return tess_refuse(r->err, r->path, "file: name", -1, "names in their order, none a shard's",
-                               "\"%.100s\"", t->texts + f->name);
+                               "\"%.100s\"", name);
     }
     return TESS_OK;
 }
