@@ -478,6 +478,7 @@ static unsigned char *join_pieces(tess_packing *p, const batch *b, uint64_t *n_b
 
 static tess_status write_batch(tess_packing *p, const batch *b, tess_error *err)
 {
+    if (b->n_work == 0) return TESS_OK; /* nor has it any room */
     uint64_t n_byte;
     const unsigned char *bytes = join_pieces(p, b, &n_byte);
     tess_status status = tess_partial_write(p->part, p->end, bytes, n_byte, err);
