@@ -8,4 +8,13 @@
 
 uint64_t tess_xxh3(const void *bytes, size_t n_byte);
 
+/* The same of bytes that come in pieces. Plain memory, nothing to release. */
+typedef struct tess_xxh3_pieces {
+    _Alignas(64) unsigned char state[640];
+} tess_xxh3_pieces;
+
+void tess_xxh3_begin(tess_xxh3_pieces *pieces);
+void tess_xxh3_add(tess_xxh3_pieces *pieces, const void *bytes, size_t n_byte);
+uint64_t tess_xxh3_end(const tess_xxh3_pieces *pieces);
+
 #endif

@@ -1,8 +1,8 @@
 /* Where weights lie in a store, whichever way it is stored, and reading the small ones. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/xxh3.h"
 #include "store/store.h"
 
 uint64_t tess_store_get_block_rows(const tess_store *store, const tess_tensor *tensor)
@@ -37,11 +37,9 @@ tess_status tess_store_locate(const tess_store *store, const tess_tensor *tensor
     return TESS_OK;
 }
 
-tess_status tess_store_check_weight(const tess_store *store, const tess_weight *weight, const void *bytes,
-                                    tess_error *err)
+static tess_status refuse_damage(const tess_store *store, const tess_weight *weight, tess_error *err)
 {
-    tess_packed_store *packed = tess_store_get_packed(store);
-    if (!packed || tess_packed_store_is_intact(packed, weight, bytes)) return TESS_OK;
+    const tess_packed_store *packed = tess_store_get_packed(store);
     const size_t place = tess_packed_store_find_tensor(packed, weight->piece);
     return tess_refuse(err, tess_file_get_path(tess_packed_store_get_file(packed)),
                        tess_store_get(store, place)->name, (int64_t)weight->offset,
@@ -49,17 +47,41 @@ tess_status tess_store_check_weight(const tess_store *store, const tess_weight *
                        "a damaged segment: %" PRIu64 " bytes that do not fit their checksum", weight->n_byte);
 }
 
+tess_status tess_store_check_weight(const tess_store *store, const tess_weight *weight, const void *bytes,
+                                    tess_error *err)
+{
+    tess_packed_store *packed = tess_store_get_packed(store);
+    if (!packed || tess_packed_store_is_intact(packed, weight, bytes)) return TESS_OK;
+    return refuse_damage(store, weight, err);
+}
+
+/* Part by part: this is done while nothing may be allocated. */
+static tess_status read_packed_weight(const tess_store *store, const tess_weight *weight, unsigned char *out,
+                                      tess_error *err)
+{
+    const tess_packed_store *packed = tess_store_get_packed(store);
+    const uint64_t plain = tess_weight_plain_bytes(weight);
+    tess_xxh3_pieces hash;
+    unsigned char part[4096];
+    tess_xxh3_begin(&hash);
+    for (uint64_t done = 0; done < weight->n_byte;) {
+        const uint64_t left = weight->n_byte - done;
+        const size_t n = left < sizeof part ? (size_t)left : sizeof part;
+        tess_status status =
+            tess_file_read(tess_packed_store_get_file(packed), weight->offset + done, part, n, err);
+        if (status != TESS_OK) return status;
+        tess_xxh3_add(&hash, part, n);
+        if (done < plain) memcpy(out + done, part, plain - done < n ? (size_t)(plain - done) : n);
+        done += n;
+    }
+    if (tess_xxh3_end(&hash) == tess_packed_store_get_hash(packed, weight->piece)) return TESS_OK;
+    return refuse_damage(store, weight, err);
+}
+
 tess_status tess_store_read_weight(const tess_store *store, const tess_weight *weight, uint16_t *out,
                                    tess_error *err)
 {
-    tess_file *file = tess_store_get_file(store, weight->file);
     TESS_ASSERT(weight->format == TESS_FORMAT_BF16);
-    if (!tess_store_get_packed(store)) return tess_file_read(file, weight->offset, out, weight->n_byte, err);
-    void *bytes = malloc(weight->n_byte);
-    if (!bytes) return tess_fail(err, TESS_ENOMEM, "no memory to read a weight");
-    tess_status status = tess_file_read(file, weight->offset, bytes, weight->n_byte, err);
-    if (status == TESS_OK) status = tess_store_check_weight(store, weight, bytes, err);
-    if (status == TESS_OK) memcpy(out, bytes, tess_weight_plain_bytes(weight));
-    free(bytes);
-    return status;
+    if (tess_store_get_packed(store)) return read_packed_weight(store, weight, (unsigned char *)out, err);
+    return tess_file_read(tess_store_get_file(store, weight->file), weight->offset, out, weight->n_byte, err);
 }

@@ -138,6 +138,11 @@ bool tess_packed_store_is_intact(tess_packed_store *packed, const tess_weight *w
            tess_packed_is_sound(bytes, (size_t)weight->n_row, (size_t)weight->n_col, piece->n_byte);
 }
 
+uint64_t tess_packed_store_get_hash(const tess_packed_store *packed, int piece)
+{
+    return packed->table.piece[piece].hash;
+}
+
 size_t tess_packed_store_find_tensor(const tess_packed_store *packed, int piece)
 {
     size_t low = 0, high = packed->table.counts->n_tensor - (size_t)1;

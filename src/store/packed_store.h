@@ -35,6 +35,9 @@ tess_status tess_packed_store_locate(const tess_packed_store *packed, size_t pla
  * Any thread may call. */
 bool tess_packed_store_is_intact(tess_packed_store *packed, const tess_weight *weight, const void *bytes);
 
+/* The checksum that a piece must have. */
+uint64_t tess_packed_store_get_hash(const tess_packed_store *packed, int piece);
+
 /* The number of the tensor that a piece belongs to. */
 size_t tess_packed_store_find_tensor(const tess_packed_store *packed, int piece);
 

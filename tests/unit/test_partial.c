@@ -131,6 +131,12 @@ static void test_xxh3(void **state)
     (void)state;
     assert_true(tess_xxh3("", 0) == 0x2d06800538d394c2u);
     assert_true(tess_xxh3("a", 1) != tess_xxh3("b", 1));
+    unsigned char bytes[3000];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)(i * 37);
+    tess_xxh3_pieces pieces;
+    tess_xxh3_begin(&pieces);
+    for (size_t i = 0; i < sizeof bytes; i += 300) tess_xxh3_add(&pieces, bytes + i, 300);
+    assert_true(tess_xxh3_end(&pieces) == tess_xxh3(bytes, sizeof bytes));
 }
 
 int main(void)
