@@ -56,16 +56,35 @@ static bool lock(int fd)
     return true;
 }
 
+/* Whether the name still is the file's that was opened: whoever held the lock may have made it whole
+ * meanwhile, and then it is not to be written again. */
+static bool is_still_named(const tess_partial *p)
+{
+    struct stat opened, named;
+    return fstat(p->fd, &opened) == 0 && lstat(p->part, &named) == 0 && opened.st_dev == named.st_dev &&
+           opened.st_ino == named.st_ino;
+}
+
+static tess_status open_locked(tess_partial *p, struct stat *info, tess_error *err)
+{
+    do {
+        if (p->fd >= 0) close(p->fd);
+        p->fd = open(p->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
+        if (p->fd < 0) return tess_fail_system(err, errno, p->part, -1, "open");
+        if (fstat(p->fd, info)) return tess_fail_system(err, errno, p->part, -1, "examine");
+        if (!S_ISREG(info->st_mode))
+            return tess_fail(err, TESS_EUSAGE, "%s: is there and is no regular file", p->part);
+        if (!lock(p->fd)) return tess_fail(err, TESS_EUSAGE, "%s: another process is writing it", p->part);
+    } while (!is_still_named(p));
+    return TESS_OK;
+}
+
 static tess_status open_part(tess_partial *p, uint64_t n_byte, tess_error *err)
 {
     struct stat info;
-    p->fd = open(p->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
-    if (p->fd < 0) return tess_fail_system(err, errno, p->part, -1, "open");
-    if (fstat(p->fd, &info)) return tess_fail_system(err, errno, p->part, -1, "examine");
-    if (!S_ISREG(info.st_mode))
-        return tess_fail(err, TESS_EUSAGE, "%s: is there and is no regular file", p->part);
-    if (!lock(p->fd)) return tess_fail(err, TESS_EUSAGE, "%s: another process is writing it", p->part);
-    tess_status status = reserve_room(p, n_byte, err);
+    tess_status status = open_locked(p, &info, err);
+    if (status != TESS_OK) return status;
+    status = reserve_room(p, n_byte, err);
     if (status != TESS_OK && info.st_size == 0) unlink(p->part); /* nothing is in it */
     if (status == TESS_OK) p->direct_fd = open(p->part, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_DIRECT);
     return status;

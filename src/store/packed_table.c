@@ -98,6 +98,7 @@ static tess_status read_superblock(reader *r)
     if (hash != tess_xxh3(block, HASHED_BYTES))
         return tess_refuse(r->err, r->path, "superblock", 0, "its checksum", "other bytes: it is damaged");
     if (s->version != TESS_PACKED_VERSION) return refuse(r, "version", 8, "1", s->version);
+    if (s->is_whole > 1) return refuse(r, "superblock: is_whole", 12, "0 or 1", s->is_whole);
     if (r->whole && !s->is_whole)
         return tess_refuse(r->err, r->path, "", -1, "a packed store",
                            "one that is not finished: 'tessera pack', run again, goes on");

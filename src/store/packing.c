@@ -50,6 +50,7 @@ struct tess_packing {
     uint32_t next_piece; /* and which of its pieces */
     uint64_t end;        /* of what is written */
     uint64_t found_bytes, done_bytes, total_bytes;
+    uint64_t largest_bytes;     /* that a piece can have */
     tess_sha256 before, behind; /* of the tensor that a batch begins inside of, and that it ends inside of */
 };
 
@@ -78,23 +79,24 @@ static uint64_t room_of(const tess_tensor *t, uint64_t n_row, uint64_t n_col)
     return tess_align_up(plain > packed ? plain : packed, TESS_PIECE_ALIGN) + 2 * TESS_IO_ALIGN;
 }
 
-/* What the file takes if what can be packed pays; what does not pay is rare. */
-static uint64_t estimate_bytes(const tess_packing_order *order, const tess_packed_table *t)
+/* What the file takes if what can be packed pays; what does not pay is rare. And the largest piece. */
+static uint64_t estimate_bytes(tess_packing *p)
 {
-    uint64_t sum = tess_packed_data_offset(t->n_byte);
-    for (size_t i = 0; i < tess_store_get_count(order->source); i++) {
-        const tess_tensor *tensor = order->item[i].tensor;
-        const tess_packed_tensor *w = &t->tensor[tess_store_get_place(order->source, tensor)];
+    uint64_t sum = p->superblock.data_offset;
+    for (size_t i = 0; i < p->n_item; i++) {
+        const tess_tensor *tensor = p->order->item[i].tensor;
+        const tess_packed_tensor *w = tensor_of(p, i);
         uint64_t n_row = 0, n_col = 0;
         tess_tensor_count_rows(tensor, &n_row, &n_col);
         for (uint32_t k = 0; k < w->n_piece; k++) {
-            const uint64_t n = t->piece[w->first_piece + k].n_row;
+            const uint64_t n = p->table.piece[w->first_piece + k].n_row, room = room_of(tensor, n, n_col);
             sum += tess_align_up(tensor->n_dim == 2 && tess_weights_can_pack(n, n_col)
                                      ? tess_packed_room(n, n_col)
                                      : n * n_col * sizeof(uint16_t),
                                  TESS_PIECE_ALIGN);
+            if (room > p->largest_bytes) p->largest_bytes = room;
         }
-        if (order->item[i].begins_segment) sum += TESS_IO_ALIGN;
+        if (p->order->item[i].begins_segment) sum += TESS_IO_ALIGN;
     }
     return sum;
 }
@@ -181,7 +183,7 @@ tess_status tess_packing_open(const tess_packing_order *order, const char *path,
                                                  .data_offset = tess_packed_data_offset(p->table.n_byte)};
         memcpy(p->superblock.magic, TESS_PACKED_MAGIC, sizeof p->superblock.magic);
         p->end = p->superblock.data_offset;
-        status = tess_partial_open(path, estimate_bytes(order, &p->table), &p->part, err);
+        status = tess_partial_open(path, estimate_bytes(p), &p->part, err);
     }
     if (status == TESS_OK) status = take_over(p, progress, err);
     if (status != TESS_OK)
@@ -199,26 +201,24 @@ void tess_packing_close(tess_packing *p)
     free(p);
 }
 
-/* Whether a piece is there as it was written, right behind the one before. */
+/* Whether a piece is there as it was written, right behind the one before. `room` holds the largest. */
 static tess_status check_piece(const tess_packing *p, const tess_packed_piece *piece, uint64_t offset,
-                               bool *is_good, tess_error *err)
+                               unsigned char *room, bool *is_good, tess_error *err)
 {
     uint64_t size = 0;
     *is_good = false;
     tess_status status = tess_partial_get_size(p->part, &size, err);
     if (status != TESS_OK || piece->n_byte == 0 || piece->offset != offset || offset > size ||
-        piece->n_byte > size - offset)
+        piece->n_byte > size - offset || piece->n_byte > p->largest_bytes)
         return status;
-    void *bytes = malloc(piece->n_byte);
-    if (!bytes) return tess_fail(err, TESS_ENOMEM, "no memory to check what is there");
-    status = tess_partial_read(p->part, offset, bytes, piece->n_byte, err);
-    *is_good = status == TESS_OK && tess_xxh3(bytes, piece->n_byte) == piece->hash;
-    free(bytes);
+    status = tess_partial_read(p->part, offset, room, piece->n_byte, err);
+    *is_good = status == TESS_OK && tess_xxh3(room, piece->n_byte) == piece->hash;
     return status;
 }
 
 /* Whether all pieces of a segment, whose first item is *item, are good; then goes on behind it. */
-static tess_status check_segment(tess_packing *p, size_t *item, bool *is_good, tess_error *err)
+static tess_status check_segment(tess_packing *p, size_t *item, unsigned char *room, bool *is_good,
+                                 tess_error *err)
 {
     uint64_t end = p->end, bytes = 0;
     size_t i = *item;
@@ -228,7 +228,7 @@ static tess_status check_segment(tess_packing *p, size_t *item, bool *is_good, t
         *is_good = t->check == tess_packed_tensor_check(&p->table, t);
         for (uint32_t k = 0; k < t->n_piece && *is_good; k++) {
             const tess_packed_piece *piece = &p->table.piece[t->first_piece + k];
-            tess_status status = check_piece(p, piece, end, is_good, err);
+            tess_status status = check_piece(p, piece, end, room, is_good, err);
             if (status != TESS_OK) return status;
             end += piece->n_byte;
         }
@@ -250,13 +250,16 @@ static tess_status find_start(tess_packing *p, const tess_progress *progress, te
 {
     bool is_good = true;
     size_t item = 0;
-    while (item < p->n_item && is_good) {
-        tess_status status = check_segment(p, &item, &is_good, err);
+    unsigned char *room = malloc(p->largest_bytes);
+    tess_status status = room ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory to check what is there");
+    while (item < p->n_item && is_good && status == TESS_OK) {
+        status = check_segment(p, &item, room, &is_good, err);
         if (status == TESS_OK && p->found_bytes)
             status =
                 tess_progress_tell(progress, TESS_ACTIVITY_CHECKSUMS, p->found_bytes, p->total_bytes, err);
-        if (status != TESS_OK) return status;
     }
+    free(room);
+    if (status != TESS_OK) return status;
     p->next = item;
     p->done_bytes = p->found_bytes;
     for (; item < p->n_item; item++) {

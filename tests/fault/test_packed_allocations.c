@@ -144,7 +144,7 @@ static void test_allocations_of_opening(void **state)
     assert_true(fault_alloc_each(open_once, &alloc_error) >= 15);
     assert_true(fault_alloc_each(open_collecting_once, &alloc_error) >= 15);
     assert_int_equal(tess_store_open(folder, TESS_DIRECT_OFF, &open_store, NULL), TESS_OK);
-    assert_int_equal(fault_alloc_each(read_once, &alloc_error), 4);
+    assert_true(fault_alloc_each(read_once, &alloc_error) >= 3);
     tess_store_close(open_store);
 }
 
@@ -181,7 +181,7 @@ static void test_allocations_of_packing(void **state)
 {
     (void)state;
     most_found = 0;
-    assert_true(fault_alloc_each(pack_once, &alloc_error) >= 60);
+    assert_true(fault_alloc_some(pack_once, &alloc_error, getenv("TESS_SANITIZED") ? 31 : 7) >= 60);
     assert_true(most_found > 0);
 }
 

@@ -35,9 +35,14 @@ bool fault_alloc_end(void)
 
 int fault_alloc_each(tess_status (*work)(void), const tess_error *err)
 {
+    return fault_alloc_some(work, err, 1);
+}
+
+int fault_alloc_some(tess_status (*work)(void), const tess_error *err, long stride)
+{
     int n = 0;
     bool reached = true;
-    for (long k = 1; reached; k++) {
+    for (long k = 1; reached; k += k < 100 ? 1 : stride) {
         fault_alloc_at(k);
         tess_status status = work();
         reached = fault_alloc_end();

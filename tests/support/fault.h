@@ -19,5 +19,7 @@ bool fault_alloc_end(void);
  * times it ran out of memory. It may do without and then must be right, which work() checks; any other
  * failure, told in `err`, fails the test. */
 int fault_alloc_each(tess_status (*work)(void), const tess_error *err);
+/* The same for the first 100 and then every stride-th: for work that allocates the same for every tensor. */
+int fault_alloc_some(tess_status (*work)(void), const tess_error *err, long stride);
 
 #endif
