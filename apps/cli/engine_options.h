@@ -18,7 +18,7 @@ typedef struct cli_engine {
 
 #define CLI_ENGINE_OPTIONS(e)                                                                                \
     {"model", CLI_NAME, &(e)->options.model_dir, "DIR",                                                      \
-     "checkpoint folder in the published layout (required)"},                                                \
+     "checkpoint folder: as published, or a packed store (required)"},                                       \
         {"memory", CLI_SIZE, &(e)->options.memory_bytes, "SIZE",                                             \
          "bound on the peak resident memory, as 8GiB, 1.5GB or 12g; default 70 % of what machine and "       \
          "control groups "                                                                                   \

@@ -32,8 +32,7 @@ static void find_inside(const char *dir, char out[PATH_MAX])
     if (folder) closedir(folder);
 }
 
-/* Whether a file stands there that pack or unpack has not finished. */
-static bool has_part(const char *dir)
+bool cli_has_part(const char *dir)
 {
     static const char end[] = ".part";
     DIR *folder = opendir(dir);
@@ -58,7 +57,7 @@ int cli_check_checkpoint(const cli_command *self, const cli_common *common, cons
     snprintf(expected, sizeof expected, "the folder of a checkpoint: config.json and *.safetensors%s%.100s",
              *inside ? ", as in " : "", inside);
     tess_refuse(&err, path, "", -1, expected, "no such file: %.100s %s", dir,
-                has_part(dir) ? "is not finished; the command that began it, run again, goes on"
-                              : "is no checkpoint");
+                cli_has_part(dir) ? "is not finished; the command that began it, run again, goes on"
+                                  : "is no checkpoint");
     return cli_report(self, common, &err);
 }

@@ -8,4 +8,7 @@
  * is left to whoever opens it. Returns -1 or an exit code. */
 int cli_check_checkpoint(const cli_command *self, const cli_common *common, const char *dir);
 
+/* Whether a file stands there that pack or unpack has not finished. */
+bool cli_has_part(const char *dir);
+
 #endif

@@ -313,7 +313,8 @@ static int run_inspect(const cli_command *self, int argc, char **argv)
     inspection in = {.self = self, .common = CLI_COMMON_DEFAULT};
     const char *direct = "auto";
     const cli_option options[] = {
-        {"model", CLI_NAME, &in.dir, "DIR", "checkpoint folder in the published layout (or as a word)"},
+        {"model", CLI_NAME, &in.dir, "DIR",
+         "checkpoint folder: as published, or a packed store (or as a word)"},
         {"check", CLI_FLAG, &in.check, NULL,
          "compare with all that config.json implies; exit 1 if anything is wrong"},
         {"tensors", CLI_TEXT, &in.glob, "GLOB", "list the tensors whose names match, as '*.mlp.gate.*'"},

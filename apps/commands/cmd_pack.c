@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/system.h"
+#include "cli/folder.h"
 #include "cli/progress.h"
 #include "commands/commands.h"
 #include "tessera/pack.h"
@@ -19,7 +20,8 @@ static void tell_left_out(void *context, const char *name, const char *why)
 {
     request *r = context;
     if (r->left_out)
-        json_array_append_new(r->left_out, cli_text(name, strlen(name)));
+        json_array_append_new(r->left_out,
+                              json_pack("{s:o, s:s}", "file", cli_text(name, strlen(name)), "why", why));
     else if (!r->common.quiet)
         cli_remark(r->self, "%s is left out: %s", name, why);
 }
@@ -70,7 +72,8 @@ static void print_text(const request *r, const tess_pack_result *result, double 
     printf("  %-10s %d carried along\n", "files", result->n_file);
     if (result->was_whole) return;
     if (result->found_bytes) printf("  %-10s %s of an earlier run\n", "gone on", found);
-    printf("  %-10s %.1f s, %s/s\n", "time", seconds, rate);
+    printf("  %-10s %.1f s%s%s%s\n", "time", seconds, written ? ", " : "", written ? rate : "",
+           written ? "/s" : "");
 }
 
 static int run_request(request *r)
@@ -88,7 +91,8 @@ static int run_request(request *r)
     tess_status status =
         packs ? tess_pack(&r->options, &result, &err) : tess_unpack(&r->options, &result, &err);
     cli_progress_clear(&r->bar);
-    if (status == TESS_EINTERRUPTED && !r->common.quiet)
+    const bool may_go_on = status == TESS_EINTERRUPTED || status == TESS_EIO || status == TESS_ENOMEM;
+    if (may_go_on && !r->common.quiet && cli_has_part(r->options.out_dir))
         cli_remark(r->self, "what is done stays in %s; the same command goes on with it", r->options.out_dir);
     if (status != TESS_OK) return cli_report(r->self, &r->common, &err);
     if (r->common.json)

@@ -2,11 +2,13 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/path.h"
 #include "base/whole_file.h"
@@ -61,6 +63,7 @@ static tess_status read_file(const char *path, tess_partial *copy, unsigned char
     status = bytes ? tess_file_read(file, 0, bytes, n, err)
                    : tess_fail(err, TESS_ENOMEM, "%s: no memory to read it", path);
     tess_file_close(file);
+    if (status == TESS_OK) status = tess_lfs_pointer_check(path, bytes, n, err);
     if (status == TESS_OK) {
         tess_sha256 sha;
         tess_sha256_init(&sha);
@@ -162,8 +165,26 @@ tess_status tess_carried_file_check(const char *dir, const char *name,
     return status;
 }
 
+tess_status tess_carried_file_find(const char *dir, const char *name,
+                                   const unsigned char sha256[TESS_SHA256_BYTES], tess_error *err)
+{
+    static const char expected[] =
+        "the file as it was packed, all else is unpacked: put it there, or get it again";
+    unsigned char found[TESS_SHA256_BYTES];
+    uint64_t n_byte;
+    struct stat info;
+    char *path = tess_path_join(dir, name);
+    if (!path) return tess_fail(err, TESS_ENOMEM, "%s: no memory for its name", name);
+    tess_status status = stat(path, &info) ? tess_refuse(err, path, "", -1, expected, "no such file")
+                                           : read_file(path, NULL, found, &n_byte, err);
+    if (status == TESS_OK && memcmp(found, sha256, sizeof found) != 0)
+        status = tess_refuse(err, path, "", -1, expected, "a file with other bytes");
+    free(path);
+    return status;
+}
+
 static tess_status copy_file(const char *from, const char *to, const unsigned char sha256[TESS_SHA256_BYTES],
-                             tess_error *err)
+                             bool *was_there, tess_error *err)
 {
     unsigned char found[TESS_SHA256_BYTES];
     uint64_t n_byte = 0;
@@ -171,6 +192,7 @@ static tess_status copy_file(const char *from, const char *to, const unsigned ch
     tess_partial *copy;
     tess_status status = find_file(to, sha256, &is_there, err);
     if (status != TESS_OK || is_there) return status;
+    *was_there = false;
     status = tess_partial_open(to, 0, &copy, err);
     if (status != TESS_OK) return status;
     status = read_file(from, copy, found, &n_byte, err);
@@ -182,10 +204,11 @@ static tess_status copy_file(const char *from, const char *to, const unsigned ch
 }
 
 tess_status tess_carried_file_copy(const char *from_dir, const char *to_dir, const char *name,
-                                   const unsigned char sha256[TESS_SHA256_BYTES], tess_error *err)
+                                   const unsigned char sha256[TESS_SHA256_BYTES], bool *was_there,
+                                   tess_error *err)
 {
     char *from = tess_path_join(from_dir, name), *to = tess_path_join(to_dir, name);
-    tess_status status = from && to ? copy_file(from, to, sha256, err)
+    tess_status status = from && to ? copy_file(from, to, sha256, was_there, err)
                                     : tess_fail(err, TESS_ENOMEM, "%s: no memory for its name", name);
     free(from);
     free(to);
@@ -194,31 +217,90 @@ tess_status tess_carried_file_copy(const char *from_dir, const char *to_dir, con
 
 /* ---- the folder that is written into ---- */
 
-static bool is_expected(const char *entry, const char *const *name, size_t n)
+static bool is_expected(const tess_output_folder *f, const char *entry)
 {
     size_t length = strlen(entry);
     if (ends_with(entry, TESS_PARTIAL_SUFFIX)) length -= strlen(TESS_PARTIAL_SUFFIX);
-    for (size_t i = 0; i < n; i++)
-        if (strlen(name[i]) == length && !strncmp(entry, name[i], length)) return true;
+    for (size_t i = 0; i < f->n; i++)
+        if (strlen(f->name[i]) == length && !strncmp(entry, f->name[i], length)) return true;
     return false;
 }
 
-tess_status tess_output_folder_prepare(const char *dir, const char *const *name, size_t n, tess_error *err)
+static tess_status check_entries(const tess_output_folder *f, tess_error *err)
 {
-    static const char expected[] = "an empty folder, or what an earlier call has begun there";
+    tess_status status = TESS_OK;
+    DIR *folder = opendir(f->dir);
+    const struct dirent *entry;
+    if (!folder) return tess_fail_system(err, errno, f->dir, -1, "list");
+    while (status == TESS_OK && (entry = readdir(folder)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            !is_expected(f, entry->d_name))
+            status =
+                tess_refuse(err, f->dir, "", -1, "an empty folder, or what an earlier call has begun there",
+                            "\"%.120s\" in it", entry->d_name);
+    closedir(folder);
+    return status;
+}
+
+/* A source that gets a folder more is not left as it is. */
+static tess_status check_outside(const char *dir, const char *source, tess_error *err)
+{
+    char whole[PATH_MAX], outer[PATH_MAX], copy[PATH_MAX];
+    if (strlen(dir) >= sizeof copy) return tess_fail_system(err, ENAMETOOLONG, dir, -1, "make the folder");
+    strcpy(copy, dir);
+    if (!realpath(dirname(copy), whole) || !realpath(source, outer))
+        return TESS_OK; /* what follows will tell */
+    const size_t n = strlen(outer);
+    if (strncmp(whole, outer, n) != 0 || (whole[n] && whole[n] != '/')) return TESS_OK;
+    return tess_refuse(err, dir, "", -1, "a folder outside of the one that is read", "one inside of it");
+}
+
+static tess_status make_folder(const char *dir, const char *source, tess_error *err)
+{
+    struct stat info;
+    tess_status status = check_outside(dir, source, err);
+    if (status != TESS_OK) return status;
     if (mkdir(dir, 0777) == 0) {
         tess_folder_flush(dir);
         return TESS_OK;
     }
     if (errno != EEXIST) return tess_fail_system(err, errno, dir, -1, "make the folder");
-    tess_status status = tess_folder_check(dir, expected, err);
-    DIR *folder = status == TESS_OK ? opendir(dir) : NULL;
-    if (status == TESS_OK && !folder) status = tess_fail_system(err, errno, dir, -1, "list");
-    const struct dirent *entry;
-    while (status == TESS_OK && (entry = readdir(folder)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            !is_expected(entry->d_name, name, n))
-            status = tess_refuse(err, dir, "", -1, expected, "\"%.120s\" in it", entry->d_name);
-    if (folder) closedir(folder);
+    if (lstat(dir, &info) == 0 && S_ISLNK(info.st_mode) && stat(dir, &info) != 0)
+        return tess_refuse(err, dir, "", -1, "a folder", "a symbolic link that leads nowhere");
+    return tess_folder_check(dir, "a folder, or nothing", err);
+}
+
+tess_status tess_output_folder_open(const char *dir, const char *source, const char **name, size_t n,
+                                    tess_output_folder *out, tess_error *err)
+{
+    tess_output_folder f = {.dir = dir, .name = name, .n = n, .lock = -1};
+    tess_status status = make_folder(dir, source, err);
+    if (status == TESS_OK) status = tess_folder_lock(dir, &f.lock, err);
+    if (status == TESS_OK) status = check_entries(&f, err);
+    if (status != TESS_OK)
+        tess_output_folder_close(&f);
+    else
+        *out = f;
     return status;
+}
+
+void tess_output_folder_tidy(const tess_output_folder *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        char *path = tess_path_join(f->dir, f->name[i]);
+        char *part = path ? malloc(strlen(path) + sizeof TESS_PARTIAL_SUFFIX) : NULL;
+        if (part) {
+            strcpy(stpcpy(part, path), TESS_PARTIAL_SUFFIX);
+            unlink(part);
+        }
+        free(path);
+        free(part);
+    }
+}
+
+void tess_output_folder_close(tess_output_folder *f)
+{
+    if (f->lock >= 0) close(f->lock);
+    free(f->name);
+    *f = (tess_output_folder){.lock = -1};
 }

@@ -22,13 +22,31 @@ void tess_carried_files_release(tess_carried_files *files);
 tess_status tess_carried_file_check(const char *dir, const char *name,
                                     const unsigned char sha256[TESS_SHA256_BYTES], tess_error *err);
 
-/* Copies one whose digest is known, by way of a ".part", unless it is there already. TESS_EINPUT: the bytes
- * are others by now. */
-tess_status tess_carried_file_copy(const char *from_dir, const char *to_dir, const char *name,
+/* Refuses (TESS_EINPUT) one that a packed store no longer has, or has with another digest. */
+tess_status tess_carried_file_find(const char *dir, const char *name,
                                    const unsigned char sha256[TESS_SHA256_BYTES], tess_error *err);
 
-/* Makes the folder, unless it is there, and refuses one (TESS_EINPUT) that holds anything but files of these
- * names, finished or not. */
-tess_status tess_output_folder_prepare(const char *dir, const char *const *name, size_t n, tess_error *err);
+/* Copies one whose digest is known, by way of a ".part", unless it is there already; *was_there (not changed
+ * if it was) becomes false. TESS_EINPUT: the bytes are others by now. */
+tess_status tess_carried_file_copy(const char *from_dir, const char *to_dir, const char *name,
+                                   const unsigned char sha256[TESS_SHA256_BYTES], bool *was_there,
+                                   tess_error *err);
+
+/* The folder that is written into, and the names of all files that will be there. */
+typedef struct tess_output_folder {
+    const char *dir;
+    const char **name; /* [n] */
+    size_t n;
+    int lock;
+} tess_output_folder;
+
+/* Makes the folder, unless it is there, and locks it. Refuses (TESS_EINPUT) one that lies in `source`, or
+ * that holds anything but files of these names, finished or not. The names are taken over, also in a failure.
+ */
+tess_status tess_output_folder_open(const char *dir, const char *source, const char **name, size_t n,
+                                    tess_output_folder *out, tess_error *err);
+/* Removes what is left of unfinished files that are whole by now. */
+void tess_output_folder_tidy(const tess_output_folder *folder);
+void tess_output_folder_close(tess_output_folder *folder);
 
 #endif

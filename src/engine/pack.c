@@ -1,6 +1,9 @@
 /* A whole checkpoint into a packed store. The packed file gets its name last: before that the folder is no
  * model. */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/path.h"
@@ -9,6 +12,8 @@
 #include "engine/carried_files.h"
 #include "engine/defaults.h"
 #include "engine/segments.h"
+#include "io/folder.h"
+#include "io/partial.h"
 #include "model/manifest.h"
 
 typedef struct packer {
@@ -18,6 +23,7 @@ typedef struct packer {
     tess_carried_files files;
     tess_packing_item *item;
     tess_packing_order order;
+    tess_output_folder folder;
     char *path; /* of the packed file */
 } packer;
 
@@ -41,52 +47,73 @@ static tess_status prepare_folder(packer *p, tess_error *err)
 {
     const char **name = malloc((p->files.n + 1) * sizeof *name);
     p->path = tess_path_join(p->options->out_dir, TESS_PACKED_FILE);
-    tess_status status =
-        name && p->path ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory for a list of files");
-    if (status == TESS_OK) {
-        for (size_t i = 0; i < p->files.n; i++) name[i] = p->files.file[i].name;
-        name[p->files.n] = TESS_PACKED_FILE;
-        status = tess_output_folder_prepare(p->options->out_dir, name, p->files.n + 1, err);
+    if (!name || !p->path) {
+        free(name);
+        return tess_fail(err, TESS_ENOMEM, "no memory for a list of files");
     }
-    free(name);
+    for (size_t i = 0; i < p->files.n; i++) name[i] = p->files.file[i].name;
+    name[p->files.n] = TESS_PACKED_FILE;
+    tess_status status = tess_output_folder_open(p->options->out_dir, p->options->model_dir, name,
+                                                 p->files.n + 1, &p->folder, err);
     for (size_t i = 0; i < p->files.n && status == TESS_OK; i++)
         status =
             tess_carried_file_check(p->options->out_dir, p->files.file[i].name, p->files.file[i].sha256, err);
     return status;
 }
 
-static tess_status copy_files(const packer *p, tess_error *err)
+static tess_status copy_files(const packer *p, bool *was_there, tess_error *err)
 {
     tess_status status = TESS_OK;
     for (size_t i = 0; i < p->files.n && status == TESS_OK; i++)
         status = tess_carried_file_copy(p->options->model_dir, p->options->out_dir, p->files.file[i].name,
-                                        p->files.file[i].sha256, err);
+                                        p->files.file[i].sha256, was_there, err);
     return status;
 }
 
-/* Whether the finished file that is there is of this source. */
-static tess_status check_whole(const packer *p, tess_pack_result *out, tess_error *err)
+/* Makes a store that is damaged an unfinished one: what is good of it stays. */
+static tess_status begin_again(const packer *p, tess_error *err)
 {
-    tess_file *file;
+    char *part = malloc(strlen(p->path) + sizeof TESS_PARTIAL_SUFFIX);
+    if (!part) return tess_fail(err, TESS_ENOMEM, "no memory for the name of a file");
+    strcpy(stpcpy(part, p->path), TESS_PARTIAL_SUFFIX);
+    tess_status status =
+        rename(p->path, part) ? tess_fail_system(err, errno, p->path, -1, "rename") : TESS_OK;
+    free(part);
+    return status;
+}
+
+/* Whether the finished file that is there is of this source and as it was made. */
+static tess_status check_finished(const packer *p, tess_file *file, tess_pack_result *out, tess_error *err)
+{
+    const tess_progress *progress = p->options->progress;
     tess_packed_table table;
     bool is_sure;
-    tess_status status = tess_file_open(p->path, TESS_DIRECT_OFF, &file, err);
-    if (status != TESS_OK) return status;
-    status = tess_packed_table_read(file, true, &table, err);
-    out->packed_bytes = tess_file_get_size(file);
-    tess_file_close(file);
+    tess_status status = tess_packed_table_read(file, true, &table, err);
     if (status != TESS_OK) return status;
     status = tess_packing_compare(&p->order, &table, p->path, &is_sure, err);
     if (status == TESS_OK && !is_sure)
-        status = tess_packing_compare_weights(&p->order, &table, p->path, p->options->progress, err);
+        status = tess_packing_compare_weights(&p->order, &table, p->path, progress, err);
+    if (status == TESS_OK) status = tess_packing_check_pieces(file, &table, progress, &out->was_whole, err);
     for (uint32_t i = 0; i < table.counts->n_piece; i++)
         if (table.piece[i].format == TESS_FORMAT_PACKED)
             out->n_packed++;
         else
             out->n_plain++;
     free(table.counts);
-    out->was_whole = true;
+    out->packed_bytes = tess_file_get_size(file);
     return status;
+}
+
+static tess_status check_whole(const packer *p, tess_pack_result *out, tess_error *err)
+{
+    struct stat info;
+    tess_file *file;
+    if (lstat(p->path, &info) != 0) return TESS_OK;
+    tess_status status = tess_file_open(p->path, TESS_DIRECT_OFF, &file, err);
+    if (status != TESS_OK) return status;
+    status = check_finished(p, file, out, err);
+    tess_file_close(file);
+    return status == TESS_OK && !out->was_whole ? begin_again(p, err) : status;
 }
 
 static int count_threads(int wanted)
@@ -105,27 +132,38 @@ static tess_status check_unchanged(const packer *p, tess_error *err)
         const tess_file *file = tess_store_get_file(p->source, i);
         struct stat info;
         const bool is_there = stat(tess_file_get_path(file), &info) == 0;
-        const int64_t mtime_ns =
-            is_there ? (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec : 0;
+        const int64_t ctime_ns =
+            is_there ? (int64_t)info.st_ctim.tv_sec * 1000000000 + info.st_ctim.tv_nsec : 0;
         if (!is_there || (uint64_t)info.st_size != tess_file_get_size(file) ||
-            mtime_ns != tess_file_get_mtime_ns(file))
+            ctime_ns != tess_file_get_ctime_ns(file))
             return tess_refuse(err, tess_file_get_path(file), "", -1,
                                "a file that stays as it is while it is packed",
-                               "one that has changed: remove what was made, and pack again");
+                               "one that has changed; pack again, which goes on with what is the same");
     }
     return TESS_OK;
+}
+
+/* Small files come after the weights, whose room is reserved. */
+static tess_status check_room(const packer *p, tess_error *err)
+{
+    uint64_t n_byte = 0;
+    for (size_t i = 0; i < p->files.n; i++) n_byte += p->files.file[i].n_byte;
+    return tess_folder_check_room(p->path, n_byte, err);
 }
 
 static tess_status pack_weights(const packer *p, tess_pack_result *out, tess_error *err)
 {
     tess_packing *packing;
     tess_packing_facts facts;
+    bool was_there;
     const tess_progress *progress = p->options->progress;
     tess_status status = tess_packing_open(&p->order, p->path, progress, &packing, err);
     if (status != TESS_OK) return status;
-    status = tess_packing_run(packing, count_threads(p->options->n_thread), progress, err);
+    status = check_room(p, err);
+    if (status == TESS_OK)
+        status = tess_packing_run(packing, count_threads(p->options->n_thread), progress, err);
     if (status == TESS_OK) status = check_unchanged(p, err);
-    if (status == TESS_OK) status = copy_files(p, err);
+    if (status == TESS_OK) status = copy_files(p, &was_there, err);
     if (status != TESS_OK) {
         tess_packing_close(packing);
         return status;
@@ -141,25 +179,31 @@ static tess_status pack_weights(const packer *p, tess_pack_result *out, tess_err
 
 static tess_status pack_all(packer *p, tess_pack_result *out, tess_error *err)
 {
-    struct stat info;
     tess_status status = open_source(p, err);
     if (status == TESS_OK) status = prepare_folder(p, err);
     if (status != TESS_OK) return status;
     out->n_shard = tess_store_get_shard_count(p->source);
     out->n_file = (int)p->files.n;
-    for (size_t i = 0; i < tess_store_get_count(p->source); i++)
-        out->plain_bytes += tess_store_get(p->source, i)->n_byte;
-    if (stat(p->path, &info) != 0) return pack_weights(p, out, err);
+    for (int i = 0; i < out->n_shard; i++)
+        out->plain_bytes += tess_file_get_size(tess_store_get_file(p->source, i));
     status = check_whole(p, out, err);
-    if (status == TESS_OK) out->found_bytes = out->plain_bytes;
-    return status == TESS_OK ? copy_files(p, err) : status;
+    if (status != TESS_OK) return status;
+    if (out->was_whole) {
+        out->found_bytes = out->plain_bytes;
+        status = copy_files(p, &out->was_whole, err);
+    } else {
+        status = pack_weights(p, out, err);
+    }
+    if (status == TESS_OK) tess_output_folder_tidy(&p->folder);
+    return status;
 }
 
 tess_status tess_pack(const tess_pack_options *options, tess_pack_result *out, tess_error *err)
 {
-    packer p = {.options = options};
+    packer p = {.options = options, .folder.lock = -1};
     tess_pack_result result = {0};
     tess_status status = pack_all(&p, &result, err);
+    tess_output_folder_close(&p.folder);
     tess_store_close(p.source);
     tess_carried_files_release(&p.files);
     free(p.config);

@@ -16,6 +16,9 @@ typedef struct unpacker {
     tess_store *store;
     tess_packed_table table; /* with its texts */
     tess_unpacking unpacking;
+    tess_output_folder folder;
+    bool *is_lost;   /* [n_file] the store no longer has it as it was packed */
+    tess_error lost; /* the first of those */
 } unpacker;
 
 static tess_status open_store(unpacker *u, tess_error *err)
@@ -34,20 +37,39 @@ static tess_status open_store(unpacker *u, tess_error *err)
     return status;
 }
 
-static tess_status prepare_folder(const unpacker *u, tess_error *err)
+static const char *file_name(const unpacker *u, uint32_t i)
+{
+    return u->table.texts + u->table.file[i].name;
+}
+
+static tess_status prepare_folder(unpacker *u, tess_error *err)
 {
     const tess_packed_counts *c = u->table.counts;
     const char **name = malloc(((size_t)c->n_shard + c->n_file + 1) * sizeof *name);
     if (!name) return tess_fail(err, TESS_ENOMEM, "no memory for a list of files");
     size_t n = 0;
     for (uint32_t i = 0; i < c->n_shard; i++) name[n++] = u->table.texts + u->table.shard[i].name;
-    for (uint32_t i = 0; i < c->n_file; i++) name[n++] = u->table.texts + u->table.file[i].name;
-    tess_status status = tess_output_folder_prepare(u->options->out_dir, name, n, err);
-    free(name);
+    for (uint32_t i = 0; i < c->n_file; i++) name[n++] = file_name(u, i);
+    tess_status status =
+        tess_output_folder_open(u->options->out_dir, u->options->model_dir, name, n, &u->folder, err);
     for (uint32_t i = 0; i < c->n_file && status == TESS_OK; i++)
-        status = tess_carried_file_check(u->options->out_dir, u->table.texts + u->table.file[i].name,
-                                         u->table.file[i].sha256, err);
+        status = tess_carried_file_check(u->options->out_dir, file_name(u, i), u->table.file[i].sha256, err);
     return status;
+}
+
+/* Small files that were lost or edited since keep nobody from the weights: they are named at the end. */
+static tess_status find_lost_files(unpacker *u, tess_error *err)
+{
+    u->is_lost = calloc((size_t)u->table.counts->n_file + 1, sizeof *u->is_lost);
+    if (!u->is_lost) return tess_fail(err, TESS_ENOMEM, "no memory for a list of files");
+    for (uint32_t i = 0; i < u->table.counts->n_file; i++) {
+        tess_error why;
+        tess_status status =
+            tess_carried_file_find(u->options->model_dir, file_name(u, i), u->table.file[i].sha256, &why);
+        u->is_lost[i] = status != TESS_OK;
+        if (u->is_lost[i] && !*u->lost.message) u->lost = why;
+    }
+    return TESS_OK;
 }
 
 /* What shards take on the disk already, finished or not. */
@@ -96,47 +118,58 @@ static tess_status restore_shard(unpacker *u, int shard, bool *was_there, tess_e
     return status;
 }
 
-/* All files that were carried along, or the index alone, or all but the index. */
-static tess_status copy_files(const unpacker *u, bool index, tess_error *err)
+/* All files that were carried along but the index, or the index alone. */
+static tess_status copy_files(const unpacker *u, bool index, bool *was_there, tess_error *err)
 {
     tess_status status = TESS_OK;
-    for (uint32_t i = 0; i < u->table.counts->n_file && status == TESS_OK; i++) {
-        const tess_packed_file *f = &u->table.file[i];
-        const char *name = u->table.texts + f->name;
-        if (!strcmp(name, "model.safetensors.index.json") == index)
-            status = tess_carried_file_copy(u->options->model_dir, u->options->out_dir, name, f->sha256, err);
-    }
+    for (uint32_t i = 0; i < u->table.counts->n_file && status == TESS_OK; i++)
+        if (!u->is_lost[i] && !strcmp(file_name(u, i), "model.safetensors.index.json") == index)
+            status = tess_carried_file_copy(u->options->model_dir, u->options->out_dir, file_name(u, i),
+                                            u->table.file[i].sha256, was_there, err);
     return status;
+}
+
+static tess_status restore_all(unpacker *u, tess_pack_result *out, tess_error *err)
+{
+    tess_status status = copy_files(u, false, &out->was_whole, err);
+    for (int i = 0; i < out->n_shard && status == TESS_OK; i++) {
+        bool was_there = false;
+        status = restore_shard(u, i, &was_there, err);
+        out->was_whole &= was_there;
+    }
+    if (status == TESS_OK) status = copy_files(u, true, &out->was_whole, err);
+    if (status != TESS_OK) return status;
+    tess_output_folder_tidy(&u->folder);
+    if (*u->lost.message && err) *err = u->lost;
+    return *u->lost.message ? u->lost.status : TESS_OK;
 }
 
 static tess_status unpack_all(unpacker *u, tess_pack_result *out, tess_error *err)
 {
     tess_status status = open_store(u, err);
     if (status == TESS_OK) status = prepare_folder(u, err);
+    if (status == TESS_OK) status = find_lost_files(u, err);
     if (status == TESS_OK) status = check_room(u, err);
-    if (status == TESS_OK) status = copy_files(u, false, err);
     if (status != TESS_OK) return status;
     *out = (tess_pack_result){.was_whole = true,
                               .n_shard = tess_store_get_shard_count(u->store),
                               .n_file = (int)u->table.counts->n_file,
                               .packed_bytes = tess_file_get_size(tess_store_get_file(u->store, 0)),
                               .plain_bytes = u->unpacking.total};
-    for (int i = 0; i < out->n_shard && status == TESS_OK; i++) {
-        bool was_there = false;
-        status = restore_shard(u, i, &was_there, err);
-        out->was_whole &= was_there;
-    }
+    status = restore_all(u, out, err);
     out->found_bytes = u->unpacking.found;
-    return status == TESS_OK ? copy_files(u, true, err) : status;
+    return status;
 }
 
 tess_status tess_unpack(const tess_pack_options *options, tess_pack_result *out, tess_error *err)
 {
-    unpacker u = {.options = options};
+    unpacker u = {.options = options, .folder.lock = -1};
     tess_pack_result result = {0};
     tess_status status = unpack_all(&u, &result, err);
+    tess_output_folder_close(&u.folder);
     tess_store_close(u.store);
     free(u.table.counts);
+    free(u.is_lost);
     if (status == TESS_OK) *out = result;
     return status;
 }

@@ -22,7 +22,7 @@ struct tess_file {
     int fd, direct_fd; /* direct_fd is -1 if direct reads were refused or are not wanted */
     bool may_be_direct, must_be_direct;
     uint64_t size;
-    int64_t mtime_ns;
+    int64_t mtime_ns, ctime_ns;
     atomic_bool is_direct;
     _Atomic uint64_t bytes_read;
     char path[];
@@ -68,6 +68,7 @@ tess_status tess_file_open(const char *path, tess_direct direct, tess_file **out
     if (status == TESS_OK) {
         file->size = (uint64_t)info.st_size;
         file->mtime_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+        file->ctime_ns = (int64_t)info.st_ctim.tv_sec * 1000000000 + info.st_ctim.tv_nsec;
         status = open_direct(file, direct, err);
     }
     if (status != TESS_OK) {
@@ -99,6 +100,11 @@ uint64_t tess_file_get_size(const tess_file *file)
 int64_t tess_file_get_mtime_ns(const tess_file *file)
 {
     return file->mtime_ns;
+}
+
+int64_t tess_file_get_ctime_ns(const tess_file *file)
+{
+    return file->ctime_ns;
 }
 
 bool tess_file_is_direct(const tess_file *file)

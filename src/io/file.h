@@ -34,6 +34,8 @@ const char *tess_file_get_path(const tess_file *file);
 uint64_t tess_file_get_size(const tess_file *file);
 /* When it was last modified, as of opening; nanoseconds since 1970. */
 int64_t tess_file_get_mtime_ns(const tess_file *file);
+/* When its bytes or anything else about it last changed, likewise: no program sets that back. */
+int64_t tess_file_get_ctime_ns(const tess_file *file);
 /* Whether windows are read past the page cache; TESS_DIRECT_AUTO may find out only at a read. */
 bool tess_file_is_direct(const tess_file *file);
 /* Whether direct reads were wanted and refused, as far as is known, so that the page cache is read through.

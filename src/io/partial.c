@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/whole_file.h"
@@ -43,21 +41,7 @@ static tess_status reserve_room(const tess_partial *p, uint64_t n_byte, tess_err
     return tess_fail_system(err, code, p->part, -1, what);
 }
 
-/* A process that was killed may hold its lock for as long as it takes to end. */
-static bool lock(int fd)
-{
-    enum { N_TRY = 30 };
-    const struct timespec pause = {.tv_nsec = 100000000};
-    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
-        if (errno != EWOULDBLOCK) return true; /* a file system without locks */
-        if (i == N_TRY) return false;
-        nanosleep(&pause, NULL);
-    }
-    return true;
-}
-
-/* Whether the name still is the file's that was opened: whoever held the lock may have made it whole
- * meanwhile, and then it is not to be written again. */
+/* Whether the name still is the file's that was opened. */
 static bool is_still_named(const tess_partial *p)
 {
     struct stat opened, named;
@@ -65,24 +49,27 @@ static bool is_still_named(const tess_partial *p)
            opened.st_ino == named.st_ino;
 }
 
-static tess_status open_locked(tess_partial *p, struct stat *info, tess_error *err)
+/* What has another name besides is not written through: it may be a snapshot's. */
+static tess_status open_own(tess_partial *p, struct stat *info, tess_error *err)
 {
-    do {
-        if (p->fd >= 0) close(p->fd);
-        p->fd = open(p->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
-        if (p->fd < 0) return tess_fail_system(err, errno, p->part, -1, "open");
-        if (fstat(p->fd, info)) return tess_fail_system(err, errno, p->part, -1, "examine");
-        if (!S_ISREG(info->st_mode))
-            return tess_fail(err, TESS_EUSAGE, "%s: is there and is no regular file", p->part);
-        if (!lock(p->fd)) return tess_fail(err, TESS_EUSAGE, "%s: another process is writing it", p->part);
-    } while (!is_still_named(p));
+    static const char expected[] = "a file that an earlier call has begun; remove it";
+    p->fd = open(p->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
+    if (p->fd < 0 && errno == ELOOP) return tess_refuse(err, p->part, "", -1, expected, "a symbolic link");
+    if (p->fd < 0 && (errno == EISDIR || errno == ENXIO))
+        return tess_refuse(err, p->part, "", -1, expected, "something that is no regular file");
+    if (p->fd < 0) return tess_fail_system(err, errno, p->part, -1, "open");
+    if (fstat(p->fd, info)) return tess_fail_system(err, errno, p->part, -1, "examine");
+    if (!S_ISREG(info->st_mode))
+        return tess_refuse(err, p->part, "", -1, expected, "something that is no regular file");
+    if (info->st_nlink > 1)
+        return tess_refuse(err, p->part, "", -1, expected, "one that has a second name (a hard link)");
     return TESS_OK;
 }
 
 static tess_status open_part(tess_partial *p, uint64_t n_byte, tess_error *err)
 {
     struct stat info;
-    tess_status status = open_locked(p, &info, err);
+    tess_status status = open_own(p, &info, err);
     if (status != TESS_OK) return status;
     status = reserve_room(p, n_byte, err);
     if (status != TESS_OK && info.st_size == 0) unlink(p->part); /* nothing is in it */
@@ -174,6 +161,8 @@ tess_status tess_partial_commit(tess_partial *p, uint64_t n_byte, tess_error *er
     tess_status status = ftruncate(p->fd, (off_t)n_byte)
                              ? tess_fail_system(err, errno, p->part, -1, "set its size")
                              : tess_partial_flush(p, err);
+    if (status == TESS_OK && !is_still_named(p))
+        status = tess_fail(err, TESS_EIO, "%s: was replaced while it was written", p->part);
     if (status == TESS_OK && rename(p->part, p->path))
         status = tess_fail_system(err, errno, p->path, -1, "give the finished file its name");
     if (status == TESS_OK) tess_folder_flush(p->path);

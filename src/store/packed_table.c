@@ -100,8 +100,7 @@ static tess_status read_superblock(reader *r)
     if (s->version != TESS_PACKED_VERSION) return refuse(r, "version", 8, "1", s->version);
     if (s->is_whole > 1) return refuse(r, "superblock: is_whole", 12, "0 or 1", s->is_whole);
     if (r->whole && !s->is_whole)
-        return tess_refuse(r->err, r->path, "", -1, "a packed store",
-                           "one that is not finished: 'tessera pack', run again, goes on");
+        return tess_refuse(r->err, r->path, "", -1, "a packed store", "one that is not finished");
     if (s->table_bytes < sizeof(tess_packed_counts) || s->table_bytes > MAX_TABLE_BYTES ||
         tess_packed_data_offset(s->table_bytes) > size)
         return refuse(r, "superblock: table_bytes", 16, "the size of a table inside the file",

@@ -45,8 +45,7 @@ typedef struct tess_packed_counts {
 /* A file of the published layout; `name` and `head` are offsets into the texts. */
 typedef struct tess_packed_shard {
     uint64_t n_byte;
-    int64_t
-        mtime_ns; /* of the source, while a store is being made; then 0: a store tells weights, not files */
+    int64_t ctime_ns; /* of the source while a store is being made; then 0: it tells weights, not files */
     uint64_t name, head, n_head_byte;
     uint64_t n_tensor;
 } tess_packed_shard;

@@ -549,7 +549,7 @@ tess_status tess_packing_commit(tess_packing *p, tess_packing_facts *facts, tess
     TESS_ASSERT(p->next == p->n_item);
     tess_packing_facts counted;
     count_facts(p, &counted);
-    for (uint32_t i = 0; i < p->table.counts->n_shard; i++) p->table.shard[i].mtime_ns = 0;
+    for (uint32_t i = 0; i < p->table.counts->n_shard; i++) p->table.shard[i].ctime_ns = 0;
     p->superblock.is_whole = 1;
     p->superblock.file_bytes = p->end;
     p->superblock.table_hash = tess_xxh3(p->table.counts, p->superblock.data_offset - TESS_IO_ALIGN);

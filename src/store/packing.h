@@ -58,6 +58,9 @@ void tess_packing_close(tess_packing *packing); /* NULL is fine */
  * next). `path` is for messages. */
 tess_status tess_packing_compare(const tess_packing_order *order, const tess_packed_table *table,
                                  const char *path, bool *is_sure, tess_error *err);
+/* Reads all pieces of a finished store. *is_intact: they are what was written. */
+tess_status tess_packing_check_pieces(tess_file *file, const tess_packed_table *table,
+                                      const tess_progress *progress, bool *is_intact, tess_error *err);
 /* Reads and hashes the source's tensors. TESS_EINPUT: one is not what was packed. */
 tess_status tess_packing_compare_weights(const tess_packing_order *order, const tess_packed_table *table,
                                          const char *path, const tess_progress *progress, tess_error *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/progress.h"
+#include "base/xxh3.h"
 #include "store/checksum.h"
 
 static uint64_t count_pieces(uint64_t n_row, uint64_t rows_per_piece)
@@ -72,7 +73,7 @@ static tess_status put_shards(tess_packed_table *t, const tess_store *source, ui
         tess_file *file = tess_safetensors_get_file(st);
         tess_packed_shard *s = &t->shard[i];
         *s = (tess_packed_shard){.n_byte = tess_file_get_size(file),
-                                 .mtime_ns = tess_file_get_mtime_ns(file),
+                                 .ctime_ns = tess_file_get_ctime_ns(file),
                                  .name = put_name(t, used, tess_store_get_shard_name(source, i)),
                                  .n_head_byte = head_bytes_of(source, i),
                                  .n_tensor = tess_safetensors_get_count(st)};
@@ -149,7 +150,7 @@ static tess_status compare_shards(const tess_packed_table *a, const tess_packed_
         if (x->n_byte != y->n_byte || x->n_head_byte != y->n_head_byte ||
             memcmp(a->texts + x->head, b->texts + y->head, x->n_head_byte) != 0)
             return refuse_other(path, name, "a store in which this shard has other tensors", err);
-        *is_sure = *is_sure && x->mtime_ns == y->mtime_ns && y->mtime_ns; /* 0 in every finished store */
+        *is_sure = *is_sure && x->ctime_ns == y->ctime_ns && y->ctime_ns; /* 0 in every finished store */
     }
     return TESS_OK;
 }
@@ -230,5 +231,28 @@ tess_status tess_packing_compare_weights(const tess_packing_order *order, const 
         done += t->n_byte;
         status = tess_progress_tell(progress, TESS_ACTIVITY_CHECKSUMS, done, total, err);
     }
+    return status;
+}
+
+tess_status tess_packing_check_pieces(tess_file *file, const tess_packed_table *table,
+                                      const tess_progress *progress, bool *is_intact, tess_error *err)
+{
+    uint64_t done = 0, total = 0, largest = 0;
+    for (uint32_t i = 0; i < table->counts->n_piece; i++) {
+        total += table->piece[i].n_byte;
+        if (table->piece[i].n_byte > largest) largest = table->piece[i].n_byte;
+    }
+    unsigned char *room = malloc(largest + 1);
+    tess_status status = room ? TESS_OK : tess_fail(err, TESS_ENOMEM, "no memory to check a packed store");
+    *is_intact = true;
+    for (uint32_t i = 0; i < table->counts->n_piece && *is_intact && status == TESS_OK; i++) {
+        const tess_packed_piece *piece = &table->piece[i];
+        status = tess_file_read(file, piece->offset, room, piece->n_byte, err);
+        *is_intact = status == TESS_OK && tess_xxh3(room, piece->n_byte) == piece->hash;
+        done += piece->n_byte;
+        if (status == TESS_OK)
+            status = tess_progress_tell(progress, TESS_ACTIVITY_CHECKSUMS, done, total, err);
+    }
+    free(room);
     return status;
 }

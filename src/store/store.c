@@ -85,16 +85,6 @@ static tess_status add_files_of_folder(opener *o, tess_error *err)
     return status;
 }
 
-/* What is in a folder that has neither an index nor a shard of the one name. */
-static const char *describe_absence(const opener *o)
-{
-    struct stat info;
-    char *part = tess_path_join(o->dir, TESS_PACKED_FILE ".part");
-    const bool is_begun = part && stat(part, &info) == 0;
-    free(part);
-    return is_begun ? "a packed store that is not finished: 'tessera pack', run again, goes on" : "neither";
-}
-
 /* One index or one model.safetensors must be there. */
 static tess_status find_shards(opener *o, tess_error *err)
 {
@@ -107,10 +97,10 @@ static tess_status find_shards(opener *o, tess_error *err)
     if (!single_path) return no_memory(o, err);
     bool no_index = stat(o->index_path, &info) && errno == ENOENT;
     if (no_index && has_single) return add_shards(o, 1, single, NULL, err);
-    tess_status status =
-        no_index ? tess_refuse(&why, o->dir, "", -1, "model.safetensors.index.json or model.safetensors",
-                               "%s", describe_absence(o))
-                 : tess_index_load(o->index_path, o->sink, &o->index, &why);
+    tess_status status = no_index
+                             ? tess_refuse(&why, o->dir, "", -1,
+                                           "model.safetensors.index.json or model.safetensors", "neither")
+                             : tess_index_load(o->index_path, o->sink, &o->index, &why);
     o->has_index = status == TESS_OK;
     if (o->has_index) return add_shards(o, o->index.n_shard, o->index.shard_file, NULL, err);
     if (status != TESS_ENOMEM && o->sink) {
@@ -213,23 +203,34 @@ static void release_shards(tess_store *store)
     store->n_shard = 0;
 }
 
+/* Which of the two would be the model? */
+static tess_status check_alone(const opener *o, tess_error *err)
+{
+    const tess_store *store = o->store;
+    struct stat info;
+    for (int i = 0; i < store->n_shard; i++) {
+        char *path = tess_path_join(o->dir, store->shard[i].name);
+        if (!path) return no_memory(o, err);
+        const bool is_there = stat(path, &info) == 0;
+        free(path);
+        if (is_there)
+            return tess_refuse(err, o->dir, "", -1,
+                               "either a packed store or published shards; remove one of them",
+                               TESS_PACKED_FILE " and %.100s", store->shard[i].name);
+    }
+    return TESS_OK;
+}
+
 /* All of it or nothing: what is wrong with a table that carries a checksum is not for a list of problems. */
 static tess_status open_packed(opener *o, const char *path, tess_error *err)
 {
     tess_store *store = o->store;
-    tess_error why;
-    tess_status status = tess_packed_store_open(path, o->direct, &store->packed, &why);
-    if (status == TESS_OK) status = open_packed_shards(o, &why);
-    if (status == TESS_OK) status = check_packed_tensors(store, &why);
-    if (status == TESS_OK) status = load_packed_index(o, &why);
+    tess_status status = tess_packed_store_open(path, o->direct, &store->packed, err);
+    if (status == TESS_OK) status = open_packed_shards(o, err);
+    if (status == TESS_OK) status = check_alone(o, err);
+    if (status == TESS_OK) status = check_packed_tensors(store, err);
+    if (status == TESS_OK) status = load_packed_index(o, err);
     if (status == TESS_OK) tess_packed_store_drop_texts(store->packed);
-    if (status == TESS_OK) return status;
-    release_shards(store);
-    if (status == TESS_EINPUT && o->sink) {
-        tess_problem_pass_on(o->sink, TESS_PROBLEM_SHARD, &why);
-        return TESS_OK;
-    }
-    if (err) *err = why;
     return status;
 }
 
@@ -366,16 +367,29 @@ static tess_status check_total_size(const opener *o, tess_error *err)
 /* ---------------------------------------------------------------------------------------------------------
  */
 
+static bool exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
 /* The shards, whichever way they are stored. */
 static tess_status open_files(opener *o, tess_error *err)
 {
-    struct stat info;
-    char *path = tess_path_join(o->dir, TESS_PACKED_FILE);
+    char *path = tess_path_join(o->dir, TESS_PACKED_FILE),
+         *part = tess_path_join(o->dir, TESS_PACKED_FILE ".part");
     o->index_path = tess_path_join(o->dir, "model.safetensors.index.json");
-    const bool is_packed = path && stat(path, &info) == 0;
-    tess_status status = path && o->index_path ? TESS_OK : no_memory(o, err);
-    if (status == TESS_OK) status = is_packed ? open_packed(o, path, err) : find_shards(o, err);
+    const bool is_packed = path && exists(path);
+    tess_status status = path && part && o->index_path ? TESS_OK : no_memory(o, err);
+    if (status == TESS_OK && is_packed)
+        status = open_packed(o, path, err);
+    else if (status == TESS_OK && exists(part))
+        status = tess_refuse(err, o->dir, "", -1, "a finished one: 'tessera pack', run again, goes on",
+                             "a packed store that is not finished");
+    else if (status == TESS_OK)
+        status = find_shards(o, err);
     free(path);
+    free(part);
     for (int i = 0; i < o->store->n_shard && status == TESS_OK && !is_packed; i++)
         status = open_shard(o, i, err);
     return status;
@@ -387,8 +401,8 @@ static tess_status open_all(opener *o, tess_error *err)
     if (status == TESS_OK) status = open_files(o, err);
     if (status == TESS_OK) status = make_table(o, err);
     if (status == TESS_OK) status = check_once(o, err);
-    if (status == TESS_OK && o->has_index && o->store->n_shard) status = check_index(o, err);
-    if (status == TESS_OK && o->has_index && o->store->n_shard) status = check_total_size(o, err);
+    if (status == TESS_OK && o->has_index) status = check_index(o, err);
+    if (status == TESS_OK && o->has_index) status = check_total_size(o, err);
     return status;
 }
 

@@ -107,10 +107,17 @@ static void test_refusals(void **state)
 {
     (void)state;
     tess_error err;
-    tess_partial *p = open_it(0), *second;
-    assert_int_equal(tess_partial_open(path, 0, &second, &err), TESS_EUSAGE);
-    assert_non_null(strstr(err.message, "another process"));
-    tess_partial_close(p);
+    tess_partial *p = open_it(0);
+    assert_int_equal(tess_partial_write(p, 0, "mine", 4, &err), TESS_OK);
+    unlink(part); /* replaced meanwhile */
+    tess_partial *second = open_it(0);
+    assert_int_equal(tess_partial_commit(p, 4, &err), TESS_EIO);
+    assert_non_null(strstr(err.message, "was replaced"));
+    assert_true(exists(part) && !exists(path));
+    tess_partial_close(second);
+    assert_int_equal(link(part, path), 0); /* a second name */
+    assert_int_equal(tess_partial_open(path, 0, &p, &err), TESS_EINPUT);
+    unlink(path);
     unlink(part);
     assert_int_equal(tess_partial_open(path, 1ull << 62, &p, &err), TESS_EIO);
     assert_non_null(strstr(err.message, "more are needed"));
@@ -119,10 +126,23 @@ static void test_refusals(void **state)
     assert_int_not_equal(tess_partial_open(path, 0, &p, &err), TESS_OK);
     rmdir(part);
     assert_int_equal(symlink("/dev/null", part), 0); /* never written through */
-    assert_int_equal(tess_partial_open(path, 0, &p, &err), TESS_EIO);
+    assert_int_equal(tess_partial_open(path, 0, &p, &err), TESS_EINPUT);
     unlink(part);
     assert_int_equal(tess_partial_open("/nowhere/at/all", 0, &p, &err), TESS_EIO);
     assert_int_equal(tess_folder_check_room(path, 1, &err), TESS_OK);
+}
+
+static void test_lock(void **state)
+{
+    (void)state;
+    tess_error err;
+    int lock, second;
+    assert_int_equal(tess_folder_lock(folder, &lock, &err), TESS_OK);
+    assert_int_equal(tess_folder_lock(folder, &second, &err), TESS_EIO);
+    assert_non_null(strstr(err.message, "another process"));
+    close(lock);
+    assert_int_equal(tess_folder_lock(folder, &second, &err), TESS_OK);
+    close(second);
 }
 
 /* Values of the specification's own tests. */
@@ -145,6 +165,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_goes_on, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_large_parts, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_refusals, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_lock, make_folder, remove_folder),
         cmocka_unit_test(test_xxh3),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
