@@ -11,6 +11,7 @@
 #include "base/system.h"
 #include "engine/carried_files.h"
 #include "engine/defaults.h"
+#include "engine/output_folder.h"
 #include "engine/segments.h"
 #include "io/folder.h"
 #include "io/partial.h"

@@ -7,6 +7,7 @@
 
 #include "base/path.h"
 #include "engine/carried_files.h"
+#include "engine/output_folder.h"
 #include "io/folder.h"
 #include "io/partial.h"
 #include "store/unpacking.h"

@@ -1,83 +1,12 @@
-/* Two batches by turns: all threads pack and hash one while a further one writes what the other holds and
- * reads its next segments into it. Which thread takes which job is by chance; what comes out is not.
- *
- * Order of writing: pieces, then their places in the table; the finished table before the superblock that
+/* Order of writing: pieces, then their places in the table; the finished table before the superblock that
  * says it is whole; all of it before the file gets its name.
  */
-#include "store/packing.h"
-
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/checked.h"
-#include "base/pool.h"
 #include "base/xxh3.h"
-#include "io/partial.h"
-#include "kernels/packed_weights.h"
+#include "store/packing_state.h"
 #include "store/packing_table.h"
-
-/* Pieces that are packed together: enough for many threads, little for a small machine. */
-static const uint64_t BATCH_BYTES = 24 << 20;
-
-/* A piece on its way. */
-typedef struct work {
-    uint32_t piece;        /* number in the table */
-    size_t item;           /* of the order */
-    uint64_t first, n_row; /* rows of its tensor */
-    uint64_t source_offset, plain_bytes;
-    unsigned char *window; /* that it is read into, */
-    const unsigned char *plain;
-    unsigned char *stored; /* and room for its stored form and what fills a block */
-    uint64_t stored_bytes; /* without that */
-    bool is_packed, ends_tensor, ends_segment, is_sound;
-} work;
-
-typedef struct batch {
-    work *work;
-    size_t n_work, n_room;
-    unsigned char *windows, *stored;
-    uint64_t window_bytes, room_bytes; /* of the two */
-} batch;
-
-struct tess_packing {
-    const tess_packing_order *order;
-    tess_partial *part;
-    char *path;
-    tess_packed_table table;
-    tess_packed_superblock superblock;
-    size_t n_item, next; /* the item that the next batch begins with, */
-    uint32_t next_piece; /* and which of its pieces */
-    uint64_t end;        /* of what is written */
-    uint64_t found_bytes, done_bytes, total_bytes;
-    uint64_t largest_bytes;     /* that a piece can have */
-    tess_sha256 before, behind; /* of the tensor that a batch begins inside of, and that it ends inside of */
-};
-
-/* ---- places ---- */
-
-static size_t place_of(const tess_packing *p, size_t item)
-{
-    return tess_store_get_place(p->order->source, p->order->item[item].tensor);
-}
-
-static tess_packed_tensor *tensor_of(const tess_packing *p, size_t item)
-{
-    return &p->table.tensor[place_of(p, item)];
-}
-
-static bool ends_segment(const tess_packing *p, size_t item)
-{
-    return item + 1 == p->n_item || p->order->item[item + 1].begins_segment;
-}
-
-static uint64_t room_of(const tess_tensor *t, uint64_t n_row, uint64_t n_col)
-{
-    const uint64_t plain = n_row * n_col * sizeof(uint16_t);
-    const bool can_pack = t->n_dim == 2 && tess_weights_can_pack(n_row, n_col);
-    const uint64_t packed = can_pack ? tess_packed_room(n_row, n_col) : 0;
-    return tess_align_up(plain > packed ? plain : packed, TESS_PIECE_ALIGN) + 2 * TESS_IO_ALIGN;
-}
 
 /* What the file takes if what can be packed pays; what does not pay is rare. And the largest piece. */
 static uint64_t estimate_bytes(tess_packing *p)
@@ -85,11 +14,12 @@ static uint64_t estimate_bytes(tess_packing *p)
     uint64_t sum = p->superblock.data_offset;
     for (size_t i = 0; i < p->n_item; i++) {
         const tess_tensor *tensor = p->order->item[i].tensor;
-        const tess_packed_tensor *w = tensor_of(p, i);
+        const tess_packed_tensor *w = tess_packing_tensor(p, i);
         uint64_t n_row = 0, n_col = 0;
         tess_tensor_count_rows(tensor, &n_row, &n_col);
         for (uint32_t k = 0; k < w->n_piece; k++) {
-            const uint64_t n = p->table.piece[w->first_piece + k].n_row, room = room_of(tensor, n, n_col);
+            const uint64_t n = p->table.piece[w->first_piece + k].n_row,
+                           room = tess_packing_room(tensor, n, n_col);
             sum += tess_align_up(tensor->n_dim == 2 && tess_weights_can_pack(n, n_col)
                                      ? tess_packed_room(n, n_col)
                                      : n * n_col * sizeof(uint16_t),
@@ -224,7 +154,7 @@ static tess_status check_segment(tess_packing *p, size_t *item, unsigned char *r
     size_t i = *item;
     *is_good = true;
     for (bool is_last = false; !is_last && *is_good; i++) {
-        const tess_packed_tensor *t = tensor_of(p, i);
+        const tess_packed_tensor *t = tess_packing_tensor(p, i);
         *is_good = t->check == tess_packed_tensor_check(&p->table, t);
         for (uint32_t k = 0; k < t->n_piece && *is_good; k++) {
             const tess_packed_piece *piece = &p->table.piece[t->first_piece + k];
@@ -233,7 +163,7 @@ static tess_status check_segment(tess_packing *p, size_t *item, unsigned char *r
             end += piece->n_byte;
         }
         bytes += p->order->item[i].tensor->n_byte;
-        is_last = ends_segment(p, i);
+        is_last = tess_packing_ends_segment(p, i);
     }
     if (!*is_good || end % TESS_IO_ALIGN) {
         *is_good = false;
@@ -263,7 +193,7 @@ static tess_status find_start(tess_packing *p, const tess_progress *progress, te
     p->next = item;
     p->done_bytes = p->found_bytes;
     for (; item < p->n_item; item++) {
-        tess_packed_tensor *t = tensor_of(p, item);
+        tess_packed_tensor *t = tess_packing_tensor(p, item);
         memset(t->sha256, 0, sizeof t->sha256);
         t->check = 0;
         for (uint32_t k = 0; k < t->n_piece; k++)
@@ -273,264 +203,12 @@ static tess_status find_start(tess_packing *p, const tess_progress *progress, te
     return begin_file(p, err); /* its table as far as it holds */
 }
 
-/* ---- a batch: reading ---- */
-
-static bool add_work(batch *b, work w)
-{
-    if (b->n_work == b->n_room) {
-        const size_t more = b->n_room ? 2 * b->n_room : 64;
-        work *grown = realloc(b->work, more * sizeof *grown);
-        if (!grown) return false;
-        b->work = grown;
-        b->n_room = more;
-    }
-    b->work[b->n_work++] = w;
-    return true;
-}
-
-/* The next pieces, and how much room they take. */
-static tess_status choose_work(tess_packing *p, batch *b, uint64_t *window_bytes, uint64_t *room_bytes,
-                               tess_error *err)
-{
-    uint64_t plain_bytes = 0;
-    *window_bytes = *room_bytes = 0;
-    b->n_work = 0;
-    while (p->next < p->n_item && plain_bytes < BATCH_BYTES) {
-        const tess_tensor *t = p->order->item[p->next].tensor;
-        const tess_packed_tensor *record = tensor_of(p, p->next);
-        uint64_t n_row = 0, n_col = 0;
-        tess_tensor_count_rows(t, &n_row, &n_col);
-        work w = {.piece = record->first_piece + p->next_piece,
-                  .item = p->next,
-                  .first = p->next_piece * record->rows_per_piece};
-        w.n_row = p->table.piece[w.piece].n_row;
-        w.source_offset = t->offset + w.first * n_col * sizeof(uint16_t);
-        w.plain_bytes = w.n_row * n_col * sizeof(uint16_t);
-        w.ends_tensor = p->next_piece + 1 == record->n_piece;
-        w.ends_segment = w.ends_tensor && ends_segment(p, p->next);
-        if (!add_work(b, w)) return tess_fail(err, TESS_ENOMEM, "no memory to pack weights");
-        plain_bytes += w.plain_bytes;
-        *window_bytes += tess_window_bytes(w.plain_bytes);
-        *room_bytes += room_of(t, w.n_row, n_col);
-        p->next_piece = w.ends_tensor ? 0 : p->next_piece + 1;
-        p->next += w.ends_tensor;
-    }
-    return TESS_OK;
-}
-
-static bool grow(unsigned char **room, uint64_t *held, uint64_t wanted)
-{
-    if (wanted <= *held) return true;
-    free(*room);
-    *room = aligned_alloc(TESS_IO_ALIGN, tess_align_up(wanted, TESS_IO_ALIGN));
-    *held = *room ? wanted : 0;
-    return *room != NULL;
-}
-
-/* Chooses the next pieces and reads them. */
-static tess_status read_batch(tess_packing *p, batch *b, tess_error *err)
-{
-    uint64_t window_bytes, room_bytes;
-    tess_status status = choose_work(p, b, &window_bytes, &room_bytes, err);
-    if (status != TESS_OK) return status;
-    if (!grow(&b->windows, &b->window_bytes, window_bytes) || !grow(&b->stored, &b->room_bytes, room_bytes))
-        return tess_fail(err, TESS_ENOMEM, "no memory to pack weights");
-    unsigned char *window = b->windows, *stored = b->stored;
-    for (size_t i = 0; i < b->n_work && status == TESS_OK; i++) {
-        work *w = &b->work[i];
-        const tess_tensor *t = p->order->item[w->item].tensor;
-        const void *plain;
-        w->window = window;
-        w->stored = stored;
-        window += tess_window_bytes(w->plain_bytes);
-        stored += room_of(t, w->n_row, w->plain_bytes / sizeof(uint16_t) / w->n_row);
-        status = tess_file_read_window(tess_store_get_file(p->order->source, t->shard), w->source_offset,
-                                       w->plain_bytes, w->window, &plain, err);
-        w->plain = plain;
-    }
-    return status;
-}
-
-/* ---- a batch: packing ---- */
-
-/* Whether a packed matrix gives back what went in. */
-static bool is_same(const work *w, size_t n_col)
-{
-    const tess_packed_weights packed = tess_packed_weights_at(w->stored, w->n_row, n_col);
-    uint16_t part[512];
-    for (size_t r = 0; r < w->n_row; r++)
-        for (size_t k = 0; k < n_col; k += sizeof part / sizeof *part) {
-            const size_t n = n_col - k < sizeof part / sizeof *part ? n_col - k : sizeof part / sizeof *part;
-            tess_packed_read(part, &packed, r, k, n);
-            if (memcmp(part, w->plain + (r * n_col + k) * sizeof *part, n * sizeof *part)) return false;
-        }
-    return true;
-}
-
-static void pack_piece(const tess_packing *p, work *w)
-{
-    const tess_tensor *t = p->order->item[w->item].tensor;
-    const size_t n_row = w->n_row, n_col = w->plain_bytes / sizeof(uint16_t) / n_row;
-    const uint16_t *plain = (const uint16_t *)(const void *)w->plain;
-    w->is_packed = w->is_sound = false;
-    if (t->n_dim == 2 && tess_weights_can_pack(n_row, n_col)) {
-        tess_packing_write_rows(w->stored, plain, n_row, n_col, 0, n_row);
-        const size_t n_exception = tess_packing_place_exceptions(w->stored, n_row, n_col);
-        w->is_packed = tess_packing_pays(n_exception, n_row, n_col);
-        if (w->is_packed) {
-            tess_packing_write_exceptions(w->stored, plain, n_row, n_col, 0, n_row);
-            w->stored_bytes = tess_packed_bytes(n_row, n_col, n_exception);
-            w->is_sound = is_same(w, n_col);
-            return;
-        }
-    }
-    w->stored_bytes = tess_align_up(w->plain_bytes, TESS_PIECE_ALIGN);
-    memcpy(w->stored, w->plain, w->plain_bytes);
-    memset(w->stored + w->plain_bytes, 0, w->stored_bytes - w->plain_bytes);
-    w->is_sound = true;
-}
-
-/* Hashes what the batch has of a tensor, whose first piece in it is work i. */
-static void hash_tensor(tess_packing *p, const batch *b, size_t i)
-{
-    tess_sha256 sha;
-    if (b->work[i].first == 0)
-        tess_sha256_init(&sha);
-    else
-        sha = p->before;
-    const size_t item = b->work[i].item;
-    for (; i < b->n_work && b->work[i].item == item; i++)
-        tess_sha256_add(&sha, b->work[i].plain, b->work[i].plain_bytes);
-    if (b->work[i - 1].ends_tensor)
-        tess_sha256_finish_bytes(&sha, tensor_of(p, item)->sha256);
-    else
-        p->behind = sha;
-}
-
-typedef struct step {
-    tess_packing *packing;
-    batch *packs, *moves; /* one is packed, the other written and read into */
-    atomic_size_t next_job;
-    tess_status status; /* of moving */
-    tess_error error;
-} step;
-
-static tess_status write_batch(tess_packing *p, const batch *b, tess_error *err);
-
-/* Jobs are the pieces, each once to be packed, and once to be hashed if its tensor begins with it here. */
-static void run_share(void *arg, int share, int n_share)
-{
-    step *s = arg;
-    (void)n_share;
-    if (share == 0) {
-        s->status = write_batch(s->packing, s->moves, &s->error);
-        if (s->status == TESS_OK) s->status = read_batch(s->packing, s->moves, &s->error);
-    }
-    batch *b = s->packs;
-    for (size_t job; (job = atomic_fetch_add(&s->next_job, 1)) < 2 * b->n_work;) {
-        const size_t i = job / 2;
-        if (job % 2)
-            pack_piece(s->packing, &b->work[i]);
-        else if (i == 0 || b->work[i].item != b->work[i - 1].item)
-            hash_tensor(s->packing, b, i);
-    }
-}
-
-/* ---- a batch: writing ---- */
-
-static tess_status note_piece(tess_packing *p, const work *w, tess_error *err)
-{
-    const uint64_t table = TESS_IO_ALIGN;
-    const tess_packed_piece *piece = &p->table.piece[w->piece];
-    tess_packed_tensor *tensor = tensor_of(p, w->item);
-    const char *begin = (const char *)p->table.counts;
-    if (w->ends_tensor) tensor->check = tess_packed_tensor_check(&p->table, tensor);
-    tess_status status = tess_partial_write(p->part, table + (uint64_t)((const char *)piece - begin), piece,
-                                            sizeof *piece, err);
-    if (status != TESS_OK || !w->ends_tensor) return status;
-    return tess_partial_write(p->part, table + (uint64_t)((const char *)tensor - begin), tensor,
-                              sizeof *tensor, err);
-}
-
-/* Puts the pieces of a batch behind each other, as they will lie in the file, and at an address that leaves
- * the same rest as their place in it: they can then be written directly. Rooms are large enough that no piece
- * reaches into the next one's before that has been moved. Returns where they begin. */
-static unsigned char *join_pieces(tess_packing *p, const batch *b, uint64_t *n_byte)
-{
-    unsigned char *begin = b->stored + p->end % TESS_IO_ALIGN, *to = begin;
-    uint64_t offset = p->end;
-    for (size_t i = 0; i < b->n_work; i++) {
-        const work *w = &b->work[i];
-        uint64_t n = w->stored_bytes;
-        if (!w->is_sound) TESS_BUG("a packed matrix does not give back its weights");
-        if (w->ends_segment) n = tess_align_up(offset + n, TESS_IO_ALIGN) - offset;
-        memmove(to, w->stored, w->stored_bytes);
-        memset(to + w->stored_bytes, 0, n - w->stored_bytes);
-        p->table.piece[w->piece] =
-            (tess_packed_piece){.offset = offset,
-                                .n_byte = n,
-                                .hash = tess_xxh3(to, n),
-                                .format = w->is_packed ? TESS_FORMAT_PACKED : TESS_FORMAT_BF16,
-                                .n_row = (uint32_t)w->n_row};
-        to += n;
-        offset += n;
-    }
-    *n_byte = offset - p->end;
-    return begin;
-}
-
-static tess_status write_batch(tess_packing *p, const batch *b, tess_error *err)
-{
-    if (b->n_work == 0) return TESS_OK; /* nor has it any room */
-    uint64_t n_byte;
-    const unsigned char *bytes = join_pieces(p, b, &n_byte);
-    tess_status status = tess_partial_write(p->part, p->end, bytes, n_byte, err);
-    for (size_t i = 0; i < b->n_work && status == TESS_OK; i++) {
-        status = note_piece(p, &b->work[i], err);
-        p->done_bytes += b->work[i].plain_bytes;
-    }
-    p->end += n_byte;
-    return status;
-}
-
 /* ---- all of it ---- */
-
-static tess_status run_batches(tess_packing *p, tess_pool *pool, batch batches[2],
-                               const tess_progress *progress, tess_error *err)
-{
-    const batch *last = NULL; /* packed and not yet written */
-    tess_status status = read_batch(p, &batches[0], err);
-    for (int turn = 0; status == TESS_OK && batches[turn].n_work > 0; turn = !turn) {
-        step s = {.packing = p, .packs = &batches[turn], .moves = &batches[!turn], .next_job = 0};
-        p->before = p->behind;
-        tess_pool_run(pool, run_share, &s);
-        status = s.status;
-        if (status != TESS_OK && err) *err = s.error;
-        if (status == TESS_OK)
-            status = tess_progress_tell(progress, TESS_ACTIVITY_PACKING, p->done_bytes, p->total_bytes, err);
-        last = &batches[turn];
-    }
-    if (status != TESS_OK || !last) return status;
-    status = write_batch(p, last, err);
-    if (status != TESS_OK) return status;
-    return tess_progress_tell(progress, TESS_ACTIVITY_PACKING, p->done_bytes, p->total_bytes, err);
-}
 
 tess_status tess_packing_run(tess_packing *p, int n_thread, const tess_progress *progress, tess_error *err)
 {
-    tess_pool *pool = NULL;
-    batch batches[2] = {{0}};
     tess_status status = find_start(p, progress, err);
-    if (status == TESS_OK)
-        status = tess_pool_new(n_thread < TESS_POOL_MAX_THREADS ? n_thread + 1 : n_thread, &pool, err);
-    if (status == TESS_OK) status = run_batches(p, pool, batches, progress, err);
-    tess_pool_free(pool);
-    for (int i = 0; i < 2; i++) {
-        free(batches[i].work);
-        free(batches[i].windows);
-        free(batches[i].stored);
-    }
-    return status;
+    return status == TESS_OK ? tess_packing_run_batches(p, n_thread, progress, err) : status;
 }
 
 static void count_facts(const tess_packing *p, tess_packing_facts *facts)
