@@ -108,7 +108,7 @@ static int tear_down(void **state)
 static tess_packing_facts pack(const fixture *f, int n_thread)
 {
     tess_packing *packing;
-    tess_packing_facts facts;
+    tess_packing_facts facts = {0};
     tess_error err;
     if (tess_packing_open(&f->order, f->path, NULL, &packing, &err) != TESS_OK ||
         tess_packing_run(packing, n_thread, NULL, &err) != TESS_OK ||
