@@ -33,18 +33,19 @@ typedef struct tess_pack_options {
 typedef struct tess_pack_result {
     bool was_whole;                     /* nothing was to be done */
     int n_shard, n_file;                /* published ones, and small files beside them */
-    uint64_t plain_bytes, packed_bytes; /* all weights as published; the packed file */
+    uint64_t plain_bytes, packed_bytes; /* all shards as published; the packed file */
     uint64_t n_packed, n_plain;         /* pieces of weights in either form; of tess_pack */
     uint64_t found_bytes;               /* of plain_bytes, what an earlier call had done */
 } tess_pack_result;
 
-/* Packs a complete checkpoint in the published layout. Errors: TESS_EINPUT  it is not complete, or the folder
- * holds something else; TESS_EUSAGE  another process is at it; TESS_EIO  among others a disk that is too
- * full, before anything is written; TESS_ENOMEM, TESS_EINTERRUPTED. */
+/* Packs a complete checkpoint in the published layout. What is left of a damaged store of the same checkpoint
+ * is gone on with. Errors: TESS_EINPUT  it is not complete, or the folder holds something else; TESS_EIO
+ * among others a disk that is too full, before anything is written, and another process that writes into the
+ * folder; TESS_ENOMEM, TESS_EINTERRUPTED. */
 tess_status tess_pack(const tess_pack_options *options, tess_pack_result *out, tess_error *err);
 
-/* Gives the published files back. Errors likewise; TESS_EINPUT  the store is damaged, which names the tensor.
- */
+/* Gives the published files back. Errors likewise; TESS_EINPUT  the store is damaged, which names the tensor;
+ * or it has lost a small file, which is told when all others are back. */
 tess_status tess_unpack(const tess_pack_options *options, tess_pack_result *out, tess_error *err);
 
 #pragma GCC visibility pop
