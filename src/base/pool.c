@@ -1,5 +1,7 @@
 /* Parts wait on a futex-backed condition variable after a short spin: a decoded token has several hundred
- * parallel phases, some only microseconds long, and a sleep and wake costs more than such a phase. */
+ * parallel phases, some only microseconds long, and a sleep and wake costs more than such a phase. Where what
+ * is waited for has no processor, spinning takes one from it: whoever has spun in vain spins for half as long
+ * the next time, and whoever has not for twice as long. */
 #include "base/pool.h"
 
 #include <pthread.h>
@@ -12,7 +14,7 @@
 #include "base/guard.h"
 #include "base/signals.h"
 
-enum { SPINS = 2000, STACK_BYTES = 256 * 1024 };
+enum { MOST_SPINS = 2000, LEAST_SPINS = 30, STACK_BYTES = 256 * 1024 };
 
 typedef struct worker {
     tess_pool *pool;
@@ -27,6 +29,7 @@ struct tess_pool {
     bool is_guarded;    /* the caller must not allocate, so neither may its task */
     atomic_uint round;  /* grows by one for every task */
     atomic_int running; /* parts of the current round that have not returned */
+    int n_spin;         /* of the caller */
     pthread_mutex_t lock;
     pthread_cond_t started, finished;
     worker workers[];
@@ -39,13 +42,25 @@ static inline void pause_briefly(void)
 #endif
 }
 
-static unsigned wait_for_round(tess_pool *pool, unsigned seen)
+/* How long to spin the next time. */
+static void learn(int *n_spin, bool was_in_vain)
 {
-    for (int i = 0; i < SPINS; i++) {
+    *n_spin = was_in_vain ? *n_spin / 2 : MOST_SPINS;
+    if (*n_spin < LEAST_SPINS) *n_spin = LEAST_SPINS;
+    if (*n_spin > MOST_SPINS) *n_spin = MOST_SPINS;
+}
+
+static unsigned wait_for_round(tess_pool *pool, unsigned seen, int *n_spin)
+{
+    for (int i = 0; i < *n_spin; i++) {
         unsigned round = atomic_load_explicit(&pool->round, memory_order_acquire);
-        if (round != seen) return round;
+        if (round != seen) {
+            learn(n_spin, false);
+            return round;
+        }
         pause_briefly();
     }
+    learn(n_spin, true);
     pthread_mutex_lock(&pool->lock);
     unsigned round;
     while ((round = atomic_load_explicit(&pool->round, memory_order_acquire)) == seen)
@@ -60,8 +75,9 @@ static void *serve_tasks(void *arg)
     tess_pool *pool = self->pool;
     tess_fpenv saved = tess_fpenv_enter();
     unsigned seen = 0;
+    int n_spin = MOST_SPINS;
     for (;;) {
-        seen = wait_for_round(pool, seen);
+        seen = wait_for_round(pool, seen, &n_spin);
         if (!pool->task) break;
         if (pool->is_guarded) tess_guard_begin();
         pool->task(pool->arg, self->share, pool->n_thread);
@@ -101,6 +117,7 @@ tess_status tess_pool_new(int n_thread, tess_pool **out, tess_error *err)
     pthread_cond_init(&pool->started, NULL);
     pthread_cond_init(&pool->finished, NULL);
     pool->n_thread = 1;
+    pool->n_spin = MOST_SPINS;
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
@@ -146,10 +163,14 @@ void tess_pool_run(tess_pool *pool, tess_task *task, void *arg)
     }
     start_round(pool, task, arg);
     task(arg, 0, pool->n_thread);
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->running, memory_order_acquire) == 0) return;
+    for (int i = 0; i < pool->n_spin; i++) {
+        if (atomic_load_explicit(&pool->running, memory_order_acquire) == 0) {
+            learn(&pool->n_spin, false);
+            return;
+        }
         pause_briefly();
     }
+    learn(&pool->n_spin, true);
     pthread_mutex_lock(&pool->lock);
     while (atomic_load_explicit(&pool->running, memory_order_acquire) != 0)
         pthread_cond_wait(&pool->finished, &pool->lock);
