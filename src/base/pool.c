@@ -1,7 +1,7 @@
 /* Parts wait on a futex-backed condition variable after a short spin: a decoded token has several hundred
  * parallel phases, some only microseconds long, and a sleep and wake costs more than such a phase. Where what
  * is waited for has no processor, spinning takes one from it: whoever has spun in vain spins for half as long
- * the next time, and whoever has not for twice as long. */
+ * the next time, until it helps again. */
 #include "base/pool.h"
 
 #include <pthread.h>
