@@ -111,8 +111,8 @@ typedef void tess_problem_report(void *arg, const tess_problem *problem);
 typedef struct tess_checkpoint tess_checkpoint;
 
 /* Opens the checkpoint in folder `dir` for inspection. What is wrong with it is collected, not refused; fails
- * (TESS_EINPUT) only if there is no such folder, or a packed store in it that is not finished or whose table
- * is damaged; and by the system. */
+ * (TESS_EINPUT) only if there is no such folder, if packing or unpacking has not been finished there, or if a
+ * packed store's table is damaged; and by the system. */
 tess_status tess_checkpoint_open(const char *dir, tess_direct direct, tess_checkpoint **out, tess_error *err);
 void tess_checkpoint_close(tess_checkpoint *checkpoint); /* NULL is fine */
 

@@ -85,6 +85,28 @@ static tess_status add_files_of_folder(opener *o, tess_error *err)
     return status;
 }
 
+static int is_unfinished_shard(const struct dirent *entry)
+{
+    static const char end[] = ".safetensors.part";
+    const size_t n = strlen(entry->d_name);
+    return n >= sizeof end - 1 && !strcmp(entry->d_name + n - (sizeof end - 1), end);
+}
+
+/* Unpacking puts the index in its place last. */
+static tess_status check_unpacked(const opener *o, tess_error *err)
+{
+    struct dirent **found = NULL;
+    const int n = scandir(o->dir, &found, is_unfinished_shard, alphasort);
+    tess_status status = TESS_OK;
+    if (n > 0)
+        status =
+            tess_refuse(err, o->dir, "", -1, "all shards and the index: 'tessera unpack', run again, goes on",
+                        "\"%.100s\", which is not finished, and no index", found[0]->d_name);
+    for (int i = 0; i < n; i++) free(found[i]);
+    free(found);
+    return status;
+}
+
 /* One index or one model.safetensors must be there. */
 static tess_status find_shards(opener *o, tess_error *err)
 {
@@ -97,6 +119,10 @@ static tess_status find_shards(opener *o, tess_error *err)
     if (!single_path) return no_memory(o, err);
     bool no_index = stat(o->index_path, &info) && errno == ENOENT;
     if (no_index && has_single) return add_shards(o, 1, single, NULL, err);
+    if (no_index) {
+        tess_status unfinished = check_unpacked(o, err);
+        if (unfinished != TESS_OK) return unfinished;
+    }
     tess_status status = no_index
                              ? tess_refuse(&why, o->dir, "", -1,
                                            "model.safetensors.index.json or model.safetensors", "neither")

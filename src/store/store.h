@@ -17,8 +17,8 @@ typedef struct tess_store tess_store;
 /* Opens the checkpoint in folder `dir`. The first problem is a failure, TESS_EINPUT, which names it. */
 tess_status tess_store_open(const char *dir, tess_direct direct, tess_store **out, tess_error *err);
 /* The same, for an inspection: problems are reported to `sink` and what is usable is opened: shards that are
- * absent or unusable have no tensors. Fails only if there is no folder, if a packed store is not finished or
- * its table is damaged, or by the system. */
+ * absent or unusable have no tensors. Fails only if there is no folder, if packing or unpacking has not been
+ * finished there, if a packed store's table is damaged, or by the system. */
 tess_status tess_store_open_collecting(const char *dir, tess_direct direct, const tess_problem_sink *sink,
                                        tess_store **out, tess_error *err);
 void tess_store_close(tess_store *store); /* NULL is fine */

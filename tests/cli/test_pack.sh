@@ -160,6 +160,11 @@ done
 echo "# killed $killed times"
 [ $killed -gt 2 ]
 result $? "some calls were killed"
+rm -f "$work/unpack.killed/model.safetensors.index.json"
+touch "$work/unpack.killed/model-00002-of-00002.safetensors.part"
+equals "$(exit_of inspect --check "$work/unpack.killed")" 3 "unpacking that has not ended: exit 3"
+contains "$(cat "$work/err")" "'tessera unpack', run again, goes on" "and what to do"
+unpack "$work/right" "$work/unpack.killed" >/dev/null
 equals $wrong 0 "none was taken for whole before it was"
 diff -r "$work/pack.killed" "$work/right" >"$work/out"
 result $? "pack: the store that an undisturbed run makes"
