@@ -1,6 +1,6 @@
-/* Prints digests of spoken answers: their tokens, codes and samples, by the instruction set that the argument
- * names. tests/invariance/test_speech_neon.sh builds it for two architectures, for the other one with
- * few_json.c in jansson's place. */
+/* Prints digests of spoken answers: their tokens, codes and samples, by the instruction set that the first
+ * argument names, of the model that the second does. tests/invariance/test_speech_neon.sh builds it for two
+ * architectures, for the other one with few_json.c in jansson's place. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,6 @@
 #include "store/safetensors.h"
 #include "tessera/speech.h"
 
-#define MODEL "tests/golden/f"
 #define GOLDEN "tests/golden/f-f32/speak.safetensors"
 
 enum { MOST = 256, N_NEW = 12 };
@@ -54,7 +53,7 @@ static tess_status hear(void *context, const float *samples, size_t n, tess_erro
     return TESS_OK;
 }
 
-static void speak(const char *isa, tess_precision precision, double temperature)
+static void speak(const char *model, const char *isa, tess_precision precision, double temperature)
 {
     tess_error err;
     tess_engine *engine;
@@ -65,7 +64,7 @@ static void speak(const char *isa, tess_precision precision, double temperature)
     int32_t ids[MOST], made[N_NEW];
     int n_prompt = read_prompt(ids), n_new, n_frame;
     digest sound = {0}, codes = {0}, text = {0};
-    const tess_engine_options options = {.model_dir = MODEL,
+    const tess_engine_options options = {.model_dir = model,
                                          .memory_bytes = 1u << 30,
                                          .n_context = MOST,
                                          .n_thread = 1,
@@ -99,9 +98,9 @@ static void speak(const char *isa, tess_precision precision, double temperature)
 
 int main(int argc, char **argv)
 {
-    const char *isa = argc > 1 ? argv[1] : NULL;
-    speak(isa, TESS_PRECISION_F32, 0);
-    speak(isa, TESS_PRECISION_F32, 0.9);
-    speak(isa, TESS_PRECISION_BF16, 0.9);
+    const char *isa = argc > 1 ? argv[1] : NULL, *model = argc > 2 ? argv[2] : "tests/golden/f";
+    speak(model, isa, TESS_PRECISION_F32, 0);
+    speak(model, isa, TESS_PRECISION_F32, 0.9);
+    speak(model, isa, TESS_PRECISION_BF16, 0.9);
     return 0;
 }

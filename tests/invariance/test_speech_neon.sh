@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Speech on a second architecture, in an emulator: text, codes and samples of a greedy and a drawn answer, in both precisions,
-# are the same bits. Skipped, and said so, where compiler or emulator are missing; with neon in TESS_REQUIRE_ISA that fails.
+# are the same bits, from a packed store that was made here as well. Skipped, and said so, where compiler or emulator are missing; with neon in TESS_REQUIRE_ISA that fails.
 # Release build only: both programs are built here.
 . tests/support/tap.sh
 . tests/support/aarch64.sh
@@ -22,8 +22,12 @@ result $? "and for this processor"
 "$work/here" reference >"$work/a"
 result $? "which speaks"
 equals "$(grep -cE '^(f32|bf16) [0-9.]+: 12 tokens [0-9a-f]{16}, [0-9]+ frames [0-9a-f]{16}, [0-9]+ samples [0-9a-f]{16}$' "$work/a")" 3 "three answers"
-for isa in reference neon; do
+"$tessera" pack --model tests/golden/f --out "$work/store" >/dev/null
+result $? "a packed store of the model"
+for isa in reference neon "neon $work/store"; do
+    # shellcheck disable=SC2086 -- words split
     timeout 300 "$run" "$work/there" $isa >"$work/b"
+    isa=${isa/ $work\/store/, packed}
     result $? "$isa on AArch64 speaks"
     while IFS= read -r line; do
         contains "$(cat "$work/b")" "$line" "$isa: $line"
