@@ -60,8 +60,8 @@ bool tess_store_is_known_absent(const tess_store *store, const char *name);
 
 /* ---- weights: tensors of BF16 as rows and columns ---- */
 
-/* The rows that a packed store keeps together of a tensor of which single blocks are used; 0: rows can be
- * located in any number. */
+/* The rows that a packed store keeps together in a piece: all, or those of a block where single blocks are
+ * used. 0: the store is not packed, and rows can be located in any number. */
 uint64_t tess_store_get_block_rows(const tess_store *store, const tess_tensor *tensor);
 
 /* Where rows [first, first + n_row) of a tensor lie, which it has. Those of a vector become one row.
