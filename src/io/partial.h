@@ -2,8 +2,8 @@
  * the next one goes on with it.
  *
  * Until it is whole it has ".part" behind its name; then it is flushed to the disk and renamed. Whose bytes
- * are in it, and how many of them are good, is for the caller to find out. It is locked while it is open.
- * Threads: one at a time; reads and writes of different parts, any number.
+ * are in it, and how many of them are good, is for the caller to find out; and that no other process writes it
+ * (tess_folder_lock). Threads: one at a time; reads and writes of different parts, any number.
  */
 #ifndef TESS_IO_PARTIAL_H
 #define TESS_IO_PARTIAL_H
@@ -21,7 +21,7 @@ typedef struct tess_partial tess_partial;
 
 /* Opens PATH.part, or makes it. n_byte: what it will take at most; what is missing on the disk is refused
  * (TESS_EIO, with the numbers) before anything is written, and the room is reserved where the file system
- * can. TESS_EUSAGE: another process has it. */
+ * can. TESS_EINPUT: something else is there under this name. */
 tess_status tess_partial_open(const char *path, uint64_t n_byte, tess_partial **out, tess_error *err);
 
 /* The name of PATH.part. */
