@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/path.h"
 
 static bool has_config(const char *dir)
 {
@@ -34,14 +35,10 @@ static void find_inside(const char *dir, char out[PATH_MAX])
 
 bool cli_has_part(const char *dir)
 {
-    static const char end[] = ".part";
     DIR *folder = opendir(dir);
     const struct dirent *entry;
     bool found = false;
-    while (folder && !found && (entry = readdir(folder))) {
-        const size_t n = strlen(entry->d_name);
-        found = n >= sizeof end && !strcmp(entry->d_name + n - (sizeof end - 1), end);
-    }
+    while (folder && !found && (entry = readdir(folder))) found = tess_name_ends_with(entry->d_name, ".part");
     if (folder) closedir(folder);
     return found;
 }

@@ -141,19 +141,15 @@ static void show_nonfinite(inspection *in, const tess_tensor_checksum *sum)
 
 static void show_damage(inspection *in, const tess_tensor_checksum *sum)
 {
-    static const char expected[] = "what was packed: fetch or pack the store again";
-    char message[768];
-    tess_shard_info info;
-    tess_checkpoint_get_shard(in->checkpoint, sum->tensor->shard, &info);
-    snprintf(message, sizeof message, "%.250s at byte %llu: %.200s: found a damaged segment, expected %s",
-             info.path, (unsigned long long)sum->damage_offset, sum->tensor->name, expected);
+    tess_error err;
+    tess_checkpoint_refuse_damage(in->checkpoint, sum, &err);
     const tess_problem problem = {.kind = TESS_PROBLEM_DAMAGED,
-                                  .offset = (int64_t)sum->damage_offset,
-                                  .file = info.path,
-                                  .tensor = sum->tensor->name,
-                                  .found = "a damaged segment",
-                                  .expected = expected,
-                                  .message = message};
+                                  .offset = err.offset,
+                                  .file = err.file,
+                                  .tensor = err.field,
+                                  .found = err.found,
+                                  .expected = err.expected,
+                                  .message = err.message};
     show_problem(in, &problem);
 }
 

@@ -1,6 +1,5 @@
 #include "commands/weights_identity.h"
 
-#include "base/error.h"
 #include "cli/progress.h"
 #include "commands/inspect_digests.h"
 
@@ -14,17 +13,6 @@ static void take_tensor(void *context, const tess_tensor_checksum *sum)
 {
     hashing *h = context;
     if (sum->is_damaged && !h->damaged.tensor) h->damaged = *sum;
-}
-
-/* What is damaged has an identity of its own, which is none of the model's. */
-static tess_status check_damage(const hashing *h, const tess_checkpoint *checkpoint, tess_error *err)
-{
-    const tess_tensor *t = h->damaged.tensor;
-    tess_shard_info info;
-    if (!t) return TESS_OK;
-    tess_checkpoint_get_shard(checkpoint, t->shard, &info);
-    return tess_refuse(err, info.path, t->name, (int64_t)h->damaged.damage_offset,
-                       "what was packed: fetch or pack the store again", "a damaged segment");
 }
 
 static bool recall_shard(void *context, int shard, tess_tensor_checksum *sum, char sha256[65])
@@ -56,7 +44,9 @@ int cli_weights_sha256(const cli_command *self, const cli_common *common, const 
                                              .context = &h};
     status = tess_checkpoint_checksum(checkpoint, &listener, out, &err);
     cli_progress_clear(&h.bar);
-    if (status == TESS_OK) status = check_damage(&h, checkpoint, &err);
+    /* What is damaged has an identity of its own, which is none of the model's. */
+    if (status == TESS_OK && h.damaged.tensor)
+        status = tess_checkpoint_refuse_damage(checkpoint, &h.damaged, &err);
     if (status == TESS_OK) inspect_digests_take_weights(&h.digests, out);
     if (status == TESS_OK && !common->quiet && h.digests.n_recalled)
         inspect_digests_remark(&h.digests, "--ledger off");

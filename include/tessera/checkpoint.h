@@ -144,7 +144,7 @@ typedef struct tess_packed_info {
     const char *path; /* lives as long as the checkpoint */
     int version;
     uint64_t n_byte;
-    size_t n_packed, n_plain; /* pieces of weights in either form */
+    uint64_t n_packed, n_plain; /* pieces of weights in either form */
 } tess_packed_info;
 /* False if the checkpoint is in the published layout. */
 bool tess_checkpoint_get_packed(const tess_checkpoint *checkpoint, tess_packed_info *out);
@@ -213,6 +213,10 @@ tess_status tess_checkpoint_checksum(const tess_checkpoint *checkpoint,
 tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *checkpoint, const tess_tensor *tensor,
                                             const tess_progress *progress, tess_tensor_checksum *out,
                                             tess_error *err);
+
+/* The refusal of a tensor that is damaged: TESS_EINPUT, with its file and place. */
+tess_status tess_checkpoint_refuse_damage(const tess_checkpoint *checkpoint,
+                                          const tess_tensor_checksum *checksum, tess_error *err);
 
 /* What is known of a file of this name with this digest. */
 typedef enum tess_published {

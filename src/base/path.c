@@ -11,3 +11,9 @@ char *tess_path_join(const char *dir, const char *name)
     if (path) snprintf(path, n, "%s/%s", dir, name);
     return path;
 }
+
+bool tess_name_ends_with(const char *name, const char *ending)
+{
+    const size_t n = strlen(name), n_end = strlen(ending);
+    return n >= n_end && !strcmp(name + n - n_end, ending);
+}

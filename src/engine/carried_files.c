@@ -16,12 +16,6 @@ static const int64_t MOST_FILE_BYTES = 64 << 20;
 
 enum { MOST_NAME_BYTES = 199 };
 
-static bool ends_with(const char *name, const char *ending)
-{
-    const size_t n = strlen(name), n_end = strlen(ending);
-    return n >= n_end && !strcmp(name + n - n_end, ending);
-}
-
 static bool is_shard(const tess_store *source, const char *name)
 {
     for (int i = 0; i < tess_store_get_shard_count(source); i++)
@@ -38,8 +32,8 @@ static const char *judge_entry(const tess_store *source, const char *path, const
     if (!is_there) return "it cannot be examined";
     if (S_ISDIR(info.st_mode)) return name[0] == '.' ? "" : "it is a folder";
     if (!S_ISREG(info.st_mode)) return "it is no regular file";
-    if (ends_with(name, ".safetensors")) return "it is no shard of this checkpoint";
-    if (ends_with(name, TESS_PARTIAL_SUFFIX) || !strcmp(name, TESS_PACKED_FILE))
+    if (tess_name_ends_with(name, ".safetensors")) return "it is no shard of this checkpoint";
+    if (tess_name_ends_with(name, TESS_PARTIAL_SUFFIX) || !strcmp(name, TESS_PACKED_FILE))
         return "it is no published file";
     if (info.st_size > MOST_FILE_BYTES) return "it has more than 64 MiB";
     return strlen(name) > MOST_NAME_BYTES ? "its name is too long" : NULL;

@@ -163,11 +163,7 @@ bool tess_checkpoint_get_packed(const tess_checkpoint *c, tess_packed_info *out)
     const tess_file *file = tess_packed_store_get_file(packed);
     *out = (tess_packed_info){
         .path = tess_file_get_path(file), .version = TESS_PACKED_VERSION, .n_byte = tess_file_get_size(file)};
-    for (uint32_t i = 0; i < t->counts->n_piece; i++)
-        if (t->piece[i].format == TESS_FORMAT_PACKED)
-            out->n_packed++;
-        else
-            out->n_plain++;
+    tess_packed_table_count_forms(t, &out->n_packed, &out->n_plain);
     return true;
 }
 
@@ -281,6 +277,12 @@ tess_status tess_checkpoint_check(const tess_checkpoint *c, tess_problem_report 
 }
 
 /* --- checksums ------------------------------------------------------------------------------------------ */
+
+tess_status tess_checkpoint_refuse_damage(const tess_checkpoint *c, const tess_tensor_checksum *checksum,
+                                          tess_error *err)
+{
+    return tess_store_refuse_damage(c->store, checksum->tensor, checksum->damage_offset, err);
+}
 
 tess_status tess_checkpoint_checksum_tensor(const tess_checkpoint *c, const tess_tensor *tensor,
                                             const tess_progress *progress, tess_tensor_checksum *out,

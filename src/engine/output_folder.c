@@ -14,16 +14,10 @@
 #include "io/folder.h"
 #include "io/partial.h"
 
-static bool ends_with(const char *name, const char *ending)
-{
-    const size_t n = strlen(name), n_end = strlen(ending);
-    return n >= n_end && !strcmp(name + n - n_end, ending);
-}
-
 static bool is_expected(const tess_output_folder *f, const char *entry)
 {
     size_t length = strlen(entry);
-    if (ends_with(entry, TESS_PARTIAL_SUFFIX)) length -= strlen(TESS_PARTIAL_SUFFIX);
+    if (tess_name_ends_with(entry, TESS_PARTIAL_SUFFIX)) length -= strlen(TESS_PARTIAL_SUFFIX);
     for (size_t i = 0; i < f->n; i++)
         if (strlen(f->name[i]) == length && !strncmp(entry, f->name[i], length)) return true;
     return false;
@@ -91,11 +85,8 @@ void tess_output_folder_tidy(const tess_output_folder *f)
 {
     for (size_t i = 0; i < f->n; i++) {
         char *path = tess_path_join(f->dir, f->name[i]);
-        char *part = path ? malloc(strlen(path) + sizeof TESS_PARTIAL_SUFFIX) : NULL;
-        if (part) {
-            strcpy(stpcpy(part, path), TESS_PARTIAL_SUFFIX);
-            unlink(part);
-        }
+        char *part = path ? tess_partial_name(path) : NULL;
+        if (part) unlink(part);
         free(path);
         free(part);
     }

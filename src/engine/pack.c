@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "base/path.h"
@@ -74,9 +73,8 @@ static tess_status copy_files(const packer *p, bool *was_there, tess_error *err)
 /* Makes a store that is damaged an unfinished one: what is good of it stays. */
 static tess_status begin_again(const packer *p, tess_error *err)
 {
-    char *part = malloc(strlen(p->path) + sizeof TESS_PARTIAL_SUFFIX);
+    char *part = tess_partial_name(p->path);
     if (!part) return tess_fail(err, TESS_ENOMEM, "no memory for the name of a file");
-    strcpy(stpcpy(part, p->path), TESS_PARTIAL_SUFFIX);
     tess_status status =
         rename(p->path, part) ? tess_fail_system(err, errno, p->path, -1, "rename") : TESS_OK;
     free(part);
@@ -95,11 +93,7 @@ static tess_status check_finished(const packer *p, tess_file *file, tess_pack_re
     if (status == TESS_OK && !is_sure)
         status = tess_packing_compare_weights(&p->order, &table, p->path, progress, err);
     if (status == TESS_OK) status = tess_packing_check_pieces(file, &table, progress, &out->was_whole, err);
-    for (uint32_t i = 0; i < table.counts->n_piece; i++)
-        if (table.piece[i].format == TESS_FORMAT_PACKED)
-            out->n_packed++;
-        else
-            out->n_plain++;
+    tess_packed_table_count_forms(&table, &out->n_packed, &out->n_plain);
     free(table.counts);
     out->packed_bytes = tess_file_get_size(file);
     return status;

@@ -1,6 +1,5 @@
 /* A packed store into the published files. The index is put in its place last, or a model.safetensors where
  * there is no index: before that the folder is no model. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -76,15 +75,10 @@ static tess_status find_lost_files(unpacker *u, tess_error *err)
 /* What shards take on the disk already, finished or not. */
 static uint64_t count_held(const unpacker *u, const char *shard)
 {
-    char *path = tess_path_join(u->options->out_dir, shard);
-    const size_t n = path ? strlen(path) + sizeof TESS_PARTIAL_SUFFIX : 0;
-    char *part = malloc(n);
+    char *path = tess_path_join(u->options->out_dir, shard), *part = path ? tess_partial_name(path) : NULL;
     uint64_t held = 0;
     struct stat info;
-    if (path && part) {
-        snprintf(part, n, "%s" TESS_PARTIAL_SUFFIX, path);
-        if (stat(path, &info) == 0 || stat(part, &info) == 0) held = (uint64_t)info.st_blocks * 512;
-    }
+    if (part && (stat(path, &info) == 0 || stat(part, &info) == 0)) held = (uint64_t)info.st_blocks * 512;
     free(path);
     free(part);
     return held;

@@ -25,6 +25,13 @@ struct tess_partial {
     char path[];
 };
 
+char *tess_partial_name(const char *path)
+{
+    char *part = malloc(strlen(path) + sizeof TESS_PARTIAL_SUFFIX);
+    if (part) strcpy(stpcpy(part, path), TESS_PARTIAL_SUFFIX);
+    return part;
+}
+
 /* A file system that cannot reserve is no reason to fail. */
 static tess_status reserve_room(const tess_partial *p, uint64_t n_byte, tess_error *err)
 {

@@ -2,8 +2,8 @@
  * the next one goes on with it.
  *
  * Until it is whole it has ".part" behind its name; then it is flushed to the disk and renamed. Whose bytes
- * are in it, and how many of them are good, is for the caller to find out; and that no other process writes it
- * (tess_folder_lock). Threads: one at a time; reads and writes of different parts, any number.
+ * are in it, and how many of them are good, is for the caller to find out; and that no other process writes
+ * it (tess_folder_lock). Threads: one at a time; reads and writes of different parts, any number.
  */
 #ifndef TESS_IO_PARTIAL_H
 #define TESS_IO_PARTIAL_H
@@ -18,6 +18,9 @@
 #define TESS_PARTIAL_SUFFIX ".part"
 
 typedef struct tess_partial tess_partial;
+
+/* "PATH.part", which the caller frees; NULL where there is no memory. */
+char *tess_partial_name(const char *path);
 
 /* Opens PATH.part, or makes it. n_byte: what it will take at most; what is missing on the disk is refused
  * (TESS_EIO, with the numbers) before anything is written, and the room is reserved where the file system

@@ -1,5 +1,4 @@
 /* Where weights lie in a store, whichever way it is stored, and reading the small ones. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/xxh3.h"
@@ -37,14 +36,18 @@ tess_status tess_store_locate(const tess_store *store, const tess_tensor *tensor
     return TESS_OK;
 }
 
-static tess_status refuse_damage(const tess_store *store, const tess_weight *weight, tess_error *err)
+tess_status tess_store_refuse_damage(const tess_store *store, const tess_tensor *tensor, uint64_t offset,
+                                     tess_error *err)
 {
-    const tess_packed_store *packed = tess_store_get_packed(store);
-    const size_t place = tess_packed_store_find_tensor(packed, weight->piece);
-    return tess_refuse(err, tess_file_get_path(tess_packed_store_get_file(packed)),
-                       tess_store_get(store, place)->name, (int64_t)weight->offset,
-                       "the bytes that were written: fetch or pack the store again",
-                       "a damaged segment: %" PRIu64 " bytes that do not fit their checksum", weight->n_byte);
+    return tess_refuse(err, tess_store_get_shard_path(store, tensor->shard), tensor->name, (int64_t)offset,
+                       "what was packed: pack again, which mends it, or fetch the store again",
+                       "a damaged segment");
+}
+
+static tess_status refuse_weight(const tess_store *store, const tess_weight *weight, tess_error *err)
+{
+    const size_t place = tess_packed_store_find_tensor(tess_store_get_packed(store), weight->piece);
+    return tess_store_refuse_damage(store, tess_store_get(store, place), weight->offset, err);
 }
 
 tess_status tess_store_check_weight(const tess_store *store, const tess_weight *weight, const void *bytes,
@@ -52,7 +55,7 @@ tess_status tess_store_check_weight(const tess_store *store, const tess_weight *
 {
     tess_packed_store *packed = tess_store_get_packed(store);
     if (!packed || tess_packed_store_is_intact(packed, weight, bytes)) return TESS_OK;
-    return refuse_damage(store, weight, err);
+    return refuse_weight(store, weight, err);
 }
 
 /* Part by part: this is done while nothing may be allocated. */
@@ -75,7 +78,7 @@ static tess_status read_packed_weight(const tess_store *store, const tess_weight
         done += n;
     }
     if (tess_xxh3_end(&hash) == tess_packed_store_get_hash(packed, weight->piece)) return TESS_OK;
-    return refuse_damage(store, weight, err);
+    return refuse_weight(store, weight, err);
 }
 
 tess_status tess_store_read_weight(const tess_store *store, const tess_weight *weight, uint16_t *out,

@@ -40,6 +40,14 @@ tess_packed_table tess_packed_table_at(void *block, uint64_t n_byte)
     return t;
 }
 
+void tess_packed_table_count_forms(const tess_packed_table *table, uint64_t *n_packed, uint64_t *n_plain)
+{
+    *n_packed = 0;
+    for (uint32_t i = 0; i < table->counts->n_piece; i++)
+        *n_packed += table->piece[i].format == TESS_FORMAT_PACKED;
+    *n_plain = table->counts->n_piece - *n_packed;
+}
+
 uint32_t tess_packed_tensor_check(const tess_packed_table *table, const tess_packed_tensor *tensor)
 {
     uint64_t hash = tess_xxh3(tensor->sha256, sizeof tensor->sha256);

@@ -92,6 +92,9 @@ tess_packed_table tess_packed_table_at(void *block, uint64_t n_byte);
  * TESS_ENOMEM. free(out->counts) after success. */
 tess_status tess_packed_table_read(tess_file *file, bool whole, tess_packed_table *out, tess_error *err);
 
+/* Pieces in either form. */
+void tess_packed_table_count_forms(const tess_packed_table *table, uint64_t *n_packed, uint64_t *n_plain);
+
 /* What `check` of a tensor must be; its pieces lie in the table. */
 uint32_t tess_packed_tensor_check(const tess_packed_table *table, const tess_packed_tensor *tensor);
 

@@ -215,11 +215,7 @@ static void count_facts(const tess_packing *p, tess_packing_facts *facts)
 {
     *facts = (tess_packing_facts){
         .plain_bytes = p->total_bytes, .packed_bytes = p->end, .found_bytes = p->found_bytes};
-    for (uint32_t i = 0; i < p->table.counts->n_piece; i++)
-        if (p->table.piece[i].format == TESS_FORMAT_PACKED)
-            facts->n_packed++;
-        else
-            facts->n_plain++;
+    tess_packed_table_count_forms(&p->table, &facts->n_packed, &facts->n_plain);
 }
 
 tess_status tess_packing_commit(tess_packing *p, tess_packing_facts *facts, tess_error *err)

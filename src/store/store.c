@@ -67,8 +67,7 @@ static tess_status add_shards(opener *o, int n, const char *const *names, const 
 
 static int is_shard_name(const struct dirent *entry)
 {
-    size_t n = strlen(entry->d_name);
-    return !strncmp(entry->d_name, "model", 5) && n > 12 && !strcmp(entry->d_name + n - 12, ".safetensors");
+    return !strncmp(entry->d_name, "model", 5) && tess_name_ends_with(entry->d_name, ".safetensors");
 }
 
 /* Without an index an inspection looks at what lies in the folder. */
@@ -87,9 +86,7 @@ static tess_status add_files_of_folder(opener *o, tess_error *err)
 
 static int is_unfinished_shard(const struct dirent *entry)
 {
-    static const char end[] = ".safetensors.part";
-    const size_t n = strlen(entry->d_name);
-    return n >= sizeof end - 1 && !strcmp(entry->d_name + n - (sizeof end - 1), end);
+    return tess_name_ends_with(entry->d_name, ".safetensors.part");
 }
 
 /* Unpacking puts the index in its place last. */

@@ -69,6 +69,11 @@ uint64_t tess_store_get_block_rows(const tess_store *store, const tess_tensor *t
 tess_status tess_store_locate(const tess_store *store, const tess_tensor *tensor, uint64_t first,
                               uint64_t n_row, tess_weight *out, tess_error *err);
 
+/* The refusal of a tensor of a packed store, of which what lies at `offset` of the file is not what was
+ * packed. */
+tess_status tess_store_refuse_damage(const tess_store *store, const tess_tensor *tensor, uint64_t offset,
+                                     tess_error *err);
+
 /* Whether bytes that were read for a weight are usable: those of a packed store are compared with its
  * checksums. TESS_EINPUT names tensor and place. */
 tess_status tess_store_check_weight(const tess_store *store, const tess_weight *weight, const void *bytes,

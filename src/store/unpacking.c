@@ -151,8 +151,7 @@ static tess_status check_tensor(restoring *r, tess_error *err)
     tess_sha256_finish_bytes(&r->sha, digest);
     if (memcmp(digest, record->sha256, sizeof digest) == 0) return TESS_OK;
     (void)tess_shard_reader_is_damaged(r->reader, r->at, &offset);
-    return tess_refuse(err, tess_store_get_shard_path(store, t->shard), t->name, (int64_t)offset,
-                       "what was packed: fetch or pack the store again", "a damaged segment");
+    return tess_store_refuse_damage(store, t, offset, err);
 }
 
 /* Hashes the tensors that the chunk has parts of. A tensor that was damaged is not written whole. */

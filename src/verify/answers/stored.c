@@ -170,8 +170,7 @@ static tess_status read_row(routing *r, const tess_tensor *t, size_t row, float 
         tess_shard_reader_read(reader, t->offset + row * n_byte, n_byte, r->window, &stored, err);
     if (status != TESS_OK) return status;
     if (tess_shard_reader_is_damaged(reader, i, &damage))
-        return tess_refuse(err, tess_store_get_shard_path(r->store, t->shard), t->name, (int64_t)damage,
-                           "the bytes that were packed", "a damaged segment");
+        return tess_store_refuse_damage(r->store, t, damage, err);
     r->kernels.widen(out, stored, r->d_model);
     return TESS_OK;
 }
