@@ -21,6 +21,13 @@ contains "$(cat "$work/out")" "published  22.8 MiB in 3 shards" "it says what wa
 contains "$(cat "$work/out")" "82.8 % of it" "and how well"
 equals "$(cat "$work/err")" "" "nothing on standard error"
 equals "$(ls -A "$work/store" | grep -c part)" 0 "nothing unfinished is left"
+equals "$(exit_of pack "$work/wide" "$work/watched" --progress always)" 0 "pack --progress always: exit 0"
+grep -q "packing .* 100 %  22.7 MiB .*B/s" <(tr '\r' '\n' <"$work/err")
+result $? "it shows how far it is, and how fast"
+equals "$(exit_of unpack "$work/watched" "$work/watched.back" --progress always)" 0 "unpack --progress always: exit 0"
+grep -q "unpacking .* 100 %  22.8 MiB .*B/s" <(tr '\r' '\n' <"$work/err")
+result $? "so does it"
+rm -r "$work/watched" "$work/watched.back"
 equals "$(digests "$work/wide")" "$(cat "$work/before")" "the source is untouched"
 equals "$(exit_of unpack "$work/store" "$work/back")" 0 "unpack: exit 0"
 diff -r "$work/wide" "$work/back" >"$work/out"

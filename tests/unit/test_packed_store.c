@@ -156,6 +156,31 @@ static void test_published_bytes(void **state)
     free(window);
 }
 
+/* Segments begin on a block, and what belongs to one lies together. */
+static void test_segments(void **state)
+{
+    fixture *f = *state;
+    tess_error err;
+    pack(f, 2);
+    tess_store *store = open_packed(f);
+    uint64_t end = 0;
+    for (size_t i = 0; i < N_TENSOR; i++) {
+        const tess_tensor *t = tess_store_find(store, f->item[i].tensor->name);
+        uint64_t n_row, n_col, rows = tess_store_get_block_rows(store, t);
+        assert_true(tess_tensor_count_rows(t, &n_row, &n_col));
+        for (uint64_t first = 0; first < n_row; first += rows) {
+            tess_weight w;
+            const uint64_t n = n_row - first < rows ? n_row - first : rows;
+            assert_int_equal(tess_store_locate(store, t, first, n, &w, &err), TESS_OK);
+            if (end) assert_int_equal(w.offset, end);
+            if (first == 0 && f->item[i].begins_segment) assert_int_equal(w.offset % TESS_IO_ALIGN, 0);
+            end = w.offset + w.n_byte;
+        }
+    }
+    assert_int_equal(end, tess_file_get_size(tess_store_get_file(store, 0)));
+    tess_store_close(store);
+}
+
 /* The rows that were cut, and no others, as the elements of the tensor. */
 static void test_rows(void **state)
 {
@@ -361,6 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_published_bytes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_segments, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
