@@ -355,6 +355,42 @@ static void test_time_of_nothing(void **state)
     tiny_source_write(source);
 }
 
+/* Touches a shard of the copy while it is packed. */
+static bool touch_source(void *context, tess_activity activity, uint64_t done, uint64_t total)
+{
+    char path[256];
+    (void)done;
+    (void)total;
+    hollow_path(context, "model-00002-of-00004.safetensors", path);
+    if (activity == TESS_ACTIVITY_PACKING) assert_int_equal(utimensat(AT_FDCWD, path, NULL, 0), 0);
+    return true;
+}
+
+/* What was read may be the halves of two: it is no store, and gone on with as far as the bytes are the same.
+ */
+static void test_source_that_changes(void **state)
+{
+    (void)state;
+    char copy[SCRATCH_BYTES];
+    tess_error err;
+    tess_pack_result result;
+    const tess_progress progress = {touch_source, copy};
+    hollow_folder(copy);
+    hollow_copy(DEMO, copy);
+    hollow_remove(out_dir);
+    tess_pack_options options = {.model_dir = copy, .out_dir = out_dir, .n_thread = 2, .progress = &progress};
+    assert_int_equal(tess_pack(&options, &result, &err), TESS_EINPUT);
+    assert_non_null(strstr(err.message, "one that has changed"));
+    char path[256];
+    hollow_path(out_dir, TESS_PACKED_FILE, path);
+    assert_int_not_equal(access(path, F_OK), 0);
+    options.progress = NULL;
+    assert_int_equal(tess_pack(&options, &result, &err), TESS_OK);
+    assert_true(result.found_bytes > 0);
+    must_equal(out_dir, store_dir);
+    hollow_remove(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,7 +398,7 @@ int main(void)
         cmocka_unit_test(test_allocations_of_packing),    cmocka_unit_test(test_allocations_of_unpacking),
         cmocka_unit_test(test_unpacking_gives_back),      cmocka_unit_test(test_going_on_with_damage),
         cmocka_unit_test(test_going_on_with_more_pieces), cmocka_unit_test(test_going_on_with_a_whole_one),
-        cmocka_unit_test(test_time_of_nothing),
+        cmocka_unit_test(test_time_of_nothing),           cmocka_unit_test(test_source_that_changes),
     };
     return cmocka_run_group_tests(tests, make, drop);
 }
